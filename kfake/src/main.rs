@@ -1,0 +1,2 @@
+//! The kfake binary.
+fn main() {}

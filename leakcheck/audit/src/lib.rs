@@ -1,0 +1,1 @@
+//! cargo leak-audit as a library.

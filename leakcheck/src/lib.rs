@@ -1,0 +1,3 @@
+//! goleak for tokio.
+mod tracker;
+pub use tracker::TaskTracker;

@@ -1,0 +1,1 @@
+//! What crosses crates: real clients, leak scenarios. The tests are in `tests/`.
