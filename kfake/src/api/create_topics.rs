@@ -29,6 +29,7 @@ impl TopicError {
             Self::InvalidReplicaAssignment(_) => ResponseError::InvalidReplicaAssignment,
             Self::InvalidConfig(_) => ResponseError::InvalidConfig,
             Self::InvalidRequest(_) => ResponseError::InvalidRequest,
+            Self::PolicyViolation(_) => ResponseError::PolicyViolation,
         }
     }
 }
@@ -42,19 +43,18 @@ pub(super) async fn handle(
     for topic in &request.topics {
         *named.entry(&topic.name).or_default() += 1;
     }
+    let (once, twice): (Vec<_>, Vec<_>) = request.topics.iter().partition(|topic| named[&topic.name] == 1);
     let mut results = Vec::new();
-    let mut refused_twice = std::collections::BTreeSet::new();
-    for topic in &request.topics {
-        let created = if named[&topic.name] > 1 {
-            // Kafka answers a name that stands twice once.
-            if !refused_twice.insert(&topic.name) {
-                continue;
-            }
-            Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
-        } else {
-            create_one(&context.shared, topic, request.validate_only)
-        };
+    for topic in once {
+        let created = create_one(&context.shared, topic, request.validate_only);
         results.push(result(topic, created, version));
+    }
+    // Kafka answers a name that stands twice once, behind the others.
+    for topic in twice {
+        if named.remove(&topic.name).is_some() {
+            let duplicate = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
+            results.push(result(topic, Err(duplicate), version));
+        }
     }
     Ok(CreateTopicsResponse::default().with_topics(results))
 }
@@ -66,7 +66,7 @@ fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i1
             .with_error_code(error.error().code())
             .with_error_message(Some(StrBytes::from_string(error.to_string())))
             .with_configs(Some(Vec::new())),
-        Ok(_) if version < 5 => result,
+        Ok(_) if version < 5 => result.with_error_message(None),
         Ok(plan) => {
             let configs = plan
                 .config
@@ -79,6 +79,7 @@ fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i1
                 })
                 .collect();
             result
+                .with_error_message(None)
                 .with_topic_id(plan.topic.map(|t| t.id).unwrap_or_default())
                 .with_num_partitions(plan.assignment.len() as i32)
                 .with_replication_factor(plan.assignment[0].len() as i16)
@@ -153,14 +154,14 @@ fn spread(shared: &Shared, topics: &Topics, partitions: i32, replicas: i32) -> R
     let brokers = shared.broker_ids();
     if replicas > brokers.len() {
         return Err(TopicError::InvalidReplicationFactor(format!(
-            "Unable to replicate the partition {replicas} time(s): The target replication factor of {replicas} cannot be reached because only {} broker(s) are registered.",
+            "Unable to replicate the partition {replicas} time(s): The target replication factor of {replicas} cannot be reached because only {} broker(s) are registered or some brokers have all their log directories cordoned.",
             brokers.len()
         )));
     }
     if partitions > MAX_PARTITIONS {
-        return Err(TopicError::InvalidPartitions(format!(
-            "Excessively large number of partitions per request: {partitions} of at most {MAX_PARTITIONS}."
-        )));
+        return Err(TopicError::PolicyViolation(
+            "Excessively large number of partitions per request.".to_owned(),
+        ));
     }
     Ok(topics.spread(&brokers, partitions, replicas))
 }

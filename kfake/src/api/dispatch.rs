@@ -93,6 +93,7 @@ pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<
             return Err(Refusal::UnsupportedVersion { key, version });
         }
         // KIP-511: whatever the version, the answer is one that every client can read.
+        read_header(context, &mut frame, api.key.request_header_version(version))?;
         let answer = api_versions::unsupported(offered).respond(0)?;
         return frame_reply(answer, correlation_id, 0);
     }

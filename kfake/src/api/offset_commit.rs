@@ -6,7 +6,7 @@
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
 use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use super::dispatch::Refusal;
 use crate::group::queue::{Missing, ask};
@@ -22,9 +22,8 @@ pub(super) async fn handle(
         return Ok(refuse(request.topics, ResponseError::NotCoordinator));
     }
     // Partitions that do not exist are refused before the group is asked, and never reach it.
-    let asked: Vec<TopicName> = request.topics.iter().map(|t| t.name.clone()).collect();
-    let unknown = take_unknown(context, &mut request.topics);
-    let mut answered = OffsetCommitResponse::default();
+    // Kafka answers them first.
+    let mut answered = take_unknown(context, &mut request.topics);
     if !request.topics.is_empty() {
         // Only who commits without a generation may be a group's first: a consumer without membership.
         let missing = match request.generation_id_or_member_epoch < 0 {
@@ -34,7 +33,7 @@ pub(super) async fn handle(
         let committed = ask(context, &request.group_id, missing, |reply| {
             Request::Commit(request.clone(), version, reply)
         });
-        answered = match committed.await? {
+        let committed = match committed.await? {
             Some(response) => response,
             None => {
                 // KIP-848 gave the missing group an error of its own, for those who can read it.
@@ -45,10 +44,8 @@ pub(super) async fn handle(
                 refuse(request.topics, error)
             }
         };
+        merge(&mut answered.topics, committed.topics);
     }
-    merge(&mut answered.topics, unknown.topics);
-    let place = |topic: &OffsetCommitResponseTopic| asked.iter().position(|name| *name == topic.name);
-    answered.topics.sort_by_key(place);
     Ok(answered)
 }
 

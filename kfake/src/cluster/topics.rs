@@ -45,6 +45,9 @@ pub enum TopicError {
     /// INVALID_REQUEST.
     #[error("{0}")]
     InvalidRequest(String),
+    /// POLICY_VIOLATION.
+    #[error("{0}")]
+    PolicyViolation(String),
 }
 
 /// A topic.
@@ -174,7 +177,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         Err("Topic name is invalid: the empty string is not allowed".to_owned())
     } else if name == "." || name == ".." {
-        Err("Topic name is invalid: '.' or '..' is not allowed".to_owned())
+        Err(format!("Topic name is invalid: '{name}' is not allowed"))
     } else if name.len() > MAX_NAME_LENGTH {
         Err(format!(
             "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}"

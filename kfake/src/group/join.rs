@@ -46,6 +46,10 @@ impl ClassicGroup {
             shared,
         };
         match self.admit(&joining) {
+            // An unexpected failure of Kafka's answers without the member's id.
+            Err(ResponseError::UnknownServerError) => {
+                drop(reply.send(refused(ResponseError::UnknownServerError, StrBytes::new(), version)));
+            }
             Err(error) => drop(reply.send(refused(error, request.member_id.clone(), version))),
             Ok(Outcome::Answer(response)) => drop(reply.send(shaped(response, version))),
             Ok(Outcome::Wait(id)) => {
