@@ -1,1 +1,4 @@
 //! A fake Kafka cluster for tests.
+
+#[doc(hidden)]
+pub mod log;
