@@ -1,0 +1,37 @@
+//! DeleteGroups (key 42), versions 0–2.
+//!
+//! - 1: throttle time is of the response, not of the quota window. 2: flexible.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
+use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
+
+use super::dispatch::Refusal;
+use crate::group::queue::{Missing, ask};
+use crate::group::request::Request;
+use crate::net::connection::Context;
+
+pub(super) async fn handle(
+    context: &Context,
+    _version: i16,
+    request: DeleteGroupsRequest,
+) -> Result<DeleteGroupsResponse, Refusal> {
+    let mut results = Vec::new();
+    for id in request.groups_names {
+        let deleted = if id.is_empty() {
+            Err(ResponseError::InvalidGroupId)
+        } else if !context.coordinates(&id) {
+            Err(ResponseError::NotCoordinator)
+        } else {
+            ask(context, &id, Missing::Leave, Request::Delete)
+                .await?
+                .unwrap_or(Err(ResponseError::GroupIdNotFound))
+        };
+        results.push(
+            DeletableGroupResult::default()
+                .with_group_id(id)
+                .with_error_code(deleted.err().map_or(0, |error| error.code())),
+        );
+    }
+    Ok(DeleteGroupsResponse::default().with_results(results))
+}

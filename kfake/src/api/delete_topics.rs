@@ -1,0 +1,92 @@
+//! DeleteTopics (key 20), versions 1–6.
+//!
+//! - 1: throttle time comes back. 4: flexible. 5: error messages. 6: topics may be named by id (KIP-516).
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::delete_topics_response::DeletableTopicResult;
+use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+
+use super::dispatch::Refusal;
+use crate::cluster::topics::Topics;
+use crate::net::connection::Context;
+
+type Failure = (ResponseError, &'static str);
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: DeleteTopicsRequest,
+) -> Result<DeleteTopicsResponse, Refusal> {
+    let asked: Vec<DeleteTopicState> = match version {
+        6.. => request.topics,
+        _ => request
+            .topic_names
+            .into_iter()
+            .map(|name| DeleteTopicState::default().with_name(Some(name)))
+            .collect(),
+    };
+    let mut times: BTreeMap<_, usize> = BTreeMap::new();
+    for topic in &asked {
+        *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
+    }
+    let mut responses = Vec::new();
+    let mut topics = context.shared.topics.write();
+    for topic in asked {
+        let named_twice = match times.get_mut(&(topic.name.clone(), topic.topic_id)) {
+            Some(0) => continue,
+            Some(times) => std::mem::take(times) > 1,
+            None => false,
+        };
+        let deleted = match named_twice {
+            true if topic.name.is_some() => Err((ResponseError::InvalidRequest, "Duplicate topic name.")),
+            true => Err((ResponseError::InvalidRequest, "Duplicate topic id.")),
+            false => delete(&mut topics, &topic),
+        };
+        responses.push(match deleted {
+            Ok((name, id)) => DeletableTopicResult::default().with_name(Some(name)).with_topic_id(id),
+            Err((error, message)) => DeletableTopicResult::default()
+                .with_name(topic.name)
+                .with_topic_id(topic.topic_id)
+                .with_error_code(error.code())
+                .with_error_message(Some(StrBytes::from_static_str(message))),
+        });
+    }
+    drop(topics);
+    for response in responses.iter().filter(|r| r.error_code == 0) {
+        if let Some(name) = &response.name {
+            context.shared.groups.forget_topic(name);
+        }
+    }
+    Ok(DeleteTopicsResponse::default().with_responses(responses))
+}
+
+fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<(TopicName, uuid::Uuid), Failure> {
+    let name = match (&asked.name, asked.topic_id.is_nil()) {
+        (Some(name), true) => name.to_string(),
+        (None, true) => {
+            return Err((
+                ResponseError::InvalidRequest,
+                "Neither topic name nor id were specified.",
+            ));
+        }
+        (Some(_), false) => {
+            return Err((
+                ResponseError::InvalidRequest,
+                "You may not specify both topic name and topic id.",
+            ));
+        }
+        (None, false) => topics.by_id(&asked.topic_id).map(|topic| topic.name.clone()).ok_or((
+            ResponseError::UnknownTopicId,
+            "This server does not host this topic ID.",
+        ))?,
+    };
+    let topic = topics.remove(&name).ok_or((
+        ResponseError::UnknownTopicOrPartition,
+        "This server does not host this topic-partition.",
+    ))?;
+    Ok((TopicName(StrBytes::from_string(name)), topic.id))
+}

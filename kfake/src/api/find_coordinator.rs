@@ -1,0 +1,76 @@
+//! FindCoordinator (key 10), versions 0–6. Which broker coordinates a group or a transactional id.
+//!
+//! - 1: key types; error messages. 3: flexible. 4: several keys (KIP-699). 5: no change. 6: share groups (KIP-932).
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::find_coordinator_response::Coordinator;
+use kafka_protocol::messages::{BrokerId as WireBrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use super::dispatch::Refusal;
+use crate::net::connection::Context;
+
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: FindCoordinatorRequest,
+) -> Result<FindCoordinatorResponse, Refusal> {
+    if version >= 4 {
+        let coordinators = request
+            .coordinator_keys
+            .into_iter()
+            .map(|key| find(context, version, request.key_type, key))
+            .collect();
+        return Ok(FindCoordinatorResponse::default().with_coordinators(coordinators));
+    }
+    let found = find(context, version, request.key_type, request.key);
+    let message = match (version, found.error_code) {
+        (0, _) => None,
+        (_, 0) => Some(StrBytes::from_static_str("NONE")),
+        _ => found.error_message,
+    };
+    Ok(FindCoordinatorResponse::default()
+        .with_error_code(found.error_code)
+        .with_error_message(message)
+        .with_node_id(found.node_id)
+        .with_host(found.host)
+        .with_port(found.port))
+}
+
+fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordinator {
+    let refused = |error: ResponseError, message: &'static str| {
+        Coordinator::default()
+            .with_key(key.clone())
+            .with_error_code(error.code())
+            .with_error_message(Some(StrBytes::from_static_str(message)))
+            .with_node_id(WireBrokerId(-1))
+            .with_port(-1)
+    };
+    match key_type {
+        GROUP | TRANSACTION => {}
+        SHARE if version >= 6 => {
+            return refused(
+                ResponseError::InvalidRequest,
+                "The group coordinator does not support share groups.",
+            );
+        }
+        _ => return refused(ResponseError::InvalidRequest, "Unknown coordinator type."),
+    }
+    let id = context.shared.coordinator(&key);
+    match context.shared.broker(id) {
+        Some(broker) => Coordinator::default()
+            .with_key(key)
+            .with_node_id(WireBrokerId(broker.id.0))
+            .with_host(StrBytes::from_string(broker.host.clone()))
+            .with_port(i32::from(broker.port))
+            .with_error_message(Some(StrBytes::new()).filter(|_| version >= 4)),
+        None => refused(
+            ResponseError::CoordinatorNotAvailable,
+            "The coordinator is not available.",
+        ),
+    }
+}

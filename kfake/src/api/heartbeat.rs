@@ -1,0 +1,32 @@
+//! Heartbeat (key 12), versions 0–4.
+//!
+//! - 1: throttle time. 3: static members (KIP-345). 4: flexible.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
+
+use super::dispatch::Refusal;
+use crate::group::queue::{Missing, ask};
+use crate::group::request::Request;
+use crate::net::connection::Context;
+
+pub(super) async fn handle(
+    context: &Context,
+    _version: i16,
+    request: HeartbeatRequest,
+) -> Result<HeartbeatResponse, Refusal> {
+    let refuse = |error: ResponseError| Ok(HeartbeatResponse::default().with_error_code(error.code()));
+    if request.group_id.is_empty() {
+        return refuse(ResponseError::InvalidGroupId);
+    }
+    if !context.coordinates(&request.group_id) {
+        return refuse(ResponseError::NotCoordinator);
+    }
+    let answer = ask(context, &request.group_id, Missing::Leave, |reply| {
+        Request::Heartbeat(request.clone(), reply)
+    });
+    match answer.await? {
+        Some(response) => Ok(response),
+        None => refuse(ResponseError::UnknownMemberId),
+    }
+}

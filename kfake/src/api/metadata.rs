@@ -1,0 +1,173 @@
+//! Metadata (key 3), versions 0–13. Brokers, topics, leaders.
+//!
+//! - 0: an empty list names every topic. 1: null does, an empty list names none; controller, racks, internal topics.
+//! - 2: cluster id. 4: the client says whether topics may be created. 5: offline replicas. 7: leader epochs (KIP-320).
+//! - 8: authorized operations (KIP-430); the cluster's go away in 11. 9: flexible.
+//! - 10: topic ids (KIP-516). 12: topics may be asked for by id, then without a name.
+//! - 13: an error for the whole response (KIP-1102).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
+use kafka_protocol::messages::{BrokerId as WireBrokerId, MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
+
+use super::create_topics;
+use super::dispatch::Refusal;
+use crate::cluster::builder::TopicSpec;
+use crate::cluster::topics::{Topic, check_name, is_internal};
+use crate::net::connection::Context;
+
+/// What a client may do with a topic where there is no authorizer: every operation that topics have (KIP-430), as bits.
+const TOPIC_OPERATIONS: i32 = 0x0df8;
+/// The same of the cluster.
+const CLUSTER_OPERATIONS: i32 = 0x1fa0;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: MetadataRequest,
+) -> Result<MetadataResponse, Refusal> {
+    let shared = &context.shared;
+    let topics = match &request.topics {
+        None => every_topic(context),
+        Some(topics) if topics.is_empty() && version == 0 => every_topic(context),
+        Some(topics) => {
+            let by_id = topics.iter().any(|t| t.name.is_none() || !t.topic_id.is_nil());
+            if version < 12 && by_id {
+                return Ok(all_invalid(topics, version));
+            }
+            // A topic named twice is answered once.
+            let mut seen = BTreeSet::new();
+            topics
+                .iter()
+                .filter(|t| seen.insert((t.name.clone(), t.topic_id)))
+                .map(|t| match &t.name {
+                    Some(name) if t.topic_id.is_nil() => {
+                        by_name(context, name, version < 4 || request.allow_auto_topic_creation)
+                    }
+                    _ => by_id_alone(context, t.topic_id),
+                })
+                .collect()
+        }
+    };
+    let topics = topics
+        .into_iter()
+        .map(
+            |t| match request.include_topic_authorized_operations && t.error_code == 0 {
+                true => t.with_topic_authorized_operations(TOPIC_OPERATIONS),
+                false => t,
+            },
+        )
+        .collect();
+    let brokers = shared
+        .brokers
+        .iter()
+        .map(|b| {
+            MetadataResponseBroker::default()
+                .with_node_id(WireBrokerId(b.id.0))
+                .with_host(StrBytes::from_string(b.host.clone()))
+                .with_port(i32::from(b.port))
+        })
+        .collect();
+    let response = MetadataResponse::default()
+        .with_brokers(brokers)
+        .with_cluster_id(Some(StrBytes::from_string(shared.cluster_id.clone())))
+        .with_controller_id(WireBrokerId(shared.brokers[0].id.0))
+        .with_topics(topics);
+    Ok(
+        match (8..=10).contains(&version) && request.include_cluster_authorized_operations {
+            true => response.with_cluster_authorized_operations(CLUSTER_OPERATIONS),
+            false => response,
+        },
+    )
+}
+
+/// A topic id before version 12: Kafka's `MetadataRequest.getErrorResponse` for INVALID_REQUEST.
+fn all_invalid(
+    topics: &[kafka_protocol::messages::metadata_request::MetadataRequestTopic],
+    _version: i16,
+) -> MetadataResponse {
+    let topics = topics
+        .iter()
+        .map(|t| {
+            MetadataResponseTopic::default()
+                .with_error_code(ResponseError::InvalidRequest.code())
+                .with_name(Some(t.name.clone().unwrap_or_default()))
+                .with_topic_id(t.topic_id)
+        })
+        .collect();
+    MetadataResponse::default().with_topics(topics)
+}
+
+fn every_topic(context: &Context) -> Vec<MetadataResponseTopic> {
+    context.shared.topics.read().iter().map(|t| describe(t)).collect()
+}
+
+fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataResponseTopic {
+    let shared = &context.shared;
+    if let Some(topic) = shared.topics.read().by_name(name) {
+        return describe(topic);
+    }
+    let error = |error: ResponseError| {
+        MetadataResponseTopic::default()
+            .with_error_code(error.code())
+            .with_name(Some(name.clone()))
+            .with_is_internal(is_internal(name))
+    };
+    if check_name(name).is_err() {
+        return error(ResponseError::InvalidTopicException);
+    }
+    if !(may_create && shared.config.auto_create_topics) {
+        return error(ResponseError::UnknownTopicOrPartition);
+    }
+    let spec = TopicSpec {
+        name: name.to_string(),
+        partitions: None,
+        replicas: None,
+    };
+    match create_topics::create(shared, &spec) {
+        Ok(topic) => describe(&topic),
+        // Another request may have created it meanwhile; otherwise its name collides.
+        Err(_) => match shared.topics.read().by_name(name) {
+            Some(topic) => describe(topic),
+            None => error(ResponseError::InvalidTopicException),
+        },
+    }
+}
+
+fn by_id_alone(context: &Context, id: Uuid) -> MetadataResponseTopic {
+    match context.shared.topics.read().by_id(&id) {
+        Some(topic) => describe(topic),
+        None => MetadataResponseTopic::default()
+            .with_error_code(ResponseError::UnknownTopicId.code())
+            .with_name(None)
+            .with_topic_id(id),
+    }
+}
+
+fn describe(topic: &Arc<Topic>) -> MetadataResponseTopic {
+    let partitions = topic
+        .partitions
+        .iter()
+        .map(|p| {
+            let replicas: Vec<_> = p.replicas.iter().map(|r| WireBrokerId(r.0)).collect();
+            MetadataResponsePartition::default()
+                .with_partition_index(p.index)
+                .with_leader_id(WireBrokerId(p.leader.0))
+                .with_leader_epoch(p.leader_epoch)
+                .with_isr_nodes(replicas.clone())
+                .with_replica_nodes(replicas)
+        })
+        .collect();
+    MetadataResponseTopic::default()
+        .with_name(Some(TopicName(StrBytes::from_string(topic.name.clone()))))
+        .with_topic_id(topic.id)
+        .with_is_internal(topic.internal)
+        .with_partitions(partitions)
+}

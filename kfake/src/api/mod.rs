@@ -1,0 +1,81 @@
+//! The table of APIs. One file each; the row says which request it takes and where it is handled.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use kafka_protocol::messages::{self, ApiKey};
+use kafka_protocol::protocol::{Message, VersionRange};
+
+use crate::net::connection::Context;
+use dispatch::{Answer, Refusal};
+
+mod api_versions;
+pub(crate) mod create_topics;
+mod delete_groups;
+mod delete_topics;
+mod describe_groups;
+pub(crate) mod dispatch;
+mod find_coordinator;
+mod heartbeat;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod metadata;
+mod offset_commit;
+mod offset_fetch;
+mod sync_group;
+mod versions;
+
+pub use versions::VersionError;
+pub(crate) use versions::VersionLimits;
+
+type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send + 'a>>;
+
+/// An API: what identifies it, and the function that handles its requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Api {
+    pub key: ApiKey,
+    /// Every version that kafka-protocol can encode.
+    pub versions: VersionRange,
+    handle: for<'a> fn(&'a Context, i16, Bytes) -> Handled<'a>,
+    #[cfg(test)]
+    pub decodes: fn(i16, Bytes) -> bool,
+}
+
+macro_rules! table {
+    ($($key:ident => $module:ident ($request:ident);)*) => {
+        static TABLE: &[Api] = &[$(Api {
+            key: ApiKey::$key,
+            versions: <messages::$request as Message>::VERSIONS,
+            handle: |context, version, body| Box::pin(async move {
+                let request = dispatch::decode::<messages::$request>(version, body)?;
+                dispatch::Respond::respond($module::handle(context, version, request).await?, version)
+            }),
+            #[cfg(test)]
+            decodes: |version, body| dispatch::decode::<messages::$request>(version, body).is_ok(),
+        }),*];
+    };
+}
+
+table! {
+    Metadata => metadata(MetadataRequest);
+    OffsetCommit => offset_commit(OffsetCommitRequest);
+    OffsetFetch => offset_fetch(OffsetFetchRequest);
+    FindCoordinator => find_coordinator(FindCoordinatorRequest);
+    JoinGroup => join_group(JoinGroupRequest);
+    Heartbeat => heartbeat(HeartbeatRequest);
+    LeaveGroup => leave_group(LeaveGroupRequest);
+    SyncGroup => sync_group(SyncGroupRequest);
+    DescribeGroups => describe_groups(DescribeGroupsRequest);
+    ListGroups => list_groups(ListGroupsRequest);
+    ApiVersions => api_versions(ApiVersionsRequest);
+    CreateTopics => create_topics(CreateTopicsRequest);
+    DeleteTopics => delete_topics(DeleteTopicsRequest);
+    DeleteGroups => delete_groups(DeleteGroupsRequest);
+}
+
+/// Every API, in the order of the table, which is that of their keys.
+pub(crate) fn all() -> impl Iterator<Item = Api> {
+    TABLE.iter().copied()
+}

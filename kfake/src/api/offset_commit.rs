@@ -1,0 +1,98 @@
+//! OffsetCommit (key 8), versions 2–9.
+//!
+//! - 3: throttle time. 5: no retention time. 6: leader epochs (KIP-320). 7: static members (KIP-345). 8: flexible.
+//! - 9: the generation may be a member epoch (KIP-848), and STALE_MEMBER_EPOCH and GROUP_ID_NOT_FOUND may come back.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, TopicName};
+
+use super::dispatch::Refusal;
+use crate::group::queue::{Missing, ask};
+use crate::group::request::Request;
+use crate::net::connection::Context;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    mut request: OffsetCommitRequest,
+) -> Result<OffsetCommitResponse, Refusal> {
+    if !context.coordinates(&request.group_id) {
+        return Ok(refuse(request.topics, ResponseError::NotCoordinator));
+    }
+    // Partitions that do not exist are refused before the group is asked, and never reach it.
+    let asked: Vec<TopicName> = request.topics.iter().map(|t| t.name.clone()).collect();
+    let unknown = take_unknown(context, &mut request.topics);
+    let mut answered = OffsetCommitResponse::default();
+    if !request.topics.is_empty() {
+        // Only who commits without a generation may be a group's first: a consumer without membership.
+        let missing = match request.generation_id_or_member_epoch < 0 {
+            true => Missing::Create,
+            false => Missing::Leave,
+        };
+        let committed = ask(context, &request.group_id, missing, |reply| {
+            Request::Commit(request.clone(), version, reply)
+        });
+        answered = match committed.await? {
+            Some(response) => response,
+            None => {
+                // KIP-848 gave the missing group an error of its own, for those who can read it.
+                let error = match version {
+                    9.. => ResponseError::GroupIdNotFound,
+                    _ => ResponseError::IllegalGeneration,
+                };
+                refuse(request.topics, error)
+            }
+        };
+    }
+    merge(&mut answered.topics, unknown.topics);
+    let place = |topic: &OffsetCommitResponseTopic| asked.iter().position(|name| *name == topic.name);
+    answered.topics.sort_by_key(place);
+    Ok(answered)
+}
+
+fn refuse(topics: Vec<OffsetCommitRequestTopic>, error: ResponseError) -> OffsetCommitResponse {
+    let topics = topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.into_iter().map(|p| {
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(p.partition_index)
+                .with_error_code(error.code())
+        });
+        OffsetCommitResponseTopic::default()
+            .with_name(topic.name)
+            .with_partitions(partitions.collect())
+    });
+    OffsetCommitResponse::default().with_topics(topics.collect())
+}
+
+/// Takes the partitions out of the request that the cluster has not, answered.
+fn take_unknown(context: &Context, topics: &mut Vec<OffsetCommitRequestTopic>) -> OffsetCommitResponse {
+    let known = context.shared.topics.read();
+    let mut unknown = Vec::new();
+    for topic in topics.iter_mut() {
+        let exists = known.by_name(&topic.name);
+        let is_known = |index: i32| exists.is_some_and(|t| t.partition(index).is_some());
+        let (known, missing) = std::mem::take(&mut topic.partitions)
+            .into_iter()
+            .partition(|p| is_known(p.partition_index));
+        topic.partitions = known;
+        unknown.push(
+            OffsetCommitRequestTopic::default()
+                .with_name(topic.name.clone())
+                .with_partitions(missing),
+        );
+    }
+    topics.retain(|topic| !topic.partitions.is_empty());
+    unknown.retain(|topic| !topic.partitions.is_empty());
+    refuse(unknown, ResponseError::UnknownTopicOrPartition)
+}
+
+fn merge(answered: &mut Vec<OffsetCommitResponseTopic>, more: Vec<OffsetCommitResponseTopic>) {
+    for topic in more {
+        match answered.iter_mut().find(|t| t.name == topic.name) {
+            Some(known) => known.partitions.extend(topic.partitions),
+            None => answered.push(topic),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! OffsetFetch (key 9), versions 1–9.
+//!
+//! - 2: null topics name all; an error for the whole response. 3: throttle time. 5: leader epochs (KIP-320).
+//! - 6: flexible. 7: only stable offsets (KIP-447). 8: several groups (KIP-709). 9: member ids and epochs (KIP-848).
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use kafka_protocol::messages::offset_fetch_response::{
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+};
+use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
+
+use super::dispatch::Refusal;
+use crate::group::commit::fetched;
+use crate::group::queue::{Missing, ask};
+use crate::group::request::Request;
+use crate::net::connection::Context;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: OffsetFetchRequest,
+) -> Result<OffsetFetchResponse, Refusal> {
+    if version >= 8 {
+        let mut groups = Vec::new();
+        for group in request.groups {
+            groups.push(fetch(context, group).await?);
+        }
+        return Ok(OffsetFetchResponse::default().with_groups(groups));
+    }
+    let topics = request.topics.map(|topics| {
+        let topics = topics.into_iter().map(|topic| {
+            OffsetFetchRequestTopics::default()
+                .with_name(topic.name)
+                .with_partition_indexes(topic.partition_indexes)
+        });
+        topics.collect()
+    });
+    let group = OffsetFetchRequestGroup::default()
+        .with_group_id(request.group_id)
+        .with_topics(topics);
+    let asked = group.topics.clone();
+    let fetched = fetch(context, group).await?;
+    Ok(single(version, asked.unwrap_or_default(), fetched))
+}
+
+async fn fetch(context: &Context, group: OffsetFetchRequestGroup) -> Result<OffsetFetchResponseGroup, Refusal> {
+    if !context.coordinates(&group.group_id) {
+        return Ok(OffsetFetchResponseGroup::default()
+            .with_group_id(group.group_id)
+            .with_error_code(ResponseError::NotCoordinator.code()));
+    }
+    let answer = ask(context, &group.group_id, Missing::Leave, |reply| {
+        Request::Fetch(group.clone(), reply)
+    });
+    if let Some(answer) = answer.await? {
+        return Ok(answer);
+    }
+    // A group that does not exist has committed nothing, which is no error.
+    let topics = group.topics.unwrap_or_default().into_iter().map(|topic| {
+        let partitions = topic.partition_indexes.into_iter().map(|p| fetched(p, None));
+        OffsetFetchResponseTopics::default()
+            .with_name(topic.name)
+            .with_partitions(partitions.collect())
+    });
+    Ok(OffsetFetchResponseGroup::default()
+        .with_group_id(group.group_id)
+        .with_topics(topics.collect()))
+}
+
+/// The response before version 8: one group. Version 1 has no place for the group's error but its partitions.
+fn single(version: i16, asked: Vec<OffsetFetchRequestTopics>, group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
+    let code = group.error_code;
+    let topics = match (version, code) {
+        (1, 1..) => asked
+            .into_iter()
+            .map(|topic| {
+                let partitions = topic.partition_indexes.into_iter().map(|p| {
+                    OffsetFetchResponsePartition::default()
+                        .with_partition_index(p)
+                        .with_committed_offset(-1)
+                        .with_metadata(Some(Default::default()))
+                        .with_error_code(code)
+                });
+                OffsetFetchResponseTopic::default()
+                    .with_name(topic.name)
+                    .with_partitions(partitions.collect())
+            })
+            .collect(),
+        _ => group
+            .topics
+            .into_iter()
+            .map(|topic| {
+                let partitions = topic.partitions.into_iter().map(|p| {
+                    OffsetFetchResponsePartition::default()
+                        .with_partition_index(p.partition_index)
+                        .with_committed_offset(p.committed_offset)
+                        .with_committed_leader_epoch(p.committed_leader_epoch)
+                        .with_metadata(p.metadata)
+                        .with_error_code(p.error_code)
+                });
+                OffsetFetchResponseTopic::default()
+                    .with_name(topic.name)
+                    .with_partitions(partitions.collect())
+            })
+            .collect(),
+    };
+    OffsetFetchResponse::default()
+        .with_error_code(if version == 1 { 0 } else { code })
+        .with_topics(topics)
+}

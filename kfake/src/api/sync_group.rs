@@ -1,0 +1,36 @@
+//! SyncGroup (key 14), versions 0–5.
+//!
+//! - 1: throttle time. 3: static members (KIP-345). 4: flexible. 5: protocol type and name (KIP-559).
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
+
+use super::dispatch::Refusal;
+use crate::group::queue::{Missing, ask};
+use crate::group::request::Request;
+use crate::net::connection::Context;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: SyncGroupRequest,
+) -> Result<SyncGroupResponse, Refusal> {
+    let refuse = |error: ResponseError| Ok(SyncGroupResponse::default().with_error_code(error.code()));
+    // KIP-559: who speaks version 5 names both.
+    if version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
+        return refuse(ResponseError::InconsistentGroupProtocol);
+    }
+    if request.group_id.is_empty() {
+        return refuse(ResponseError::InvalidGroupId);
+    }
+    if !context.coordinates(&request.group_id) {
+        return refuse(ResponseError::NotCoordinator);
+    }
+    let synced = ask(context, &request.group_id, Missing::Leave, |reply| {
+        Request::Sync(request.clone(), reply)
+    });
+    match synced.await? {
+        Some(response) => Ok(response),
+        None => refuse(ResponseError::UnknownMemberId),
+    }
+}

@@ -1,0 +1,297 @@
+//! How a cluster is described and started.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::config::{BrokerConfig, ConfigError};
+use super::exits::Exits;
+use super::handle::Cluster;
+use super::state::{Broker, Shared};
+use super::topics::{BrokerId, TopicError};
+use crate::api::{VersionError, VersionLimits};
+use crate::net::tcp;
+
+/// Pending connections that a broker's port keeps, as Kafka's `socket.listen.backlog.size` does with 50 — more here, since
+/// tests open many at once.
+const BACKLOG: u32 = 1024;
+
+/// The port that brokers without a port of their own are said to have.
+const MEMORY_PORT: u16 = 9092;
+
+/// Why a cluster did not start. Nothing is left behind: no port listens, no task runs.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A port is taken.
+    #[error("address in use: {0}")]
+    AddressInUse(SocketAddr),
+    /// A port cannot be bound for another reason.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A cluster needs a broker.
+    #[error("a cluster needs at least one broker")]
+    NoBrokers,
+    /// More ports than brokers.
+    #[error("{ports} ports for {brokers} brokers: the i-th port is the i-th broker's")]
+    TooManyPorts {
+        /// How many ports were given.
+        ports: usize,
+        /// How many brokers.
+        brokers: usize,
+    },
+    /// A broker configuration cannot be taken.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A highest version cannot be taken.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// A topic cannot be created.
+    #[error("cannot create topic {name}: {source}")]
+    Topic {
+        /// The topic's name.
+        name: String,
+        /// Kafka's reason.
+        source: TopicError,
+    },
+}
+
+/// A topic to create at the start. Numbers left out are the broker's defaults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicSpec {
+    pub name: String,
+    pub partitions: Option<i32>,
+    pub replicas: Option<i32>,
+}
+
+/// Describes a cluster; [`start`](Self::start) starts it.
+///
+/// ```
+/// # async fn example() -> Result<(), kfake::StartError> {
+/// let cluster = kfake::Cluster::builder()
+///     .brokers(3)
+///     .topic("orders", 6)
+///     .broker_config("group.initial.rebalance.delay.ms", "100")
+///     .start()
+///     .await?;
+/// # cluster.close().await; Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing before `start`"]
+pub struct Builder {
+    brokers: usize,
+    listen: IpAddr,
+    ports: Vec<u16>,
+    in_memory: bool,
+    cluster_id: Option<String>,
+    topics: Vec<TopicSpec>,
+    configs: BTreeMap<String, String>,
+    max_versions: BTreeMap<i16, i16>,
+    seed: Option<u64>,
+    #[cfg(feature = "plants")]
+    plant: Option<super::exits::Plant>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            brokers: 3,
+            listen: Ipv4Addr::LOCALHOST.into(),
+            ports: Vec::new(),
+            in_memory: false,
+            cluster_id: None,
+            topics: Vec::new(),
+            configs: BTreeMap::new(),
+            max_versions: BTreeMap::new(),
+            seed: None,
+            #[cfg(feature = "plants")]
+            plant: None,
+        }
+    }
+}
+
+impl Builder {
+    /// How many brokers; their node ids count from 1. Default: 3.
+    pub fn brokers(mut self, brokers: usize) -> Self {
+        self.brokers = brokers;
+        self
+    }
+
+    /// The address to listen on, which Metadata also names. Default: 127.0.0.1.
+    pub fn listen(mut self, address: IpAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// The i-th port is the i-th broker's. Port 0, and a broker without a port, take any free one.
+    pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.ports = ports.into_iter().collect();
+        self
+    }
+
+    /// No sockets: clients connect with [`Cluster::connect`] alone. For tests under a paused clock, which real sockets
+    /// and tokio's auto-advance spoil. Two runs of one scenario then are the same to the byte.
+    pub fn in_memory(mut self) -> Self {
+        self.in_memory = true;
+        self
+    }
+
+    /// The cluster's id. Default: one from the seed, of the form of Kafka's own.
+    pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
+        self.cluster_id = Some(id.into());
+        self
+    }
+
+    /// A topic with that many partitions, and the default number of replicas.
+    pub fn topic(self, name: impl Into<String>, partitions: i32) -> Self {
+        self.topic_spec(name, Some(partitions), None)
+    }
+
+    /// A topic; what is `None` is the broker's default (`num.partitions`, `default.replication.factor`).
+    pub fn topic_spec(mut self, name: impl Into<String>, partitions: Option<i32>, replicas: Option<i32>) -> Self {
+        self.topics.push(TopicSpec {
+            name: name.into(),
+            partitions,
+            replicas,
+        });
+        self
+    }
+
+    /// A broker configuration by its Kafka name, for every broker. A name that kfake does not know fails the start.
+    pub fn broker_config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configs.insert(name.into(), value.into());
+        self
+    }
+
+    /// Whether a Metadata request creates the topics it names: `auto.create.topics.enable`. Default: no.
+    pub fn auto_create_topics(self, create: bool) -> Self {
+        self.broker_config("auto.create.topics.enable", create.to_string())
+    }
+
+    /// The highest version of an API that the brokers offer. A version that kfake does not have fails the start.
+    pub fn max_version(mut self, api_key: i16, version: i16) -> Self {
+        self.max_versions.insert(api_key, version);
+        self
+    }
+
+    /// Seeds every random choice: topic ids, member ids, fetch session ids. Default: 0 in memory, where a run then
+    /// repeats exactly; else another seed each time, so that a client of yesterday's cluster is no member of today's.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    #[cfg(feature = "plants")]
+    #[doc(hidden)]
+    pub fn plant(mut self, plant: super::exits::Plant) -> Self {
+        self.plant = Some(plant);
+        self
+    }
+
+    /// Starts the cluster. When this returns, every port accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`]; after an error nothing is left behind.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O (unless [`in_memory`](Self::in_memory)) and time enabled.
+    pub async fn start(self) -> Result<Cluster, StartError> {
+        if self.brokers == 0 {
+            return Err(StartError::NoBrokers);
+        }
+        if self.ports.len() > self.brokers {
+            return Err(StartError::TooManyPorts {
+                ports: self.ports.len(),
+                brokers: self.brokers,
+            });
+        }
+        let config = BrokerConfig::read(&self.configs)?;
+        let versions = VersionLimits::new(&self.max_versions)?;
+        let seed = match self.seed {
+            Some(seed) => seed,
+            None if self.in_memory => 0,
+            None => fastrand::u64(..),
+        };
+        let (brokers, listeners) = self.bind()?;
+        #[cfg(feature = "plants")]
+        let exits = Exits::with_plant(self.plant);
+        #[cfg(not(feature = "plants"))]
+        let exits = Exits::default();
+        let cluster_id = self.cluster_id.unwrap_or_else(|| random_cluster_id(seed));
+        let shared = Arc::new(Shared::new(cluster_id, config, brokers, versions, exits, seed));
+        for topic in &self.topics {
+            crate::api::create_topics::create(&shared, topic).map_err(|source| StartError::Topic {
+                name: topic.name.clone(),
+                source,
+            })?;
+        }
+        for (broker, listener) in listeners {
+            tcp::listen(&shared, broker, listener);
+        }
+        Ok(Cluster::new(shared))
+    }
+
+    fn bind(&self) -> Result<(Vec<Broker>, Vec<(BrokerId, TcpListener)>), StartError> {
+        let mut brokers = Vec::new();
+        let mut listeners = Vec::new();
+        for (node, index) in (1..).zip(0..self.brokers) {
+            let id = BrokerId(node);
+            if self.in_memory {
+                brokers.push(Broker {
+                    id,
+                    host: format!("broker-{id}.memory"),
+                    port: MEMORY_PORT,
+                });
+                continue;
+            }
+            let address = SocketAddr::new(self.listen, self.ports.get(index).copied().unwrap_or(0));
+            let listener = bind(address).map_err(|source| match source.kind() {
+                io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
+                _ => StartError::Listen { address, source },
+            })?;
+            let bound = listener
+                .local_addr()
+                .map_err(|source| StartError::Listen { address, source })?;
+            brokers.push(Broker::at(id, bound));
+            listeners.push((id, listener));
+        }
+        Ok((brokers, listeners))
+    }
+}
+
+/// Binds with SO_REUSEADDR, so that a port can be bound again at once after its cluster has closed.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// 16 random bytes in URL-safe base64 without padding: the form of Kafka's `Uuid.randomUuid().toString()`.
+fn random_cluster_id(seed: u64) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits = fastrand::Rng::with_seed(!seed).u128(..);
+    // 22 digits of 6 bits hold 132; the last carries the low two bits, shifted up.
+    (0..22)
+        .map(|digit| {
+            let shift = 122 - 6 * digit;
+            let six = if shift >= 0 { bits >> shift } else { bits << -shift };
+            char::from(ALPHABET[(six & 0x3f) as usize])
+        })
+        .collect()
+}

@@ -1,0 +1,185 @@
+//! The handle of a running cluster.
+
+use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::io::DuplexStream;
+
+use super::builder::Builder;
+use super::state::{Broker, Shared};
+use super::topics::BrokerId;
+use crate::client::Client;
+use crate::group::view::GroupView;
+use crate::net::memory;
+
+/// A running cluster. [`close`](Self::close) ends it; so does dropping it, only without waiting.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let cluster = kfake::Cluster::builder().brokers(3).topic("orders", 6).start().await?;
+/// let servers = cluster.bootstrap_servers(); // for rdkafka, rskafka, …
+/// assert_eq!(servers.split(',').count(), 3);
+/// cluster.close().await; // every task has exited, no port listens
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Cluster {
+    shared: Arc<Shared>,
+}
+
+/// Why a group did not come to the state waited for.
+#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
+#[error("the cluster was closed before the group came to the state waited for")]
+pub struct ClusterClosed;
+
+/// Why a group's task was not ended.
+#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
+pub enum EndGroupError {
+    /// The group has members.
+    #[error("the group is not empty")]
+    NotEmpty,
+    /// There is no such group, or its task has ended before.
+    #[error("the group has no task")]
+    NotRunning,
+}
+
+impl Cluster {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Describes a cluster to start.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The brokers, in the order of their node ids.
+    pub fn brokers(&self) -> &[Broker] {
+        &self.shared.brokers
+    }
+
+    /// The cluster's id, as DescribeCluster and Metadata name it.
+    pub fn cluster_id(&self) -> &str {
+        &self.shared.cluster_id
+    }
+
+    /// Every broker's `host:port`, separated by commas: a client's `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> String {
+        let address = |b: &Broker| match b.host.contains(':') {
+            true => format!("[{}]:{}", b.host, b.port),
+            false => format!("{}:{}", b.host, b.port),
+        };
+        self.shared.brokers.iter().map(address).collect::<Vec<_>>().join(",")
+    }
+
+    /// A connection to a broker over memory: what a socket would carry, without one. The other end closes with the cluster.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` for a broker that the cluster has not, `ConnectionRefused` once it is closed.
+    pub fn connect(&self, broker: BrokerId) -> io::Result<DuplexStream> {
+        memory::connect(&self.shared, broker)
+    }
+
+    /// A typed client of a broker, over memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub fn client(&self, broker: BrokerId) -> io::Result<Client<DuplexStream>> {
+        Ok(Client::new(self.connect(broker)?))
+    }
+
+    /// The broker that coordinates a group, and the leader of the group's partition of `__consumer_offsets`.
+    pub fn coordinator(&self, group: &str) -> BrokerId {
+        self.shared.coordinator(group)
+    }
+
+    /// What a group looks like now; `None` if there is none of that name.
+    pub fn group(&self, id: &str) -> Option<GroupView> {
+        self.shared.groups.get(id).map(|group| group.view())
+    }
+
+    /// Waits until a group is as `wanted` says. No state of the group is passed over: it is asked after each change that
+    /// a client could have seen.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterClosed`] if the cluster closes first.
+    pub async fn wait_for_group(
+        &self,
+        id: &str,
+        mut wanted: impl FnMut(&GroupView) -> bool,
+    ) -> Result<GroupView, ClusterClosed> {
+        let mut changes = self.shared.groups.changes();
+        loop {
+            if let Some(view) = self.group(id)
+                && wanted(&view)
+            {
+                return Ok(view);
+            }
+            tokio::select! {
+                biased;
+                () = self.shared.exits.shutdown() => return Err(ClusterClosed),
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
+    /// Ends the task of a group that has no member and keeps its committed offsets. The next request for the group starts
+    /// another. (DeleteGroups ends it and forgets the offsets.)
+    ///
+    /// # Errors
+    ///
+    /// See [`EndGroupError`].
+    pub async fn end_group(&self, id: &str) -> Result<(), EndGroupError> {
+        let group = self.shared.groups.get(id).ok_or(EndGroupError::NotRunning)?;
+        let mut changes = self.shared.groups.changes();
+        group.ask_to_retire()?;
+        while group.is_running() {
+            tokio::select! {
+                biased;
+                () = self.shared.exits.shutdown() => break,
+                _ = changes.changed() => {}
+            }
+            if !group.is_empty() {
+                return Err(EndGroupError::NotEmpty);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a group's coordinator take no more requests, or take them again: requests wait, clients time out, as with a
+    /// broker that hangs. A group that does not exist is not created: `false`.
+    pub fn stall_group(&self, id: &str, stalled: bool) -> bool {
+        let group = self.shared.groups.get(id);
+        if let Some(group) = &group {
+            group.stall(stalled);
+        }
+        group.is_some()
+    }
+
+    /// How many of the cluster's tasks are alive.
+    pub fn task_count(&self) -> usize {
+        self.shared.tasks.all.len()
+    }
+
+    /// Ends the cluster, and returns once each of its tasks has been dropped: no connection is open, no port listens.
+    /// A reply that is being written is finished, unless its reader does not read: then the connection is reset, so that
+    /// no reader takes half a reply for a whole one.
+    ///
+    /// Idempotent; concurrent calls all wait.
+    pub async fn close(&self) {
+        self.shared.exits.shut_down();
+        self.shared.tasks.all.close();
+        self.shared.tasks.all.wait().await;
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.shared.exits.shut_down();
+        self.shared.tasks.all.close();
+    }
+}

@@ -1,0 +1,9 @@
+//! The cluster: what it is made of, how it starts, how it ends.
+
+pub(crate) mod builder;
+pub(crate) mod config;
+pub(crate) mod exits;
+pub(crate) mod handle;
+pub(crate) mod state;
+pub(crate) mod topic_config;
+pub(crate) mod topics;

@@ -1,0 +1,256 @@
+//! Topics and their partitions: names, ids, replicas, leaders.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thiserror::Error;
+use uuid::Uuid;
+
+use super::topic_config::TopicConfig;
+
+/// A broker's node id. The first broker is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BrokerId(pub i32);
+
+impl std::fmt::Display for BrokerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Kafka's `Topic.MAX_NAME_LENGTH`.
+const MAX_NAME_LENGTH: usize = 249;
+
+/// Why a topic cannot be created. The text is what Apache Kafka's controller answers.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum TopicError {
+    /// INVALID_TOPIC_EXCEPTION.
+    #[error("{0}")]
+    InvalidName(String),
+    /// TOPIC_ALREADY_EXISTS.
+    #[error("Topic '{0}' already exists.")]
+    Exists(String),
+    /// INVALID_PARTITIONS.
+    #[error("{0}")]
+    InvalidPartitions(String),
+    /// INVALID_REPLICATION_FACTOR.
+    #[error("{0}")]
+    InvalidReplicationFactor(String),
+    /// INVALID_REPLICA_ASSIGNMENT.
+    #[error("{0}")]
+    InvalidReplicaAssignment(String),
+    /// INVALID_CONFIG.
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// INVALID_REQUEST.
+    #[error("{0}")]
+    InvalidRequest(String),
+}
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub name: String,
+    pub id: Uuid,
+    pub partitions: Vec<Arc<Partition>>,
+    pub internal: bool,
+    pub config: TopicConfig,
+}
+
+impl Topic {
+    pub fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
+        self.partitions.get(usize::try_from(index).ok()?)
+    }
+}
+
+/// A partition: who leads it.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub index: i32,
+    pub leader: BrokerId,
+    pub leader_epoch: i32,
+    pub replicas: Vec<BrokerId>,
+}
+
+/// Every topic of the cluster, by name and by id.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    by_name: BTreeMap<String, Arc<Topic>>,
+    by_id: BTreeMap<Uuid, Arc<Topic>>,
+    /// Topics ever created: the first leader of each next topic is one broker further.
+    created: usize,
+}
+
+/// Where a new topic's replicas go: a list of brokers a partition.
+pub(crate) type Assignment = Vec<Vec<BrokerId>>;
+
+impl Topics {
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_name.get(name)
+    }
+
+    pub fn by_id(&self, id: &Uuid) -> Option<&Arc<Topic>> {
+        self.by_id.get(id)
+    }
+
+    /// In the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.values()
+    }
+
+    /// Kafka's rules for a new topic's name: `Topic.validate` and the controller's check for collisions.
+    pub fn check_new_name(&self, name: &str) -> Result<(), TopicError> {
+        check_name(name).map_err(TopicError::InvalidName)?;
+        if self.by_name.contains_key(name) {
+            return Err(TopicError::Exists(name.to_owned()));
+        }
+        // '.' and '_' are one character in metric names, so Kafka refuses names that differ in them alone.
+        if name.contains(['.', '_']) {
+            let folded = name.replace('.', "_");
+            if let Some(other) = self.by_name.keys().find(|other| other.replace('.', "_") == folded) {
+                return Err(TopicError::InvalidName(format!(
+                    "Topic '{name}' collides with existing topic: {other}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Spreads leaders over `brokers`, and each partition's replicas behind its leader.
+    pub fn spread(&self, brokers: &[BrokerId], partitions: usize, replicas: usize) -> Assignment {
+        (0..partitions)
+            .map(|partition| {
+                (0..replicas)
+                    .map(|replica| brokers[(self.created + partition + replica) % brokers.len()])
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Adds a topic whose name and assignment have been checked.
+    pub fn insert(&mut self, name: &str, id: Uuid, assignment: Assignment, config: TopicConfig) -> Arc<Topic> {
+        let partitions = (0..)
+            .zip(assignment)
+            .map(|(index, replicas)| {
+                Arc::new(Partition {
+                    index,
+                    leader: replicas[0],
+                    leader_epoch: 0,
+                    replicas,
+                })
+            })
+            .collect();
+        let topic = Arc::new(Topic {
+            name: name.to_owned(),
+            id,
+            partitions,
+            internal: is_internal(name),
+            config,
+        });
+        self.created += 1;
+        self.by_name.insert(name.to_owned(), topic.clone());
+        self.by_id.insert(id, topic.clone());
+        topic
+    }
+
+    pub fn remove(&mut self, name: &str) -> Option<Arc<Topic>> {
+        let topic = self.by_name.remove(name)?;
+        self.by_id.remove(&topic.id);
+        Some(topic)
+    }
+}
+
+/// Kafka's `Topic.isInternal`.
+pub(crate) fn is_internal(name: &str) -> bool {
+    matches!(
+        name,
+        "__consumer_offsets" | "__transaction_state" | "__share_group_state"
+    )
+}
+
+/// Kafka's `Topic.validate`, with its words.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() {
+        Err("Topic name is invalid: the empty string is not allowed".to_owned())
+    } else if name == "." || name == ".." {
+        Err("Topic name is invalid: '.' or '..' is not allowed".to_owned())
+    } else if name.len() > MAX_NAME_LENGTH {
+        Err(format!(
+            "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}"
+        ))
+    } else if !name.chars().all(legal) {
+        Err(format!(
+            "Topic name is invalid: '{name}' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'"
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BROKERS: [BrokerId; 3] = [BrokerId(1), BrokerId(2), BrokerId(3)];
+
+    fn topics(names: &[&str]) -> Topics {
+        let mut topics = Topics::default();
+        for name in names {
+            let assignment = topics.spread(&BROKERS, 3, 2);
+            topics.insert(
+                name,
+                Uuid::from_u128(topics.created as u128 + 1),
+                assignment,
+                TopicConfig::default(),
+            );
+        }
+        topics
+    }
+
+    #[test]
+    fn leaders_are_spread_over_the_brokers_and_start_one_further_a_topic() {
+        let topics = topics(&["a", "b"]);
+        let leaders = |name| {
+            topics
+                .by_name(name)
+                .unwrap()
+                .partitions
+                .iter()
+                .map(|p| p.leader.0)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(leaders("a"), [1, 2, 3]);
+        assert_eq!(leaders("b"), [2, 3, 1]);
+        assert_eq!(
+            topics.by_name("a").unwrap().partitions[2].replicas,
+            [BrokerId(3), BrokerId(1)]
+        );
+    }
+
+    #[test]
+    fn names_that_differ_in_dots_and_underscores_alone_collide() {
+        let topics = topics(&["a.b"]);
+        assert!(matches!(topics.check_new_name("a_b"), Err(TopicError::InvalidName(_))));
+        assert!(matches!(topics.check_new_name("a.b"), Err(TopicError::Exists(_))));
+        assert_eq!(topics.check_new_name("a-b"), Ok(()));
+    }
+
+    #[test]
+    fn a_name_keeps_kafkas_rules() {
+        for bad in ["", ".", "..", "a/b", "é", &"x".repeat(250)] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+        for good in ["a", "a.b_c-d", "...", &"x".repeat(249)] {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_removed_topic_is_gone_by_name_and_by_id() {
+        let mut topics = topics(&["a"]);
+        let id = topics.by_name("a").unwrap().id;
+        assert!(topics.remove("a").is_some());
+        assert!(topics.by_name("a").is_none() && topics.by_id(&id).is_none());
+    }
+}

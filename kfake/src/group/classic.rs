@@ -1,0 +1,507 @@
+//! The classic group protocol: a group's members and the phases of its rebalance, as Apache Kafka's
+//! `GroupMetadataManager` and `ClassicGroup` have them. What members ask is in `join.rs` and `session.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::join_group_response::JoinGroupResponseMember;
+use kafka_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
+use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
+
+use super::join;
+use super::member::Member;
+use super::offsets::Offsets;
+use super::request::Request;
+use super::view::{GroupState, GroupView};
+use crate::cluster::config::BrokerConfig;
+use crate::cluster::state::Shared;
+
+/// How long a member that joins for the first time may wait: Kafka's `group.classic.new.member.join.timeout`.
+pub(super) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// The phase in which members are asked to join.
+#[derive(Debug)]
+struct JoinPhase {
+    deadline: Instant,
+    /// Set for a group that was empty: it waits for `group.initial.rebalance.delay.ms`, and again when somebody joins,
+    /// as long as this much of the rebalance timeout is left.
+    initial: Option<Duration>,
+    /// Somebody joined since the delay began.
+    new_member_added: bool,
+}
+
+/// A classic group.
+#[derive(Debug)]
+pub(crate) struct ClassicGroup {
+    pub(super) id: String,
+    pub(crate) state: GroupState,
+    pub(super) generation: i32,
+    pub(super) protocol_type: Option<StrBytes>,
+    pub(super) protocol: Option<StrBytes>,
+    pub(super) leader: Option<StrBytes>,
+    pub(super) members: IndexMap<StrBytes, Member>,
+    /// Static members' current ids, by instance id.
+    pub(super) instances: BTreeMap<StrBytes, StrBytes>,
+    /// Ids given out that have not joined yet (KIP-394), and until when they may.
+    pub(super) pending: BTreeMap<StrBytes, Instant>,
+    /// Members of this generation that have not asked for their assignment.
+    pub(super) pending_sync: BTreeSet<StrBytes>,
+    pub(super) sync_deadline: Option<Instant>,
+    join: Option<JoinPhase>,
+    /// No session ends before this; it may end later.
+    next_session: Option<Instant>,
+    pub(crate) offsets: Offsets,
+}
+
+impl ClassicGroup {
+    pub fn new(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            state: GroupState::Empty,
+            generation: 0,
+            protocol_type: None,
+            protocol: None,
+            leader: None,
+            members: IndexMap::new(),
+            instances: BTreeMap::new(),
+            pending: BTreeMap::new(),
+            pending_sync: BTreeSet::new(),
+            sync_deadline: None,
+            join: None,
+            next_session: None,
+            offsets: Offsets::default(),
+        }
+    }
+
+    /// Handles a request. Nobody may be waiting for the answer any more: then it is dropped.
+    pub fn handle(&mut self, request: Request, now: Instant, shared: &Shared) {
+        let config = &shared.config;
+        match request {
+            Request::Join(request, version, client, reply) => self.join(&request, version, client, reply, now, shared),
+            Request::Sync(request, reply) => self.sync(&request, reply, now),
+            Request::Heartbeat(request, reply) => drop(reply.send(self.heartbeat(&request, now))),
+            Request::Leave(request, version, reply) => drop(reply.send(self.leave(request, version, now, config))),
+            Request::Commit(request, version, reply) => drop(reply.send(self.commit(request, version, now, shared))),
+            Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
+            Request::Describe(reply) => drop(reply.send(self.describe())),
+            Request::Delete(reply) => drop(reply.send(self.delete())),
+        }
+    }
+
+    /// Does what is due: ends phases and sessions whose time is over.
+    pub fn expire(&mut self, now: Instant, shared: &Shared) {
+        let config = &shared.config;
+        self.expire_sessions(now, config);
+        if self.join_deadline().is_some_and(|at| at <= now) {
+            self.join_phase_over(now, config);
+        }
+        if self.sync_deadline.is_some_and(|at| at <= now) {
+            self.sync_phase_over(now, config);
+        }
+    }
+
+    pub fn is_memberless(&self) -> bool {
+        self.members.is_empty() && self.pending.is_empty()
+    }
+
+    pub(super) fn join_deadline(&self) -> Option<Instant> {
+        self.join.as_ref().map(|phase| phase.deadline)
+    }
+
+    // --- membership ---
+
+    /// Adds a member that waits for the rebalance.
+    pub(super) fn add(&mut self, mut member: Member, now: Instant) {
+        if self.members.is_empty() {
+            self.leader = None;
+        }
+        if self.leader.is_none() {
+            self.leader = Some(member.id.clone());
+        }
+        if let Some(instance) = &member.instance_id {
+            self.instances.insert(instance.clone(), member.id.clone());
+        }
+        if let Some(phase) = &mut self.join {
+            phase.new_member_added = true;
+        }
+        self.pending.remove(&member.id);
+        member.is_new = true;
+        let id = member.id.clone();
+        self.members.insert(id.clone(), member);
+        self.set_session(&id, now + NEW_MEMBER_JOIN_TIMEOUT);
+    }
+
+    /// Removes a member. Who waits in its name is told that it is none.
+    pub(super) fn remove(&mut self, id: &StrBytes) {
+        let Some(mut member) = self.members.shift_remove(id) else {
+            return;
+        };
+        if let Some(instance) = &member.instance_id
+            && self.instances.get(instance) == Some(id)
+        {
+            self.instances.remove(instance);
+        }
+        self.pending_sync.remove(id);
+        answer_join(&mut member, |version| {
+            join::refused(ResponseError::UnknownMemberId, id.clone(), version)
+        });
+        answer_sync(&mut member, || refused_sync(ResponseError::UnknownMemberId));
+        if self.leader.as_ref() == Some(id) {
+            self.leader = self.members.keys().next().cloned();
+        }
+    }
+
+    /// A static member is back under a new id: what waits under the old one is fenced (KIP-345).
+    pub(super) fn replace_static(&mut self, instance: &StrBytes, old: &StrBytes, new: StrBytes) {
+        let Some((index, _, mut member)) = self.members.swap_remove_full(old) else {
+            return;
+        };
+        answer_join(&mut member, |version| {
+            join::refused(ResponseError::FencedInstanceId, old.clone(), version)
+        });
+        answer_sync(&mut member, || refused_sync(ResponseError::FencedInstanceId));
+        member.id = new.clone();
+        if self.leader.as_ref() == Some(old) {
+            self.leader = Some(new.clone());
+        }
+        if self.pending_sync.remove(old) {
+            self.pending_sync.insert(new.clone());
+        }
+        self.instances.insert(instance.clone(), new.clone());
+        let (last, _) = self.members.insert_full(new, member);
+        self.members.swap_indices(index, last);
+    }
+
+    /// Kafka's `ClassicGroup.validateMember`.
+    pub(super) fn check_member(&self, id: &StrBytes, instance: Option<&StrBytes>) -> Result<(), ResponseError> {
+        if let Some(instance) = instance {
+            match self.instances.get(instance) {
+                None => return Err(ResponseError::UnknownMemberId),
+                Some(current) if current != id => return Err(ResponseError::FencedInstanceId),
+                Some(_) => {}
+            }
+        }
+        match self.members.contains_key(id) {
+            true => Ok(()),
+            false => Err(ResponseError::UnknownMemberId),
+        }
+    }
+
+    // --- sessions ---
+
+    pub(super) fn heard_from(&mut self, id: &StrBytes, now: Instant) {
+        if let Some(timeout) = self.members.get(id).map(|m| m.session_timeout) {
+            self.set_session(id, now + timeout);
+        }
+    }
+
+    pub(super) fn set_session(&mut self, id: &StrBytes, deadline: Instant) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.session_deadline = Some(deadline);
+            self.watch_session(deadline);
+        }
+    }
+
+    pub(super) fn watch_session(&mut self, deadline: Instant) {
+        let sooner = self.next_session.map_or(deadline, |at| at.min(deadline));
+        self.next_session = Some(sooner);
+    }
+
+    pub(super) fn next_session(&self) -> Option<Instant> {
+        self.next_session
+    }
+
+    fn expire_sessions(&mut self, now: Instant, config: &BrokerConfig) {
+        if self.next_session.is_none_or(|at| at > now) {
+            return;
+        }
+        let over: Vec<_> = self
+            .pending
+            .iter()
+            .filter(|(_, at)| **at <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in over {
+            self.pending.remove(&id);
+            self.maybe_end_join_phase(now);
+        }
+        let due = |m: &Member| m.session_deadline.is_some_and(|at| at <= now);
+        let over: Vec<_> = self.members.values().filter(|m| due(m)).map(|m| m.id.clone()).collect();
+        for id in over {
+            // The rebalance that the first one's removal starts may have taken the next one along.
+            let Some(member) = self.members.get_mut(&id) else {
+                continue;
+            };
+            if member.needs_no_heartbeat() {
+                member.session_deadline = None;
+            } else if member.session_deadline.is_some_and(|at| at <= now) {
+                tracing::info!(group = %self.id, member = %id, "the member's session has timed out");
+                self.remove_and_rebalance(&id, now, config);
+            }
+        }
+        let members = self.members.values().filter_map(|m| m.session_deadline);
+        self.next_session = members.chain(self.pending.values().copied()).min();
+    }
+
+    pub(super) fn remove_and_rebalance(&mut self, id: &StrBytes, now: Instant, config: &BrokerConfig) {
+        self.remove(id);
+        self.rebalance_without(now, config);
+    }
+
+    /// Goes on when members are missing.
+    pub(super) fn rebalance_without(&mut self, now: Instant, config: &BrokerConfig) {
+        match self.state {
+            GroupState::Stable | GroupState::CompletingRebalance => self.start_rebalance(now, config),
+            GroupState::PreparingRebalance => self.maybe_end_join_phase(now),
+            GroupState::Empty | GroupState::Dead => {}
+        }
+    }
+
+    // --- the phases of a rebalance ---
+
+    /// Starts a rebalance, or goes on with the one that there is.
+    pub(super) fn rebalance(&mut self, now: Instant, config: &BrokerConfig) {
+        match self.state {
+            GroupState::PreparingRebalance => self.maybe_end_join_phase(now),
+            _ => self.start_rebalance(now, config),
+        }
+    }
+
+    fn start_rebalance(&mut self, now: Instant, config: &BrokerConfig) {
+        if self.state == GroupState::CompletingRebalance {
+            for member in self.members.values_mut() {
+                member.assignment = Bytes::new();
+                answer_sync(member, || refused_sync(ResponseError::RebalanceInProgress));
+            }
+        }
+        self.pending_sync.clear();
+        self.sync_deadline = None;
+        let was_empty = self.state == GroupState::Empty;
+        self.state = GroupState::PreparingRebalance;
+        let timeout = self.rebalance_timeout();
+        if was_empty {
+            let delay = config.group_initial_rebalance_delay;
+            self.join = Some(JoinPhase {
+                deadline: now + delay,
+                initial: Some(timeout.saturating_sub(delay)),
+                new_member_added: false,
+            });
+        } else {
+            self.join = Some(JoinPhase {
+                deadline: now + timeout,
+                initial: None,
+                new_member_added: false,
+            });
+            self.maybe_end_join_phase(now);
+        }
+    }
+
+    /// The longest of the members' rebalance timeouts.
+    fn rebalance_timeout(&self) -> Duration {
+        self.members
+            .values()
+            .map(|m| m.rebalance_timeout)
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// Ends the join phase once everybody has joined; a group that was empty waits for its delay all the same.
+    pub(super) fn maybe_end_join_phase(&mut self, now: Instant) {
+        let in_phase = self.state == GroupState::PreparingRebalance;
+        let is_initial = self.join.as_ref().is_some_and(|phase| phase.initial.is_some());
+        let all_joined = self.pending.is_empty() && self.members.values().all(|m| m.awaiting_join.is_some());
+        if in_phase && !is_initial && all_joined {
+            self.end_join_phase(now);
+        }
+    }
+
+    fn join_phase_over(&mut self, now: Instant, config: &BrokerConfig) {
+        let Some(phase) = &mut self.join else { return };
+        let delay = config.group_initial_rebalance_delay;
+        if let Some(left) = phase.initial
+            && phase.new_member_added
+            && !left.is_zero()
+            && !delay.is_zero()
+        {
+            // Somebody came during the delay, and others may follow: once more, as far as the timeout allows.
+            phase.new_member_added = false;
+            phase.initial = Some(left.saturating_sub(delay));
+            phase.deadline = now + delay.min(left);
+            return;
+        }
+        self.end_join_phase(now);
+    }
+
+    /// Kafka's `completeClassicGroupJoin`: those who have not joined are out, the rest are the next generation.
+    fn end_join_phase(&mut self, now: Instant) {
+        let missing = |m: &Member| m.awaiting_join.is_none() && m.instance_id.is_none();
+        let missing: Vec<_> = self
+            .members
+            .values()
+            .filter(|m| missing(m))
+            .map(|m| m.id.clone())
+            .collect();
+        for id in missing {
+            self.remove(&id);
+        }
+        if !self.members.is_empty() && !self.elect_leader_that_joined() {
+            // Only static members are left, and none has joined: they have until their sessions end.
+            self.join = Some(JoinPhase {
+                deadline: now + self.rebalance_timeout(),
+                initial: None,
+                new_member_added: false,
+            });
+            return;
+        }
+        self.join = None;
+        self.generation = self.generation.checked_add(1).unwrap_or(1);
+        if self.members.is_empty() {
+            self.state = GroupState::Empty;
+            self.protocol = None;
+            self.leader = None;
+            return;
+        }
+        self.protocol = self.choose_protocol();
+        self.state = GroupState::CompletingRebalance;
+        self.sync_deadline = Some(now + self.rebalance_timeout());
+        let everybody = self.members_for_leader();
+        let ids: Vec<_> = self.members.keys().cloned().collect();
+        for id in ids {
+            let response = self.joined(&id, &everybody);
+            if let Some(member) = self.members.get_mut(&id) {
+                member.is_new = false;
+                answer_join(member, |version| join::shaped(response, version));
+            }
+            self.heard_from(&id, now);
+            self.pending_sync.insert(id);
+        }
+    }
+
+    /// A leader that has not joined gives way to the first member that has.
+    fn elect_leader_that_joined(&mut self) -> bool {
+        let joined = |m: &&Member| m.awaiting_join.is_some();
+        let leader = self.leader.as_ref().and_then(|id| self.members.get(id));
+        if leader.as_ref().is_some_and(joined) {
+            return true;
+        }
+        match self.members.values().find(joined) {
+            Some(member) => {
+                self.leader = Some(member.id.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What a member is told when it has joined; the leader also who the others are.
+    pub(super) fn joined(&self, id: &StrBytes, everybody: &[JoinGroupResponseMember]) -> JoinGroupResponse {
+        let is_leader = self.leader.as_ref() == Some(id);
+        JoinGroupResponse::default()
+            .with_generation_id(self.generation)
+            .with_protocol_type(self.protocol_type.clone())
+            .with_protocol_name(self.protocol.clone())
+            .with_leader(self.leader.clone().unwrap_or_default())
+            .with_member_id(id.clone())
+            .with_members(if is_leader { everybody.to_vec() } else { Vec::new() })
+    }
+
+    pub(super) fn members_for_leader(&self) -> Vec<JoinGroupResponseMember> {
+        let protocol = self.protocol.clone().unwrap_or_default();
+        self.members
+            .values()
+            .map(|m| {
+                JoinGroupResponseMember::default()
+                    .with_member_id(m.id.clone())
+                    .with_group_instance_id(m.instance_id.clone())
+                    .with_metadata(m.metadata(&protocol))
+            })
+            .collect()
+    }
+
+    /// Protocols that every member supports, by name.
+    pub(super) fn candidates(&self) -> Vec<&str> {
+        let mut members = self.members.values();
+        let Some(first) = members.next() else { return Vec::new() };
+        let others: Vec<_> = members.collect();
+        let by_all = |name: &&str| others.iter().all(|m| m.supports(name));
+        first.protocols.iter().map(|p| p.name.as_str()).filter(by_all).collect()
+    }
+
+    /// Each member votes for the first of its protocols that all support; the most votes win.
+    pub(super) fn choose_protocol(&self) -> Option<StrBytes> {
+        let candidates = self.candidates();
+        let mut votes: IndexMap<&StrBytes, usize> = IndexMap::new();
+        for member in self.members.values() {
+            if let Some(vote) = member.vote(&candidates) {
+                *votes.entry(vote).or_default() += 1;
+            }
+        }
+        let most = votes.values().copied().max()?;
+        votes
+            .into_iter()
+            .find(|(_, count)| *count == most)
+            .map(|(name, _)| name.clone())
+    }
+
+    /// Those who joined and never asked for their assignment are out (`expirePendingSync`).
+    fn sync_phase_over(&mut self, now: Instant, config: &BrokerConfig) {
+        self.sync_deadline = None;
+        let late = std::mem::take(&mut self.pending_sync);
+        if late.is_empty() {
+            return;
+        }
+        for id in &late {
+            self.remove(id);
+        }
+        self.rebalance_without(now, config);
+    }
+
+    pub(super) fn delete(&mut self) -> Result<(), ResponseError> {
+        match self.state {
+            GroupState::Empty => {
+                self.state = GroupState::Dead;
+                Ok(())
+            }
+            GroupState::Dead => Err(ResponseError::GroupIdNotFound),
+            _ => Err(ResponseError::NonEmptyGroup),
+        }
+    }
+
+    pub fn view(&self, queued: usize) -> GroupView {
+        let text = |s: &Option<StrBytes>| s.as_ref().map(|s| s.to_string());
+        GroupView {
+            id: self.id.clone(),
+            state: self.state,
+            generation: self.generation,
+            protocol_type: text(&self.protocol_type),
+            protocol: text(&self.protocol),
+            leader: text(&self.leader),
+            members: self.members.values().map(Member::view).collect(),
+            committed: self.offsets.len(),
+            pending_members: self.pending.len(),
+            queued,
+        }
+    }
+}
+
+/// Answers a member that waits for the rebalance. Nobody may be there any more.
+pub(super) fn answer_join(member: &mut Member, response: impl FnOnce(i16) -> JoinGroupResponse) {
+    if let Some((reply, version)) = member.awaiting_join.take() {
+        let _ = reply.send(response(version));
+    }
+}
+
+/// Answers a member that waits for its assignment.
+pub(super) fn answer_sync(member: &mut Member, response: impl FnOnce() -> SyncGroupResponse) {
+    if let Some(reply) = member.awaiting_sync.take() {
+        let _ = reply.send(response());
+    }
+}
+
+pub(super) fn refused_sync(error: ResponseError) -> SyncGroupResponse {
+    SyncGroupResponse::default().with_error_code(error.code())
+}

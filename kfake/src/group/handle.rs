@@ -1,0 +1,104 @@
+//! A group as its clients and its task share it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+
+use super::classic::ClassicGroup;
+use super::manage::manage;
+use super::request::Request;
+use super::view::GroupView;
+use crate::cluster::handle::EndGroupError;
+use crate::cluster::state::Shared;
+
+/// Requests that a group keeps before those who send more must wait.
+const QUEUE: usize = 64;
+
+/// A group. Its queue outlives its task: a request that arrives when the task has ended starts the next one.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub id: String,
+    pub state: Mutex<ClassicGroup>,
+    pub queue: mpsc::Sender<Request>,
+    /// The queue's other end, while no task has it.
+    inbox: Mutex<Option<mpsc::Receiver<Request>>>,
+    /// Wakes the task to look at the two flags.
+    pub control: Notify,
+    pub stalled: AtomicBool,
+    pub retiring: AtomicBool,
+}
+
+impl Group {
+    pub fn new(id: &str) -> Arc<Self> {
+        let (queue, inbox) = mpsc::channel(QUEUE);
+        Arc::new(Self {
+            id: id.to_owned(),
+            state: Mutex::new(ClassicGroup::new(id)),
+            queue,
+            inbox: Mutex::new(Some(inbox)),
+            control: Notify::new(),
+            stalled: AtomicBool::new(false),
+            retiring: AtomicBool::new(false),
+        })
+    }
+
+    /// Sees to it that a task takes the requests of the queue. To be called behind each that was put in.
+    pub fn ensure_running(self: &Arc<Self>, shared: &Arc<Shared>) {
+        let Some(inbox) = self.inbox.lock().take() else {
+            return;
+        };
+        shared
+            .tasks
+            .all
+            .group(format!("group:{}", self.id))
+            .spawn_named("manage", manage(shared.clone(), self.clone(), inbox));
+    }
+
+    /// Takes the queue's end back from a task that ends, unless a request has come in meanwhile.
+    pub fn put_back(&self, inbox: mpsc::Receiver<Request>) -> Result<(), mpsc::Receiver<Request>> {
+        let mut slot = self.inbox.lock();
+        if !inbox.is_empty() {
+            return Err(inbox);
+        }
+        *slot = Some(inbox);
+        Ok(())
+    }
+
+    /// Takes the queue's end back at the cluster's end: nobody waits for what is in it.
+    pub fn abandon(&self, inbox: mpsc::Receiver<Request>) {
+        *self.inbox.lock() = Some(inbox);
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.inbox.lock().is_none()
+    }
+
+    /// No members, and nobody about to become one.
+    pub fn is_empty(&self) -> bool {
+        self.state.lock().is_memberless()
+    }
+
+    pub fn ask_to_retire(&self) -> Result<(), EndGroupError> {
+        if !self.is_running() {
+            return Err(EndGroupError::NotRunning);
+        }
+        if !self.is_empty() {
+            return Err(EndGroupError::NotEmpty);
+        }
+        self.retiring.store(true, Ordering::Release);
+        self.control.notify_one();
+        Ok(())
+    }
+
+    pub fn stall(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Release);
+        self.control.notify_one();
+    }
+
+    pub fn view(&self) -> GroupView {
+        let queued = self.queue.max_capacity() - self.queue.capacity();
+        self.state.lock().view(queued)
+    }
+}

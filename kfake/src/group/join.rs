@@ -1,0 +1,214 @@
+//! JoinGroup, as `GroupMetadataManager.classicGroupJoin` handles it.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
+use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
+
+use super::classic::ClassicGroup;
+use super::member::{Member, millis, protocols};
+use super::request::{ClientInfo, Reply};
+use super::view::GroupState;
+use crate::cluster::state::Shared;
+
+/// A JoinGroup on its way through the group.
+struct Joining<'a> {
+    request: &'a JoinGroupRequest,
+    version: i16,
+    client: ClientInfo,
+    now: Instant,
+    shared: &'a Shared,
+}
+
+/// How a JoinGroup goes on.
+enum Outcome {
+    /// Answered at once.
+    Answer(JoinGroupResponse),
+    /// The member waits until the rebalance is over; it is in the group by now, under this id.
+    Wait(StrBytes),
+}
+
+impl ClassicGroup {
+    pub(super) fn join(
+        &mut self,
+        request: &JoinGroupRequest,
+        version: i16,
+        client: ClientInfo,
+        reply: Reply<JoinGroupResponse>,
+        now: Instant,
+        shared: &Shared,
+    ) {
+        let joining = Joining {
+            request,
+            version,
+            client,
+            now,
+            shared,
+        };
+        match self.admit(&joining) {
+            Err(error) => drop(reply.send(refused(error, request.member_id.clone(), version))),
+            Ok(Outcome::Answer(response)) => drop(reply.send(shaped(response, version))),
+            Ok(Outcome::Wait(id)) => {
+                if let Some(member) = self.members.get_mut(&id) {
+                    // Who joined before under this id on another connection hears nothing more from it.
+                    member.awaiting_join = Some((reply, version));
+                }
+                self.rebalance(now, &shared.config);
+            }
+        }
+    }
+
+    fn admit(&mut self, joining: &Joining<'_>) -> Result<Outcome, ResponseError> {
+        let id = &joining.request.member_id;
+        if !self.has_room_for(id, joining) {
+            self.remove(id);
+            return Err(ResponseError::GroupMaxSizeReached);
+        }
+        if self.state == GroupState::Dead {
+            return Err(ResponseError::CoordinatorNotAvailable);
+        }
+        if !self.supports(joining.request) {
+            return Err(ResponseError::InconsistentGroupProtocol);
+        }
+        match (id.is_empty(), &joining.request.group_instance_id) {
+            (true, Some(instance)) => Ok(self.join_as_static(instance, joining)),
+            (true, None) => Ok(self.join_as_new(joining)),
+            (false, _) => self.join_again(joining),
+        }
+    }
+
+    /// KIP-389: `group.max.size`. While a rebalance is on, those who have joined already count, and nobody else.
+    fn has_room_for(&self, id: &StrBytes, joining: &Joining<'_>) -> bool {
+        let limit = joining.shared.config.group_max_size.0 as usize;
+        match self.state {
+            GroupState::Empty | GroupState::Dead => true,
+            GroupState::PreparingRebalance => {
+                let joined = self.members.values().filter(|m| m.awaiting_join.is_some()).count();
+                let has_joined = self.members.get(id).is_some_and(|m| m.awaiting_join.is_some());
+                has_joined || joined < limit
+            }
+            GroupState::CompletingRebalance | GroupState::Stable => {
+                self.members.contains_key(id) || self.members.len() < limit
+            }
+        }
+    }
+
+    /// `ClassicGroup.supportsProtocols`: an empty group takes any, another what one of its candidates matches.
+    fn supports(&self, request: &JoinGroupRequest) -> bool {
+        if self.state == GroupState::Empty {
+            return !request.protocol_type.is_empty() && !request.protocols.is_empty();
+        }
+        let candidates = self.candidates();
+        self.protocol_type.as_ref() == Some(&request.protocol_type)
+            && request.protocols.iter().any(|p| candidates.contains(&p.name.as_str()))
+    }
+
+    /// A new dynamic member. From version 4 on it is given an id first and has to come again with it (KIP-394).
+    fn join_as_new(&mut self, joining: &Joining<'_>) -> Outcome {
+        let id = joining.new_member_id(&joining.client.id);
+        if joining.version >= 4 {
+            let deadline = joining.now + millis(joining.request.session_timeout_ms);
+            self.pending.insert(id.clone(), deadline);
+            self.watch_session(deadline);
+            return Outcome::Answer(refused(ResponseError::MemberIdRequired, id, joining.version));
+        }
+        self.add_joining(id, joining)
+    }
+
+    /// A static member without an id: new, or back after a restart (KIP-345).
+    fn join_as_static(&mut self, instance: &StrBytes, joining: &Joining<'_>) -> Outcome {
+        let id = joining.new_member_id(instance);
+        let Some(old) = self.instances.get(instance).cloned() else {
+            return self.add_joining(id, joining);
+        };
+        let leader_before = self.leader.clone();
+        self.replace_static(instance, &old, id.clone());
+        self.update_joining(&id, joining);
+        self.heard_from(&id, joining.now);
+        let keeps_protocol = self.protocol.is_some() && self.choose_protocol() == self.protocol;
+        if self.state != GroupState::Stable || !keeps_protocol {
+            return Outcome::Wait(id);
+        }
+        // Nothing changes for the others, so there is no rebalance. A leader is told to skip the assignment (KIP-814);
+        // before version 9 it cannot be, and is told of a leader that it is not.
+        let mut response = self.joined(&id, &self.members_for_leader());
+        if joining.version >= 9 {
+            response.skip_assignment = self.leader.as_ref() == Some(&id);
+        } else {
+            response.leader = leader_before.unwrap_or_default();
+            response.members = Vec::new();
+        }
+        Outcome::Answer(response)
+    }
+
+    /// A member that knows its id.
+    fn join_again(&mut self, joining: &Joining<'_>) -> Result<Outcome, ResponseError> {
+        let id = &joining.request.member_id;
+        let instance = joining.request.group_instance_id.as_ref();
+        if self.pending.contains_key(id) {
+            return match instance {
+                // Ids are given out ahead to dynamic members alone.
+                Some(_) => Err(ResponseError::UnknownServerError),
+                None => Ok(self.add_joining(id.clone(), joining)),
+            };
+        }
+        self.check_member(id, instance)?;
+        let same = self
+            .members
+            .get(id)
+            .is_some_and(|m| m.matches(&protocols(joining.request)));
+        let is_leader = self.leader.as_ref() == Some(id);
+        match self.state {
+            // The answer to a join got lost: it is given again.
+            GroupState::CompletingRebalance if same => Ok(Outcome::Answer(self.joined(id, &self.members_for_leader()))),
+            // A leader joins again when the partitions to assign have changed; for another it means nothing.
+            GroupState::Stable if same && !is_leader => Ok(Outcome::Answer(self.joined(id, &[]))),
+            GroupState::PreparingRebalance | GroupState::CompletingRebalance | GroupState::Stable => {
+                self.update_joining(id, joining);
+                Ok(Outcome::Wait(id.clone()))
+            }
+            GroupState::Empty | GroupState::Dead => Err(ResponseError::UnknownMemberId),
+        }
+    }
+
+    fn add_joining(&mut self, id: StrBytes, joining: &Joining<'_>) -> Outcome {
+        let member = Member::new(id.clone(), joining.request, joining.version, joining.client.clone());
+        if self.members.is_empty() {
+            self.protocol_type = Some(joining.request.protocol_type.clone());
+        }
+        self.add(member, joining.now);
+        Outcome::Wait(id)
+    }
+
+    fn update_joining(&mut self, id: &StrBytes, joining: &Joining<'_>) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.update(joining.request, joining.version);
+        }
+    }
+}
+
+impl Joining<'_> {
+    /// Kafka's `ClassicGroup.generateMemberId`: the client's or the instance's name and a random UUID.
+    fn new_member_id(&self, name: &str) -> StrBytes {
+        StrBytes::from_string(format!("{name}-{}", self.shared.new_uuid()))
+    }
+}
+
+/// A JoinGroup that is not taken.
+pub(crate) fn refused(error: ResponseError, id: StrBytes, version: i16) -> JoinGroupResponse {
+    let response = JoinGroupResponse::default()
+        .with_error_code(error.code())
+        .with_generation_id(-1)
+        .with_member_id(id)
+        .with_protocol_name(None);
+    shaped(response, version)
+}
+
+/// Before version 7 a protocol's name cannot be null.
+pub(super) fn shaped(mut response: JoinGroupResponse, version: i16) -> JoinGroupResponse {
+    if version < 7 {
+        response.protocol_type = None;
+        response.protocol_name.get_or_insert_default();
+    }
+    response
+}

@@ -1,0 +1,14 @@
+//! Group coordinators. Each group has a task of its own, [`manage`](manage::manage), which alone changes the group's state.
+
+pub(crate) mod classic;
+pub(crate) mod commit;
+pub(crate) mod handle;
+pub(crate) mod join;
+pub(crate) mod manage;
+pub(crate) mod member;
+pub(crate) mod offsets;
+pub(crate) mod queue;
+pub(crate) mod registry;
+pub(crate) mod request;
+mod session;
+pub(crate) mod view;

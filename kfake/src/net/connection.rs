@@ -1,0 +1,129 @@
+//! One connection: frames in, requests to their API, replies out, one request at a time and in order as Apache Kafka's
+//! `SocketServer` does by muting a channel while its request is being handled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+
+use super::frame::FrameReader;
+use crate::api::dispatch::{Answer, Refusal, dispatch};
+use crate::cluster::state::Shared;
+use crate::cluster::topics::BrokerId;
+
+/// How long a reply that was being written when the cluster closed may take to be finished.
+const CLOSE_GRACE: Duration = Duration::from_millis(250);
+
+/// A stream of bytes that requests come in on.
+pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Makes the coming close a reset: what was written last was not whole.
+    fn abort(&mut self);
+}
+
+/// What a request's handler knows of where it came from.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub shared: Arc<Shared>,
+    /// The broker that was asked.
+    pub broker: BrokerId,
+    /// The client's address without its port, as groups show it.
+    pub client_host: String,
+    /// The client's own name from the request's header.
+    pub client_id: Option<String>,
+}
+
+/// Why a connection ended.
+enum End {
+    Shutdown,
+    PeerGone,
+    Refused(Refusal),
+}
+
+/// Serves a new connection in a task of its own.
+pub(crate) fn open<S: Transport>(shared: &Arc<Shared>, broker: BrokerId, stream: S, peer: String, client_host: String) {
+    let context = Context {
+        shared: shared.clone(),
+        broker,
+        client_host,
+        client_id: None,
+    };
+    let name = peer.clone();
+    shared.tasks.connections.spawn_named(name, async move {
+        let span = peer;
+        if let End::Refused(refusal) = serve(stream, context).await {
+            tracing::warn!(peer = %span, %broker, %refusal, "closing the connection");
+        }
+    });
+}
+
+async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
+    let shared = context.shared.clone();
+    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+    loop {
+        let frame = match frames.next_frame() {
+            Ok(Some(frame)) => frame,
+            Err(error) => return End::Refused(error.into()),
+            Ok(None) => {
+                let more = tokio::select! {
+                    biased;
+                    () = shared.exits.shutdown() => return End::Shutdown,
+                    more = frames.fill(&mut stream) => more,
+                };
+                match more {
+                    Ok(true) => continue,
+                    Ok(false) if frames.leftover() > 0 => {
+                        return End::Refused(Refusal::TruncatedFrame(frames.leftover()));
+                    }
+                    Ok(false) | Err(_) => return End::PeerGone,
+                }
+            }
+        };
+        // Each wait inside of a handler lists the shutdown itself. A peer that has gone ends any of them here; what it had
+        // sent before is still handled, as far as that takes no waiting.
+        let answer = tokio::select! {
+            biased;
+            answer = dispatch(&mut context, frame) => answer,
+            () = frames.departure(&mut stream) => Ok(Answer::Silent),
+        };
+        match answer {
+            Ok(Answer::Reply(parts)) => match write(&mut stream, &parts, &shared).await {
+                Ok(()) => {}
+                Err(end) => return end,
+            },
+            Ok(Answer::Silent) => {}
+            Err(Refusal::ShuttingDown) => return End::Shutdown,
+            Err(refusal) => return End::Refused(refusal),
+        }
+        if shared.exits.is_shut_down() {
+            return End::Shutdown;
+        }
+    }
+}
+
+/// Writes a reply whole, or resets the connection.
+async fn write<S: Transport>(stream: &mut S, parts: &[Bytes], shared: &Shared) -> Result<(), End> {
+    let reply = async {
+        for part in parts {
+            stream.write_all(part).await?;
+        }
+        stream.flush().await
+    };
+    let overtime = async {
+        shared.exits.shutdown().await;
+        tokio::time::sleep(CLOSE_GRACE).await;
+    };
+    let written = tokio::select! {
+        biased;
+        written = reply => Some(written),
+        () = overtime => None,
+    };
+    match written {
+        Some(Ok(())) => Ok(()),
+        Some(Err(_)) => Err(End::PeerGone),
+        None => {
+            stream.abort();
+            Err(End::Shutdown)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Frames: a size prefix of four bytes, then that many bytes.
+
+use std::io;
+
+use bytes::{Buf, Bytes, BytesMut};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// The room that is reserved before a client has sent anything to fill it.
+const FIRST_READ: usize = 8 * 1024;
+
+/// While a request is being handled, the connection reads ahead this far and no further.
+const READ_AHEAD: usize = 256 * 1024;
+
+/// A size prefix that no request can have.
+#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameError {
+    /// Kafka's `NetworkReceive` refuses sizes below zero.
+    #[error("the frame's size is negative: {0}")]
+    Negative(i32),
+    /// Above the broker's `socket.request.max.bytes`.
+    #[error("the frame's size is {size} bytes, the limit {limit}")]
+    TooLarge {
+        /// What the prefix claims.
+        size: i32,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+/// Collects a connection's bytes and cuts them into frames. A frame shares the bytes that were read.
+///
+/// Room grows with the bytes that arrive, never with what a size prefix claims.
+#[derive(Debug)]
+pub(crate) struct FrameReader {
+    buffer: BytesMut,
+    limit: usize,
+    ended: bool,
+}
+
+impl FrameReader {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            buffer: BytesMut::new(),
+            limit,
+            ended: false,
+        }
+    }
+
+    /// The next whole frame among the bytes read so far, without its prefix.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        let Some(prefix) = self.buffer.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let size = i32::from_be_bytes(*prefix);
+        let length = usize::try_from(size).map_err(|_| FrameError::Negative(size))?;
+        if length > self.limit {
+            return Err(FrameError::TooLarge {
+                size,
+                limit: self.limit,
+            });
+        }
+        if self.buffer.len() - 4 < length {
+            return Ok(None);
+        }
+        self.buffer.advance(4);
+        Ok(Some(self.buffer.split_to(length).freeze()))
+    }
+
+    /// Reads what has arrived; `false` once the peer has closed its side. Cancel safe.
+    pub(crate) async fn fill<S: AsyncRead + Unpin>(&mut self, stream: &mut S) -> io::Result<bool> {
+        if self.ended {
+            return Ok(false);
+        }
+        if self.buffer.capacity() == self.buffer.len() {
+            self.buffer.reserve(self.buffer.len().max(FIRST_READ));
+        }
+        let read = stream.read_buf(&mut self.buffer).await?;
+        self.ended = read == 0;
+        Ok(!self.ended)
+    }
+
+    /// Returns once the peer has closed its side or the connection is broken. Cancel safe.
+    ///
+    /// What the peer sends meanwhile is kept, up to a limit; behind it the departure is seen when it is read.
+    pub(crate) async fn departure<S: AsyncRead + Unpin>(&mut self, stream: &mut S) {
+        while self.buffer.len() < READ_AHEAD {
+            match self.fill(stream).await {
+                Ok(true) => {}
+                Ok(false) | Err(_) => {
+                    self.ended = true;
+                    return;
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
+    /// Bytes that no whole frame has taken.
+    pub(crate) fn leftover(&self) -> usize {
+        self.buffer.len()
+    }
+
+    #[cfg(test)]
+    fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncWriteExt, duplex};
+
+    use super::*;
+
+    async fn reader_with(bytes: &[u8], limit: usize) -> FrameReader {
+        let (mut near, mut far) = duplex(1 << 20);
+        far.write_all(bytes).await.unwrap();
+        let mut reader = FrameReader::new(limit);
+        reader.fill(&mut near).await.unwrap();
+        reader
+    }
+
+    #[tokio::test]
+    async fn frames_come_out_whole_and_in_order() {
+        let mut reader = reader_with(&[0, 0, 0, 1, 7, 0, 0, 0, 2, 8, 9, 0, 0], 100).await;
+        assert_eq!(reader.next_frame(), Ok(Some(Bytes::from_static(&[7]))));
+        assert_eq!(reader.next_frame(), Ok(Some(Bytes::from_static(&[8, 9]))));
+        assert_eq!(reader.next_frame(), Ok(None));
+        assert_eq!(reader.leftover(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_size_over_the_limit_is_refused_and_reserves_nothing() {
+        let mut reader = reader_with(&i32::MAX.to_be_bytes(), 1000).await;
+        let before = reader.capacity();
+        assert_eq!(
+            reader.next_frame(),
+            Err(FrameError::TooLarge {
+                size: i32::MAX,
+                limit: 1000
+            })
+        );
+        assert_eq!(reader.capacity(), before);
+    }
+
+    #[tokio::test]
+    async fn a_size_within_the_limit_reserves_nothing_before_the_bytes_are_there() {
+        let mut reader = reader_with(&(90_i32 << 20).to_be_bytes(), 100 << 20).await;
+        assert_eq!(reader.next_frame(), Ok(None));
+        assert!(reader.capacity() <= FIRST_READ);
+    }
+
+    #[tokio::test]
+    async fn a_negative_size_is_refused() {
+        let mut reader = reader_with(&(-5_i32).to_be_bytes(), 1000).await;
+        assert_eq!(reader.next_frame(), Err(FrameError::Negative(-5)));
+    }
+}

@@ -1,0 +1,41 @@
+//! Connections over memory: tokio's duplex streams in the place of sockets.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::io::DuplexStream;
+
+use super::connection::{self, Transport};
+use crate::cluster::state::Shared;
+use crate::cluster::topics::BrokerId;
+
+/// The bytes on their way in each direction, as a socket's buffers would hold.
+const BUFFER: usize = 256 * 1024;
+
+impl Transport for DuplexStream {
+    fn abort(&mut self) {}
+}
+
+pub(crate) fn connect(shared: &Arc<Shared>, broker: BrokerId) -> io::Result<DuplexStream> {
+    if shared.broker(broker).is_none() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("the cluster has no broker {broker}"),
+        ));
+    }
+    if shared.exits.is_shut_down() {
+        return Err(io::Error::new(
+            io::ErrorKind::ConnectionRefused,
+            "the cluster is closed",
+        ));
+    }
+    let (near, far) = tokio::io::duplex(BUFFER);
+    connection::open(
+        shared,
+        broker,
+        far,
+        format!("memory to broker {broker}"),
+        "127.0.0.1".to_owned(),
+    );
+    Ok(near)
+}
