@@ -29,7 +29,7 @@ mod waiters;
 pub use batch::{BatchError, RecordBatch, TimestampType};
 pub use compression::Codec;
 pub use lookup::{OffsetSpec, TimestampOffset};
-pub use partition::{AppendError, Appended, Isolation, Log, LogRead, OffsetOutOfRange};
+pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
 pub use validate::{RecordRejection, Rules, ValidBatch, ValidateError};

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use kafka_protocol::error::ResponseError;
 use thiserror::Error;
 
 use super::batch::{RecordBatch, TimestampType};
@@ -39,37 +38,6 @@ pub struct Appended {
     pub duplicate: bool,
     /// Who waits for this partition. Notify them after releasing the log's lock.
     pub wakeups: Wakeups,
-}
-
-/// Why a valid batch was not appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum AppendError {
-    /// The batch is larger than a log segment.
-    #[error("the batch of {size} bytes is larger than segment.bytes ({max})")]
-    LargerThanSegment {
-        /// The batch's size.
-        size: usize,
-        /// The topic's limit.
-        max: usize,
-    },
-    /// The idempotent producer's sequence is broken.
-    #[error(transparent)]
-    Sequence(#[from] SequenceError),
-}
-
-impl AppendError {
-    /// The error code that a Produce response carries.
-    pub fn code(&self) -> ResponseError {
-        match self {
-            Self::LargerThanSegment { .. } => ResponseError::RecordListTooLarge,
-            Self::Sequence(error) => error.code(),
-        }
-    }
-
-    /// Whether the Produce response names the log start offset beside this error (`ReplicaManager.appendRecordsToLeader`).
-    pub fn names_log_start(&self) -> bool {
-        matches!(self, Self::Sequence(_))
-    }
 }
 
 /// A read from outside of the log.
@@ -121,7 +89,7 @@ struct Stored {
 /// # }
 /// use kfake::log::{Isolation, Log, Rules};
 ///
-/// let mut log = Log::new(0, 1 << 30);
+/// let mut log = Log::new(0);
 /// let valid = Rules::default().validate(batch(), 9, 0).unwrap();      // outside of any lock
 /// let appended = log.append(valid).unwrap();                            // inside
 /// appended.wakeups.notify();                                            // outside again
@@ -133,7 +101,6 @@ pub struct Log {
     batches: VecDeque<Stored>,
     start_offset: i64,
     end_offset: i64,
-    segment_bytes: usize,
     /// Each leader epoch and the end offset when it began, ascending.
     leader_epochs: Vec<(i32, i64)>,
     producers: Producers,
@@ -141,13 +108,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// An empty log, led in `leader_epoch`, that takes no batch larger than `segment_bytes`.
-    pub fn new(leader_epoch: i32, segment_bytes: usize) -> Self {
+    /// An empty log, led in `leader_epoch`.
+    pub fn new(leader_epoch: i32) -> Self {
         Self {
             batches: VecDeque::new(),
             start_offset: 0,
             end_offset: 0,
-            segment_bytes,
             leader_epochs: vec![(leader_epoch, 0)],
             producers: Producers::default(),
             waiters: WaitList::default(),
@@ -205,15 +171,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// The batch is larger than a segment, or its producer may not write it now. The log is unchanged then.
-    pub fn append(&mut self, valid: ValidBatch) -> Result<Appended, AppendError> {
-        let size = valid.size();
-        if size > self.segment_bytes {
-            return Err(AppendError::LargerThanSegment {
-                size,
-                max: self.segment_bytes,
-            });
-        }
+    /// The batch's producer may not write it now. The log is unchanged then.
+    pub fn append(&mut self, valid: ValidBatch) -> Result<Appended, SequenceError> {
         let sequences = valid.sequences();
         if let Some(sequences) = &sequences {
             if let Some(seen) = self.producers.duplicate(sequences) {
@@ -230,9 +189,7 @@ impl Log {
         }
         let (kind, max_timestamp) = valid.stamp;
         let base_offset = self.end_offset;
-        let batch = valid
-            .batch
-            .rewritten(base_offset, self.leader_epoch(), valid.stamp);
+        let batch = valid.batch.rewritten(base_offset, self.leader_epoch(), valid.stamp);
         let last_offset = batch.last_offset();
         if let Some(sequences) = &sequences {
             self.producers
@@ -291,9 +248,7 @@ impl Log {
             });
         }
         let visible_end = self.visible_end(isolation);
-        let first = self
-            .batches
-            .partition_point(|stored| stored.last_offset < from);
+        let first = self.batches.partition_point(|stored| stored.last_offset < from);
         let mut read = LogRead::default();
         let mut left = max_bytes;
         for stored in self.batches.range(first..) {
@@ -330,11 +285,7 @@ impl Log {
     /// # Errors
     ///
     /// A stored batch cannot be walked, which validation rules out.
-    pub fn find(
-        &self,
-        spec: OffsetSpec,
-        isolation: Isolation,
-    ) -> Result<Option<TimestampOffset>, RecordError> {
+    pub fn find(&self, spec: OffsetSpec, isolation: Isolation) -> Result<Option<TimestampOffset>, RecordError> {
         let untimed = |offset, leader_epoch| TimestampOffset {
             timestamp: -1,
             offset,
@@ -342,16 +293,10 @@ impl Log {
         };
         let found = match spec {
             OffsetSpec::Latest => {
-                return Ok(Some(untimed(
-                    self.visible_end(isolation),
-                    self.leader_epoch(),
-                )));
+                return Ok(Some(untimed(self.visible_end(isolation), self.leader_epoch())));
             }
             OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
-                return Ok(Some(untimed(
-                    self.start_offset,
-                    self.epoch_of(self.start_offset),
-                )));
+                return Ok(Some(untimed(self.start_offset, self.epoch_of(self.start_offset))));
             }
             OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => {
                 return Ok(Some(untimed(-1, -1)));
@@ -392,11 +337,8 @@ impl Log {
 
     /// The leader epoch that `offset` was, or will be, appended in.
     fn epoch_of(&self, offset: i64) -> i32 {
-        let next = self
-            .leader_epochs
-            .partition_point(|&(_, start)| start <= offset);
-        next.checked_sub(1)
-            .map_or(-1, |at| self.leader_epochs[at].0)
+        let next = self.leader_epochs.partition_point(|&(_, start)| start <= offset);
+        next.checked_sub(1).map_or(-1, |at| self.leader_epochs[at].0)
     }
 
     /// Moves the log start offset up to `offset`, at most to the high watermark, and drops the batches before it.
@@ -408,9 +350,7 @@ impl Log {
             return;
         }
         self.start_offset = offset;
-        let gone = self
-            .batches
-            .partition_point(|stored| stored.last_offset < offset);
+        let gone = self.batches.partition_point(|stored| stored.last_offset < offset);
         self.batches.drain(..gone);
         let mut so_far = i64::MIN;
         for stored in &mut self.batches {
