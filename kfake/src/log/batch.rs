@@ -109,6 +109,11 @@ pub(crate) fn codec_bits(attributes: i16) -> u8 {
     (attributes & COMPRESSION_MASK) as u8
 }
 
+/// Whether `attributes` put a batch into a transaction.
+pub(crate) fn is_transactional(attributes: i16) -> bool {
+    attributes & TRANSACTIONAL_MASK != 0
+}
+
 /// One record batch of message format 2: header fields are read in place, records stay as they arrived.
 ///
 /// The bytes are in one piece, or in two when the header had to be copied to be rewritten.
@@ -202,7 +207,7 @@ impl RecordBatch {
 
     /// Whether the batch belongs to a transaction.
     pub fn is_transactional(&self) -> bool {
-        self.attributes() & TRANSACTIONAL_MASK != 0
+        is_transactional(self.attributes())
     }
 
     /// Whether the batch holds a transaction's marker instead of data.

@@ -32,5 +32,5 @@ pub use lookup::{OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
-pub use validate::{RecordRejection, Rules, ValidBatch, ValidateError};
+pub use validate::{Envelope, RecordRejection, Rules, ValidBatch, ValidateError, check_envelope};
 pub use waiters::{Registration, WaitList, Wakeups};

@@ -348,6 +348,27 @@ impl Rules {
     }
 }
 
+/// What can be said of a partition's record bytes before it is known whether the partition takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope {
+    /// Whether the batch belongs to a transaction.
+    pub transactional: bool,
+}
+
+/// Checks that `records`, of a Produce request of version `version`, are one batch of message format 2.
+///
+/// Apache Kafka asks this first, before it looks for the partition's leader. It takes constant time.
+///
+/// # Errors
+///
+/// They are not. [`Rules::validate`] would say the same.
+pub fn check_envelope(records: &[u8], version: i16) -> Result<Envelope, ValidateError> {
+    let size = single_batch(records, version)?;
+    Ok(Envelope {
+        transactional: batch::is_transactional(attributes_of(&records[..size])),
+    })
+}
+
 /// The size of the only batch in `records` (`ProduceRequest.validateRecords`).
 fn single_batch(records: &[u8], version: i16) -> Result<usize, ValidateError> {
     let (size, magic) = first_batch(records)?.ok_or(ValidateError::NoBatch)?;
