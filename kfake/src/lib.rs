@@ -2,6 +2,8 @@
 #![deny(clippy::disallowed_methods)]
 
 pub mod client;
+#[doc(hidden)]
+pub mod log;
 
 mod api;
 mod cluster;

@@ -3,6 +3,7 @@
 //! - 1: throttle time comes back. 4: flexible. 5: error messages. 6: topics may be named by id (KIP-516).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
@@ -11,7 +12,7 @@ use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicN
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
-use crate::cluster::topics::Topics;
+use crate::cluster::topics::{Topic, Topics};
 use crate::net::connection::Context;
 
 type Failure = (ResponseError, &'static str);
@@ -34,6 +35,7 @@ pub(super) async fn handle(
         *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
     }
     let mut responses = Vec::new();
+    let mut gone = Vec::new();
     let mut topics = context.shared.topics.write();
     for topic in asked {
         let named_twice = match times.get_mut(&(topic.name.clone(), topic.topic_id)) {
@@ -47,7 +49,13 @@ pub(super) async fn handle(
             false => delete(&mut topics, &topic),
         };
         responses.push(match deleted {
-            Ok((name, id)) => DeletableTopicResult::default().with_name(Some(name)).with_topic_id(id),
+            Ok(deleted) => {
+                let (name, id) = (StrBytes::from_string(deleted.name.clone()), deleted.id);
+                gone.push(deleted);
+                DeletableTopicResult::default()
+                    .with_name(Some(TopicName(name)))
+                    .with_topic_id(id)
+            }
             Err((error, message)) => DeletableTopicResult::default()
                 .with_name(topic.name)
                 .with_topic_id(topic.topic_id)
@@ -56,15 +64,18 @@ pub(super) async fn handle(
         });
     }
     drop(topics);
-    for response in responses.iter().filter(|r| r.error_code == 0) {
-        if let Some(name) = &response.name {
-            context.shared.groups.forget_topic(name);
+    for topic in gone {
+        context.shared.groups.forget_topic(&topic.name);
+        // Fetches that wait for more records learn that there will be none.
+        for partition in &topic.partitions {
+            let waiting = partition.log.lock().waiters().wakeups();
+            waiting.notify();
         }
     }
     Ok(DeleteTopicsResponse::default().with_responses(responses))
 }
 
-fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<(TopicName, uuid::Uuid), Failure> {
+fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<Arc<Topic>, Failure> {
     let name = match (&asked.name, asked.topic_id.is_nil()) {
         (Some(name), true) => name.to_string(),
         (None, true) => {
@@ -84,9 +95,8 @@ fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<(TopicName, u
             "This server does not host this topic ID.",
         ))?,
     };
-    let topic = topics.remove(&name).ok_or((
+    topics.remove(&name).ok_or((
         ResponseError::UnknownTopicOrPartition,
         "This server does not host this topic-partition.",
-    ))?;
-    Ok((TopicName(StrBytes::from_string(name)), topic.id))
+    ))
 }

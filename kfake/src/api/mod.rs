@@ -16,14 +16,19 @@ mod delete_groups;
 mod delete_topics;
 mod describe_groups;
 pub(crate) mod dispatch;
+mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod init_producer_id;
 mod join_group;
+mod leader;
 mod leave_group;
 mod list_groups;
+mod list_offsets;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod produce;
 mod sync_group;
 mod versions;
 
@@ -59,6 +64,9 @@ macro_rules! table {
 }
 
 table! {
+    Produce => produce(ProduceRequest);
+    Fetch => fetch(FetchRequest);
+    ListOffsets => list_offsets(ListOffsetsRequest);
     Metadata => metadata(MetadataRequest);
     OffsetCommit => offset_commit(OffsetCommitRequest);
     OffsetFetch => offset_fetch(OffsetFetchRequest);
@@ -72,6 +80,7 @@ table! {
     ApiVersions => api_versions(ApiVersionsRequest);
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
+    InitProducerId => init_producer_id(InitProducerIdRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
 }
 

@@ -18,6 +18,8 @@ pub(crate) enum Wait {
     Rebalance,
     /// A group's task waits for requests, at most until the next session times out.
     Session,
+    /// A connection waits for records that a fetch asks for.
+    Fetch,
     /// A group's task takes no requests, because a test told it so.
     Stalled,
 }

@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod config;
 pub(crate) mod exits;
+pub(crate) mod fetch_sessions;
 pub(crate) mod handle;
 pub(crate) mod state;
 pub(crate) mod topic_config;

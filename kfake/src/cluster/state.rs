@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use leakcheck::TaskTracker;
 use parking_lot::{Mutex, RwLock};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::config::BrokerConfig;
 use super::exits::Exits;
+use super::fetch_sessions::FetchSessions;
 use super::topics::{BrokerId, Topics};
 use crate::api::VersionLimits;
 use crate::group::registry::Groups;
@@ -42,6 +45,29 @@ pub(crate) struct Tasks {
     pub connections: TaskTracker,
 }
 
+/// The time of day, read once and then carried on by tokio's clock.
+#[derive(Debug)]
+struct Clock {
+    unix_ms: i64,
+    since: Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        // A clock before 1970 counts as 1970.
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            unix_ms: i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX),
+            since: Instant::now(),
+        }
+    }
+
+    fn now_ms(&self) -> i64 {
+        let passed = i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.unix_ms.saturating_add(passed)
+    }
+}
+
 /// The state of the cluster. A lock in here is never held across an await.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -53,6 +79,8 @@ pub(crate) struct Shared {
     pub versions: VersionLimits,
     pub exits: Exits,
     pub tasks: Tasks,
+    clock: Clock,
+    fetch_sessions: Vec<(BrokerId, Mutex<FetchSessions>)>,
     random: Mutex<fastrand::Rng>,
     next_producer_id: AtomicI64,
 }
@@ -66,6 +94,8 @@ impl Shared {
         exits: Exits,
         seed: u64,
     ) -> Self {
+        let sessions = |broker: &Broker| (broker.id, Mutex::new(FetchSessions::new(config.fetch_session_slots)));
+        let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
             cluster_id,
@@ -80,6 +110,8 @@ impl Shared {
                 connections: all.group("connection"),
                 all,
             },
+            clock: Clock::start(),
+            fetch_sessions,
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             next_producer_id: AtomicI64::new(0),
         }
@@ -93,6 +125,22 @@ impl Shared {
     /// A producer id that was never given out before. Kafka's also count up.
     pub fn next_producer_id(&self) -> i64 {
         self.next_producer_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The time of day in milliseconds since 1970. It advances as tokio's clock does, so a paused clock stops it.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// A broker's incremental fetch sessions.
+    pub fn fetch_sessions(&self, broker: BrokerId) -> Option<&Mutex<FetchSessions>> {
+        let of_broker = self.fetch_sessions.iter().find(|(id, _)| *id == broker);
+        of_broker.map(|(_, sessions)| sessions)
+    }
+
+    /// A fetch session's id: random and positive (`FetchSessionCache.newSessionId`).
+    pub fn new_fetch_session_id(&self) -> i32 {
+        self.random.lock().i32(1..)
     }
 
     pub fn broker_ids(&self) -> Vec<BrokerId> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use thiserror::Error;
 use uuid::Uuid;
 
 use super::topic_config::TopicConfig;
+use crate::log::Log;
 
 /// A broker's node id. The first broker is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,13 +68,14 @@ impl Topic {
     }
 }
 
-/// A partition: who leads it.
+/// A partition: who leads it, and its log, which the replicas share.
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub index: i32,
     pub leader: BrokerId,
     pub leader_epoch: i32,
     pub replicas: Vec<BrokerId>,
+    pub log: Mutex<Log>,
 }
 
 /// Every topic of the cluster, by name and by id.
@@ -140,6 +143,7 @@ impl Topics {
                     leader: replicas[0],
                     leader_epoch: 0,
                     replicas,
+                    log: Mutex::new(Log::new(0)),
                 })
             })
             .collect();

@@ -1,0 +1,327 @@
+//! Fetch (key 1), versions 4–18. Reads record batches from each of some partitions, and waits for them if there are none.
+//!
+//! - 4: isolation level, aborted transactions. 5: log start offset. 7: sessions (KIP-227). 9: leader epochs (KIP-320).
+//! - 11: racks (KIP-392). 12: flexible; diverging epochs for replicas (KIP-595). 13: topic ids (KIP-516). 15: the replica's
+//!   state is tagged (KIP-903). 16: the leader to ask instead (KIP-951). 17, 18: for replicas (KIP-853, KIP-1166).
+//!
+//! A consumer's fetch and a replica's are answered alike: brokers share their logs, so none replicates.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::FetchRequest;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::dispatch::{Answer, Refusal};
+use super::leader::{Refused, led};
+use crate::cluster::exits::Wait;
+use crate::cluster::fetch_sessions::{
+    FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Seen, SessionRequest, TopicKey, Wanted,
+};
+use crate::cluster::topics::{Partition, Topics};
+use crate::log::{Isolation, LogRead, Registration};
+use crate::net::connection::Context;
+use response::{FetchAnswer, PartitionAnswer};
+
+mod response;
+
+const READ_COMMITTED: i8 = 1;
+
+/// How much a fetch may return, and how much it waits for.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    max_bytes: i32,
+    min_bytes: i32,
+    isolation: Isolation,
+}
+
+/// What one partition has for a fetch.
+#[derive(Debug)]
+enum Outcome {
+    /// There is no such topic or partition. The fetch waits for the others all the same.
+    Unknown(ResponseError),
+    /// The partition cannot be read here or there.
+    Refused(Refused),
+    Read {
+        partition: Arc<Partition>,
+        read: LogRead,
+        high_watermark: i64,
+        last_stable_offset: i64,
+        log_start_offset: i64,
+    },
+}
+
+pub(super) async fn handle(context: &Context, version: i16, request: FetchRequest) -> Result<Answer, Refusal> {
+    let max_bytes = request
+        .max_bytes
+        .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX));
+    let limits = Limits {
+        max_bytes,
+        min_bytes: request.min_bytes.min(max_bytes),
+        isolation: match request.isolation_level {
+            READ_COMMITTED => Isolation::Committed,
+            _ => Isolation::Uncommitted,
+        },
+    };
+    let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let Some(sessions) = context.shared.fetch_sessions(context.broker) else {
+        return Ok(FetchAnswer::failed(ResponseError::BrokerNotAvailable).encode(context, version));
+    };
+    let opened = match sessions.lock().begin(session_request(version, request)) {
+        Ok(opened) => opened,
+        Err(error) => return Ok(FetchAnswer::failed(error).encode(context, version)),
+    };
+    let outcomes = wait_for_records(context, &opened, limits, patience).await?;
+    let seen: Vec<_> = opened
+        .wanted
+        .iter()
+        .zip(&outcomes)
+        .map(|((key, wanted), outcome)| (key.clone(), *wanted, outcome.seen()))
+        .collect();
+    let new_id = context.shared.new_fetch_session_id();
+    let finished = sessions.lock().finish(opened.round, &seen, new_id);
+    let answer = match finished {
+        Err(error) => FetchAnswer::failed(error),
+        Ok((session_id, included)) => {
+            let partitions = opened.wanted.into_iter().zip(outcomes).zip(included);
+            let partitions = partitions.filter(|(_, included)| *included);
+            // Apache Kafka answers partitions that do not exist after those that do.
+            let (unknown, known): (Vec<_>, Vec<_>) = partitions
+                .map(|(((key, _), outcome), _)| (key, outcome))
+                .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(_)));
+            let answers = known.into_iter().chain(unknown);
+            FetchAnswer {
+                error: None,
+                session_id,
+                partitions: answers
+                    .map(|(key, outcome)| (key, outcome.answer(version, limits.isolation)))
+                    .collect(),
+            }
+        }
+    };
+    Ok(answer.encode(context, version))
+}
+
+fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
+    let by_id = version >= 13;
+    let key = |name: &str, id| match by_id {
+        true => TopicKey::Id(id),
+        false => TopicKey::Name(name.to_owned()),
+    };
+    let mut wanted = Vec::new();
+    for topic in &request.topics {
+        let topic_key = key(&topic.topic, topic.topic_id);
+        wanted.extend(topic.partitions.iter().map(|partition| {
+            let key = PartitionKey {
+                topic: topic_key.clone(),
+                index: partition.partition,
+            };
+            let wanted = Wanted {
+                offset: partition.fetch_offset,
+                max_bytes: partition.partition_max_bytes,
+                leader_epoch: partition.current_leader_epoch,
+            };
+            (key, wanted)
+        }));
+    }
+    let forgotten = request.forgotten_topics_data.iter().flat_map(|topic| {
+        let topic_key = key(&topic.topic, topic.topic_id);
+        topic.partitions.iter().map(move |index| PartitionKey {
+            topic: topic_key.clone(),
+            index: *index,
+        })
+    });
+    let (id, epoch) = match version {
+        7.. => (request.session_id, request.session_epoch),
+        _ => (NO_SESSION, FINAL_EPOCH),
+    };
+    SessionRequest {
+        id,
+        epoch,
+        by_id,
+        forgotten: forgotten.collect(),
+        wanted,
+    }
+}
+
+/// Reads what is wanted, again after each append that concerns it, until there is enough, an error, or no patience left
+/// (`ReplicaManager.fetchMessages` and `DelayedFetch`).
+async fn wait_for_records(
+    context: &Context,
+    opened: &Opened,
+    limits: Limits,
+    patience: Duration,
+) -> Result<Vec<Outcome>, Refusal> {
+    let deadline = Instant::now() + patience;
+    let mut outcomes = read_all(context, opened, limits);
+    if patience.is_zero() || is_complete(&outcomes, limits) {
+        return Ok(outcomes);
+    }
+    let unknown = count_unknown(&outcomes);
+    let notify = Arc::new(Notify::new());
+    let _registrations = register(&outcomes, &notify);
+    let exits = &context.shared.exits;
+    let mut out_of_time = false;
+    loop {
+        // After registering, so that an append in between is seen here or leaves its notice.
+        outcomes = read_all(context, opened, limits);
+        let deleted = count_unknown(&outcomes) > unknown;
+        if out_of_time || deleted || is_complete(&outcomes, limits) {
+            return Ok(outcomes);
+        }
+        tokio::select! {
+            biased;
+            () = exits.shutdown(), if exits.heard_in(Wait::Fetch) => return Err(Refusal::ShuttingDown),
+            () = notify.notified() => {}
+            () = tokio::time::sleep_until(deadline) => out_of_time = true,
+        }
+    }
+}
+
+fn register(outcomes: &[Outcome], notify: &Arc<Notify>) -> Vec<Registration> {
+    let partitions = outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Read { partition, .. } => Some(partition),
+        Outcome::Unknown(_) | Outcome::Refused(_) => None,
+    });
+    partitions.map(|p| p.log.lock().waiters().register(notify)).collect()
+}
+
+fn count_unknown(outcomes: &[Outcome]) -> usize {
+    outcomes.iter().filter(|o| matches!(o, Outcome::Unknown(_))).count()
+}
+
+fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
+    let mut bytes = 0;
+    let mut nothing_to_wait_for = true;
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Unknown(_) => {}
+            Outcome::Refused(_) => return true,
+            Outcome::Read { read, .. } => {
+                nothing_to_wait_for = false;
+                bytes += read.size;
+            }
+        }
+    }
+    nothing_to_wait_for || i64::try_from(bytes).unwrap_or(i64::MAX) >= i64::from(limits.min_bytes)
+}
+
+/// `ReplicaManager.readFromLog`: the first partition with records gives at least one batch, whatever the limits (KIP-74).
+fn read_all(context: &Context, opened: &Opened, limits: Limits) -> Vec<Outcome> {
+    let topics = context.shared.topics.read();
+    let mut left = limits.max_bytes;
+    let mut at_least_one = true;
+    let mut outcomes = Vec::with_capacity(opened.wanted.len());
+    for (key, wanted) in &opened.wanted {
+        let max_bytes = wanted.max_bytes.min(left);
+        let outcome = read_one(context, &topics, key, wanted, max_bytes, at_least_one, limits.isolation);
+        if let Outcome::Read { read, .. } = &outcome
+            && read.size > 0
+        {
+            at_least_one = false;
+            left = left.saturating_sub(i32::try_from(read.size).unwrap_or(i32::MAX)).max(0);
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+fn read_one(
+    context: &Context,
+    topics: &Topics,
+    key: &PartitionKey,
+    wanted: &Wanted,
+    max_bytes: i32,
+    at_least_one: bool,
+    isolation: Isolation,
+) -> Outcome {
+    let (topic, missing) = match &key.topic {
+        TopicKey::Name(name) => (topics.by_name(name), ResponseError::UnknownTopicOrPartition),
+        TopicKey::Id(id) => (topics.by_id(id), ResponseError::UnknownTopicId),
+    };
+    let Some(topic) = topic else {
+        return Outcome::Unknown(missing);
+    };
+    if topic.partition(key.index).is_none() {
+        return Outcome::Unknown(ResponseError::UnknownTopicOrPartition);
+    }
+    let partition = match led(context, topic, key.index, wanted.leader_epoch) {
+        Ok(partition) => partition,
+        Err(refused) => return Outcome::Refused(refused),
+    };
+    let log = partition.log.lock();
+    let size = usize::try_from(max_bytes);
+    let read = match log.read(wanted.offset, size.unwrap_or(0), at_least_one, isolation) {
+        Ok(read) => read,
+        Err(_) => return Outcome::Refused(Refused::new(ResponseError::OffsetOutOfRange)),
+    };
+    // A negative limit is an illegal argument in Apache Kafka, once there is something to read.
+    if size.is_err() && wanted.offset < log.visible_end(isolation) {
+        return Outcome::Refused(Refused::new(ResponseError::UnknownServerError));
+    }
+    let (high_watermark, last_stable_offset) = (log.high_watermark(), log.last_stable_offset());
+    let log_start_offset = log.start_offset();
+    drop(log);
+    Outcome::Read {
+        partition,
+        read,
+        high_watermark,
+        last_stable_offset,
+        log_start_offset,
+    }
+}
+
+impl Outcome {
+    fn seen(&self) -> Seen {
+        match self {
+            Self::Unknown(_) | Self::Refused(_) => Seen {
+                high_watermark: -1,
+                log_start_offset: -1,
+                failed: true,
+                has_records: false,
+            },
+            Self::Read {
+                read,
+                high_watermark,
+                log_start_offset,
+                ..
+            } => Seen {
+                high_watermark: *high_watermark,
+                log_start_offset: *log_start_offset,
+                failed: false,
+                has_records: read.size > 0,
+            },
+        }
+    }
+
+    fn answer(self, version: i16, isolation: Isolation) -> PartitionAnswer {
+        match self {
+            Self::Unknown(error) => PartitionAnswer {
+                // An empty list where the rest has null: Apache Kafka builds this answer another way.
+                lists_aborted: true,
+                ..PartitionAnswer::failed(error)
+            },
+            Self::Refused(refused) => PartitionAnswer {
+                leader: refused.leader.filter(|_| version >= 16),
+                ..PartitionAnswer::failed(refused.error)
+            },
+            Self::Read {
+                read,
+                high_watermark,
+                last_stable_offset,
+                log_start_offset,
+                ..
+            } => PartitionAnswer {
+                error: None,
+                high_watermark,
+                last_stable_offset,
+                log_start_offset,
+                lists_aborted: isolation == Isolation::Committed,
+                leader: None,
+                records: read,
+            },
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! A Fetch response on the wire, with the record bytes between its fields instead of copied into them.
+//!
+//! The encoder of kafka-protocol copies records into its buffer. This one hands large pieces on as they are; a test holds
+//! its bytes against kafka-protocol's for each version.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use kafka_protocol::error::ResponseError;
+
+use crate::api::dispatch::Answer;
+use crate::api::leader::{Leader, brokers_of};
+use crate::cluster::fetch_sessions::{NO_SESSION, PartitionKey, TopicKey};
+use crate::cluster::state::Broker;
+use crate::log::LogRead;
+use crate::net::connection::Context;
+
+/// Pieces up to this size are copied: less work than a write of their own.
+const COPIED_UP_TO: usize = 4096;
+
+const CURRENT_LEADER_TAG: u32 = 1;
+const NODE_ENDPOINTS_TAG: u32 = 0;
+
+/// A whole response.
+#[derive(Debug)]
+pub(super) struct FetchAnswer {
+    /// An error of the session, which names no partition.
+    pub error: Option<ResponseError>,
+    pub session_id: i32,
+    pub partitions: Vec<(PartitionKey, PartitionAnswer)>,
+}
+
+/// What a response says of a partition.
+#[derive(Debug)]
+pub(super) struct PartitionAnswer {
+    pub error: Option<ResponseError>,
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+    pub log_start_offset: i64,
+    /// Whether aborted transactions are listed, as a `read_committed` fetch wants it. The list is empty: there are no
+    /// transactions yet.
+    pub lists_aborted: bool,
+    /// Who leads instead, from version 16 on.
+    pub leader: Option<Leader>,
+    pub records: LogRead,
+}
+
+impl PartitionAnswer {
+    pub fn failed(error: ResponseError) -> Self {
+        Self {
+            error: Some(error),
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            lists_aborted: false,
+            leader: None,
+            records: LogRead::default(),
+        }
+    }
+}
+
+impl FetchAnswer {
+    pub fn failed(error: ResponseError) -> Self {
+        Self {
+            error: Some(error),
+            session_id: NO_SESSION,
+            partitions: Vec::new(),
+        }
+    }
+
+    /// The response's bytes, without a header.
+    pub fn encode(self, context: &Context, version: i16) -> Answer {
+        let leaders = self.partitions.iter().filter_map(|(_, answer)| answer.leader);
+        let endpoints = brokers_of(context, leaders);
+        Answer::Reply(self.parts(version, &endpoints))
+    }
+
+    fn parts(self, version: i16, endpoints: &[&Broker]) -> Vec<Bytes> {
+        let mut out = Writer::new(version);
+        out.buffer.put_i32(0); // throttle time
+        if version >= 7 {
+            out.buffer.put_i16(self.error.map_or(0, |error| error.code()));
+            out.buffer.put_i32(self.session_id);
+        }
+        let topics: Vec<_> = self
+            .partitions
+            .chunk_by(|(a, _), (b, _)| a.topic == b.topic)
+            .map(<[_]>::len)
+            .collect();
+        out.array(topics.len());
+        let mut partitions = self.partitions.into_iter();
+        for count in topics {
+            for (nth, (key, answer)) in partitions.by_ref().take(count).enumerate() {
+                if nth == 0 {
+                    match &key.topic {
+                        TopicKey::Name(name) => out.string(name),
+                        TopicKey::Id(id) => out.buffer.put_slice(id.as_bytes()),
+                    }
+                    out.array(count);
+                }
+                out.partition(key.index, answer);
+            }
+            out.no_tags();
+        }
+        match endpoints {
+            [] => out.no_tags(),
+            endpoints => out.endpoints(endpoints),
+        }
+        out.finish()
+    }
+}
+
+/// Fields in the encoding of a version, and the pieces between which they are.
+struct Writer {
+    parts: Vec<Bytes>,
+    buffer: BytesMut,
+    version: i16,
+}
+
+impl Writer {
+    fn new(version: i16) -> Self {
+        Self {
+            parts: Vec::new(),
+            buffer: BytesMut::new(),
+            version,
+        }
+    }
+
+    fn is_flexible(&self) -> bool {
+        self.version >= 12
+    }
+
+    fn varint(&mut self, mut value: u32) {
+        while value >= 0x80 {
+            self.buffer.put_u8(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.buffer.put_u8(value as u8);
+    }
+
+    /// A length in front of elements or bytes. Responses are shorter than `i32::MAX`, or dispatch refuses to send them.
+    fn length(&mut self, length: usize) {
+        if self.is_flexible() {
+            self.varint(length as u32 + 1);
+        } else {
+            self.buffer.put_i32(length as i32);
+        }
+    }
+
+    fn array(&mut self, length: usize) {
+        self.length(length);
+    }
+
+    fn string(&mut self, text: &str) {
+        if self.is_flexible() {
+            self.varint(text.len() as u32 + 1);
+        } else {
+            self.buffer.put_i16(text.len() as i16);
+        }
+        self.buffer.put_slice(text.as_bytes());
+    }
+
+    fn no_tags(&mut self) {
+        if self.is_flexible() {
+            self.varint(0);
+        }
+    }
+
+    fn partition(&mut self, index: i32, answer: PartitionAnswer) {
+        self.buffer.put_i32(index);
+        self.buffer.put_i16(answer.error.map_or(0, |error| error.code()));
+        self.buffer.put_i64(answer.high_watermark);
+        self.buffer.put_i64(answer.last_stable_offset);
+        if self.version >= 5 {
+            self.buffer.put_i64(answer.log_start_offset);
+        }
+        match (answer.lists_aborted, self.is_flexible()) {
+            (true, _) => self.array(0),
+            (false, true) => self.varint(0),
+            (false, false) => self.buffer.put_i32(-1),
+        }
+        if self.version >= 11 {
+            self.buffer.put_i32(-1); // no preferred read replica
+        }
+        self.length(answer.records.size);
+        for chunk in answer.records.chunks {
+            self.bytes(chunk);
+        }
+        match answer.leader {
+            Some(leader) => self.current_leader(leader),
+            None => self.no_tags(),
+        }
+    }
+
+    fn bytes(&mut self, chunk: Bytes) {
+        if chunk.len() <= COPIED_UP_TO {
+            self.buffer.put_slice(&chunk);
+        } else {
+            self.parts.push(self.buffer.split().freeze());
+            self.parts.push(chunk);
+        }
+    }
+
+    /// One tagged field: two 4-byte numbers and no tags of its own.
+    fn current_leader(&mut self, leader: Leader) {
+        self.varint(1);
+        self.varint(CURRENT_LEADER_TAG);
+        self.varint(9);
+        self.buffer.put_i32(leader.id.0);
+        self.buffer.put_i32(leader.epoch);
+        self.no_tags();
+    }
+
+    /// One tagged field, whose size comes before it.
+    fn endpoints(&mut self, endpoints: &[&Broker]) {
+        let mut field = Self::new(self.version);
+        field.array(endpoints.len());
+        for broker in endpoints {
+            field.buffer.put_i32(broker.id.0);
+            field.string(&broker.host);
+            field.buffer.put_i32(i32::from(broker.port));
+            field.varint(0); // no rack
+            field.no_tags();
+        }
+        self.varint(1);
+        self.varint(NODE_ENDPOINTS_TAG);
+        self.varint(field.buffer.len() as u32);
+        self.buffer.put_slice(&field.buffer);
+    }
+
+    fn finish(mut self) -> Vec<Bytes> {
+        if !self.buffer.is_empty() {
+            self.parts.push(self.buffer.freeze());
+        }
+        self.parts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::fetch_response::{
+        FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+    };
+    use kafka_protocol::messages::{BrokerId as WireBrokerId, FetchResponse, TopicName};
+    use kafka_protocol::protocol::{Encodable, StrBytes};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::cluster::topics::BrokerId;
+
+    const ID: Uuid = Uuid::from_u128(7);
+
+    fn answers(version: i16) -> FetchAnswer {
+        let key = |topic: &str, index| PartitionKey {
+            topic: match version {
+                13.. => TopicKey::Id(ID),
+                _ => TopicKey::Name(topic.to_owned()),
+            },
+            index,
+        };
+        let read = |chunks: &[usize]| LogRead {
+            chunks: chunks
+                .iter()
+                .map(|size| Bytes::from(vec![*size as u8; *size]))
+                .collect(),
+            size: chunks.iter().sum(),
+        };
+        let good = |records, lists_aborted| PartitionAnswer {
+            error: None,
+            high_watermark: 10,
+            last_stable_offset: 9,
+            log_start_offset: 2,
+            lists_aborted,
+            leader: None,
+            records,
+        };
+        let elsewhere = PartitionAnswer {
+            leader: (version >= 16).then_some(Leader {
+                id: BrokerId(3),
+                epoch: 5,
+            }),
+            ..PartitionAnswer::failed(ResponseError::NotLeaderOrFollower)
+        };
+        FetchAnswer {
+            error: None,
+            session_id: if version >= 7 { 99 } else { 0 },
+            partitions: vec![
+                (key("a", 0), good(read(&[61, 9_000, 61, 3]), false)),
+                (key("a", 1), good(read(&[]), true)),
+                (key("a", 2), elsewhere),
+            ],
+        }
+    }
+
+    /// The same by kafka-protocol.
+    fn encoded_by_kafka_protocol(version: i16, endpoints: &[&Broker]) -> Vec<u8> {
+        let partitions = answers(version).partitions.into_iter().map(|(key, answer)| {
+            let data = PartitionData::default()
+                .with_partition_index(key.index)
+                .with_error_code(answer.error.map_or(0, |error| error.code()))
+                .with_high_watermark(answer.high_watermark)
+                .with_last_stable_offset(answer.last_stable_offset)
+                .with_log_start_offset(answer.log_start_offset)
+                .with_aborted_transactions(answer.lists_aborted.then(Vec::new))
+                .with_records(Some(answer.records.chunks.concat().into()));
+            match answer.leader {
+                None => data,
+                Some(leader) => data.with_current_leader(
+                    LeaderIdAndEpoch::default()
+                        .with_leader_id(WireBrokerId(leader.id.0))
+                        .with_leader_epoch(leader.epoch),
+                ),
+            }
+        });
+        let topic = FetchableTopicResponse::default()
+            .with_topic(TopicName(StrBytes::from_static_str("a")))
+            .with_topic_id(ID)
+            .with_partitions(partitions.collect());
+        let endpoints = endpoints.iter().map(|broker| {
+            NodeEndpoint::default()
+                .with_node_id(WireBrokerId(broker.id.0))
+                .with_host(StrBytes::from_string(broker.host.clone()))
+                .with_port(i32::from(broker.port))
+        });
+        let mut out = BytesMut::new();
+        FetchResponse::default()
+            .with_session_id(if version >= 7 { 99 } else { 0 })
+            .with_responses(vec![topic])
+            .with_node_endpoints(endpoints.collect())
+            .encode(&mut out, version)
+            .unwrap();
+        out.to_vec()
+    }
+
+    #[test]
+    fn every_version_has_the_bytes_that_kafka_protocol_writes() {
+        let broker = Broker {
+            id: BrokerId(3),
+            host: "127.0.0.1".to_owned(),
+            port: 9_094,
+        };
+        for version in 4..=18 {
+            let endpoints: &[&Broker] = if version >= 16 { &[&broker] } else { &[] };
+            let ours = answers(version).parts(version, endpoints).concat();
+            assert_eq!(ours, encoded_by_kafka_protocol(version, endpoints), "version {version}");
+        }
+    }
+
+    #[test]
+    fn large_pieces_are_handed_on_and_small_ones_copied() {
+        let answer = answers(12);
+        let large = answer.partitions[0].1.records.chunks[1].as_ptr();
+        let parts = answer.parts(12, &[]);
+        assert_eq!(parts.len(), 3);
+        assert_eq!(parts[1].as_ptr(), large);
+    }
+}

@@ -1,0 +1,102 @@
+//! ListOffsets (key 2), versions 1–10. Finds offsets by time, and the ends of a log.
+//!
+//! - 2: isolation level; throttle time. 4: leader epochs (KIP-320). 6: flexible. 7: the largest timestamp (KIP-734).
+//! - 8: the earliest local offset (KIP-405). 9: the latest tiered offset (KIP-1005). 10: a timeout, for remote storage.
+
+use std::collections::BTreeSet;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
+
+use super::dispatch::Refusal;
+use super::leader::led;
+use crate::log::{Isolation, OffsetSpec, TimestampOffset};
+use crate::net::connection::Context;
+
+const READ_COMMITTED: i8 = 1;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: ListOffsetsRequest,
+) -> Result<ListOffsetsResponse, Refusal> {
+    let isolation = match request.isolation_level {
+        READ_COMMITTED => Isolation::Committed,
+        _ => Isolation::Uncommitted,
+    };
+    let topics = request.topics.into_iter().map(|topic| {
+        let twice = named_twice(&topic);
+        let answer = |asked: &ListOffsetsPartition| {
+            let found = match twice.contains(&asked.partition_index) {
+                true => Err(ResponseError::InvalidRequest),
+                false => find(context, version, isolation, &topic, asked),
+            };
+            let response = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
+            match found {
+                Ok(found) => response
+                    .with_timestamp(found.timestamp)
+                    .with_offset(found.offset)
+                    .with_leader_epoch(if version >= 4 { found.leader_epoch } else { -1 }),
+                Err(error) => response.with_error_code(error.code()),
+            }
+        };
+        // A partition that was named twice is refused once (`ListOffsetsRequest.duplicatePartitions`).
+        let mut seen = BTreeSet::new();
+        let partitions = topic.partitions.iter().filter(|p| seen.insert(p.partition_index));
+        let partitions = partitions.map(answer).collect();
+        ListOffsetsTopicResponse::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions)
+    });
+    Ok(ListOffsetsResponse::default().with_topics(topics.collect()))
+}
+
+fn named_twice(topic: &ListOffsetsTopic) -> BTreeSet<i32> {
+    let mut seen = BTreeSet::new();
+    let partitions = topic.partitions.iter().map(|p| p.partition_index);
+    partitions.filter(|index| !seen.insert(*index)).collect()
+}
+
+fn find(
+    context: &Context,
+    version: i16,
+    isolation: Isolation,
+    topic: &ListOffsetsTopic,
+    asked: &ListOffsetsPartition,
+) -> Result<TimestampOffset, ResponseError> {
+    // What a negative timestamp means depends on the version, whether or not the partition exists
+    // (`KafkaApis.isListOffsetsTimestampUnsupported`).
+    let spec = OffsetSpec::from_wire(asked.timestamp)
+        .filter(|spec| version >= first_version(*spec))
+        .ok_or(ResponseError::UnsupportedVersion)?;
+    let known = context.shared.topics.read().by_name(&topic.name).cloned();
+    let known = known.ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let partition =
+        led(context, &known, asked.partition_index, asked.current_leader_epoch).map_err(|refused| refused.error)?;
+    let found = partition.log.lock().find(spec, isolation);
+    let nothing = TimestampOffset {
+        timestamp: -1,
+        offset: -1,
+        leader_epoch: -1,
+    };
+    match found {
+        Ok(found) => Ok(found.unwrap_or(nothing)),
+        Err(error) => {
+            tracing::error!(topic = %topic.name.as_str(), %error, "a stored batch cannot be walked");
+            Err(ResponseError::UnknownServerError)
+        }
+    }
+}
+
+/// The version that introduced what is asked.
+fn first_version(spec: OffsetSpec) -> i16 {
+    match spec {
+        OffsetSpec::Latest | OffsetSpec::Earliest | OffsetSpec::At(_) => 1,
+        OffsetSpec::MaxTimestamp => 7,
+        OffsetSpec::EarliestLocal => 8,
+        OffsetSpec::LatestTiered => 9,
+        OffsetSpec::EarliestPendingUpload => 11,
+    }
+}

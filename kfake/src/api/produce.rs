@@ -1,0 +1,248 @@
+//! Produce (key 0), versions 3–13. Appends a record batch to each of some partitions.
+//!
+//! - 3: message format 2. 5: log start offset. 7: zstd (KIP-110). 8: the records that were refused (KIP-467). 9: flexible.
+//! - 10: the leader to ask instead (KIP-951). 11, 12: transactions without AddPartitionsToTxn (KIP-890). 13: topic ids.
+//!
+//! One replica is as good as any here, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
+//! records without an answer, this broker answers INVALID_RECORD.
+
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+};
+use kafka_protocol::messages::{BrokerId as WireBrokerId, ProduceRequest, ProduceResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use super::dispatch::{Answer, Refusal, Respond};
+use super::leader::{Leader, Refused, brokers_of, led};
+use crate::cluster::config::BrokerConfig;
+use crate::cluster::topics::Topic;
+use crate::log::{Appended, RecordRejection, Rules, TimestampType, ValidateError, check_envelope};
+use crate::net::connection::Context;
+
+const ACKS_ALL: i16 = -1;
+const ACKS_NONE: i16 = 0;
+
+/// Why a partition took no records.
+struct Failure {
+    error: ResponseError,
+    /// -1 where the log did not judge the batch.
+    log_start_offset: i64,
+    rejections: Vec<RecordRejection>,
+    message: Option<String>,
+    leader: Option<Leader>,
+}
+
+impl From<ResponseError> for Failure {
+    fn from(error: ResponseError) -> Self {
+        Self {
+            error,
+            log_start_offset: -1,
+            rejections: Vec::new(),
+            message: None,
+            leader: None,
+        }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self {
+            leader: refused.leader,
+            ..refused.error.into()
+        }
+    }
+}
+
+impl Failure {
+    fn invalid(error: &ValidateError, log_start_offset: i64) -> Self {
+        // Apache Kafka explains these two and leaves the rest to the error code.
+        let explained = matches!(error, ValidateError::Rejected { .. } | ValidateError::Batch(_));
+        Self {
+            log_start_offset: if error.names_log_start() { log_start_offset } else { -1 },
+            rejections: error.rejections().to_vec(),
+            message: explained.then(|| error.to_string()),
+            ..error.code().into()
+        }
+    }
+}
+
+/// What all partitions of a request have in common.
+struct Batch<'a> {
+    context: &'a Context,
+    version: i16,
+    acks: i16,
+    /// A transactional batch without a transactional id fails the whole request.
+    unauthorized: bool,
+}
+
+pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequest) -> Result<Answer, Refusal> {
+    let batch = Batch {
+        context,
+        version,
+        acks: request.acks,
+        unauthorized: request.transactional_id.is_none() && has_transactional(&request, version),
+    };
+    let mut leaders = Vec::new();
+    let mut failed = None;
+    let mut responses = Vec::with_capacity(request.topic_data.len());
+    for topic in request.topic_data {
+        let known = find_topic(context, version, &topic);
+        let mut partitions = Vec::with_capacity(topic.partition_data.len());
+        for data in topic.partition_data {
+            let index = data.index;
+            let response = PartitionProduceResponse::default().with_index(index);
+            partitions.push(match batch.append(known.as_ref(), data) {
+                Ok(appended) => response
+                    .with_base_offset(appended.base_offset)
+                    .with_log_append_time_ms(appended.log_append_time)
+                    .with_log_start_offset(appended.log_start_offset),
+                Err(failure) => {
+                    leaders.extend(failure.leader);
+                    failed.get_or_insert(failure.error);
+                    refuse(response, failure)
+                }
+            });
+        }
+        responses.push(
+            TopicProduceResponse::default()
+                .with_name(topic.name)
+                .with_topic_id(topic.topic_id)
+                .with_partition_responses(partitions),
+        );
+    }
+    match (request.acks, failed) {
+        (ACKS_NONE, None) => Ok(Answer::Silent),
+        (ACKS_NONE, Some(error)) => Err(Refusal::UnacknowledgedError(error.to_string())),
+        _ => ProduceResponse::default()
+            .with_responses(responses)
+            .with_node_endpoints(endpoints(context, version, leaders))
+            .respond(version),
+    }
+}
+
+fn refuse(response: PartitionProduceResponse, failure: Failure) -> PartitionProduceResponse {
+    let rejections = failure.rejections.into_iter().map(|rejection| {
+        BatchIndexAndErrorMessage::default()
+            .with_batch_index(rejection.batch_index)
+            .with_batch_index_error_message(Some(StrBytes::from_string(rejection.message)))
+    });
+    let response = response
+        .with_error_code(failure.error.code())
+        .with_base_offset(-1)
+        .with_log_start_offset(failure.log_start_offset)
+        .with_record_errors(rejections.collect())
+        .with_error_message(failure.message.map(StrBytes::from_string));
+    match failure.leader {
+        Some(leader) => response.with_current_leader(
+            LeaderIdAndEpoch::default()
+                .with_leader_id(WireBrokerId(leader.id.0))
+                .with_leader_epoch(leader.epoch),
+        ),
+        None => response,
+    }
+}
+
+/// Where the leaders are that the answer names.
+fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeEndpoint> {
+    if version < 10 {
+        return Vec::new();
+    }
+    let brokers = brokers_of(context, leaders.into_iter()).into_iter();
+    let endpoint = |broker: &crate::cluster::state::Broker| {
+        NodeEndpoint::default()
+            .with_node_id(WireBrokerId(broker.id.0))
+            .with_host(StrBytes::from_string(broker.host.clone()))
+            .with_port(i32::from(broker.port))
+    };
+    brokers.map(endpoint).collect()
+}
+
+/// `RequestUtils.hasTransactionalRecords`.
+fn has_transactional(request: &ProduceRequest, version: i16) -> bool {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let mut records = partitions.filter_map(|data| data.records.as_ref());
+    records.any(|records| check_envelope(records, version).is_ok_and(|envelope| envelope.transactional))
+}
+
+fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
+    let topics = context.shared.topics.read();
+    match version {
+        13.. => topics.by_id(&topic.topic_id).ok_or(ResponseError::UnknownTopicId),
+        _ => topics
+            .by_name(&topic.name)
+            .ok_or(ResponseError::UnknownTopicOrPartition),
+    }
+    .cloned()
+}
+
+impl Batch<'_> {
+    /// The order of the questions is that of `KafkaApis.handleProduceRequest` and `ReplicaManager.appendRecords`.
+    fn append(
+        &self,
+        topic: Result<&Arc<Topic>, &ResponseError>,
+        data: PartitionProduceData,
+    ) -> Result<Appended, Failure> {
+        if self.unauthorized {
+            return Err(ResponseError::TransactionalIdAuthorizationFailed.into());
+        }
+        let topic = topic.map_err(|error| *error)?;
+        if topic.partition(data.index).is_none() {
+            return Err(ResponseError::UnknownTopicOrPartition.into());
+        }
+        let records = data.records.unwrap_or_default();
+        let envelope = check_envelope(&records, self.version).map_err(|error| Failure::invalid(&error, -1))?;
+        if !(ACKS_ALL..=1).contains(&self.acks) {
+            return Err(ResponseError::InvalidRequiredAcks.into());
+        }
+        if topic.internal {
+            return Err(ResponseError::InvalidTopicException.into());
+        }
+        let partition = led(self.context, topic, data.index, -1)?;
+        // No transaction is ever open, since no coordinator opens one.
+        if envelope.transactional {
+            return Err(ResponseError::InvalidTxnState.into());
+        }
+        let in_sync = partition.replicas.len();
+        if self.acks == ACKS_ALL && in_sync < number(topic, "min.insync.replicas").unwrap_or(1) {
+            return Err(ResponseError::NotEnoughReplicas.into());
+        }
+        let shared = &self.context.shared;
+        let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
+        let valid = judged.map_err(|error| Failure::invalid(&error, partition.log.lock().start_offset()))?;
+        let appended = partition.log.lock().append(valid);
+        let mut appended = appended.map_err(|error| Failure {
+            log_start_offset: partition.log.lock().start_offset(),
+            ..error.code().into()
+        })?;
+        std::mem::take(&mut appended.wakeups).notify();
+        Ok(appended)
+    }
+}
+
+/// What the topic's configuration, and the broker's where the topic has none, asks of a batch.
+fn rules(topic: &Topic, broker: &BrokerConfig) -> Rules {
+    let defaults = Rules::default();
+    let policies = topic.config.get("cleanup.policy").unwrap_or_default();
+    Rules {
+        max_message_bytes: number(topic, "max.message.bytes").unwrap_or(broker.message_max_bytes),
+        segment_bytes: number(topic, "segment.bytes").unwrap_or(defaults.segment_bytes),
+        compacted: policies.split(',').any(|policy| policy.trim() == "compact"),
+        timestamp_type: match topic.config.get("message.timestamp.type").map(str::trim) {
+            Some("LogAppendTime") => TimestampType::LogAppendTime,
+            _ => TimestampType::CreateTime,
+        },
+        timestamp_before_max_ms: number(topic, "message.timestamp.before.max.ms")
+            .unwrap_or(broker.message_timestamp_before_max_ms),
+        timestamp_after_max_ms: number(topic, "message.timestamp.after.max.ms")
+            .unwrap_or(broker.message_timestamp_after_max_ms),
+    }
+}
+
+/// A number that the topic sets, which was checked when it was set.
+fn number<N: std::str::FromStr>(topic: &Topic, name: &str) -> Option<N> {
+    topic.config.get(name)?.trim().parse().ok()
+}

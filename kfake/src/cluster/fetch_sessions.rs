@@ -1,0 +1,274 @@
+//! Incremental fetch sessions (KIP-227): what a broker remembers of a client's last fetch, so that the client need not
+//! repeat it and the broker need not answer what has not changed. Kafka's `FetchSession` and `FetchManager`.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use kafka_protocol::error::ResponseError;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// The session id that names none.
+pub(crate) const NO_SESSION: i32 = 0;
+/// The epoch of a request that begins a session.
+const INITIAL_EPOCH: i32 = 0;
+/// The epoch of a request that ends a session, or wants none.
+pub(crate) const FINAL_EPOCH: i32 = -1;
+/// How long a session must have been unused before another may take its slot (`FetchSession.scala`: two minutes).
+const EVICTABLE_AFTER: Duration = Duration::from_secs(120);
+
+/// A topic as a fetch names it: by id from version 13 on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum TopicKey {
+    Name(String),
+    Id(Uuid),
+}
+
+/// A partition as a fetch names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct PartitionKey {
+    pub topic: TopicKey,
+    pub index: i32,
+}
+
+/// What a fetch wants of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub offset: i64,
+    pub max_bytes: i32,
+    /// The leader epoch that the client knows; -1 when it does not say.
+    pub leader_epoch: i32,
+}
+
+/// What an answer says of a partition, as far as it decides whether the next one repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub high_watermark: i64,
+    pub log_start_offset: i64,
+    pub failed: bool,
+    pub has_records: bool,
+}
+
+/// A fetch request's part in a session.
+#[derive(Debug)]
+pub(crate) struct SessionRequest {
+    pub id: i32,
+    pub epoch: i32,
+    /// Whether topics are named by id.
+    pub by_id: bool,
+    pub wanted: Vec<(PartitionKey, Wanted)>,
+    pub forgotten: Vec<PartitionKey>,
+}
+
+/// How a request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// Whole, and nothing is remembered.
+    Sessionless,
+    /// Whole, and a session begins.
+    First { by_id: bool },
+    /// Only what has changed.
+    Incremental { id: i32, epoch: i32 },
+}
+
+/// A request that its session has taken: everything that is wanted, in order.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub round: Round,
+    pub wanted: Vec<(PartitionKey, Wanted)>,
+}
+
+/// A partition of a session.
+#[derive(Debug)]
+struct Cached {
+    wanted: Wanted,
+    high_watermark: i64,
+    log_start_offset: i64,
+}
+
+impl Cached {
+    fn new(wanted: Wanted) -> Self {
+        Self {
+            wanted,
+            high_watermark: -1,
+            log_start_offset: -1,
+        }
+    }
+
+    /// Whether the answer must name the partition; remembers what it says (`CachedPartition.maybeUpdateResponseData`).
+    fn answer(&mut self, seen: &Seen) -> bool {
+        let changed = seen.has_records
+            || seen.failed
+            || self.high_watermark != seen.high_watermark
+            || self.log_start_offset != seen.log_start_offset;
+        // After an error the next good answer must say so, whatever the watermark is then.
+        self.high_watermark = if seen.failed { -1 } else { seen.high_watermark };
+        self.log_start_offset = seen.log_start_offset;
+        changed
+    }
+}
+
+#[derive(Debug)]
+struct Session {
+    epoch: i32,
+    by_id: bool,
+    last_used: Instant,
+    partitions: IndexMap<PartitionKey, Cached>,
+}
+
+/// A broker's sessions.
+#[derive(Debug)]
+pub(crate) struct FetchSessions {
+    slots: usize,
+    sessions: HashMap<i32, Session>,
+}
+
+impl FetchSessions {
+    /// Room for `slots` sessions (`max.incremental.fetch.session.cache.slots`).
+    pub fn new(slots: usize) -> Self {
+        Self {
+            slots,
+            sessions: HashMap::new(),
+        }
+    }
+
+    /// Takes a request into its session (`FetchManager.newContext`).
+    ///
+    /// # Errors
+    ///
+    /// FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, or FETCH_SESSION_TOPIC_ID_ERROR.
+    pub fn begin(&mut self, request: SessionRequest) -> Result<Opened, ResponseError> {
+        let SessionRequest { id, epoch, by_id, .. } = request;
+        if epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH {
+            self.sessions.remove(&id);
+            let round = match epoch {
+                FINAL_EPOCH => Round::Sessionless,
+                _ => Round::First { by_id },
+            };
+            // A partition named twice keeps its first place and its last wish.
+            let wanted: IndexMap<_, _> = request.wanted.into_iter().collect();
+            let wanted = wanted.into_iter().collect();
+            return Ok(Opened { round, wanted });
+        }
+        let session = self
+            .sessions
+            .get_mut(&id)
+            .ok_or(ResponseError::FetchSessionIdNotFound)?;
+        if session.by_id != by_id {
+            return Err(ResponseError::FetchSessionTopicIdError);
+        }
+        if session.epoch != epoch {
+            return Err(ResponseError::InvalidFetchSessionEpoch);
+        }
+        for (key, wanted) in request.wanted {
+            let cached = session.partitions.entry(key).or_insert_with(|| Cached::new(wanted));
+            cached.wanted = wanted;
+        }
+        for key in &request.forgotten {
+            session.partitions.shift_remove(key);
+        }
+        if session.partitions.is_empty() {
+            self.sessions.remove(&id);
+            return Ok(Opened {
+                round: Round::Sessionless,
+                wanted: Vec::new(),
+            });
+        }
+        session.epoch = next_epoch(epoch);
+        session.last_used = Instant::now();
+        Ok(Opened {
+            round: Round::Incremental {
+                id,
+                epoch: session.epoch,
+            },
+            wanted: session.partitions.iter().map(|(k, c)| (k.clone(), c.wanted)).collect(),
+        })
+    }
+
+    /// Decides what the answer names: its session id, and of each partition whether it is in
+    /// (`FetchContext.updateAndGenerateResponseData`). A new session takes `new_id`, if a slot is free.
+    ///
+    /// # Errors
+    ///
+    /// The session has gone, or another request was faster.
+    pub fn finish(
+        &mut self,
+        round: Round,
+        answers: &[(PartitionKey, Wanted, Seen)],
+        new_id: i32,
+    ) -> Result<(i32, Vec<bool>), ResponseError> {
+        let all = || vec![true; answers.len()];
+        match round {
+            Round::Sessionless => Ok((NO_SESSION, all())),
+            Round::First { by_id } => {
+                if self.sessions.contains_key(&new_id) || !self.make_room() {
+                    return Ok((NO_SESSION, all()));
+                }
+                let mut session = Session {
+                    epoch: next_epoch(INITIAL_EPOCH),
+                    by_id,
+                    last_used: Instant::now(),
+                    partitions: IndexMap::with_capacity(answers.len()),
+                };
+                for (key, wanted, seen) in answers {
+                    let mut cached = Cached::new(*wanted);
+                    cached.answer(seen);
+                    session.partitions.insert(key.clone(), cached);
+                }
+                self.sessions.insert(new_id, session);
+                Ok((new_id, all()))
+            }
+            Round::Incremental { id, epoch } => {
+                let session = self
+                    .sessions
+                    .get_mut(&id)
+                    .ok_or(ResponseError::FetchSessionIdNotFound)?;
+                if session.epoch != epoch {
+                    return Err(ResponseError::InvalidFetchSessionEpoch);
+                }
+                let include = answers.iter().map(|(key, _, seen)| session.answer(key, seen)).collect();
+                Ok((id, include))
+            }
+        }
+    }
+
+    /// Whether there is a slot for one more session, which may be that of the one unused for longest.
+    fn make_room(&mut self) -> bool {
+        if self.sessions.len() < self.slots {
+            return true;
+        }
+        let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used);
+        match oldest.map(|(id, session)| (*id, session.last_used.elapsed())) {
+            Some((id, unused)) if unused > EVICTABLE_AFTER => self.sessions.remove(&id).is_some(),
+            _ => false,
+        }
+    }
+}
+
+impl Session {
+    fn answer(&mut self, key: &PartitionKey, seen: &Seen) -> bool {
+        let Some(cached) = self.partitions.get_mut(key) else {
+            return false;
+        };
+        let include = cached.answer(seen);
+        // Who got records goes to the end, so that with little room every partition has its turn.
+        if seen.has_records
+            && let Some((key, cached)) = self.partitions.shift_remove_entry(key)
+        {
+            self.partitions.insert(key, cached);
+        }
+        include
+    }
+}
+
+/// `FetchMetadata.nextEpoch`: 1 follows the largest.
+fn next_epoch(epoch: i32) -> i32 {
+    match epoch {
+        FINAL_EPOCH => FINAL_EPOCH,
+        _ => epoch.checked_add(1).unwrap_or(1),
+    }
+}
+
+#[cfg(test)]
+mod tests;

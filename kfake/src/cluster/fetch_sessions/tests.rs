@@ -1,0 +1,101 @@
+//! The rules that need no log: slots, epochs, order. What a session answers is tested with the Fetch API.
+
+use super::*;
+
+fn key(name: &str) -> PartitionKey {
+    PartitionKey {
+        topic: TopicKey::Name(name.to_owned()),
+        index: 0,
+    }
+}
+
+const WANTED: Wanted = Wanted {
+    offset: 0,
+    max_bytes: 1,
+    leader_epoch: -1,
+};
+
+fn request(id: i32, epoch: i32, names: &[&str]) -> SessionRequest {
+    SessionRequest {
+        id,
+        epoch,
+        by_id: false,
+        wanted: names.iter().map(|name| (key(name), WANTED)).collect(),
+        forgotten: Vec::new(),
+    }
+}
+
+fn answers(opened: &Opened, with_records: &str) -> Vec<(PartitionKey, Wanted, Seen)> {
+    let seen = |key: &PartitionKey| Seen {
+        high_watermark: 0,
+        log_start_offset: 0,
+        failed: false,
+        has_records: key.topic == TopicKey::Name(with_records.to_owned()),
+    };
+    opened.wanted.iter().map(|(k, w)| (k.clone(), *w, seen(k))).collect()
+}
+
+/// Opens a session named `id` and answers its first request.
+fn open(sessions: &mut FetchSessions, id: i32) -> i32 {
+    let opened = sessions.begin(request(0, 0, &["a", "b"])).unwrap();
+    sessions.finish(opened.round, &answers(&opened, ""), id).unwrap().0
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_broker_gives_a_slot_away_only_after_two_unused_minutes() {
+    let mut sessions = FetchSessions::new(1);
+    assert_eq!(open(&mut sessions, 7), 7);
+    tokio::time::advance(EVICTABLE_AFTER).await;
+    assert_eq!(open(&mut sessions, 8), NO_SESSION);
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(open(&mut sessions, 9), 9);
+    let gone = sessions.begin(request(7, 1, &[])).unwrap_err();
+    assert_eq!(gone, ResponseError::FetchSessionIdNotFound);
+}
+
+#[test]
+fn without_slots_there_are_no_sessions() {
+    assert_eq!(open(&mut FetchSessions::new(0), 7), NO_SESSION);
+}
+
+#[test]
+fn an_epoch_after_the_largest_is_one() {
+    assert_eq!(next_epoch(i32::MAX), 1);
+    assert_eq!(next_epoch(INITIAL_EPOCH), 1);
+}
+
+#[test]
+fn who_got_records_is_asked_last_the_next_time() {
+    let mut sessions = FetchSessions::new(1);
+    open(&mut sessions, 7);
+    let opened = sessions.begin(request(7, 1, &[])).unwrap();
+    let (_, include) = sessions.finish(opened.round, &answers(&opened, "a"), 0).unwrap();
+    assert_eq!(include, [true, false]);
+    let next = sessions.begin(request(7, 2, &[])).unwrap();
+    let order: Vec<_> = next.wanted.iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(order, [key("b"), key("a")]);
+}
+
+#[test]
+fn of_two_requests_at_once_the_slower_one_is_refused() {
+    let mut sessions = FetchSessions::new(1);
+    open(&mut sessions, 7);
+    let slow = sessions.begin(request(7, 1, &[])).unwrap();
+    let fast = sessions.begin(request(7, 2, &[])).unwrap();
+    assert!(sessions.finish(fast.round, &answers(&fast, ""), 0).is_ok());
+    let refused = sessions.finish(slow.round, &answers(&slow, ""), 0).unwrap_err();
+    assert_eq!(refused, ResponseError::InvalidFetchSessionEpoch);
+}
+
+#[test]
+fn a_session_by_name_takes_no_request_by_id() {
+    let mut sessions = FetchSessions::new(1);
+    open(&mut sessions, 7);
+    let mut by_id = request(7, 1, &[]);
+    by_id.by_id = true;
+    assert_eq!(
+        sessions.begin(by_id).unwrap_err(),
+        ResponseError::FetchSessionTopicIdError
+    );
+    assert!(sessions.begin(request(7, 1, &[])).is_ok());
+}

@@ -1,0 +1,36 @@
+//! The partition log: record batches as they arrived, an index over them, and the producers that wrote them.
+//!
+//! This room knows nothing of sockets, topic names or requests. It takes the record bytes of one partition
+//! of a Produce request, judges them as Apache Kafka's broker does ([`Rules::validate`]), and stores the batch
+//! without copying its records ([`Log::append`]); reads hand out slices of the same bytes ([`Log::read`]).
+//!
+//! # Invariants
+//!
+//! - A batch's records stay the [`Bytes`](bytes::Bytes) they arrived in. Only its 61-byte header is ever rewritten: in place when
+//!   nobody else holds the bytes, in a copy of the header otherwise.
+//! - Judging needs no lock and no log: [`Rules::validate`] is a pure function of bytes, rules and clock, so that
+//!   checksums and decompression never run inside the critical section that appends.
+//! - Nothing here waits. A fetch that must wait registers with [`WaitList`], an append returns the [`Wakeups`],
+//!   and the caller notifies after it has released its lock.
+//! - No length that a client claims is allocated: a decompressed record is walked as a stream, and a Snappy
+//!   block may not claim more than its compressed bytes can expand to.
+
+mod batch;
+mod compression;
+mod lookup;
+mod partition;
+mod producers;
+mod records;
+#[cfg(test)]
+mod testing;
+mod validate;
+mod waiters;
+
+pub use batch::{BatchError, RecordBatch, TimestampType};
+pub use compression::Codec;
+pub use lookup::{OffsetSpec, TimestampOffset};
+pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
+pub use producers::{SequenceError, Sequences};
+pub use records::{RecordError, RecordMeta, Records};
+pub use validate::{Envelope, RecordRejection, Rules, ValidBatch, ValidateError, check_envelope};
+pub use waiters::{Registration, WaitList, Wakeups};

@@ -1,0 +1,408 @@
+//! Whether a client's record bytes may be appended: `ProduceRequest.validateRecords`, then
+//! `UnifiedLog.analyzeAndValidateRecords`, then `LogValidator`, in the order in which Apache Kafka asks.
+
+use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
+use thiserror::Error;
+
+use super::batch::{
+    self, BatchError, HEADER_SIZE, NO_TIMESTAMP, RecordBatch, TimestampType, attributes_of, codec_bits, first_batch,
+};
+use super::compression::Codec;
+use super::producers::Sequences;
+use super::records::RecordError;
+
+/// What a topic's configuration asks of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// `max.message.bytes`: the largest batch, header included. Kafka's default is 1048588.
+    pub max_message_bytes: usize,
+    /// `segment.bytes`: a batch larger than a segment cannot be stored. Kafka's default is 1073741824.
+    pub segment_bytes: usize,
+    /// Whether `cleanup.policy` contains `compact`: then every record needs a key.
+    pub compacted: bool,
+    /// `message.timestamp.type`.
+    pub timestamp_type: TimestampType,
+    /// `message.timestamp.before.max.ms`: how far a record may lie in the past (KIP-937).
+    pub timestamp_before_max_ms: i64,
+    /// `message.timestamp.after.max.ms`: how far a record may lie in the future. Kafka's default is one hour.
+    pub timestamp_after_max_ms: i64,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            max_message_bytes: 1_048_588,
+            segment_bytes: 1 << 30,
+            compacted: false,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_after_max_ms: 3_600_000,
+        }
+    }
+}
+
+/// One record that its topic's configuration refuses, as Produce version 8 and up report it (KIP-467).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRejection {
+    /// Which record of the batch, counted from 0.
+    pub batch_index: i32,
+    /// Why.
+    pub message: String,
+}
+
+/// Why a partition's record bytes were refused.
+#[derive(Debug, Error)]
+pub enum ValidateError {
+    /// There is not one whole batch.
+    #[error("a Produce request must hold a record batch for each partition")]
+    NoBatch,
+    /// The batch is of an older message format, which Produce requests from version 3 on may not hold.
+    #[error("a Produce request may only hold batches of message format 2, not {0}")]
+    Format(i8),
+    /// There is more than one batch.
+    #[error("a Produce request may only hold one record batch for each partition")]
+    SeveralBatches,
+    /// The bytes are no sequence of batches.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The batch is so short that its producer id is missing.
+    #[error("the batch of {0} bytes ends inside its header")]
+    Header(usize),
+    /// Zstandard came with a Produce version before 7 (KIP-110).
+    #[error("Produce version {0} may not use zstd")]
+    Zstd(i16),
+    /// The batch is larger than `max.message.bytes`.
+    #[error("the batch of {size} bytes is larger than max.message.bytes ({max})")]
+    TooLarge {
+        /// The batch's size.
+        size: usize,
+        /// The topic's limit.
+        max: usize,
+    },
+    /// The batch is shorter than its header.
+    #[error("the batch of {0} bytes is shorter than a header")]
+    Short(usize),
+    /// The checksum does not match.
+    #[error("the stored checksum {stored:#010x} is not the computed {computed:#010x}")]
+    Checksum {
+        /// What the header says.
+        stored: u32,
+        /// What the bytes say.
+        computed: u32,
+    },
+    /// A client may not choose offsets.
+    #[error("the base offset must be 0, not {0}")]
+    BaseOffset(i64),
+    /// The record count is not positive, or is not what the offsets span.
+    #[error("the header counts {count} records and spans {span} offsets")]
+    Count {
+        /// The record count.
+        count: i32,
+        /// Last offset delta plus one.
+        span: i64,
+    },
+    /// A client may not write transaction markers.
+    #[error("clients may not write control records")]
+    Control,
+    /// A batch with a producer id needs a sequence number.
+    #[error("producer {producer_id} sent the sequence number {sequence}")]
+    Sequence {
+        /// The producer's id.
+        producer_id: i64,
+        /// The negative sequence number.
+        sequence: i32,
+    },
+    /// The records cannot be read.
+    #[error(transparent)]
+    Records(#[from] RecordError),
+    /// A compressed record's offset is not its place in the batch.
+    #[error("compressed record {index} has the offset delta {delta}")]
+    OffsetDelta {
+        /// The record's place.
+        index: i32,
+        /// Its offset delta.
+        delta: i32,
+    },
+    /// The batch is larger than a log segment.
+    #[error("the batch of {size} bytes is larger than segment.bytes ({max})")]
+    LargerThanSegment {
+        /// The batch's size.
+        size: usize,
+        /// The topic's limit.
+        max: usize,
+    },
+    /// The topic's configuration refuses some records.
+    #[error("{}", refusal(*.timestamp, .rejections))]
+    Rejected {
+        /// Whether one of them was refused for its timestamp.
+        timestamp: bool,
+        /// Each refused record.
+        rejections: Vec<RecordRejection>,
+    },
+}
+
+fn refusal(timestamp: bool, rejections: &[RecordRejection]) -> String {
+    if timestamp {
+        "records were rejected for their timestamps".to_owned()
+    } else {
+        format!("{} records were rejected", rejections.len())
+    }
+}
+
+impl ValidateError {
+    /// The error code that a Produce response carries.
+    ///
+    /// `UNKNOWN_SERVER_ERROR` is no oversight: it is what Apache Kafka 4.4 answers where its parser or its
+    /// decompressor throws something that is no Kafka error.
+    pub fn code(&self) -> ResponseError {
+        match self {
+            Self::Batch(BatchError::Overflow(_))
+            | Self::Header(_)
+            | Self::OffsetDelta { .. }
+            | Self::Records(RecordError::Length | RecordError::Codec(_) | RecordError::Decompress(_)) => {
+                ResponseError::UnknownServerError
+            }
+            Self::Batch(_) | Self::Short(_) | Self::Checksum { .. } => ResponseError::CorruptMessage,
+            Self::Zstd(_) => ResponseError::UnsupportedCompressionType,
+            Self::TooLarge { .. } => ResponseError::MessageTooLarge,
+            Self::LargerThanSegment { .. } => ResponseError::RecordListTooLarge,
+            Self::Rejected { timestamp: true, .. } => ResponseError::InvalidTimestamp,
+            Self::NoBatch
+            | Self::Format(_)
+            | Self::SeveralBatches
+            | Self::BaseOffset(_)
+            | Self::Count { .. }
+            | Self::Control
+            | Self::Sequence { .. }
+            | Self::Records(_)
+            | Self::Rejected { .. } => ResponseError::InvalidRecord,
+        }
+    }
+
+    /// Whether the Produce response names the log start offset beside this error: it does once the log itself
+    /// has judged the batch (`ReplicaManager.appendRecordsToLeader`), -1 before that.
+    pub fn names_log_start(&self) -> bool {
+        !matches!(
+            self,
+            Self::NoBatch
+                | Self::Format(_)
+                | Self::SeveralBatches
+                | Self::Batch(_)
+                | Self::Header(_)
+                | Self::Zstd(_)
+                | Self::TooLarge { .. }
+                | Self::LargerThanSegment { .. }
+                | Self::Short(_)
+                | Self::Checksum { .. }
+        )
+    }
+
+    /// The refused records, where the topic's configuration refused some.
+    pub fn rejections(&self) -> &[RecordRejection] {
+        match self {
+            Self::Rejected { rejections, .. } => rejections,
+            _ => &[],
+        }
+    }
+}
+
+/// A batch that may be appended: what [`Rules::validate`] makes of a client's bytes.
+#[derive(Debug)]
+pub struct ValidBatch {
+    pub(super) batch: RecordBatch,
+    /// The timestamp type and the maximum timestamp that the stored header will have.
+    pub(super) stamp: (TimestampType, i64),
+}
+
+impl ValidBatch {
+    /// How many records the batch holds: at least one.
+    pub fn record_count(&self) -> i32 {
+        self.batch.record_count()
+    }
+
+    /// The batch's size in bytes.
+    pub fn size(&self) -> usize {
+        self.batch.size()
+    }
+
+    /// Whether the batch belongs to a transaction. The log does not judge that; its caller must.
+    pub fn is_transactional(&self) -> bool {
+        self.batch.is_transactional()
+    }
+
+    /// The idempotent producer's claim, if one wrote the batch.
+    pub fn sequences(&self) -> Option<Sequences> {
+        self.batch.has_producer_id().then(|| Sequences {
+            producer_id: self.batch.producer_id(),
+            epoch: self.batch.producer_epoch(),
+            first: self.batch.base_sequence(),
+            last: self.batch.last_sequence(),
+        })
+    }
+}
+
+impl Rules {
+    /// Judges the record bytes of one partition of a Produce request of version `version`, at `now_ms`.
+    ///
+    /// Bytes after the first batch that hold no whole second one are dropped, as Apache Kafka drops them.
+    ///
+    /// Every record is walked, compressed ones too: as in Apache Kafka, the declared count, the keys of a compacted
+    /// topic and the timestamps are checked against the records themselves, and the stored maximum timestamp is the
+    /// walked one. A walk costs no allocation and, uncompressed, about as much as the checksum.
+    ///
+    /// # Errors
+    ///
+    /// Apache Kafka would refuse the bytes; [`ValidateError::code`] is the code it gives. Two things it does not refuse:
+    /// records that decompress to more than 256 MiB, and a Snappy block whose claim no Snappy stream can keep.
+    pub fn validate(&self, mut records: Bytes, version: i16, now_ms: i64) -> Result<ValidBatch, ValidateError> {
+        records.truncate(single_batch(&records, version)?);
+        let size = records.len();
+        let base_offset = i64::from_be_bytes(*records.first_chunk().ok_or(ValidateError::NoBatch)?);
+        if base_offset != 0 {
+            return Err(ValidateError::BaseOffset(base_offset));
+        }
+        if size > self.max_message_bytes {
+            return Err(ValidateError::TooLarge {
+                size,
+                max: self.max_message_bytes,
+            });
+        }
+        if size < HEADER_SIZE {
+            return Err(ValidateError::Short(size));
+        }
+        let batch = RecordBatch::parse(records).ok_or(ValidateError::NoBatch)?;
+        let (stored, computed) = (batch.crc(), batch.computed_crc());
+        if stored != computed {
+            return Err(ValidateError::Checksum { stored, computed });
+        }
+        let codec = batch.codec().map_err(RecordError::Codec)?;
+        check_header(&batch)?;
+        let walked_max = self.check_records(&batch, codec, now_ms)?;
+        if size > self.segment_bytes {
+            return Err(ValidateError::LargerThanSegment {
+                size,
+                max: self.segment_bytes,
+            });
+        }
+        let stamp = match self.timestamp_type {
+            TimestampType::CreateTime => (TimestampType::CreateTime, walked_max),
+            TimestampType::LogAppendTime => (TimestampType::LogAppendTime, now_ms),
+        };
+        Ok(ValidBatch { batch, stamp })
+    }
+
+    /// Walks the records: their largest timestamp (`LogValidator.validateRecord`).
+    fn check_records(&self, batch: &RecordBatch, codec: Codec, now_ms: i64) -> Result<i64, ValidateError> {
+        let mut max_timestamp = NO_TIMESTAMP;
+        let mut misplaced = None;
+        let mut rejections = Vec::new();
+        let mut for_timestamp = false;
+        for (record, index) in batch.records()?.zip(0..) {
+            let record = record?;
+            if self.compacted && !record.has_key {
+                let message = "a compacted topic takes no record without a key".to_owned();
+                rejections.push(RecordRejection {
+                    batch_index: index,
+                    message,
+                });
+            } else if let Some(message) = self.timestamp_fault(batch, record.timestamp, now_ms) {
+                rejections.push(RecordRejection {
+                    batch_index: index,
+                    message,
+                });
+                for_timestamp = true;
+            } else if codec != Codec::None && record.offset_delta != index && misplaced.is_none() {
+                misplaced = Some(ValidateError::OffsetDelta {
+                    index,
+                    delta: record.offset_delta,
+                });
+            }
+            max_timestamp = max_timestamp.max(record.timestamp);
+        }
+        if !rejections.is_empty() {
+            return Err(ValidateError::Rejected {
+                timestamp: for_timestamp,
+                rejections,
+            });
+        }
+        // Uncompressed records may have any offset delta: Apache Kafka does not look at it. Compressed ones it
+        // tries to rebuild, and fails.
+        misplaced.map_or(Ok(max_timestamp), Err)
+    }
+
+    /// `LogValidator.validateTimestamp`, where a batch that claims to be stamped by the broker passes when the
+    /// claimed time does.
+    fn timestamp_fault(&self, batch: &RecordBatch, timestamp: i64, now_ms: i64) -> Option<String> {
+        if self.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
+            let age = now_ms.wrapping_sub(timestamp);
+            let (before, after) = (self.timestamp_before_max_ms, self.timestamp_after_max_ms);
+            (age > before || age.wrapping_neg() > after).then(|| {
+                let (oldest, newest) = (now_ms.saturating_sub(before), now_ms.saturating_add(after));
+                format!("timestamp {timestamp} is not within [{oldest}, {newest}]")
+            })
+        } else {
+            (batch.timestamp_type() == TimestampType::LogAppendTime)
+                .then(|| "a producer may not set the timestamp type to LogAppendTime".to_owned())
+        }
+    }
+}
+
+/// What can be said of a partition's record bytes before it is known whether the partition takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Envelope {
+    /// Whether the batch belongs to a transaction.
+    pub transactional: bool,
+}
+
+/// Checks that `records`, of a Produce request of version `version`, are one batch of message format 2.
+///
+/// Apache Kafka asks this first, before it looks for the partition's leader. It takes constant time.
+///
+/// # Errors
+///
+/// They are not. [`Rules::validate`] would say the same.
+pub fn check_envelope(records: &[u8], version: i16) -> Result<Envelope, ValidateError> {
+    let size = single_batch(records, version)?;
+    Ok(Envelope {
+        transactional: batch::is_transactional(attributes_of(&records[..size])),
+    })
+}
+
+/// The size of the only batch in `records` (`ProduceRequest.validateRecords`).
+fn single_batch(records: &[u8], version: i16) -> Result<usize, ValidateError> {
+    let (size, magic) = first_batch(records)?.ok_or(ValidateError::NoBatch)?;
+    let (first, rest) = records.split_at(size);
+    if magic != 2 {
+        return Err(ValidateError::Format(magic));
+    }
+    if version < 7 && Codec::from_bits(codec_bits(attributes_of(first))) == Ok(Codec::Zstd) {
+        return Err(ValidateError::Zstd(version));
+    }
+    if first_batch(rest)?.is_some() {
+        return Err(ValidateError::SeveralBatches);
+    }
+    if !batch::holds_producer_id(first) {
+        return Err(ValidateError::Header(size));
+    }
+    Ok(size)
+}
+
+/// `LogValidator.validateBatch` for a client's append.
+fn check_header(batch: &RecordBatch) -> Result<(), ValidateError> {
+    let (count, span) = (batch.record_count(), i64::from(batch.last_offset_delta()) + 1);
+    if count <= 0 || i64::from(count) != span {
+        return Err(ValidateError::Count { count, span });
+    }
+    if batch.is_control() {
+        return Err(ValidateError::Control);
+    }
+    if batch.has_producer_id() && batch.base_sequence() < 0 {
+        let (producer_id, sequence) = (batch.producer_id(), batch.base_sequence());
+        return Err(ValidateError::Sequence { producer_id, sequence });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
