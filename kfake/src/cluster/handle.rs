@@ -106,8 +106,8 @@ impl Cluster {
         self.shared.groups.get(id).map(|group| group.view())
     }
 
-    /// Waits until a group is as `wanted` says. No state of the group is passed over: it is asked after each change that
-    /// a client could have seen.
+    /// Waits until a group is as `wanted` says. It looks now and after changes; a state that lasts for a moment alone may
+    /// pass between two looks.
     ///
     /// # Errors
     ///

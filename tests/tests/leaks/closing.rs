@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kfake::client::{Client, ClientError};
-use kfake::{BrokerId, Builder, Cluster, ClusterClosed};
+use kfake::{BrokerId, Builder, Cluster, ClusterClosed, GroupState};
 use kfake_tests::Member;
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
@@ -12,7 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::scenario::Waiting;
 
 fn builder() -> Builder {
-    Cluster::builder().topic("orders", 3)
+    Cluster::builder()
+        .topic("orders", 3)
+        .broker_config("group.initial.rebalance.delay.ms", "50")
 }
 
 async fn memory() -> Cluster {
@@ -42,6 +44,8 @@ async fn closing_ends_a_group_in_its_initial_delay() {
         .unwrap();
     let mut waiting = Waiting::<DuplexStream>::new();
     waiting.joining(&cluster, "joining").await;
+    let group = cluster.group("joining").unwrap();
+    assert!(group.state == GroupState::PreparingRebalance && group.members[0].is_joining);
     cluster.close().await;
 }
 

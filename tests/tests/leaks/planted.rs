@@ -39,7 +39,7 @@ fn check<T>(plant: Option<Plant>, scenario: impl AsyncFnOnce(&Cluster) -> T) -> 
         .start_paused(true)
         .grace(Duration::from_secs(1));
     let outcome = check.run(async move {
-        let mut builder = Cluster::builder().in_memory().topic("orders", 3);
+        let mut builder = Cluster::builder().in_memory().topic("orders", 3).broker_config("group.initial.rebalance.delay.ms", "50");
         if let Some(plant) = plant {
             builder = builder.plant(plant);
         }
