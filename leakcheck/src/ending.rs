@@ -3,7 +3,7 @@
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use crate::task::{Ended, TaskKind};
+use crate::info::{Ended, TaskKind};
 
 /// Tells an aborted task from one that went down with its runtime. To be called while the future is being dropped.
 ///

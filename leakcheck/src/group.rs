@@ -4,10 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::info::SEPARATOR;
 use crate::sync::lock;
-
-/// What stands between the names of a path.
-pub(crate) const SEPARATOR: &str = " › ";
 
 /// One tracker's place in the tree of trackers. Every clone of a tracker shares it.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use once_cell::sync::Lazy;
 
+use crate::info::TaskInfo;
 use crate::sync::lock;
-use crate::task::{Task, TaskInfo};
+use crate::task::Task;
 
 /// Enough that a machine's workers seldom meet at one lock.
 const SHARDS: usize = 64;

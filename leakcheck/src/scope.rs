@@ -10,9 +10,10 @@ use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
 use tokio::sync::Notify;
 
+use crate::info::{Ended, TaskInfo};
 use crate::registry;
 use crate::sync::lock;
-use crate::task::{Ended, Home, Name, Task, TaskInfo};
+use crate::task::{Home, Name, Task};
 
 /// The tasks of one check, or of one thread that no check was begun on.
 #[derive(Debug)]
@@ -250,7 +251,8 @@ pub(crate) struct Begun {
 
 impl Begun {
     /// Begins a check of everything that this thread spawns from now on.
-    pub(crate) fn new(scope: Arc<Scope>) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
+        let scope = Scope::of_check(name);
         BEGUN.with(|begun| begun.borrow_mut().push(scope.clone()));
         Self {
             scope,

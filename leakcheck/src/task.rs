@@ -3,7 +3,6 @@
 use std::any::type_name;
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
@@ -13,105 +12,11 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Id as RuntimeId, RuntimeFlavor};
 use tokio::time::Instant;
 
-use crate::group::{Group, SEPARATOR};
+use crate::group::Group;
+use crate::info::{Ended, Parent, TaskInfo, TaskKind};
+use crate::probe::Probe;
 use crate::scope::Scope;
 use crate::{ending, registry, scope};
-
-/// How a task runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TaskKind {
-    /// A task of a runtime.
-    Async,
-    /// A task of a `LocalSet` or of a `LocalRuntime`.
-    Local,
-    /// A closure on a thread for blocking work.
-    Blocking,
-    /// A future that is tracked, and polled by whoever holds it.
-    Future,
-}
-
-/// How a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Ended {
-    /// It ran to its end, and nobody had told it to stop.
-    Returned,
-    /// It ran to its end after the token of its tracker, or of a tracker above it, had been cancelled.
-    Cancelled,
-    /// It was dropped before its end, on a runtime that lives on.
-    Aborted,
-    /// It panicked.
-    Panicked,
-    /// It was dropped before its end, because its runtime or its `LocalSet` was.
-    Dropped,
-}
-
-/// The task that spawned another one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Parent {
-    /// Its number.
-    pub id: u64,
-    /// The path of its group; empty when it has none.
-    pub group: Arc<str>,
-    /// Its name.
-    pub name: String,
-}
-
-/// A tracked task, as it was at one moment.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct TaskInfo {
-    /// A number that no other task of this process has.
-    pub id: u64,
-    /// The name it was given, or the name of the function that its future is made of.
-    pub name: String,
-    /// The path of its group, `outer › inner`; empty when it has none.
-    pub group: Arc<str>,
-    /// How it runs.
-    pub kind: TaskKind,
-    /// The call that spawned it.
-    pub spawned_at: &'static Location<'static>,
-    /// The tracked task that spawned it.
-    pub parent: Option<Parent>,
-    /// The runtime that it was spawned on.
-    pub runtime: Option<RuntimeId>,
-    /// The name of the check that it belongs to, when there is one.
-    pub scope: Option<Arc<str>>,
-    /// How long it has lived, by tokio's clock.
-    pub alive: Duration,
-    /// How many times it was polled.
-    pub polls: u64,
-    /// How long ago its latest poll began, by tokio's clock. `None` when it was never polled.
-    pub last_poll: Option<Duration>,
-    /// The time spent inside its polls that are over, by the wall clock.
-    pub busy: Duration,
-    /// Whether it is being polled right now.
-    pub polling: bool,
-}
-
-impl fmt::Display for TaskInfo {
-    /// `group › name`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_path(f, &self.group, &self.name)
-    }
-}
-
-impl fmt::Display for Parent {
-    /// `group › name`
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_path(f, &self.group, &self.name)
-    }
-}
-
-fn write_path(f: &mut fmt::Formatter<'_>, group: &str, name: &str) -> fmt::Result {
-    if group.is_empty() {
-        f.write_str(name)
-    } else {
-        write!(f, "{group}{SEPARATOR}{name}")
-    }
-}
 
 /// A name that somebody gave, or a type to make one of when somebody reads it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -170,7 +75,9 @@ pub(crate) struct Task {
     last_poll: AtomicU64,
     busy_nanos: AtomicU64,
     polling: AtomicBool,
+    ended: AtomicBool,
     outcome: AtomicU8,
+    pub(crate) probe: Probe,
 }
 
 const UNFINISHED: u8 = 0;
@@ -198,6 +105,11 @@ impl Task {
 
     pub(crate) fn is_being_polled(&self) -> bool {
         self.polling.load(Ordering::Relaxed)
+    }
+
+    /// Whether its future has been dropped.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
@@ -269,7 +181,9 @@ impl Record {
             last_poll: AtomicU64::new(0),
             busy_nanos: AtomicU64::new(0),
             polling: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             outcome: AtomicU8::new(UNFINISHED),
+            probe: Probe::default(),
         });
         task.scope.begun(&task);
         registry::insert(task.clone());
@@ -283,7 +197,7 @@ impl Record {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         let running = Running::begin(&self.task);
-        let polled = poll(cx);
+        let polled = self.task.probe.poll(self.task.kind, cx, poll);
         running.end(polled.is_ready());
         polled
     }
@@ -307,6 +221,9 @@ impl Drop for Record {
             _ => Ended::Panicked,
         };
         registry::remove(task.id());
+        // In this order: a question that is put now finds either that the task has ended, or is found here.
+        task.ended.store(true, Ordering::Release);
+        task.probe.close();
         task.scope.ended(task, ended);
     }
 }

@@ -15,10 +15,7 @@ use tokio_util::task::task_tracker::{
     TaskTracker as Counter, TaskTrackerToken as Counted, TaskTrackerWaitFuture,
 };
 
-#[cfg(feature = "track")]
-use crate::task::TaskKind;
-#[cfg(not(feature = "track"))]
-use crate::untracked::TaskKind;
+use crate::info::TaskKind;
 use crate::{Group, Record};
 
 /// Spawns tasks, and waits until they are gone.

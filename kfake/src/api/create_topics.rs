@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
+use kafka_protocol::messages::create_topics_response::{
+    CreatableTopicConfigs, CreatableTopicResult,
+};
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
@@ -29,6 +31,7 @@ impl TopicError {
             Self::InvalidReplicaAssignment(_) => ResponseError::InvalidReplicaAssignment,
             Self::InvalidConfig(_) => ResponseError::InvalidConfig,
             Self::InvalidRequest(_) => ResponseError::InvalidRequest,
+            Self::PolicyViolation(_) => ResponseError::PolicyViolation,
         }
     }
 }
@@ -42,31 +45,37 @@ pub(super) async fn handle(
     for topic in &request.topics {
         *named.entry(&topic.name).or_default() += 1;
     }
+    let (once, twice): (Vec<_>, Vec<_>) = request
+        .topics
+        .iter()
+        .partition(|topic| named[&topic.name] == 1);
     let mut results = Vec::new();
-    let mut refused_twice = std::collections::BTreeSet::new();
-    for topic in &request.topics {
-        let created = if named[&topic.name] > 1 {
-            // Kafka answers a name that stands twice once.
-            if !refused_twice.insert(&topic.name) {
-                continue;
-            }
-            Err(TopicError::InvalidRequest("Duplicate topic name.".to_owned()))
-        } else {
-            create_one(&context.shared, topic, request.validate_only)
-        };
+    for topic in once {
+        let created = create_one(&context.shared, topic, request.validate_only);
         results.push(result(topic, created, version));
+    }
+    // Kafka answers a name that stands twice once, behind the others.
+    for topic in twice {
+        if named.remove(&topic.name).is_some() {
+            let duplicate = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
+            results.push(result(topic, Err(duplicate), version));
+        }
     }
     Ok(CreateTopicsResponse::default().with_topics(results))
 }
 
-fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i16) -> CreatableTopicResult {
+fn result(
+    topic: &CreatableTopic,
+    created: Result<Plan, TopicError>,
+    version: i16,
+) -> CreatableTopicResult {
     let result = CreatableTopicResult::default().with_name(topic.name.clone());
     match created {
         Err(error) => result
             .with_error_code(error.error().code())
             .with_error_message(Some(StrBytes::from_string(error.to_string())))
             .with_configs(Some(Vec::new())),
-        Ok(_) if version < 5 => result,
+        Ok(_) if version < 5 => result.with_error_message(None),
         Ok(plan) => {
             let configs = plan
                 .config
@@ -79,6 +88,7 @@ fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i1
                 })
                 .collect();
             result
+                .with_error_message(None)
                 .with_topic_id(plan.topic.map(|t| t.id).unwrap_or_default())
                 .with_num_partitions(plan.assignment.len() as i32)
                 .with_replication_factor(plan.assignment[0].len() as i16)
@@ -108,12 +118,21 @@ pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, To
     Ok(topics.insert(&spec.name, id, assignment, TopicConfig::default()))
 }
 
-fn create_one(shared: &Shared, topic: &CreatableTopic, validate_only: bool) -> Result<Plan, TopicError> {
+fn create_one(
+    shared: &Shared,
+    topic: &CreatableTopic,
+    validate_only: bool,
+) -> Result<Plan, TopicError> {
     let id = shared.new_uuid();
     let mut topics = shared.topics.write();
     topics.check_new_name(&topic.name)?;
-    let config = TopicConfig::read(topic.configs.iter().map(|c| (c.name.as_str(), c.value.as_deref())))
-        .map_err(TopicError::InvalidConfig)?;
+    let config = TopicConfig::read(
+        topic
+            .configs
+            .iter()
+            .map(|c| (c.name.as_str(), c.value.as_deref())),
+    )
+    .map_err(TopicError::InvalidConfig)?;
     let assignment = if topic.assignments.is_empty() {
         spread(
             shared,
@@ -136,7 +155,12 @@ fn create_one(shared: &Shared, topic: &CreatableTopic, validate_only: bool) -> R
 }
 
 /// The controller's checks of the two numbers, `ReplicationControlManager.createTopic`.
-fn spread(shared: &Shared, topics: &Topics, partitions: i32, replicas: i32) -> Result<Assignment, TopicError> {
+fn spread(
+    shared: &Shared,
+    topics: &Topics,
+    partitions: i32,
+    replicas: i32,
+) -> Result<Assignment, TopicError> {
     if replicas < -1 || replicas == 0 {
         return Err(TopicError::InvalidReplicationFactor(
             "Replication factor must be larger than 0, or -1 to use the default value.".to_owned(),
@@ -153,14 +177,14 @@ fn spread(shared: &Shared, topics: &Topics, partitions: i32, replicas: i32) -> R
     let brokers = shared.broker_ids();
     if replicas > brokers.len() {
         return Err(TopicError::InvalidReplicationFactor(format!(
-            "Unable to replicate the partition {replicas} time(s): The target replication factor of {replicas} cannot be reached because only {} broker(s) are registered.",
+            "Unable to replicate the partition {replicas} time(s): The target replication factor of {replicas} cannot be reached because only {} broker(s) are registered or some brokers have all their log directories cordoned.",
             brokers.len()
         )));
     }
     if partitions > MAX_PARTITIONS {
-        return Err(TopicError::InvalidPartitions(format!(
-            "Excessively large number of partitions per request: {partitions} of at most {MAX_PARTITIONS}."
-        )));
+        return Err(TopicError::PolicyViolation(
+            "Excessively large number of partitions per request.".to_owned(),
+        ));
     }
     Ok(topics.spread(&brokers, partitions, replicas))
 }
@@ -178,7 +202,8 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
     }
     if topic.num_partitions != -1 {
         return Err(TopicError::InvalidRequest(
-            "A manual partition assignment was specified, but numPartitions was not set to -1.".to_owned(),
+            "A manual partition assignment was specified, but numPartitions was not set to -1."
+                .to_owned(),
         ));
     }
     let mut partitions: BTreeMap<i32, Vec<BrokerId>> = BTreeMap::new();
@@ -186,7 +211,9 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
     for given in &topic.assignments {
         let replicas: Vec<_> = given.broker_ids.iter().map(|b| BrokerId(b.0)).collect();
         if replicas.is_empty() {
-            return invalid("The manual partition assignment includes an empty replica list.".to_owned());
+            return invalid(
+                "The manual partition assignment includes an empty replica list.".to_owned(),
+            );
         }
         if let Some(unknown) = replicas.iter().find(|b| shared.broker(**b).is_none()) {
             return invalid(format!(
@@ -195,7 +222,10 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
         }
         let distinct: std::collections::BTreeSet<_> = replicas.iter().collect();
         if distinct.len() < replicas.len() {
-            let twice = replicas.iter().enumerate().find(|(i, b)| replicas[..*i].contains(b));
+            let twice = replicas
+                .iter()
+                .enumerate()
+                .find(|(i, b)| replicas[..*i].contains(b));
             let twice = twice.map_or(replicas[0], |(_, b)| *b);
             return invalid(format!(
                 "The manual partition assignment includes the broker {twice} more than once."
@@ -215,7 +245,10 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
             ));
         }
     }
-    if !(0..).zip(partitions.keys()).all(|(expected, index)| expected == *index) {
+    if !(0..)
+        .zip(partitions.keys())
+        .all(|(expected, index)| expected == *index)
+    {
         return invalid("partitions should be a consecutive 0-based integer sequence".to_owned());
     }
     Ok(partitions.into_values().collect())

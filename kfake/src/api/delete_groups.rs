@@ -2,6 +2,8 @@
 //!
 //! - 1: throttle time is of the response, not of the quota window. 2: flexible.
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
@@ -17,10 +19,14 @@ pub(super) async fn handle(
     request: DeleteGroupsRequest,
 ) -> Result<DeleteGroupsResponse, Refusal> {
     let mut results = Vec::new();
-    for id in request.groups_names {
-        let deleted = if id.is_empty() {
-            Err(ResponseError::InvalidGroupId)
-        } else if !context.coordinates(&id) {
+    let mut seen = BTreeSet::new();
+    // A group named twice is answered once. The empty id is a group's like any other: old consumers commit to it.
+    for id in request
+        .groups_names
+        .into_iter()
+        .filter(|id| seen.insert(id.clone()))
+    {
+        let deleted = if !context.coordinates(&id) {
             Err(ResponseError::NotCoordinator)
         } else {
             ask(context, &id, Missing::Leave, Request::Delete)

@@ -4,7 +4,9 @@
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
-use kafka_protocol::messages::{BrokerId as WireBrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
+use kafka_protocol::messages::{
+    BrokerId as WireBrokerId, FindCoordinatorRequest, FindCoordinatorResponse,
+};
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
@@ -13,6 +15,9 @@ use crate::net::connection::Context;
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
+
+/// What Kafka's `Errors.INVALID_REQUEST` says.
+const INVALID_REQUEST: &str = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details.";
 
 pub(super) async fn handle(
     context: &Context,
@@ -52,13 +57,9 @@ fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordin
     };
     match key_type {
         GROUP | TRANSACTION => {}
-        SHARE if version >= 6 => {
-            return refused(
-                ResponseError::InvalidRequest,
-                "The group coordinator does not support share groups.",
-            );
-        }
-        _ => return refused(ResponseError::InvalidRequest, "Unknown coordinator type."),
+        // There are no share groups yet: no key is a share group's.
+        SHARE if version >= 4 => return refused(ResponseError::InvalidRequest, ""),
+        _ => return refused(ResponseError::InvalidRequest, INVALID_REQUEST),
     }
     let id = context.shared.coordinator(&key);
     match context.shared.broker(id) {

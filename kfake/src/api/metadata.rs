@@ -10,10 +10,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kafka_protocol::messages::{BrokerId as WireBrokerId, MetadataRequest, MetadataResponse, TopicName};
+use kafka_protocol::messages::{
+    BrokerId as WireBrokerId, MetadataRequest, MetadataResponse, TopicName,
+};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
@@ -38,9 +41,18 @@ pub(super) async fn handle(
         None => every_topic(context),
         Some(topics) if topics.is_empty() && version == 0 => every_topic(context),
         Some(topics) => {
-            let by_id = topics.iter().any(|t| t.name.is_none() || !t.topic_id.is_nil());
+            let by_id = topics
+                .iter()
+                .any(|t| t.name.is_none() || !t.topic_id.is_nil());
             if version < 12 && by_id {
-                return Ok(all_invalid(topics, version));
+                return Ok(all_refused(topics, ResponseError::InvalidRequest));
+            }
+            // Neither name nor id: Apache Kafka 4.4 fails over it and says so of every topic.
+            if topics
+                .iter()
+                .any(|t| t.name.is_none() && t.topic_id.is_nil())
+            {
+                return Ok(all_refused(topics, ResponseError::UnknownServerError));
             }
             // A topic named twice is answered once.
             let mut seen = BTreeSet::new();
@@ -48,9 +60,11 @@ pub(super) async fn handle(
                 .iter()
                 .filter(|t| seen.insert((t.name.clone(), t.topic_id)))
                 .map(|t| match &t.name {
-                    Some(name) if t.topic_id.is_nil() => {
-                        by_name(context, name, version < 4 || request.allow_auto_topic_creation)
-                    }
+                    Some(name) if t.topic_id.is_nil() => by_name(
+                        context,
+                        name,
+                        version < 4 || request.allow_auto_topic_creation,
+                    ),
                     _ => by_id_alone(context, t.topic_id),
                 })
                 .collect()
@@ -58,12 +72,10 @@ pub(super) async fn handle(
     };
     let topics = topics
         .into_iter()
-        .map(
-            |t| match request.include_topic_authorized_operations && t.error_code == 0 {
-                true => t.with_topic_authorized_operations(TOPIC_OPERATIONS),
-                false => t,
-            },
-        )
+        .map(|t| match request.include_topic_authorized_operations {
+            true => t.with_topic_authorized_operations(TOPIC_OPERATIONS),
+            false => t,
+        })
         .collect();
     let brokers = shared
         .brokers
@@ -88,16 +100,13 @@ pub(super) async fn handle(
     )
 }
 
-/// A topic id before version 12: Kafka's `MetadataRequest.getErrorResponse` for INVALID_REQUEST.
-fn all_invalid(
-    topics: &[kafka_protocol::messages::metadata_request::MetadataRequestTopic],
-    _version: i16,
-) -> MetadataResponse {
+/// Kafka's `MetadataRequest.getErrorResponse`: no brokers, and the error for each topic.
+fn all_refused(topics: &[MetadataRequestTopic], error: ResponseError) -> MetadataResponse {
     let topics = topics
         .iter()
         .map(|t| {
             MetadataResponseTopic::default()
-                .with_error_code(ResponseError::InvalidRequest.code())
+                .with_error_code(error.code())
                 .with_name(Some(t.name.clone().unwrap_or_default()))
                 .with_topic_id(t.topic_id)
         })
@@ -106,7 +115,13 @@ fn all_invalid(
 }
 
 fn every_topic(context: &Context) -> Vec<MetadataResponseTopic> {
-    context.shared.topics.read().iter().map(|t| describe(t)).collect()
+    context
+        .shared
+        .topics
+        .read()
+        .iter()
+        .map(|t| describe(t))
+        .collect()
 }
 
 fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataResponseTopic {

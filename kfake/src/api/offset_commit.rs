@@ -5,8 +5,10 @@
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
-use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use kafka_protocol::messages::offset_commit_response::{
+    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
+};
+use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use super::dispatch::Refusal;
 use crate::group::queue::{Missing, ask};
@@ -22,9 +24,8 @@ pub(super) async fn handle(
         return Ok(refuse(request.topics, ResponseError::NotCoordinator));
     }
     // Partitions that do not exist are refused before the group is asked, and never reach it.
-    let asked: Vec<TopicName> = request.topics.iter().map(|t| t.name.clone()).collect();
-    let unknown = take_unknown(context, &mut request.topics);
-    let mut answered = OffsetCommitResponse::default();
+    // Kafka answers them first.
+    let mut answered = take_unknown(context, &mut request.topics);
     if !request.topics.is_empty() {
         // Only who commits without a generation may be a group's first: a consumer without membership.
         let missing = match request.generation_id_or_member_epoch < 0 {
@@ -34,7 +35,7 @@ pub(super) async fn handle(
         let committed = ask(context, &request.group_id, missing, |reply| {
             Request::Commit(request.clone(), version, reply)
         });
-        answered = match committed.await? {
+        let committed = match committed.await? {
             Some(response) => response,
             None => {
                 // KIP-848 gave the missing group an error of its own, for those who can read it.
@@ -45,10 +46,8 @@ pub(super) async fn handle(
                 refuse(request.topics, error)
             }
         };
+        merge(&mut answered.topics, committed.topics);
     }
-    merge(&mut answered.topics, unknown.topics);
-    let place = |topic: &OffsetCommitResponseTopic| asked.iter().position(|name| *name == topic.name);
-    answered.topics.sort_by_key(place);
     Ok(answered)
 }
 
@@ -67,7 +66,10 @@ fn refuse(topics: Vec<OffsetCommitRequestTopic>, error: ResponseError) -> Offset
 }
 
 /// Takes the partitions out of the request that the cluster has not, answered.
-fn take_unknown(context: &Context, topics: &mut Vec<OffsetCommitRequestTopic>) -> OffsetCommitResponse {
+fn take_unknown(
+    context: &Context,
+    topics: &mut Vec<OffsetCommitRequestTopic>,
+) -> OffsetCommitResponse {
     let known = context.shared.topics.read();
     let mut unknown = Vec::new();
     for topic in topics.iter_mut() {

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
+    TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId as WireBrokerId, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -60,9 +61,16 @@ impl From<Refused> for Failure {
 impl Failure {
     fn invalid(error: &ValidateError, log_start_offset: i64) -> Self {
         // Apache Kafka explains these two and leaves the rest to the error code.
-        let explained = matches!(error, ValidateError::Rejected { .. } | ValidateError::Batch(_));
+        let explained = matches!(
+            error,
+            ValidateError::Rejected { .. } | ValidateError::Batch(_)
+        );
         Self {
-            log_start_offset: if error.names_log_start() { log_start_offset } else { -1 },
+            log_start_offset: if error.names_log_start() {
+                log_start_offset
+            } else {
+                -1
+            },
             rejections: error.rejections().to_vec(),
             message: explained.then(|| error.to_string()),
             ..error.code().into()
@@ -79,7 +87,11 @@ struct Batch<'a> {
     unauthorized: bool,
 }
 
-pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequest) -> Result<Answer, Refusal> {
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: ProduceRequest,
+) -> Result<Answer, Refusal> {
     let batch = Batch {
         context,
         version,
@@ -163,15 +175,26 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
 
 /// `RequestUtils.hasTransactionalRecords`.
 fn has_transactional(request: &ProduceRequest, version: i16) -> bool {
-    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let partitions = request
+        .topic_data
+        .iter()
+        .flat_map(|topic| &topic.partition_data);
     let mut records = partitions.filter_map(|data| data.records.as_ref());
-    records.any(|records| check_envelope(records, version).is_ok_and(|envelope| envelope.transactional))
+    records.any(|records| {
+        check_envelope(records, version).is_ok_and(|envelope| envelope.transactional)
+    })
 }
 
-fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
+fn find_topic(
+    context: &Context,
+    version: i16,
+    topic: &TopicProduceData,
+) -> Result<Arc<Topic>, ResponseError> {
     let topics = context.shared.topics.read();
     match version {
-        13.. => topics.by_id(&topic.topic_id).ok_or(ResponseError::UnknownTopicId),
+        13.. => topics
+            .by_id(&topic.topic_id)
+            .ok_or(ResponseError::UnknownTopicId),
         _ => topics
             .by_name(&topic.name)
             .ok_or(ResponseError::UnknownTopicOrPartition),
@@ -194,7 +217,8 @@ impl Batch<'_> {
             return Err(ResponseError::UnknownTopicOrPartition.into());
         }
         let records = data.records.unwrap_or_default();
-        let envelope = check_envelope(&records, self.version).map_err(|error| Failure::invalid(&error, -1))?;
+        let envelope =
+            check_envelope(&records, self.version).map_err(|error| Failure::invalid(&error, -1))?;
         if !(ACKS_ALL..=1).contains(&self.acks) {
             return Err(ResponseError::InvalidRequiredAcks.into());
         }
@@ -212,7 +236,8 @@ impl Batch<'_> {
         }
         let shared = &self.context.shared;
         let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
-        let valid = judged.map_err(|error| Failure::invalid(&error, partition.log.lock().start_offset()))?;
+        let valid = judged
+            .map_err(|error| Failure::invalid(&error, partition.log.lock().start_offset()))?;
         let appended = partition.log.lock().append(valid);
         let mut appended = appended.map_err(|error| Failure {
             log_start_offset: partition.log.lock().start_offset(),

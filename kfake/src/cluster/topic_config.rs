@@ -10,12 +10,14 @@ const DEFAULT_CONFIG: i8 = 5;
 #[derive(Debug, Clone, Copy)]
 enum Type {
     Int(i64),
+    /// Between the two, or exactly the third.
+    Level(i32, i32, Option<i32>),
     Long(i64),
+    Replicas,
     Ratio,
     Boolean,
     OneOf(&'static [&'static str]),
     ListOf(&'static [&'static str]),
-    Text,
 }
 
 struct Definition {
@@ -32,25 +34,43 @@ const MAX: &str = "9223372036854775807";
 
 /// In the order of their names. A number's type carries its least value.
 static DEFINITIONS: &[Definition] = &[
-    define("cleanup.policy", "delete", Type::ListOf(&["compact", "delete"])),
-    define("compression.gzip.level", "-1", Type::Int(-1)),
-    define("compression.lz4.level", "9", Type::Int(1)),
+    define(
+        "cleanup.policy",
+        "delete",
+        Type::ListOf(&["compact", "delete"]),
+    ),
+    define("compression.gzip.level", "-1", Type::Level(1, 9, Some(-1))),
+    define("compression.lz4.level", "9", Type::Level(1, 17, None)),
     define(
         "compression.type",
         "producer",
         Type::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
     ),
-    define("compression.zstd.level", "3", Type::Int(-131_072)),
+    define(
+        "compression.zstd.level",
+        "3",
+        Type::Level(-131_072, 22, None),
+    ),
     define("delete.retention.ms", "86400000", Type::Long(0)),
+    define(
+        "errors.deadletterqueue.group.enable",
+        "false",
+        Type::Boolean,
+    ),
     define("file.delete.delay.ms", "60000", Type::Long(0)),
     define("flush.messages", MAX, Type::Long(1)),
     define("flush.ms", MAX, Type::Long(0)),
-    define("follower.replication.throttled.replicas", "", Type::Text),
+    define(
+        "follower.replication.throttled.replicas",
+        "",
+        Type::Replicas,
+    ),
     define("index.interval.bytes", "4096", Type::Int(0)),
-    define("leader.replication.throttled.replicas", "", Type::Text),
+    define("leader.replication.throttled.replicas", "", Type::Replicas),
     define("local.retention.bytes", "-2", Type::Long(-2)),
     define("local.retention.ms", "-2", Type::Long(-2)),
     define("max.compaction.lag.ms", MAX, Type::Long(1)),
+    define("max.decompressed.message.bytes", "2147483639", Type::Int(0)),
     define("max.message.bytes", "1048588", Type::Int(0)),
     define("message.timestamp.after.max.ms", "3600000", Type::Long(0)),
     define("message.timestamp.before.max.ms", MAX, Type::Long(0)),
@@ -63,6 +83,8 @@ static DEFINITIONS: &[Definition] = &[
     define("min.compaction.lag.ms", "0", Type::Long(0)),
     define("min.insync.replicas", "1", Type::Int(1)),
     define("preallocate", "false", Type::Boolean),
+    define("remote.copy.lag.bytes", "-1", Type::Long(-1)),
+    define("remote.copy.lag.ms", "0", Type::Long(-1)),
     define("remote.log.copy.disable", "false", Type::Boolean),
     define("remote.log.delete.on.disable", "false", Type::Boolean),
     define("remote.storage.enable", "false", Type::Boolean),
@@ -91,11 +113,15 @@ pub(crate) struct Described<'a> {
 
 impl TopicConfig {
     /// Reads configurations by name; the error is what Apache Kafka says.
-    pub fn read<'a>(given: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Result<Self, String> {
+    pub fn read<'a>(
+        given: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+    ) -> Result<Self, String> {
         let mut set = BTreeMap::new();
         for (name, value) in given {
             let Some(value) = value else {
-                return Err(format!("Null value not supported for topic configs: {name}"));
+                return Err(format!(
+                    "Null value not supported for topic configs: {name}"
+                ));
             };
             let definition = DEFINITIONS
                 .iter()
@@ -132,13 +158,31 @@ impl TopicConfig {
 impl Definition {
     /// `ConfigDef.parseType` and the validators of `LogConfig`, with their words.
     fn check(&self, value: &str) -> Result<(), String> {
-        let invalid = |why: &str| Err(format!("Invalid value {value} for configuration {}: {why}", self.name));
+        let invalid = |why: &str| {
+            Err(format!(
+                "Invalid value {value} for configuration {}: {why}",
+                self.name
+            ))
+        };
         let text = value.trim();
         match self.of {
             Type::Int(least) => match text.parse::<i32>() {
                 Err(_) => invalid("Not a number of type INT"),
-                Ok(n) if i64::from(n) < least => invalid(&format!("Value must be at least {least}")),
+                Ok(n) if i64::from(n) < least => {
+                    invalid(&format!("Value must be at least {least}"))
+                }
                 Ok(_) => Ok(()),
+            },
+            Type::Level(least, most, besides) => match text.parse::<i32>() {
+                Err(_) => invalid("Not a number of type INT"),
+                Ok(n) if (least..=most).contains(&n) || besides == Some(n) => Ok(()),
+                Ok(n) => match besides {
+                    Some(besides) => invalid(&format!(
+                        "Value must be between {least} and {most} or equal to {besides}"
+                    )),
+                    None if n < least => invalid(&format!("Value must be at least {least}")),
+                    None => invalid(&format!("Value must be no more than {most}")),
+                },
             },
             Type::Long(least) => match text.parse::<i64>() {
                 Err(_) => invalid("Not a number of type LONG"),
@@ -147,9 +191,18 @@ impl Definition {
             },
             Type::Ratio => match text.parse::<f64>() {
                 Err(_) => invalid("Not a number of type DOUBLE"),
-                Ok(n) if n < 0.0 => invalid("Value must be at least 0"),
-                Ok(n) if n > 1.0 => invalid("Value must be no more than 1"),
-                Ok(_) => Ok(()),
+                Ok(n) if (0.0..=1.0).contains(&n) => Ok(()),
+                Ok(n) => {
+                    let bound = if n > 1.0 {
+                        "no more than 1"
+                    } else {
+                        "at least 0"
+                    };
+                    Err(format!(
+                        "Invalid value {n:?} for configuration {}: Value must be {bound}",
+                        self.name
+                    ))
+                }
             },
             Type::Boolean => match text.to_ascii_lowercase().as_str() {
                 "true" | "false" => Ok(()),
@@ -157,13 +210,36 @@ impl Definition {
             },
             Type::OneOf(words) if words.contains(&text) => Ok(()),
             Type::OneOf(words) => invalid(&format!("String must be one of: {}", words.join(", "))),
-            Type::ListOf(words) => match text.split(',').map(str::trim).all(|word| words.contains(&word)) {
+            Type::ListOf(_) if text.is_empty() => Ok(()),
+            Type::ListOf(words) => match text
+                .split(',')
+                .map(str::trim)
+                .all(|word| words.contains(&word))
+            {
                 true => Ok(()),
                 false => invalid(&format!("String must be one of: {}", words.join(", "))),
             },
-            Type::Text => Ok(()),
+            Type::Replicas => match is_replica_list(text) {
+                true => Ok(()),
+                false => Err(format!(
+                    "Invalid value [{value}] for configuration {0}: {0} must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+                    self.name
+                )),
+            },
         }
     }
+}
+
+/// `ThrottledReplicaListValidator`: everything, or pairs of a partition and a broker.
+fn is_replica_list(text: &str) -> bool {
+    let is_pair = |pair: &str| {
+        pair.trim()
+            .split_once(':')
+            .is_some_and(|(partition, broker)| {
+                partition.parse::<u32>().is_ok() && broker.parse::<u32>().is_ok()
+            })
+    };
+    text.is_empty() || matches!(text, "*" | "none") || text.split(',').all(is_pair)
 }
 
 #[cfg(test)]

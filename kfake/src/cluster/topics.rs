@@ -47,6 +47,9 @@ pub enum TopicError {
     /// INVALID_REQUEST.
     #[error("{0}")]
     InvalidRequest(String),
+    /// POLICY_VIOLATION.
+    #[error("{0}")]
+    PolicyViolation(String),
 }
 
 /// A topic.
@@ -110,7 +113,11 @@ impl Topics {
         // '.' and '_' are one character in metric names, so Kafka refuses names that differ in them alone.
         if name.contains(['.', '_']) {
             let folded = name.replace('.', "_");
-            if let Some(other) = self.by_name.keys().find(|other| other.replace('.', "_") == folded) {
+            if let Some(other) = self
+                .by_name
+                .keys()
+                .find(|other| other.replace('.', "_") == folded)
+            {
                 return Err(TopicError::InvalidName(format!(
                     "Topic '{name}' collides with existing topic: {other}"
                 )));
@@ -131,7 +138,13 @@ impl Topics {
     }
 
     /// Adds a topic whose name and assignment have been checked.
-    pub fn insert(&mut self, name: &str, id: Uuid, assignment: Assignment, config: TopicConfig) -> Arc<Topic> {
+    pub fn insert(
+        &mut self,
+        name: &str,
+        id: Uuid,
+        assignment: Assignment,
+        config: TopicConfig,
+    ) -> Arc<Topic> {
         let partitions = (0..)
             .zip(assignment)
             .map(|(index, replicas)| {
@@ -178,7 +191,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         Err("Topic name is invalid: the empty string is not allowed".to_owned())
     } else if name == "." || name == ".." {
-        Err("Topic name is invalid: '.' or '..' is not allowed".to_owned())
+        Err(format!("Topic name is invalid: '{name}' is not allowed"))
     } else if name.len() > MAX_NAME_LENGTH {
         Err(format!(
             "Topic name is invalid: the length of '{name}' is longer than the max allowed length {MAX_NAME_LENGTH}"
@@ -235,8 +248,14 @@ mod tests {
     #[test]
     fn names_that_differ_in_dots_and_underscores_alone_collide() {
         let topics = topics(&["a.b"]);
-        assert!(matches!(topics.check_new_name("a_b"), Err(TopicError::InvalidName(_))));
-        assert!(matches!(topics.check_new_name("a.b"), Err(TopicError::Exists(_))));
+        assert!(matches!(
+            topics.check_new_name("a_b"),
+            Err(TopicError::InvalidName(_))
+        ));
+        assert!(matches!(
+            topics.check_new_name("a.b"),
+            Err(TopicError::Exists(_))
+        ));
         assert_eq!(topics.check_new_name("a-b"), Ok(()));
     }
 

@@ -43,9 +43,17 @@ async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
                     tracing::debug!(%peer, %error, "the peer left before it was served");
                     continue;
                 }
-                connection::open(&shared, broker, stream, peer.to_string(), peer.ip().to_string());
+                connection::open(
+                    &shared,
+                    broker,
+                    stream,
+                    peer.to_string(),
+                    peer.ip().to_string(),
+                );
             }
-            Err(error) if is_about_the_peer(&error) => tracing::debug!(%error, "a peer left before it was accepted"),
+            Err(error) if is_about_the_peer(&error) => {
+                tracing::debug!(%error, "a peer left before it was accepted")
+            }
             Err(error) => {
                 tracing::warn!(%error, %broker, "cannot accept connections");
                 tokio::select! {
@@ -61,6 +69,8 @@ async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
 fn is_about_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
     )
 }

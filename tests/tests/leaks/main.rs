@@ -1,0 +1,7 @@
+//! The bug that this project exists for: a cluster that is closed leaves no task behind, whatever each was doing; and if one
+//! of its waits forgot the shutdown, the report would name it.
+
+mod closing;
+mod connections;
+mod planted;
+mod scenario;

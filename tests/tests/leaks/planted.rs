@@ -1,0 +1,262 @@
+//! Planted bugs: each variant of the cluster has the shutdown missing from one of its waits, as franz-go's fake cluster had.
+//! leakcheck has to fail each, and its report has to name the group, the spawn site and the waiting line.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use kafka_protocol::messages::HeartbeatRequest;
+use kfake::{Cluster, Plant};
+use kfake_tests::{Member, coordinator};
+use leakcheck::{Check, Leak, Report};
+use tokio::io::DuplexStream;
+
+use super::scenario::Waiting;
+
+const MANAGE: &str = "kfake/src/group/manage.rs";
+const QUEUE: &str = "kfake/src/group/queue.rs";
+const CONNECTION: &str = "kfake/src/net/connection.rs";
+const HANDLE: &str = "kfake/src/group/handle.rs";
+
+/// The line of `what` behind `after`, in a file of the workspace.
+fn line_of(file: &str, after: &str, what: &str) -> u32 {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text
+        .lines()
+        .enumerate()
+        .skip_while(|(_, line)| !line.contains(after));
+    let found = lines.into_iter().find(|(_, line)| line.contains(what));
+    found
+        .map(|(index, _)| index as u32 + 1)
+        .unwrap_or_else(|| panic!("{what} behind {after} in {file}"))
+}
+
+/// Runs a scenario on a cluster with the planted bug, drops the cluster, and returns what leakcheck finds. What the
+/// scenario returns, its clients, lives until the check is over.
+fn check<T>(plant: Option<Plant>, scenario: impl AsyncFnOnce(&Cluster) -> T) -> Report {
+    let check = Check::new("a cluster with a planted bug")
+        .start_paused(true)
+        .grace(Duration::from_secs(1));
+    let outcome = check.run(async move {
+        let mut builder = Cluster::builder().in_memory().topic("orders", 3);
+        if let Some(plant) = plant {
+            builder = builder.plant(plant);
+        }
+        let cluster = builder.start().await.unwrap();
+        let clients = scenario(&cluster).await;
+        drop(cluster);
+        clients
+    });
+    outcome.body.expect("the scenario runs");
+    outcome.report
+}
+
+/// Sees that the planted bug leaks exactly one task of that group and name, spawned there; and that the same scenario
+/// without the bug leaks none.
+fn caught<T>(
+    plant: Plant,
+    group: &str,
+    spawned_in: (&str, u32),
+    scenario: impl AsyncFn(&Cluster) -> T,
+) -> Leak {
+    let clean = check(None, &scenario);
+    assert!(clean.is_clean(), "without the planted bug:\n{clean}");
+    let report = check(Some(plant), &scenario);
+    assert_eq!(report.leaks.len(), 1, "{plant:?}:\n{report}");
+    let text = report.to_string();
+    let leak = report.leaks.into_iter().next().unwrap();
+    assert_eq!(&*leak.group, group, "{text}");
+    assert_eq!(
+        (leak.spawned_at.file.as_str(), leak.spawned_at.line),
+        spawned_in,
+        "{text}"
+    );
+    assert!(text.contains(&format!("{group} › {}", leak.name)), "{text}");
+    assert!(
+        text.contains(&format!("{}:{}", spawned_in.0, spawned_in.1)),
+        "{text}"
+    );
+    leak
+}
+
+/// Sees that the task waits in the `select!` of a function.
+fn waits_in(leak: &Leak, file: &str, function: &str) {
+    let line = line_of(file, function, "tokio::select!");
+    let at = leak
+        .waiting_at
+        .as_ref()
+        .expect("the leak says where it waits");
+    assert_eq!((at.file.as_str(), at.line), (file, line), "{leak}");
+}
+
+fn group_task() -> (&'static str, u32) {
+    (HANDLE, line_of(HANDLE, "fn ensure_running", "spawn_named"))
+}
+
+fn connection_task() -> (&'static str, u32) {
+    (CONNECTION, line_of(CONNECTION, "fn open", "spawn_named"))
+}
+
+#[test]
+fn the_manage_loop_without_shutdown_is_caught() {
+    let leak = caught(
+        Plant::Manage,
+        "group:billing",
+        group_task(),
+        async |cluster: &Cluster| {
+            let mut waiting = Waiting::<DuplexStream>::new();
+            waiting.empty(cluster, "billing").await;
+            waiting
+        },
+    );
+    assert_eq!(leak.name, "manage");
+    waits_in(&leak, MANAGE, "async fn idle");
+    assert!(
+        leak.help[0].contains("no branch waits for cancellation"),
+        "{leak}"
+    );
+}
+
+#[test]
+fn the_rebalance_timer_without_shutdown_is_caught() {
+    let leak = caught(
+        Plant::Rebalance,
+        "group:billing",
+        group_task(),
+        async |cluster: &Cluster| {
+            let mut waiting = Waiting::<DuplexStream>::new();
+            waiting.rebalancing(cluster, "billing").await;
+            waiting
+        },
+    );
+    waits_in(&leak, MANAGE, "async fn rebalancing");
+    let timer = line_of(MANAGE, "async fn rebalancing", "sleep_until(until) =>");
+    assert!(
+        leak.waiting.iter().any(|wait| wait.line == Some(timer)),
+        "{leak}"
+    );
+}
+
+#[test]
+fn the_session_timeout_without_shutdown_is_caught() {
+    let leak = caught(
+        Plant::Session,
+        "group:billing",
+        group_task(),
+        async |cluster: &Cluster| {
+            let mut waiting = Waiting::<DuplexStream>::new();
+            waiting.stable(cluster, "billing").await;
+            waiting
+        },
+    );
+    waits_in(&leak, MANAGE, "async fn watching");
+    let timer = line_of(MANAGE, "async fn watching", "sleep_until(until) =>");
+    assert!(
+        leak.waiting.iter().any(|wait| wait.line == Some(timer)),
+        "{leak}"
+    );
+}
+
+#[test]
+fn a_connection_that_waits_for_the_groups_answer_without_shutdown_is_caught() {
+    let leak = caught(
+        Plant::Join,
+        "connection",
+        connection_task(),
+        async |cluster: &Cluster| {
+            let mut waiting = Waiting::<DuplexStream>::new();
+            waiting.rebalancing(cluster, "billing").await;
+            waiting
+        },
+    );
+    let answer = line_of(QUEUE, "let answer = tokio::select!", "answer = answer =>");
+    let text = leak.to_string();
+    assert!(text.contains(&format!("{QUEUE}:")), "{leak}");
+    let in_queue = leak
+        .waiting
+        .iter()
+        .flat_map(|wait| &wait.frames)
+        .find(|frame| frame.file == QUEUE);
+    let select = line_of(QUEUE, "let answer = tokio::select!", "tokio::select!");
+    assert!(
+        (select..=answer).contains(&in_queue.unwrap().line),
+        "{leak}"
+    );
+}
+
+#[test]
+fn a_connection_that_waits_for_room_in_the_groups_queue_without_shutdown_is_caught() {
+    let leak = caught(
+        Plant::Hijack,
+        "connection",
+        connection_task(),
+        async |cluster: &Cluster| {
+            let mut member = Member::of(cluster, "billing");
+            member.join_alone().await.unwrap();
+            assert!(cluster.stall_group("billing", true));
+            let request = HeartbeatRequest::default()
+                .with_group_id(member.group.clone())
+                .with_generation_id(member.generation)
+                .with_member_id(member.id.clone());
+            // As many as the queue holds, and one more.
+            let mut clients = Vec::new();
+            for _ in 0..65 {
+                let mut client = coordinator(cluster, "billing");
+                let pending = client.start(request.clone(), 4).await.unwrap();
+                clients.push((client, pending));
+            }
+            cluster
+                .wait_for_group("billing", |g| g.queued == 64)
+                .await
+                .unwrap();
+            (member, clients)
+        },
+    );
+    let room = line_of(
+        QUEUE,
+        "let room = tokio::select!",
+        "room = group.queue.reserve()",
+    );
+    let select = line_of(QUEUE, "let room = tokio::select!", "tokio::select!");
+    let in_queue = leak
+        .waiting
+        .iter()
+        .flat_map(|wait| &wait.frames)
+        .find(|frame| frame.file == QUEUE);
+    assert!((select..=room).contains(&in_queue.unwrap().line), "{leak}");
+}
+
+#[test]
+fn a_cluster_in_which_only_delete_groups_ends_a_group_is_caught_with_every_group_it_leaves() {
+    let scenario = async |cluster: &Cluster| {
+        let mut waiting = Waiting::<DuplexStream>::new();
+        waiting.every_state(cluster).await;
+        waiting
+    };
+    assert!(check(None, scenario).is_clean());
+    let report = check(Some(Plant::OnlyDeleteGroups), scenario);
+    let mut groups: Vec<_> = report
+        .leaks
+        .iter()
+        .map(|leak| leak.group.to_string())
+        .collect();
+    groups.sort();
+    // All but the deleted one.
+    let left = [
+        "awaiting-sync",
+        "empty",
+        "joining",
+        "rebalancing",
+        "simple",
+        "stable",
+    ];
+    assert_eq!(groups, left.map(|id| format!("group:{id}")), "{report}");
+    for leak in &report.leaks {
+        assert_eq!(
+            (leak.spawned_at.file.as_str(), leak.spawned_at.line),
+            group_task()
+        );
+        assert_eq!(leak.waiting_at.as_ref().unwrap().file, MANAGE, "{leak}");
+    }
+}

@@ -1,0 +1,7 @@
+//! What the cluster answers, request by request, over memory and under a paused clock.
+
+mod frames;
+mod groups;
+mod static_members;
+mod topics;
+mod versions;
