@@ -21,7 +21,9 @@ use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::cluster::config::BrokerConfig;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, RecordRejection, Rules, TimestampType, ValidateError, check_envelope};
+use crate::log::{
+    Appended, BatchError, RecordRejection, Rules, TimestampType, ValidateError, check_envelope,
+};
 use crate::net::connection::Context;
 
 const ACKS_ALL: i16 = -1;

@@ -1,6 +1,7 @@
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, ProducerId, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
+use leakcheck::leakcheck;
 
 use super::given::*;
 
@@ -12,7 +13,7 @@ fn request() -> InitProducerIdRequest {
         .with_producer_epoch(-1)
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn every_version_gives_an_id_that_was_never_given_before() {
     let mut given = given().await;
     let mut other = given.client_of(2).await;
@@ -20,7 +21,11 @@ async fn every_version_gives_an_id_that_was_never_given_before() {
     for version in 0..=5 {
         for client in [&mut given.client, &mut other] {
             let answer = client.send_version(request(), version).await.unwrap();
-            assert_eq!((answer.error_code, answer.producer_epoch), (0, 0), "version {version}");
+            assert_eq!(
+                (answer.error_code, answer.producer_epoch),
+                (0, 0),
+                "version {version}"
+            );
             ids.push(answer.producer_id.0);
         }
     }
@@ -31,11 +36,13 @@ async fn every_version_gives_an_id_that_was_never_given_before() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn an_id_and_an_epoch_come_together() {
     let mut given = given().await;
     for (id, epoch, code) in [(5, -1, 42), (-1, 3, 42), (7, 3, 0), (-1, -1, 0)] {
-        let request = request().with_producer_id(ProducerId(id)).with_producer_epoch(epoch);
+        let request = request()
+            .with_producer_id(ProducerId(id))
+            .with_producer_epoch(epoch);
         let answer = given.client.send(request).await.unwrap();
         assert_eq!(answer.error_code, code, "id {id} epoch {epoch}");
         let refused = (answer.producer_id.0, answer.producer_epoch) == (-1, -1);
@@ -45,7 +52,7 @@ async fn an_id_and_an_epoch_come_together() {
 }
 
 /// The last one is not Apache Kafka's answer: it has transactions.
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn transactional_ids_are_checked_and_then_said_to_be_unsupported() {
     let mut given = given().await;
     let cases = [

@@ -2,6 +2,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{BrokerId as WireBrokerId, ProduceRequest, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::Record;
+use leakcheck::leakcheck;
 
 use super::given::*;
 
@@ -15,7 +16,7 @@ fn at_version(mut request: ProduceRequest, version: i16, id: uuid::Uuid) -> Prod
     request
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn every_version_appends_and_answers_the_offset() {
     let mut given = given().await;
     for (version, offset) in (3..=13).zip(0..) {
@@ -30,12 +31,15 @@ async fn every_version_appends_and_answers_the_offset() {
         );
         assert_eq!(answer.log_append_time_ms, -1);
         assert_eq!(answer.log_start_offset, if version >= 5 { 0 } else { -1 });
-        assert_eq!((answer.record_errors.len(), answer.error_message), (0, None));
+        assert_eq!(
+            (answer.record_errors.len(), answer.error_message),
+            (0, None)
+        );
     }
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn every_version_says_who_does_not_lead_and_from_10_who_does() {
     let given = given().await;
     let mut other = given.client_of(2).await;
@@ -56,7 +60,10 @@ async fn every_version_says_who_does_not_lead_and_from_10_who_does() {
         assert_eq!((answer.base_offset, answer.log_start_offset), (-1, -1));
         if version >= 10 {
             assert_eq!(
-                (answer.current_leader.leader_id, answer.current_leader.leader_epoch),
+                (
+                    answer.current_leader.leader_id,
+                    answer.current_leader.leader_epoch
+                ),
                 (WireBrokerId(1), 0)
             );
             assert_eq!(hosts, [(1, 9092)]);
@@ -67,7 +74,7 @@ async fn every_version_says_who_does_not_lead_and_from_10_who_does() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn topics_and_partitions_that_do_not_exist_are_unknown() {
     let mut given = given().await;
     for (topic, partition) in [("nope", 0), ("t", 3), ("t", -1)] {
@@ -84,7 +91,7 @@ async fn topics_and_partitions_that_do_not_exist_are_unknown() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn acks_other_than_all_one_and_none_are_refused_after_the_bytes_were_looked_at() {
     let mut given = given().await;
     for acks in [2, -2] {
@@ -95,24 +102,34 @@ async fn acks_other_than_all_one_and_none_are_refused_after_the_bytes_were_looke
             "acks {acks}"
         );
     }
-    let answer = given.produced(produce_acks(2, "t", 0, Default::default())).await;
+    let answer = given
+        .produced(produce_acks(2, "t", 0, Default::default()))
+        .await;
     assert_eq!(answer.error_code, ResponseError::InvalidRecord.code());
-    let answer = given.produced(produce_acks(2, "nope", 0, Default::default())).await;
-    assert_eq!(answer.error_code, ResponseError::UnknownTopicOrPartition.code());
+    let answer = given
+        .produced(produce_acks(2, "nope", 0, Default::default()))
+        .await;
+    assert_eq!(
+        answer.error_code,
+        ResponseError::UnknownTopicOrPartition.code()
+    );
     assert_eq!(given.has_records(batch(10)).await, 0);
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn without_acks_there_is_no_answer_and_the_next_request_is_served() {
     let mut given = given().await;
-    let unanswered = given.client.start(produce_acks(0, "t", 0, batch(10)), BY_NAME).await;
+    let unanswered = given
+        .client
+        .start(produce_acks(0, "t", 0, batch(10)), BY_NAME)
+        .await;
     drop(unanswered.unwrap());
     assert_eq!(given.has_records(batch(10)).await, 1);
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn without_acks_an_error_closes_the_connection() {
     let mut given = given().await;
     let request = produce_acks(0, "nope", 0, batch(10));
@@ -120,7 +137,7 @@ async fn without_acks_an_error_closes_the_connection() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_batch_over_the_limit_is_too_large_and_a_broken_one_corrupt() {
     let mut given = given_with(|builder| builder.broker_config("message.max.bytes", "200")).await;
     let answer = given.produced(produce("t", 0, batch(200))).await;
@@ -133,10 +150,12 @@ async fn a_batch_over_the_limit_is_too_large_and_a_broken_one_corrupt() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn refused_records_are_named_from_version_8() {
     let mut given = given().await;
-    given.has_topic("compact", &[("cleanup.policy", "compact")]).await;
+    given
+        .has_topic("compact", &[("cleanup.policy", "compact")])
+        .await;
     let records = || batch_of(vec![record(0, b"no key"), record(0, b"no key")]);
     for version in 3..=12 {
         let request = produce("compact", 2, records());
@@ -147,14 +166,18 @@ async fn refused_records_are_named_from_version_8() {
             "version {version}"
         );
         assert_eq!(answer.log_start_offset, if version >= 5 { 0 } else { -1 });
-        let indexes: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
+        let indexes: Vec<_> = answer
+            .record_errors
+            .iter()
+            .map(|error| error.batch_index)
+            .collect();
         assert_eq!(indexes, if version >= 8 { vec![0, 1] } else { vec![] });
         assert_eq!(answer.error_message.is_some(), version >= 8);
     }
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn with_log_append_time_the_brokers_clock_is_answered_and_stored() {
     let mut given = given().await;
     let config = ("message.timestamp.type", "LogAppendTime");
@@ -166,7 +189,7 @@ async fn with_log_append_time_the_brokers_clock_is_answered_and_stored() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn an_idempotent_producer_is_answered_twice_and_appends_once() {
     let mut given = given().await;
     let from = |sequence| {
@@ -182,17 +205,24 @@ async fn an_idempotent_producer_is_answered_twice_and_appends_once() {
     assert_eq!(given.has_records(from(1)).await, 1);
     let again = given.produced(produce("t", 0, from(0))).await;
     assert_eq!(
-        (again.error_code, again.base_offset, again.log_append_time_ms),
+        (
+            again.error_code,
+            again.base_offset,
+            again.log_append_time_ms
+        ),
         (0, 0, 77)
     );
     let gap = given.produced(produce("t", 0, from(5))).await;
-    assert_eq!(gap.error_code, ResponseError::OutOfOrderSequenceNumber.code());
+    assert_eq!(
+        gap.error_code,
+        ResponseError::OutOfOrderSequenceNumber.code()
+    );
     assert_eq!((gap.base_offset, gap.log_start_offset), (-1, 0));
     assert_eq!(given.has_records(from(2)).await, 2);
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_transactional_batch_needs_a_transactional_id_and_an_open_transaction() {
     let mut given = given().await;
     let transactional = || {
@@ -211,15 +241,19 @@ async fn a_transactional_batch_needs_a_transactional_id_and_an_open_transaction(
         ResponseError::TransactionalIdAuthorizationFailed.code()
     );
     let id = TransactionalId(StrBytes::from_static_str("x"));
-    let answer = given.produced(transactional().with_transactional_id(Some(id))).await;
+    let answer = given
+        .produced(transactional().with_transactional_id(Some(id)))
+        .await;
     assert_eq!(answer.error_code, ResponseError::InvalidTxnState.code());
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn acks_all_needs_as_many_replicas_as_the_topic_says() {
     let mut given = given().await;
-    given.has_topic("safe", &[("min.insync.replicas", "2")]).await;
+    given
+        .has_topic("safe", &[("min.insync.replicas", "2")])
+        .await;
     let answer = given.produced(produce("safe", 2, batch(10))).await;
     assert_eq!(answer.error_code, ResponseError::NotEnoughReplicas.code());
     let answer = given.produced(produce_acks(1, "safe", 2, batch(10))).await;

@@ -3,6 +3,7 @@
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::fetch_request::ForgottenTopic;
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
+use leakcheck::leakcheck;
 
 use super::given::*;
 
@@ -20,8 +21,13 @@ fn forgetting(request: FetchRequest, topic: &str, partitions: &[i32]) -> FetchRe
 
 /// Partition, error and size of each answer.
 fn named(response: &FetchResponse) -> Vec<(i32, i16, usize)> {
-    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
-    partitions.map(|p| (p.partition_index, p.error_code, size(p))).collect()
+    let partitions = response
+        .responses
+        .iter()
+        .flat_map(|topic| &topic.partitions);
+    partitions
+        .map(|p| (p.partition_index, p.error_code, size(p)))
+        .collect()
 }
 
 /// One broker leads every partition, and a session wants partitions 0 and 1.
@@ -49,31 +55,43 @@ impl Given {
 const NOT_FOUND: ResponseError = ResponseError::FetchSessionIdNotFound;
 const WRONG_EPOCH: ResponseError = ResponseError::InvalidFetchSessionEpoch;
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn only_partitions_with_news_are_answered() {
     let (mut given, id) = given_session().await;
     assert_eq!(named(&given.asks(next(id, 1, &[])).await), []);
     given.produced(produce("t", 1, batch(1))).await;
     let news = given.asks(next(id, 2, &[])).await;
-    assert_eq!((news.session_id, named(&news)), (id, vec![(1, 0, batch(1).len())]));
+    assert_eq!(
+        (news.session_id, named(&news)),
+        (id, vec![(1, 0, batch(1).len())])
+    );
     // The records are still there, and still wanted.
-    assert_eq!(named(&given.asks(next(id, 3, &[])).await), [(1, 0, batch(1).len())]);
+    assert_eq!(
+        named(&given.asks(next(id, 3, &[])).await),
+        [(1, 0, batch(1).len())]
+    );
     assert_eq!(named(&given.asks(next(id, 4, &[("t", 1, 1)])).await), []);
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn an_error_is_repeated_and_its_end_is_news() {
     let (mut given, id) = given_session().await;
     let out_of_range = [(0, ResponseError::OffsetOutOfRange.code(), 0)];
-    assert_eq!(named(&given.asks(next(id, 1, &[("t", 0, 99)])).await), out_of_range);
+    assert_eq!(
+        named(&given.asks(next(id, 1, &[("t", 0, 99)])).await),
+        out_of_range
+    );
     assert_eq!(named(&given.asks(next(id, 2, &[])).await), out_of_range);
-    assert_eq!(named(&given.asks(next(id, 3, &[("t", 0, 0)])).await), [(0, 0, 0)]);
+    assert_eq!(
+        named(&given.asks(next(id, 3, &[("t", 0, 0)])).await),
+        [(0, 0, 0)]
+    );
     assert_eq!(named(&given.asks(next(id, 4, &[])).await), []);
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_wrong_epoch_is_refused_and_the_session_goes_on() {
     let (mut given, id) = given_session().await;
     assert_eq!(given.refuses(next(id, 2, &[])).await, WRONG_EPOCH.code());
@@ -82,7 +100,7 @@ async fn a_wrong_epoch_is_refused_and_the_session_goes_on() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn sessions_that_do_not_exist_are_not_found() {
     let (mut given, id) = given_session().await;
     let wanted = [("t", 0, 0)];
@@ -96,7 +114,7 @@ async fn sessions_that_do_not_exist_are_not_found() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_new_session_replaces_the_one_it_names_and_the_final_epoch_ends_it() {
     let (mut given, id) = given_session().await;
     let second = given.asks(next(id, 0, &[("t", 0, 0)])).await.session_id;
@@ -108,7 +126,7 @@ async fn a_new_session_replaces_the_one_it_names_and_the_final_epoch_ends_it() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_session_that_forgets_everything_is_over() {
     let (mut given, id) = given_session().await;
     let rest = given.asks(forgetting(next(id, 1, &[]), "t", &[1])).await;
@@ -116,12 +134,15 @@ async fn a_session_that_forgets_everything_is_over() {
     given.produced(produce("t", 1, batch(1))).await;
     assert_eq!(named(&given.asks(next(id, 2, &[])).await), []);
     let over = given.asks(forgetting(next(id, 3, &[]), "t", &[0])).await;
-    assert_eq!((over.error_code, over.session_id, over.responses.len()), (0, 0, 0));
+    assert_eq!(
+        (over.error_code, over.session_id, over.responses.len()),
+        (0, 0, 0)
+    );
     assert_eq!(given.refuses(next(id, 4, &[])).await, NOT_FOUND.code());
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_full_fetch_of_nothing_begins_a_session_too() {
     let mut given = given().await;
     let response = given.asks(next(0, 0, &[])).await;
@@ -129,15 +150,22 @@ async fn a_full_fetch_of_nothing_begins_a_session_too() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_session_by_name_refuses_a_request_by_id() {
     let (mut given, id) = given_session().await;
-    let response = given.client.send_version(next(id, 1, &[]), 13).await.unwrap();
-    assert_eq!(response.error_code, ResponseError::FetchSessionTopicIdError.code());
+    let response = given
+        .client
+        .send_version(next(id, 1, &[]), 13)
+        .await
+        .unwrap();
+    assert_eq!(
+        response.error_code,
+        ResponseError::FetchSessionTopicIdError.code()
+    );
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_partition_wanted_twice_is_answered_once() {
     let mut given = given().await;
     let answer = given.asks(fetch(&[("t", 0, 0), ("t", 0, 0)])).await;
@@ -145,7 +173,7 @@ async fn a_partition_wanted_twice_is_answered_once() {
     given.closes().await;
 }
 
-#[tokio::test(start_paused = true)]
+#[leakcheck(start_paused)]
 async fn a_broker_does_not_know_the_sessions_of_another() {
     let mut given = given().await;
     let id = given.asks(next(0, 0, &[("t", 0, 0)])).await.session_id;
