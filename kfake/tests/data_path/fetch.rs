@@ -28,7 +28,7 @@ async fn every_version_reads_what_was_produced() {
     let mut given = given().await;
     // More than is copied into a response, so that it is handed on as it is.
     given
-        .has_records(batch_of(vec![record(5, &[b'a'; 9_000]), record(6, b"b")]))
+        .has_records(batch_of(vec![record(5, &[b'a'; 20_000]), record(6, b"b")]))
         .await;
     for version in 4..=18 {
         let request = at_version(fetch(&[("t", 0, 0)]), version, given.topic_id);
