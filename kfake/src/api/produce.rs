@@ -62,10 +62,11 @@ impl From<Refused> for Failure {
 
 impl Failure {
     fn invalid(error: &ValidateError, log_start_offset: i64) -> Self {
-        // Apache Kafka explains these two and leaves the rest to the error code.
+        // Apache Kafka explains these and leaves the rest to the error code.
         let explained = matches!(
             error,
-            ValidateError::Rejected { .. } | ValidateError::Batch(_)
+            ValidateError::Rejected { .. }
+                | ValidateError::Batch(BatchError::Length(_) | BatchError::Magic(_))
         );
         Self {
             log_start_offset: if error.names_log_start() {

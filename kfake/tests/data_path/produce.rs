@@ -260,3 +260,38 @@ async fn acks_all_needs_as_many_replicas_as_the_topic_says() {
     assert_eq!(answer.error_code, 0);
     given.closes().await;
 }
+
+#[leakcheck(start_paused)]
+async fn impossible_sizes_and_formats_are_explained_and_other_faults_are_not() {
+    let mut given = given().await;
+    let with = |at: usize, bytes: &[u8]| {
+        let mut batch = batch(10).to_vec();
+        batch[at..at + bytes.len()].copy_from_slice(bytes);
+        produce("t", 0, batch.into())
+    };
+    let faults = [
+        (
+            with(8, &13_i32.to_be_bytes()),
+            ResponseError::CorruptMessage,
+            true,
+        ),
+        (with(16, &[3]), ResponseError::CorruptMessage, true),
+        (
+            with(8, &i32::MAX.to_be_bytes()),
+            ResponseError::UnknownServerError,
+            false,
+        ),
+        (with(17, &[0; 4]), ResponseError::CorruptMessage, false),
+        (
+            with(0, &5_i64.to_be_bytes()),
+            ResponseError::InvalidRecord,
+            false,
+        ),
+    ];
+    for (request, error, explained) in faults {
+        let answer = given.produced(request).await;
+        let got = (answer.error_code, answer.error_message.is_some());
+        assert_eq!(got, (error.code(), explained), "{error}");
+    }
+    given.closes().await;
+}
