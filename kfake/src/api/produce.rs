@@ -21,7 +21,9 @@ use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::cluster::config::BrokerConfig;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, RecordRejection, Rules, TimestampType, ValidateError, check_envelope};
+use crate::log::{
+    Appended, BatchError, RecordRejection, Rules, TimestampType, ValidateError, check_envelope,
+};
 use crate::net::connection::Context;
 
 const ACKS_ALL: i16 = -1;
@@ -60,10 +62,11 @@ impl From<Refused> for Failure {
 
 impl Failure {
     fn invalid(error: &ValidateError, log_start_offset: i64) -> Self {
-        // Apache Kafka explains these two and leaves the rest to the error code.
+        // Apache Kafka explains these and leaves the rest to the error code.
         let explained = matches!(
             error,
-            ValidateError::Rejected { .. } | ValidateError::Batch(_)
+            ValidateError::Rejected { .. }
+                | ValidateError::Batch(BatchError::Length(_) | BatchError::Magic(_))
         );
         Self {
             log_start_offset: if error.names_log_start() {

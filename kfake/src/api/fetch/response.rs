@@ -13,8 +13,8 @@ use crate::cluster::state::Broker;
 use crate::log::LogRead;
 use crate::net::connection::Context;
 
-/// Pieces up to this size are copied: less work than a write of their own.
-const COPIED_UP_TO: usize = 4096;
+/// Pieces up to this size are copied: that is less work than a write of their own.
+const COPIED_UP_TO: usize = 16 * 1024;
 
 const CURRENT_LEADER_TAG: u32 = 1;
 const NODE_ENDPOINTS_TAG: u32 = 0;
@@ -288,7 +288,7 @@ mod tests {
             error: None,
             session_id: if version >= 7 { 99 } else { 0 },
             partitions: vec![
-                (key("a", 0), good(read(&[61, 9_000, 61, 3]), false)),
+                (key("a", 0), good(read(&[61, 20_000, 61, 3]), false)),
                 (key("a", 1), good(read(&[]), true)),
                 (key("a", 2), elsewhere),
             ],
