@@ -26,14 +26,24 @@ Options:
   --package NAME          audit this package alone; may be given several times
   --format text|json      text: tables, leaks, one summary line; json: one document  [text]
   --by-test               a row for every test, not for those with a leak alone
+  --baseline FILE         tolerate the leaks that this file knows
   --manifest-path FILE    audit the workspace of this Cargo.toml  [this one]
   --target-dir DIR        build in this directory
   -h, --help
 
 The findings go to stdout, what cargo and the tests print to stderr.
 
-Exit code: 0 when no task outlived its test; 1 on a leak, whatever else went wrong; 2 when it could not judge: the planted
+Exit code: 0 when no task outlived its test; 1 on a leak, whatever else went wrong, or when a leak that
+the baseline knows is gone; 2 when it could not judge: the planted
 leak was not caught, the tests do not build, a test failed for another reason, a record is missing or broken.
+A baseline is a TOML file of entries like this one; * stands for any text:
+
+  [[known]]
+  file = \"shop/src/orders.rs\"
+  group = \"connection\"
+  name = \"127.0.0.1:*\"
+  reason = \"the listener is rewritten next month\"
+
 A leak counts unless the test that found it passed, as tests do that plant a leak and look at the report.
 ";
 
@@ -68,6 +78,7 @@ pub struct LeakAudit {
     pub packages: Vec<String>,
     pub format: Format,
     pub by_test: bool,
+    pub baseline: Option<PathBuf>,
     pub manifest_path: Option<PathBuf>,
     pub target_dir: Option<PathBuf>,
     /// What follows `--`.
@@ -133,6 +144,7 @@ fn leak_audit(parser: &mut Parser) -> anyhow::Result<Command> {
                 }
             }
             Some(Arg::Long("by-test")) => options.by_test = true,
+            Some(Arg::Long("baseline")) => options.baseline = Some(parser.value()?.into()),
             Some(Arg::Long("manifest-path")) => {
                 options.manifest_path = Some(parser.value()?.into());
             }

@@ -3,7 +3,7 @@
 use std::io::{Write, stderr, stdout};
 
 use anyhow::Context;
-use leakcheck_audit::{Audit, Conclusion, render};
+use leakcheck_audit::{Audit, Baseline, Conclusion, render};
 
 use crate::flags::{Format, LeakAudit};
 
@@ -18,6 +18,9 @@ pub fn run(options: LeakAudit) -> anyhow::Result<u8> {
     }
     for argument in options.test_arguments {
         audit = audit.argument(argument);
+    }
+    if let Some(path) = options.baseline {
+        audit = audit.baseline(Baseline::read(&path)?);
     }
     if let Some(directory) = options.target_dir {
         audit = audit.target_dir(directory);

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::baseline::Baseline;
 use crate::build;
 use crate::cargo::{Cargo, Selection};
 use crate::error::AuditError;
@@ -24,6 +25,7 @@ pub struct Audit {
     packages: Vec<String>,
     arguments: Vec<String>,
     plant: Plant,
+    baseline: Baseline,
 }
 
 impl Audit {
@@ -35,6 +37,7 @@ impl Audit {
             packages: Vec::new(),
             arguments: Vec::new(),
             plant: Plant::default(),
+            baseline: Baseline::default(),
         }
     }
 
@@ -63,6 +66,13 @@ impl Audit {
     #[must_use]
     pub fn plant(mut self, plant: Plant) -> Self {
         self.plant = plant;
+        self
+    }
+
+    /// Tolerates these leaks. In an audit of the whole workspace without arguments each entry must still match a leak.
+    #[must_use]
+    pub fn baseline(mut self, baseline: Baseline) -> Self {
+        self.baseline = baseline;
         self
     }
 
@@ -100,6 +110,8 @@ impl Audit {
             outcomes,
             records: records.records,
             broken: records.errors,
+            baseline: self.baseline.clone(),
+            complete: self.packages.is_empty() && self.arguments.is_empty(),
         }))
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::baseline::{Baseline, Known};
 use crate::records::{Body, CheckVerdict, Ends, Leak, Place, Record, RecordError};
 use crate::transcript::{BinaryOutcome, BinaryResult};
 
@@ -21,6 +22,10 @@ pub struct Evidence {
     pub records: Vec<Record>,
     /// What of that cannot be read.
     pub broken: Vec<RecordError>,
+    /// The leaks that are known.
+    pub baseline: Baseline,
+    /// Whether every test of the workspace was to run, so that a known leak which does not show is gone.
+    pub complete: bool,
 }
 
 /// What an audit says in one word.
@@ -33,15 +38,17 @@ pub enum Conclusion {
     Leaked,
     /// No leak was seen, but one may have been missed: a test failed, or a record is missing or broken.
     CannotJudge,
+    /// No new leak, and a known one is gone: the baseline must not tolerate it any longer.
+    BaselineOutdated,
 }
 
 impl Conclusion {
-    /// The exit code that stands for it: 0, 1 and 2.
+    /// The exit code that stands for it: 0; 1 for a leak and an outdated baseline; 2.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Leaked => 1,
+            Self::Leaked | Self::BaselineOutdated => 1,
             Self::CannotJudge => 2,
         }
     }
@@ -58,6 +65,10 @@ pub struct Verdict {
     pub leaks: Vec<TestLeak>,
     /// The leaks that passing tests took as data.
     pub expected: Vec<TestLeak>,
+    /// The leaks that the baseline tolerates.
+    pub known: Vec<KnownLeak>,
+    /// The entries of the baseline that match no leak any more. Empty unless every test ran, and passed or leaked.
+    pub fixed: Vec<Known>,
     /// Why a leak may have been missed.
     pub problems: Vec<Problem>,
 }
@@ -92,6 +103,16 @@ pub struct TestLeak {
     pub settled_ms: f64,
     /// The task.
     pub leak: Leak,
+}
+
+/// A leak that the baseline tolerates.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct KnownLeak {
+    /// Why.
+    pub reason: String,
+    /// The leak.
+    #[serde(flatten)]
+    pub leak: TestLeak,
 }
 
 /// Why a leak may have been missed.
@@ -138,6 +159,8 @@ pub fn judge(evidence: Evidence) -> Verdict {
         outcomes,
         mut records,
         broken,
+        baseline,
+        complete,
     } = evidence;
     records.sort_by(|a, b| (&a.package, &a.binary, &a.test).cmp(&(&b.package, &b.binary, &b.test)));
 
@@ -162,13 +185,45 @@ pub fn judge(evidence: Evidence) -> Verdict {
         let list = if counts { &mut leaks } else { &mut expected };
         list.extend(record.leaks.iter().map(|leak| TestLeak::of(record, leak)));
     }
+    let (leaks, known, unmatched) = against(&baseline, leaks);
+    let fixed = if complete && problems.is_empty() {
+        unmatched
+    } else {
+        Vec::new()
+    };
     Verdict {
         sites: sites(&records),
         tests: records,
         leaks,
         expected,
+        known,
+        fixed,
         problems,
     }
+}
+
+/// The leaks that a baseline does not know, those that it knows, and the entries that match none.
+fn against(
+    baseline: &Baseline,
+    leaks: Vec<TestLeak>,
+) -> (Vec<TestLeak>, Vec<KnownLeak>, Vec<Known>) {
+    let mut unmatched = baseline.known.clone();
+    let (mut new, mut known) = (Vec::new(), Vec::new());
+    for leak in leaks {
+        unmatched.retain(|entry| !entry.matches(&leak.leak));
+        match baseline
+            .known
+            .iter()
+            .find(|entry| entry.matches(&leak.leak))
+        {
+            Some(entry) => known.push(KnownLeak {
+                reason: entry.reason.clone(),
+                leak,
+            }),
+            None => new.push(leak),
+        }
+    }
+    (new, known, unmatched)
 }
 
 /// What is wrong with a test binary that no leak explains.
@@ -268,6 +323,8 @@ impl Verdict {
             Conclusion::Leaked
         } else if !self.problems.is_empty() {
             Conclusion::CannotJudge
+        } else if !self.fixed.is_empty() {
+            Conclusion::BaselineOutdated
         } else {
             Conclusion::Clean
         }

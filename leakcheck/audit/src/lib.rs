@@ -12,6 +12,7 @@
 //! - [`plant`]: first of all, a leak planted on purpose. An audit that would miss it refuses to judge.
 //! - [`build`], [`run`]: the tests as `cargo test` builds and runs them, and [`transcript`], which of them failed.
 //! - [`records`]: the lines that leakcheck wrote.
+//! - [`baseline`]: the leaks that are known.
 //! - [`judge`](mod@judge): data in, verdict out.
 //! - [`render`]: the verdict for people, and as JSON.
 //!
@@ -25,6 +26,7 @@
 //! ```
 
 mod audit;
+pub mod baseline;
 pub mod build;
 mod cargo;
 pub mod error;
@@ -36,6 +38,7 @@ pub mod run;
 pub mod transcript;
 
 pub use audit::Audit;
+pub use baseline::Baseline;
 pub use error::AuditError;
 pub use judge::{Conclusion, Verdict};
 pub use plant::Plant;

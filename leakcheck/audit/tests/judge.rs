@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use leakcheck_audit::baseline::{Baseline, Known};
 use leakcheck_audit::build::TestBinary;
 use leakcheck_audit::judge::{Conclusion, Evidence, Problem, Verdict, judge};
 use leakcheck_audit::records::{self, RecordError, Records};
@@ -57,6 +58,7 @@ fn verdict(outcome: BinaryOutcome, lines: &[String]) -> Verdict {
         outcomes: vec![outcome],
         records,
         broken: errors,
+        ..Evidence::default()
     })
 }
 
@@ -200,6 +202,7 @@ fn a_broken_line_does_not_hide_a_leak_in_another_file() {
         outcomes: vec![failed(&["a"])],
         records,
         broken: errors,
+        ..Evidence::default()
     });
 
     assert_eq!(verdict.conclusion(), Conclusion::Leaked);
@@ -341,4 +344,74 @@ fn thousands_are_readable() {
     let verdict = verdict(ended(BinaryResult::Passed), &[record("a", 1_234_567, 0)]);
 
     assert!(render::text::summary(&verdict).contains("1,234,567 tasks"));
+}
+
+/// The verdict on one binary against a baseline that knows the tasks of this name.
+fn verdict_against(known: &str, complete: bool, outcome: BinaryOutcome, line: String) -> Verdict {
+    let Records { records, errors } = read(&[("orders-1.jsonl", line)]);
+    let known = Known {
+        file: "shop/src/orders.rs".to_owned(),
+        group: "orders".to_owned(),
+        name: known.to_owned(),
+        reason: "rewritten soon".to_owned(),
+    };
+    let baseline = Baseline { known: vec![known] };
+    judge(Evidence {
+        outcomes: vec![outcome],
+        records,
+        broken: errors,
+        baseline,
+        complete,
+    })
+}
+
+#[test]
+fn a_known_leak_is_tolerated_and_shown_with_its_reason() {
+    let verdict = verdict_against("manage-*", true, failed(&["a"]), record("a", 3, 3));
+
+    assert_eq!(verdict.conclusion(), Conclusion::Clean);
+    let text = render::text::verdict(&verdict, false);
+    assert!(text.contains("known: 3 leaks: rewritten soon\n"), "{text}");
+    assert!(text.ends_with("0 leaked, 3 known\n"), "{text}");
+}
+
+#[test]
+fn a_leak_beside_a_known_one_is_a_leak() {
+    let verdict = verdict_against("manage-0", true, failed(&["a"]), record("a", 3, 2));
+
+    assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+    assert_eq!((verdict.leaks.len(), verdict.known.len()), (1, 1));
+}
+
+#[test]
+fn a_known_leak_that_is_gone_must_leave_the_baseline() {
+    let verdict = verdict_against(
+        "manage-*",
+        true,
+        ended(BinaryResult::Passed),
+        record("a", 3, 0),
+    );
+
+    assert_eq!(verdict.conclusion(), Conclusion::BaselineOutdated);
+    assert_eq!(verdict.conclusion().exit_code(), 1);
+    let text = render::text::verdict(&verdict, false);
+    assert!(
+        text.contains("fixed: orders › manage-* of shop/src/orders.rs leaks no more: remove it"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_known_leak_is_not_called_gone_by_a_part_of_the_tests() {
+    let of_a_part = verdict_against(
+        "manage-*",
+        false,
+        ended(BinaryResult::Passed),
+        record("a", 3, 0),
+    );
+    let of_failed_tests = verdict_against("manage-*", true, failed(&["b"]), record("a", 3, 0));
+
+    assert_eq!(of_a_part.conclusion(), Conclusion::Clean);
+    assert_eq!(of_failed_tests.conclusion(), Conclusion::CannotJudge);
+    assert!(of_failed_tests.fixed.is_empty());
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
+use crate::baseline::Known;
 use crate::error::AuditError;
-use crate::judge::{Conclusion, TestLeak, Verdict};
+use crate::judge::{Conclusion, KnownLeak, TestLeak, Verdict};
 use crate::records::{Ends, Place, Record};
 
 /// The schema of the document. Fields may be added under the same number; a change of meaning raises it.
@@ -19,6 +20,8 @@ struct Document<'a> {
     sites: Vec<SiteOf<'a>>,
     leaks: &'a [TestLeak],
     expected: &'a [TestLeak],
+    known: &'a [KnownLeak],
+    fixed: &'a [Known],
     problems: Vec<String>,
     tests: &'a [Record],
 }
@@ -33,8 +36,8 @@ struct SiteOf<'a> {
     ends: Ends,
 }
 
-/// The document of a verdict: `schema`, `conclusion` (`clean`, `leaked`, `cannot_judge`), `exit_code`, `binaries`, `totals`,
-/// `sites`, `leaks`, `expected`, `problems` and `tests`; the tasks and tests in the words of leakcheck's records.
+/// The document of a verdict: `schema`, `conclusion` (`clean`, `leaked`, `cannot_judge`, `baseline_outdated`), `exit_code`,
+/// `binaries`, `totals`, `sites`, `leaks`, `expected`, `known`, `fixed`, `problems` and `tests`; the tasks and tests in the words of leakcheck's records.
 #[must_use]
 pub fn verdict(verdict: &Verdict) -> String {
     let sites = verdict.sites.iter().map(|site| SiteOf {
@@ -53,6 +56,8 @@ pub fn verdict(verdict: &Verdict) -> String {
         sites: sites.collect(),
         leaks: &verdict.leaks,
         expected: &verdict.expected,
+        known: &verdict.known,
+        fixed: &verdict.fixed,
         problems: verdict.problems.iter().map(ToString::to_string).collect(),
         tests: &verdict.tests,
     })
@@ -70,6 +75,8 @@ pub fn error(error: &AuditError) -> String {
         sites: Vec::new(),
         leaks: &[],
         expected: &[],
+        known: &[],
+        fixed: &[],
         problems: vec![error.to_string()],
         tests: &[],
     })

@@ -1,7 +1,10 @@
 //! A verdict for people: tables, the leaks, and one line that sums it up.
 
+use std::collections::BTreeMap;
+
+use crate::baseline::Known;
 use crate::error::AuditError;
-use crate::judge::{Conclusion, SiteTotals, Verdict, count, grouped};
+use crate::judge::{Conclusion, KnownLeak, SiteTotals, Verdict, count, grouped};
 use crate::records::{Body, CheckVerdict, Ends, Record};
 use crate::render::leak;
 use crate::render::table::{Align, Table};
@@ -26,6 +29,12 @@ pub fn verdict(verdict: &Verdict, by_test: bool) -> String {
     }
     if !verdict.leaks.is_empty() {
         blocks.push(leak::report(&verdict.leaks, "leaked").trim_end().to_owned() + "\n");
+    }
+    if !verdict.known.is_empty() {
+        blocks.push(known(&verdict.known));
+    }
+    if !verdict.fixed.is_empty() {
+        blocks.push(verdict.fixed.iter().map(fixed).collect());
     }
     if !verdict.problems.is_empty() {
         blocks.push(
@@ -64,10 +73,36 @@ pub fn summary(verdict: &Verdict) -> String {
             count(verdict.expected.len(), "leak")
         ));
     }
+    if !verdict.known.is_empty() {
+        line.push_str(&format!(", {} known", grouped(verdict.known.len() as u64)));
+    }
+    if verdict.conclusion() == Conclusion::BaselineOutdated {
+        line.push_str(": the baseline is outdated");
+    }
     if verdict.conclusion() == Conclusion::CannotJudge {
         line.push_str(": cannot judge");
     }
     line
+}
+
+/// The known leaks by their reason.
+fn known(leaks: &[KnownLeak]) -> String {
+    let mut by_reason = BTreeMap::<&str, usize>::new();
+    for leak in leaks {
+        *by_reason.entry(&leak.reason).or_default() += 1;
+    }
+    by_reason
+        .into_iter()
+        .map(|(reason, number)| format!("known: {}: {reason}\n", count(number, "leak")))
+        .collect()
+}
+
+fn fixed(entry: &Known) -> String {
+    let path = leak::path(&entry.group, &entry.name);
+    format!(
+        "fixed: {path} of {} leaks no more: remove it from the baseline ({})\n",
+        entry.file, entry.reason
+    )
 }
 
 fn binaries(number: usize) -> String {
