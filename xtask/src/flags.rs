@@ -75,28 +75,38 @@ pub enum Command {
 /// The options of `leak-audit`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LeakAudit {
+    /// None: the whole workspace.
     pub packages: Vec<String>,
+    /// How the findings are printed.
     pub format: Format,
+    /// Whether every test has a row.
     pub by_test: bool,
+    /// The file of known leaks.
     pub baseline: Option<PathBuf>,
+    /// The workspace's manifest, where it is not this one.
     pub manifest_path: Option<PathBuf>,
+    /// Where to build, where not in the workspace's own place.
     pub target_dir: Option<PathBuf>,
-    /// What follows `--`.
+    /// Test filters and arguments for the tests: what follows `--`.
     pub test_arguments: Vec<String>,
 }
 
 /// How findings are printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
+    /// Tables, leaks and a summary line.
     #[default]
     Text,
+    /// One JSON document.
     Json,
 }
 
 /// The options of `lint-gate`.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct LintGate {
+    /// The workspace's directory, where it is not this one.
     pub root: Option<PathBuf>,
+    /// Where to build, where not in the workspace's own place.
     pub target_dir: Option<PathBuf>,
 }
 

@@ -9,33 +9,8 @@ use leakcheck_audit::plant::PlantError;
 use leakcheck_audit::{Audit, AuditError, Plant, Verdict};
 use tempfile::TempDir;
 
-/// `record(test, leaked)` writes one record of one task, as leakcheck does.
-const RECORD: &str = r##"
-fn record(test: &str, leaked: bool) {
-    use std::io::Write;
-    let Some(directory) = std::env::var_os("LEAKCHECK_REPORT_DIR") else { return };
-    let binary = module_path!();
-    let place = format!(r#"{{"file":{:?},"line":{},"column":1}}"#, file!(), line!());
-    let leak = format!(r#"{{"task":1,"group":"g","name":"n","spawned_at":{place},"parent":null,"alive_ms":1.0,"polls":1,"last_poll_ms":null,"busy_ms":0.0,"state":"silent","waiting_at":null,"select":null,"branches":[],"help":[]}}"#);
-    let (verdict, leaks, ended, left) = if leaked { ("leaked", leak.as_str(), 0, 1) } else { ("clean", "", 1, 0) };
-    let line = format!(r#"{{"schema":1,"test":"{binary}::{test}","package":{:?},"binary":"{binary}","verdict":"{verdict}","body":"passed","rounds":1,"settled_ms":0.0,"sites":[{{"group":"g","name":"n","spawned_at":{place},"seen":1,"returned":{ended},"cancelled":0,"aborted":0,"panicked":0,"dropped":0,"leaked":{left}}}],"leaks":[{leaks}],"ignored":[]}}"#, std::env::var("CARGO_PKG_NAME").unwrap());
-    let path = std::path::Path::new(&directory).join(format!("{binary}-{}.jsonl", std::process::id()));
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-    file.write_all((line + "\n").as_bytes()).unwrap();
-}
-fn asked_for() -> bool {
-    std::env::var("LEAKCHECK_PLANT").is_ok_and(|value| value == "1")
-}
-"##;
-
-/// A planted test that behaves as leakcheck's does.
-const PLANT: &str = r#"
-#[test]
-fn a_planted_leak_is_caught_when_asked_for() {
-    record("a_planted_leak_is_caught_when_asked_for", asked_for());
-    assert!(!asked_for(), "leaked");
-}
-"#;
+const RECORD: &str = include_str!("fixture/record.rs");
+const PLANT: &str = include_str!("fixture/planted.rs");
 
 const CLEAN: &str =
     r#"#[test] fn closing_ends_every_order() { record("closing_ends_every_order", false); }"#;
