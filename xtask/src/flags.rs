@@ -118,12 +118,8 @@ impl Command {
             bail!("no command given\n\n{HELP}")
         };
         match first {
-            Arg::Value(name) if name == "leak-audit" => {
-                leak_audit(&mut parser).context(help_hint("leak-audit"))
-            }
-            Arg::Value(name) if name == "lint-gate" => {
-                lint_gate(&mut parser).context(help_hint("lint-gate"))
-            }
+            Arg::Value(name) if name == "leak-audit" => leak_audit(&mut parser).context(help_hint("leak-audit")),
+            Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
             Arg::Short('h') | Arg::Long("help") => Ok(Self::Help(HELP)),
             Arg::Value(name) => bail!("no command is named {name:?}\n\n{HELP}"),
             option => Err(option.unexpected()).context(help_hint("COMMAND")),
@@ -202,23 +198,19 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Command, String> {
-        Command::from_arguments(line.split_whitespace().map(OsString::from))
-            .map_err(|error| format!("{error:#}"))
+        Command::from_arguments(line.split_whitespace().map(OsString::from)).map_err(|error| format!("{error:#}"))
     }
 
     #[test]
     fn everything_behind_the_separator_is_for_the_tests() {
-        let parsed = parse(
-            "leak-audit --package kfake -p leakcheck --format=json --by-test -- closing --format pretty -- x",
-        );
+        let parsed =
+            parse("leak-audit --package kfake -p leakcheck --format=json --by-test -- closing --format pretty -- x");
 
         let expected = LeakAudit {
             packages: vec!["kfake".to_owned(), "leakcheck".to_owned()],
             format: Format::Json,
             by_test: true,
-            test_arguments: ["closing", "--format", "pretty", "--", "x"]
-                .map(str::to_owned)
-                .into(),
+            test_arguments: ["closing", "--format", "pretty", "--", "x"].map(str::to_owned).into(),
             ..LeakAudit::default()
         };
         assert_eq!(parsed, Ok(Command::LeakAudit(expected)));
@@ -230,10 +222,7 @@ mod tests {
             test_arguments: vec!["closing".to_owned()],
             ..LeakAudit::default()
         };
-        assert_eq!(
-            parse("leak-audit -- closing"),
-            Ok(Command::LeakAudit(expected))
-        );
+        assert_eq!(parse("leak-audit -- closing"), Ok(Command::LeakAudit(expected)));
     }
 
     #[test]
@@ -243,15 +232,9 @@ mod tests {
             ("leak-adit", "no command is named \"leak-adit\""),
             ("--loud", "invalid option '--loud'"),
             ("leak-audit closing", "test filters go behind --"),
-            (
-                "leak-audit --format xml",
-                "--format is text or json, not \"xml\"",
-            ),
+            ("leak-audit --format xml", "--format is text or json, not \"xml\""),
             ("leak-audit --no-plant", "invalid option '--no-plant'"),
-            (
-                "leak-audit --package",
-                "missing argument for option '--package'",
-            ),
+            ("leak-audit --package", "missing argument for option '--package'"),
             ("lint-gate extra", "unexpected argument \"extra\""),
         ] {
             let error = parse(line).expect_err(line);

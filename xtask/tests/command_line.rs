@@ -17,22 +17,13 @@ fn text(bytes: &[u8]) -> String {
 fn help_goes_to_stdout_and_is_no_failure() {
     for (arguments, usage) in [
         (&["--help"][..], "Usage: cargo xtask COMMAND"),
-        (
-            &["leak-audit", "--help"],
-            "Usage: cargo xtask leak-audit [OPTIONS]",
-        ),
-        (
-            &["lint-gate", "-h"],
-            "Usage: cargo xtask lint-gate [OPTIONS]",
-        ),
+        (&["leak-audit", "--help"], "Usage: cargo xtask leak-audit [OPTIONS]"),
+        (&["lint-gate", "-h"], "Usage: cargo xtask lint-gate [OPTIONS]"),
     ] {
         let output = xtask(arguments);
 
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert!(
-            text(&output.stdout).contains(usage),
-            "{arguments:?}: {output:?}"
-        );
+        assert!(text(&output.stdout).contains(usage), "{arguments:?}: {output:?}");
         assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
     }
 }
@@ -49,10 +40,7 @@ fn wrong_arguments_exit_2_and_say_so_on_stderr() {
 
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty(), "{arguments:?}: {output:?}");
-        assert!(
-            text(&output.stderr).contains("--help"),
-            "{arguments:?}: {output:?}"
-        );
+        assert!(text(&output.stderr).contains("--help"), "{arguments:?}: {output:?}");
     }
 }
 
@@ -63,17 +51,10 @@ fn an_audit_that_cannot_judge_exits_2_with_one_document() {
     std::fs::write(&manifest_path, "[workspace]\n").expect("a file");
     let manifest_path = manifest_path.to_str().expect("a path in UTF-8");
 
-    let output = xtask(&[
-        "leak-audit",
-        "--format",
-        "json",
-        "--manifest-path",
-        manifest_path,
-    ]);
+    let output = xtask(&["leak-audit", "--format", "json", "--manifest-path", manifest_path]);
 
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    let document: serde_json::Value =
-        serde_json::from_slice(&output.stdout).expect("one document on stdout");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document on stdout");
     assert_eq!(document["conclusion"], "cannot_judge");
     assert_eq!(document["problems"].as_array().map(Vec::len), Some(1));
 }

@@ -28,10 +28,7 @@ fn workspace() -> TempDir {
             "../Cargo.toml",
             "[workspace]\nmembers = [\"leakcheck\"]\nresolver = \"3\"\n",
         ),
-        (
-            "Cargo.toml",
-            "[package]\nname = \"leakcheck\"\nedition = \"2024\"\n",
-        ),
+        ("Cargo.toml", "[package]\nname = \"leakcheck\"\nedition = \"2024\"\n"),
         ("src/lib.rs", ""),
         ("tests/planted.rs", &planted.concat()),
     ] {
@@ -52,11 +49,7 @@ fn audit(workspace: &TempDir, told: &str, arguments: &[&str]) -> (Option<i32>, S
         .output()
         .expect("xtask runs");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
@@ -106,9 +99,7 @@ fn filters_reach_the_tests() {
 
     assert_eq!(code, Some(0), "{stdout}{stderr}");
     assert!(
-        stdout.ends_with(
-            "leak-audit: 1 guarded test in 1 binary, 1 task at 1 spawn site, 0 leaked\n"
-        ),
+        stdout.ends_with("leak-audit: 1 guarded test in 1 binary, 1 task at 1 spawn site, 0 leaked\n"),
         "{stdout}"
     );
 }

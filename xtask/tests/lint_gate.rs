@@ -20,11 +20,7 @@ impl Workspace {
                 &fs::read_to_string(this_workspace().join(path)).expect("the original"),
             );
         }
-        for path in [
-            "leakcheck/src/lib.rs",
-            "kfake/src/lib.rs",
-            "kfake/src/main.rs",
-        ] {
+        for path in ["leakcheck/src/lib.rs", "kfake/src/lib.rs", "kfake/src/main.rs"] {
             workspace.write(path, DENIES);
         }
         workspace
@@ -48,17 +44,11 @@ impl Workspace {
             .args(["lint-gate", "--root"])
             .arg(self.0.path())
             // One for all tests: tokio is built once.
-            .args([
-                "--target-dir",
-                concat!(env!("CARGO_TARGET_TMPDIR"), "/lint-gate"),
-            ])
+            .args(["--target-dir", concat!(env!("CARGO_TARGET_TMPDIR"), "/lint-gate")])
             .output()
             .expect("xtask runs");
         let text = [output.stdout, output.stderr].concat();
-        (
-            output.status.code(),
-            String::from_utf8_lossy(&text).into_owned(),
-        )
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     }
 }
 
@@ -82,10 +72,7 @@ fn a_crate_that_does_not_deny_the_lint_does_not_pass() {
     let (code, text) = workspace.gate();
 
     assert_eq!(code, Some(1), "{text}");
-    assert!(
-        text.starts_with("kfake/src/main.rs: does not deny the lint"),
-        "{text}"
-    );
+    assert!(text.starts_with("kfake/src/main.rs: does not deny the lint"), "{text}");
 }
 
 #[test]

@@ -84,11 +84,7 @@ impl Baseline {
             path: path.to_owned(),
             source,
         })?;
-        match baseline
-            .known
-            .iter()
-            .find(|entry| entry.reason.trim().is_empty())
-        {
+        match baseline.known.iter().find(|entry| entry.reason.trim().is_empty()) {
             Some(entry) => Err(BaselineError::NoReason {
                 path: path.to_owned(),
                 entry: entry.clone(),
@@ -102,9 +98,7 @@ impl Known {
     /// Whether this entry is about that task.
     #[must_use]
     pub fn matches(&self, leak: &Leak) -> bool {
-        self.file == leak.spawned_at.file
-            && fits(&self.group, &leak.group)
-            && fits(&self.name, &leak.name)
+        self.file == leak.spawned_at.file && fits(&self.group, &leak.group) && fits(&self.name, &leak.name)
     }
 }
 
@@ -163,19 +157,14 @@ mod tests {
 
     #[test]
     fn an_entry_has_a_reason() {
-        let entry = |reason: &str| {
-            format!("[[known]]\nfile = \"a.rs\"\ngroup = \"g\"\nname = \"n\"\n{reason}")
-        };
+        let entry = |reason: &str| format!("[[known]]\nfile = \"a.rs\"\ngroup = \"g\"\nname = \"n\"\n{reason}");
 
         assert!(read(&entry("reason = \"why\"")).is_ok_and(|baseline| baseline.known.len() == 1));
         assert!(matches!(
             read(&entry("reason = \" \"")),
             Err(BaselineError::NoReason { .. })
         ));
-        assert!(matches!(
-            read(&entry("")),
-            Err(BaselineError::Malformed { .. })
-        ));
+        assert!(matches!(read(&entry("")), Err(BaselineError::Malformed { .. })));
     }
 
     #[test]

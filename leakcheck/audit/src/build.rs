@@ -25,11 +25,7 @@ pub struct TestBinary {
 }
 
 /// Builds the selected tests. What the compiler says goes to `live`.
-pub(crate) fn build(
-    cargo: &Cargo,
-    selection: &Selection,
-    live: &mut dyn Write,
-) -> Result<Vec<TestBinary>, AuditError> {
+pub(crate) fn build(cargo: &Cargo, selection: &Selection, live: &mut dyn Write) -> Result<Vec<TestBinary>, AuditError> {
     let mut command = cargo.command("test");
     selection.apply(&mut command);
     command.args(["--no-run", "--message-format", "json-render-diagnostics"]);
@@ -112,10 +108,7 @@ mod tests {
     #[test]
     fn a_package_is_named_by_either_form_of_its_id() {
         assert_eq!(package_name("path+file:///w/kfake#0.1.0"), "kfake");
-        assert_eq!(
-            package_name("path+file:///w/tests#kfake-tests@0.1.0"),
-            "kfake-tests"
-        );
+        assert_eq!(package_name("path+file:///w/tests#kfake-tests@0.1.0"), "kfake-tests");
     }
 
     #[test]
@@ -135,9 +128,6 @@ mod tests {
         let binaries = test_binaries(messages.join("\n").as_bytes());
 
         assert_eq!(binaries.len(), 1, "{binaries:?}");
-        assert_eq!(
-            (binaries[0].package.as_str(), binaries[0].name.as_str()),
-            ("a", "a")
-        );
+        assert_eq!((binaries[0].package.as_str(), binaries[0].name.as_str()), ("a", "a"));
     }
 }

@@ -43,10 +43,7 @@ impl Cargo {
                 command.env_remove(name);
             }
         }
-        command
-            .arg(subcommand)
-            .arg("--manifest-path")
-            .arg(&self.manifest_path);
+        command.arg(subcommand).arg("--manifest-path").arg(&self.manifest_path);
         if let Some(directory) = &self.target_dir {
             command.arg("--target-dir").arg(directory);
         }
@@ -88,11 +85,7 @@ impl Selection {
 pub(crate) fn stem(executable: &Path) -> String {
     let stem = executable.file_stem().unwrap_or_default().to_string_lossy();
     match stem.rsplit_once('-') {
-        Some((name, hash))
-            if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
-        {
-            name.to_owned()
-        }
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => name.to_owned(),
         _ => stem.into_owned(),
     }
 }
@@ -103,10 +96,7 @@ mod tests {
 
     #[test]
     fn only_a_hash_is_taken_off_a_binary_name() {
-        assert_eq!(
-            stem(Path::new("target/debug/deps/kfake-0123456789abcdef")),
-            "kfake"
-        );
+        assert_eq!(stem(Path::new("target/debug/deps/kfake-0123456789abcdef")), "kfake");
         assert_eq!(stem(Path::new("deps/two-words")), "two-words");
         assert_eq!(stem(Path::new("deps/plain")), "plain");
     }

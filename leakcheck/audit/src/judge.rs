@@ -203,19 +203,12 @@ pub fn judge(evidence: Evidence) -> Verdict {
 }
 
 /// The leaks that a baseline does not know, those that it knows, and the entries that match none.
-fn against(
-    baseline: &Baseline,
-    leaks: Vec<TestLeak>,
-) -> (Vec<TestLeak>, Vec<KnownLeak>, Vec<Known>) {
+fn against(baseline: &Baseline, leaks: Vec<TestLeak>) -> (Vec<TestLeak>, Vec<KnownLeak>, Vec<Known>) {
     let mut unmatched = baseline.known.clone();
     let (mut new, mut known) = (Vec::new(), Vec::new());
     for leak in leaks {
         unmatched.retain(|entry| !entry.matches(&leak.leak));
-        match baseline
-            .known
-            .iter()
-            .find(|entry| entry.matches(&leak.leak))
-        {
+        match baseline.known.iter().find(|entry| entry.matches(&leak.leak)) {
             Some(entry) => known.push(KnownLeak {
                 reason: entry.reason.clone(),
                 leak,
@@ -244,11 +237,7 @@ fn problem(outcome: &BinaryOutcome, records: &[Record]) -> Option<Problem> {
                         && is_test(record, test)
                 })
             };
-            let tests: Vec<_> = tests
-                .iter()
-                .filter(|test| !explained(test))
-                .cloned()
-                .collect();
+            let tests: Vec<_> = tests.iter().filter(|test| !explained(test)).cloned().collect();
             (!tests.is_empty()).then_some(Problem::TestsFailed { binary, tests })
         }
     }
@@ -256,9 +245,7 @@ fn problem(outcome: &BinaryOutcome, records: &[Record]) -> Option<Problem> {
 
 fn failed_in(outcome: &BinaryOutcome, record: &Record) -> bool {
     match &outcome.result {
-        BinaryResult::Failed(tests) => {
-            is_of(outcome, record) && tests.iter().any(|test| is_test(record, test))
-        }
+        BinaryResult::Failed(tests) => is_of(outcome, record) && tests.iter().any(|test| is_test(record, test)),
         BinaryResult::Passed | BinaryResult::Died(_) => false,
     }
 }
@@ -274,11 +261,7 @@ fn is_of(outcome: &BinaryOutcome, record: &Record) -> bool {
 
 /// Records name a test with its crate in front, libtest without.
 fn is_test(record: &Record, name: &str) -> bool {
-    record.test == name
-        || record
-            .test
-            .split_once("::")
-            .is_some_and(|(_crate, path)| path == name)
+    record.test == name || record.test.split_once("::").is_some_and(|(_crate, path)| path == name)
 }
 
 fn sites(records: &[Record]) -> Vec<SiteTotals> {
@@ -352,11 +335,7 @@ impl Verdict {
 /// `1 test`, `2 tests`, `12,345 tests`.
 pub(crate) fn count(number: impl TryInto<u64>, noun: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
-    format!(
-        "{} {noun}{}",
-        grouped(number),
-        if number == 1 { "" } else { "s" }
-    )
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// `12345` as `12,345`.

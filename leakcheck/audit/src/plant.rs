@@ -47,9 +47,7 @@ impl Default for Plant {
 #[non_exhaustive]
 pub enum PlantError {
     /// There is nothing planted to catch.
-    #[error(
-        "there is no planted leak to catch: cargo built no test target {target:?} of the package {package:?}"
-    )]
+    #[error("there is no planted leak to catch: cargo built no test target {target:?} of the package {package:?}")]
     Missing {
         /// The package that should have it.
         package: String,
@@ -100,12 +98,7 @@ impl Plant {
     ///
     /// `packages` is the audit's own selection: where it is the whole workspace, the plant is built as a part of that, so
     /// that cargo finds the same features and builds nothing twice.
-    pub(crate) fn check(
-        &self,
-        cargo: &Cargo,
-        packages: &[String],
-        live: &mut dyn Write,
-    ) -> Result<(), AuditError> {
+    pub(crate) fn check(&self, cargo: &Cargo, packages: &[String], live: &mut dyn Write) -> Result<(), AuditError> {
         let packages = if packages.is_empty() {
             Vec::new()
         } else {
@@ -149,9 +142,8 @@ impl Plant {
 
     /// How the planted test's binary ended. Another package may have a target of the same name.
     fn result(&self, outcomes: Vec<BinaryOutcome>) -> BinaryResult {
-        let own = |outcome: &BinaryOutcome| {
-            outcome.binary.package == self.package && outcome.binary.target == self.target
-        };
+        let own =
+            |outcome: &BinaryOutcome| outcome.binary.package == self.package && outcome.binary.target == self.target;
         outcomes.into_iter().find(own).map_or_else(
             || BinaryResult::Died("it did not run".to_owned()),
             |outcome| outcome.result,
@@ -189,12 +181,8 @@ impl Plant {
             });
         }
         let found = match readable(records)?.as_slice() {
-            [record] if record.verdict != CheckVerdict::Clean => {
-                "its record says that it leaked".to_owned()
-            }
-            [record] if record.sites.iter().all(|site| site.ends.seen == 0) => {
-                "its record saw no task".to_owned()
-            }
+            [record] if record.verdict != CheckVerdict::Clean => "its record says that it leaked".to_owned(),
+            [record] if record.sites.iter().all(|site| site.ends.seen == 0) => "its record saw no task".to_owned(),
             [record] if !self.is_test(record) => format!("its record is of {}", record.test),
             [_] => return Ok(()),
             records => format!("there are {} records", records.len()),

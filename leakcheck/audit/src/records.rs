@@ -154,6 +154,8 @@ pub enum State {
     Silent,
     /// It runs on a blocking thread.
     Blocking,
+    /// Its runtime was dropped while it waited, and nobody had told it to stop.
+    Dropped,
 }
 
 /// The task that spawned another.
@@ -281,10 +283,7 @@ fn files(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = entries
         .map(|entry| Ok(entry?.path()))
         .collect::<std::io::Result<Vec<_>>>()?;
-    files.retain(|path| {
-        path.extension()
-            .is_some_and(|extension| extension == "jsonl")
-    });
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
     files.sort();
     Ok(files)
 }

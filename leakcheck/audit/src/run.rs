@@ -72,10 +72,7 @@ fn run_with_output(
 
     // A process that a test left behind holds the pipe open, so its end may never come. What ends the reading is a
     // mark that follows everything which was written before cargo exited.
-    let mark = format!(
-        "\n\u{0}end of the tests run by {}\u{0}\n",
-        std::process::id()
-    );
+    let mark = format!("\n\u{0}end of the tests run by {}\u{0}\n", std::process::id());
     std::thread::scope(|scope| {
         let waiter = scope.spawn({
             let mark = mark.as_bytes();
@@ -113,8 +110,7 @@ pub(crate) fn tee<R: Read>(
             Err(error) => return Err(error),
         };
         held.extend_from_slice(&chunk[..length]);
-        let marked =
-            mark.and_then(|mark| held.windows(mark.len()).position(|window| window == mark));
+        let marked = mark.and_then(|mark| held.windows(mark.len()).position(|window| window == mark));
         let ended = length == 0 || marked.is_some();
         let ready = match (marked, mark) {
             (Some(position), _) => position,

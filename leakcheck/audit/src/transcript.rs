@@ -139,10 +139,7 @@ impl Section<'_> {
                 .find_map(|part| part.trim().strip_suffix(" failed")?.parse().ok());
         } else if line.starts_with("error: test failed, to rerun pass") {
             self.failed = true;
-        } else if let Some(cause) = line
-            .trim_start()
-            .strip_prefix("process didn't exit successfully: ")
-        {
+        } else if let Some(cause) = line.trim_start().strip_prefix("process didn't exit successfully: ") {
             self.cause = cause
                 .rsplit_once(" (")
                 .map(|(_, how)| how.trim_end_matches(')').to_owned());
@@ -209,11 +206,7 @@ mod tests {
         let binaries: Vec<_> = names.iter().map(|name| binary(name)).collect();
         let mut transcript = Transcript::of(&binaries);
         text.lines().for_each(|line| transcript.line(line));
-        Ok(transcript
-            .finish()?
-            .into_iter()
-            .map(|outcome| outcome.result)
-            .collect())
+        Ok(transcript.finish()?.into_iter().map(|outcome| outcome.result).collect())
     }
 
     fn only(text: &str) -> BinaryResult {
@@ -230,20 +223,14 @@ mod tests {
     fn the_names_of_failed_tests_come_from_the_final_list() {
         let result = only(&format!("{FAILED}{RERUN}"));
 
-        assert_eq!(
-            result,
-            BinaryResult::Failed(vec!["b".to_owned(), "m::a".to_owned()])
-        );
+        assert_eq!(result, BinaryResult::Failed(vec!["b".to_owned(), "m::a".to_owned()]));
     }
 
     #[test]
     fn colours_do_not_hide_a_failure() {
         let coloured = FAILED.replace("FAILED.", "\u{1b}[31mFAILED\u{1b}(B\u{1b}[m.");
 
-        assert_eq!(
-            only(&format!("{coloured}{RERUN}")),
-            only(&format!("{FAILED}{RERUN}"))
-        );
+        assert_eq!(only(&format!("{coloured}{RERUN}")), only(&format!("{FAILED}{RERUN}")));
     }
 
     #[test]
@@ -255,10 +242,7 @@ mod tests {
     fn a_list_that_does_not_fit_the_summary_is_not_believed() {
         let doctored = FAILED.replace("2 failed", "3 failed");
 
-        assert!(matches!(
-            only(&format!("{doctored}{RERUN}")),
-            BinaryResult::Died(_)
-        ));
+        assert!(matches!(only(&format!("{doctored}{RERUN}")), BinaryResult::Died(_)));
     }
 
     #[test]
@@ -297,8 +281,6 @@ mod tests {
     fn a_binary_that_was_built_and_never_ran_is_an_error() {
         let error = outcomes(&["orders", "stock"], &running("orders"));
 
-        assert!(
-            matches!(error, Err(AuditError::NotRun { binaries }) if binaries == ["shop › stock"])
-        );
+        assert!(matches!(error, Err(AuditError::NotRun { binaries }) if binaries == ["shop › stock"]));
     }
 }

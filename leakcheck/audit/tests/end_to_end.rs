@@ -12,9 +12,9 @@ use tempfile::TempDir;
 const RECORD: &str = include_str!("fixture/record.rs");
 const PLANT: &str = include_str!("fixture/planted.rs");
 
-const CLEAN: &str =
-    r#"#[test] fn closing_ends_every_order() { record("closing_ends_every_order", false); }"#;
-const LEAKY: &str = r#"#[test] fn closing_ends_every_order() { record("closing_ends_every_order", true); panic!("leaked"); }"#;
+const CLEAN: &str = r#"#[test] fn closing_ends_every_order() { record("closing_ends_every_order", false); }"#;
+const LEAKY: &str =
+    r#"#[test] fn closing_ends_every_order() { record("closing_ends_every_order", true); panic!("leaked"); }"#;
 const WRONG: &str = r#"#[test] fn a_sum_is_right() { assert_eq!(1 + 1, 3); }"#;
 
 /// A workspace of two packages: `leakcheck` with the planted test, `shop` with the tests to audit.
@@ -23,20 +23,17 @@ struct Workspace(TempDir);
 impl Workspace {
     fn new(plant: &str, tests: &[&str]) -> Self {
         let workspace = Self(tempfile::tempdir().expect("a directory"));
-        workspace.write("Cargo.toml", "[workspace]\nmembers = [\"leakcheck\", \"shop\"]\nresolver = \"3\"\n[profile.dev]\ndebug = false\n");
-        for (package, target, text) in [
-            ("leakcheck", "planted", plant),
-            ("shop", "orders", &tests.concat()),
-        ] {
+        workspace.write(
+            "Cargo.toml",
+            "[workspace]\nmembers = [\"leakcheck\", \"shop\"]\nresolver = \"3\"\n[profile.dev]\ndebug = false\n",
+        );
+        for (package, target, text) in [("leakcheck", "planted", plant), ("shop", "orders", &tests.concat())] {
             workspace.write(
                 &format!("{package}/Cargo.toml"),
                 &format!("[package]\nname = \"{package}\"\nedition = \"2024\"\n"),
             );
             workspace.write(&format!("{package}/src/lib.rs"), "");
-            workspace.write(
-                &format!("{package}/tests/{target}.rs"),
-                &[RECORD, text].concat(),
-            );
+            workspace.write(&format!("{package}/tests/{target}.rs"), &[RECORD, text].concat());
         }
         workspace
     }
@@ -80,18 +77,9 @@ fn tests_that_leave_nothing_pass_the_audit() {
     let (outcome, live) = run(&workspace.audit());
 
     let verdict = outcome.expect("a verdict");
-    assert_eq!(
-        verdict.conclusion(),
-        Conclusion::Clean,
-        "{:?}",
-        verdict.problems
-    );
+    assert_eq!(verdict.conclusion(), Conclusion::Clean, "{:?}", verdict.problems);
     // The planted test is among the audited ones, without its leak.
-    let tests: Vec<_> = verdict
-        .tests
-        .iter()
-        .map(|record| record.test.as_str())
-        .collect();
+    let tests: Vec<_> = verdict.tests.iter().map(|record| record.test.as_str()).collect();
     assert_eq!(
         tests,
         [
@@ -99,10 +87,7 @@ fn tests_that_leave_nothing_pass_the_audit() {
             "orders::closing_ends_every_order"
         ]
     );
-    assert!(
-        live.contains("test closing_ends_every_order ... ok"),
-        "{live}"
-    );
+    assert!(live.contains("test closing_ends_every_order ... ok"), "{live}");
 }
 
 #[test]
@@ -111,10 +96,7 @@ fn a_leak_is_found() {
 
     assert_eq!(verdict.conclusion(), Conclusion::Leaked);
     assert_eq!(verdict.leaks[0].test, "orders::closing_ends_every_order");
-    assert_eq!(
-        verdict.leaks[0].leak.spawned_at.file,
-        "shop/tests/orders.rs"
-    );
+    assert_eq!(verdict.leaks[0].leak.spawned_at.file, "shop/tests/orders.rs");
     assert!(verdict.problems.is_empty(), "{:?}", verdict.problems);
 }
 
@@ -140,9 +122,7 @@ fn a_leak_outweighs_another_failure() {
 
 #[test]
 fn a_crash_leaves_no_verdict() {
-    let verdict = verdict(
-        &Workspace::new(PLANT, &["#[test] fn crashes() { std::process::abort() }"]).audit(),
-    );
+    let verdict = verdict(&Workspace::new(PLANT, &["#[test] fn crashes() { std::process::abort() }"]).audit());
 
     assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
     assert!(
@@ -154,10 +134,7 @@ fn a_crash_leaves_no_verdict() {
 
 #[test]
 fn tests_without_a_record_leave_no_verdict() {
-    let workspace = Workspace::new(
-        PLANT,
-        &["#[test] fn a_sum_is_right() { assert_eq!(1 + 1, 2); }"],
-    );
+    let workspace = Workspace::new(PLANT, &["#[test] fn a_sum_is_right() { assert_eq!(1 + 1, 2); }"]);
 
     let verdict = verdict(&workspace.audit().package("shop"));
 
@@ -176,10 +153,7 @@ fn tests_that_do_not_compile_leave_no_verdict() {
     // A selection that builds the plant alone at first: what fails is the build of the tests.
     let (outcome, live) = run(&workspace.audit().package("shop"));
 
-    assert!(
-        matches!(outcome, Err(AuditError::DoesNotBuild { .. })),
-        "{outcome:?}"
-    );
+    assert!(matches!(outcome, Err(AuditError::DoesNotBuild { .. })), "{outcome:?}");
     assert!(live.contains("shop/tests/orders.rs"), "{live}");
 }
 
@@ -189,12 +163,7 @@ fn a_package_and_a_filter_narrow_the_audit() {
 
     let verdict = verdict(&workspace.audit().package("shop").argument("closing"));
 
-    assert_eq!(
-        verdict.conclusion(),
-        Conclusion::Clean,
-        "{:?}",
-        verdict.problems
-    );
+    assert_eq!(verdict.conclusion(), Conclusion::Clean, "{:?}", verdict.problems);
     assert_eq!(verdict.tests.len(), 1);
 }
 
@@ -239,10 +208,7 @@ fn a_detector_that_names_the_wrong_file_stops_the_audit() {
     let (outcome, _) = run(&workspace.audit().plant(plant));
 
     assert!(
-        matches!(
-            outcome,
-            Err(AuditError::Plant(PlantError::NotReported { .. }))
-        ),
+        matches!(outcome, Err(AuditError::Plant(PlantError::NotReported { .. }))),
         "{outcome:?}"
     );
 }

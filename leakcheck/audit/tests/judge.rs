@@ -64,10 +64,7 @@ fn verdict(outcome: BinaryOutcome, lines: &[String]) -> Verdict {
 
 #[test]
 fn tests_that_left_nothing_are_clean() {
-    let verdict = verdict(
-        ended(BinaryResult::Passed),
-        &[record("a", 2, 0), record("b", 3, 0)],
-    );
+    let verdict = verdict(ended(BinaryResult::Passed), &[record("a", 2, 0), record("b", 3, 0)]);
 
     assert_eq!(verdict.conclusion(), Conclusion::Clean);
     assert_eq!(
@@ -90,9 +87,7 @@ fn a_test_that_failed_without_a_leak_leaves_no_verdict() {
     let verdict = verdict(failed(&["a", "m::b"]), &[record("a", 2, 0)]);
 
     assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
-    assert!(
-        matches!(&verdict.problems[..], [Problem::TestsFailed { tests, .. }] if *tests == ["a", "m::b"])
-    );
+    assert!(matches!(&verdict.problems[..], [Problem::TestsFailed { tests, .. }] if *tests == ["a", "m::b"]));
 }
 
 #[test]
@@ -100,9 +95,7 @@ fn a_leak_outweighs_a_failure_and_hides_none() {
     let verdict = verdict(failed(&["a", "b"]), &[record("a", 2, 1)]);
 
     assert_eq!(verdict.conclusion(), Conclusion::Leaked);
-    assert!(
-        matches!(&verdict.problems[..], [Problem::TestsFailed { tests, .. }] if *tests == ["b"])
-    );
+    assert!(matches!(&verdict.problems[..], [Problem::TestsFailed { tests, .. }] if *tests == ["b"]));
 }
 
 #[test]
@@ -113,9 +106,7 @@ fn a_body_that_panicked_and_leaked_is_both() {
     );
 
     assert_eq!(verdict.conclusion(), Conclusion::Leaked);
-    assert!(
-        matches!(&verdict.problems[..], [Problem::TestsFailed { tests, .. }] if *tests == ["a"])
-    );
+    assert!(matches!(&verdict.problems[..], [Problem::TestsFailed { tests, .. }] if *tests == ["a"]));
 }
 
 #[test]
@@ -127,9 +118,7 @@ fn a_leak_that_a_passing_test_took_as_data_is_expected() {
 
     assert_eq!(verdict.conclusion(), Conclusion::Clean);
     assert_eq!(verdict.expected.len(), 1);
-    assert!(
-        render::text::summary(&verdict).ends_with("0 leaked, 1 leak expected by tests that passed")
-    );
+    assert!(render::text::summary(&verdict).ends_with("0 leaked, 1 leak expected by tests that passed"));
 }
 
 #[test]
@@ -141,20 +130,14 @@ fn an_expected_leak_counts_where_another_test_failed_for_no_known_reason() {
 
 #[test]
 fn a_leak_counts_where_its_binary_crashed() {
-    let verdict = verdict(
-        ended(BinaryResult::Died("signal: 6".to_owned())),
-        &[record("a", 2, 1)],
-    );
+    let verdict = verdict(ended(BinaryResult::Died("signal: 6".to_owned())), &[record("a", 2, 1)]);
 
     assert_eq!(verdict.conclusion(), Conclusion::Leaked);
 }
 
 #[test]
 fn a_crash_without_a_leak_leaves_no_verdict() {
-    let verdict = verdict(
-        ended(BinaryResult::Died("signal: 6".to_owned())),
-        &[record("a", 2, 0)],
-    );
+    let verdict = verdict(ended(BinaryResult::Died("signal: 6".to_owned())), &[record("a", 2, 0)]);
 
     assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
 }
@@ -211,19 +194,12 @@ fn a_broken_line_does_not_hide_a_leak_in_another_file() {
 
 #[test]
 fn a_line_of_another_schema_is_not_guessed_at() {
-    let found = read(&[(
-        "a-1.jsonl",
-        r#"{"schema":2,"of":"another shape"}"#.to_owned(),
-    )]);
+    let found = read(&[("a-1.jsonl", r#"{"schema":2,"of":"another shape"}"#.to_owned())]);
 
     assert!(
         matches!(
             &found.errors[..],
-            [RecordError::UnknownSchema {
-                found: 2,
-                line: 1,
-                ..
-            }]
+            [RecordError::UnknownSchema { found: 2, line: 1, .. }]
         ),
         "{:?}",
         found.errors
@@ -241,11 +217,7 @@ fn a_record_that_contradicts_itself_is_not_believed() {
     assert!(
         matches!(
             &found.errors[..],
-            [RecordError::Contradiction {
-                line: 1,
-                leaks: 1,
-                ..
-            }]
+            [RecordError::Contradiction { line: 1, leaks: 1, .. }]
         ),
         "{:?}",
         found.errors
@@ -299,33 +271,49 @@ leak-audit: 2 guarded tests in 1 binary, 5 tasks at 1 spawn site, 3 leaked
 }
 
 #[test]
+fn a_task_that_says_nothing_of_its_wait_is_told_by_its_state() {
+    let waiting = record("a", 1, 1);
+    let place = r#""waiting_at":{"function":"shop::orders::manage","file":"shop/src/orders.rs","line":214},"select":2"#;
+    assert!(waiting.contains(place), "{waiting}");
+    let without_place = waiting.replace(place, r#""waiting_at":null,"select":null"#);
+    let branches = without_place
+        .find(r#""branches":["#)
+        .zip(without_place.find(r#","help""#));
+    let (start, end) = branches.expect("branches and help");
+    let without_branches = [&without_place[..start], r#""branches":[]"#, &without_place[end..]].concat();
+
+    for (state, said) in [
+        ("waiting", "nothing that would ever wake it"),
+        ("silent", "does not answer"),
+        ("blocking", "running on a blocking thread"),
+        ("dropped", "it was waiting when its runtime was dropped"),
+    ] {
+        let line = without_branches.replace(r#""state":"waiting""#, &format!(r#""state":"{state}""#));
+        let text = render::text::verdict(&verdict(failed(&["a"]), &[line]), false);
+
+        assert!(text.contains(&format!("    waiting at   {said}")), "{state}: {text}");
+        assert!(text.lines().all(|line| line.trim_end() == line), "{text}");
+    }
+}
+
+#[test]
 fn every_test_has_its_row_when_asked_for() {
-    let verdict = verdict(
-        ended(BinaryResult::Passed),
-        &[record("a", 1, 0), record("b", 2, 0)],
-    );
+    let verdict = verdict(ended(BinaryResult::Passed), &[record("a", 1, 0), record("b", 2, 0)]);
 
     let (brief, full) = (
         render::text::verdict(&verdict, false),
         render::text::verdict(&verdict, true),
     );
 
-    assert!(
-        !brief.contains("orders::a") && !brief.contains("orders::b"),
-        "{brief}"
-    );
-    assert!(
-        full.contains("orders::a") && full.contains("orders::b"),
-        "{full}"
-    );
+    assert!(!brief.contains("orders::a") && !brief.contains("orders::b"), "{brief}");
+    assert!(full.contains("orders::a") && full.contains("orders::b"), "{full}");
 }
 
 #[test]
 fn the_document_has_every_finding() {
     let verdict = verdict(failed(&["a", "b"]), &[record("a", 2, 1)]);
 
-    let document: serde_json::Value =
-        serde_json::from_str(&render::json::verdict(&verdict)).expect("one document");
+    let document: serde_json::Value = serde_json::from_str(&render::json::verdict(&verdict)).expect("one document");
 
     assert_eq!(document["conclusion"], "leaked");
     assert_eq!(document["exit_code"], 1);
@@ -385,12 +373,7 @@ fn a_leak_beside_a_known_one_is_a_leak() {
 
 #[test]
 fn a_known_leak_that_is_gone_must_leave_the_baseline() {
-    let verdict = verdict_against(
-        "manage-*",
-        true,
-        ended(BinaryResult::Passed),
-        record("a", 3, 0),
-    );
+    let verdict = verdict_against("manage-*", true, ended(BinaryResult::Passed), record("a", 3, 0));
 
     assert_eq!(verdict.conclusion(), Conclusion::BaselineOutdated);
     assert_eq!(verdict.conclusion().exit_code(), 1);
@@ -403,12 +386,7 @@ fn a_known_leak_that_is_gone_must_leave_the_baseline() {
 
 #[test]
 fn a_known_leak_is_not_called_gone_by_a_part_of_the_tests() {
-    let of_a_part = verdict_against(
-        "manage-*",
-        false,
-        ended(BinaryResult::Passed),
-        record("a", 3, 0),
-    );
+    let of_a_part = verdict_against("manage-*", false, ended(BinaryResult::Passed), record("a", 3, 0));
     let of_failed_tests = verdict_against("manage-*", true, failed(&["b"]), record("a", 3, 0));
 
     assert_eq!(of_a_part.conclusion(), Conclusion::Clean);

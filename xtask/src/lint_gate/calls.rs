@@ -34,48 +34,24 @@ pub const CALLS: &[Call] = &[
         "std::thread::sleep(std::time::Duration::ZERO)",
     ),
     call("std::time::Instant::now", "", "std::time::Instant::now()"),
-    call(
-        "std::time::SystemTime::now",
-        "",
-        "std::time::SystemTime::now()",
-    ),
-    call(
-        "std::time::SystemTime::elapsed",
-        "",
-        "std::time::UNIX_EPOCH.elapsed()",
-    ),
+    call("std::time::SystemTime::now", "", "std::time::SystemTime::now()"),
+    call("std::time::SystemTime::elapsed", "", "std::time::UNIX_EPOCH.elapsed()"),
     call("tokio::spawn", "", "tokio::spawn(async {})"),
     call("tokio::spawn", "", "tokio::task::spawn(async {})"),
-    call(
-        "tokio::task::spawn_blocking",
-        "",
-        "tokio::task::spawn_blocking(|| ())",
-    ),
-    call(
-        "tokio::task::spawn_local",
-        "",
-        "tokio::task::spawn_local(async {})",
-    ),
+    call("tokio::task::spawn_blocking", "", "tokio::task::spawn_blocking(|| ())"),
+    call("tokio::task::spawn_local", "", "tokio::task::spawn_local(async {})"),
     call(
         "tokio::task::LocalSet::spawn_local",
         "set: &tokio::task::LocalSet",
         "set.spawn_local(async {})",
     ),
-    call(
-        "tokio::runtime::Handle::spawn",
-        HANDLE,
-        "handle.spawn(async {})",
-    ),
+    call("tokio::runtime::Handle::spawn", HANDLE, "handle.spawn(async {})"),
     call(
         "tokio::runtime::Handle::spawn_blocking",
         HANDLE,
         "handle.spawn_blocking(|| ())",
     ),
-    call(
-        "tokio::runtime::Runtime::spawn",
-        RUNTIME,
-        "runtime.spawn(async {})",
-    ),
+    call("tokio::runtime::Runtime::spawn", RUNTIME, "runtime.spawn(async {})"),
     call(
         "tokio::runtime::Runtime::spawn_blocking",
         RUNTIME,
@@ -91,11 +67,7 @@ pub const CALLS: &[Call] = &[
         LOCAL_RUNTIME,
         "runtime.spawn_blocking(|| ())",
     ),
-    call(
-        "tokio::task::JoinSet::spawn",
-        JOIN_SET,
-        "tasks.spawn(async {})",
-    ),
+    call("tokio::task::JoinSet::spawn", JOIN_SET, "tasks.spawn(async {})"),
     call(
         "tokio::task::JoinSet::spawn_on",
         JOIN_SET_ON,
@@ -201,8 +173,7 @@ const JOIN_SET: &str = "tasks: &mut tokio::task::JoinSet<()>";
 const JOIN_SET_ON: &str = "tasks: &mut tokio::task::JoinSet<()>, handle: &tokio::runtime::Handle";
 const JOIN_SET_LOCAL: &str = "tasks: &mut tokio::task::JoinSet<()>, set: &tokio::task::LocalSet";
 const JOIN_QUEUE: &str = "tasks: &mut tokio_util::task::JoinQueue<()>";
-const JOIN_QUEUE_ON: &str =
-    "tasks: &mut tokio_util::task::JoinQueue<()>, handle: &tokio::runtime::Handle";
+const JOIN_QUEUE_ON: &str = "tasks: &mut tokio_util::task::JoinQueue<()>, handle: &tokio::runtime::Handle";
 const POOL: &str = "pool: &tokio_util::task::LocalPoolHandle";
 const TRACKER: &str = "tracker: &tokio_util::task::TaskTracker";
 const TRACKER_ON: &str = "tracker: &tokio_util::task::TaskTracker, handle: &tokio::runtime::Handle";

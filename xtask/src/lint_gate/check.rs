@@ -11,27 +11,17 @@ use crate::flags::LintGate;
 
 /// The lists: that of the whole workspace, and those of crates that disallow more. A crate's list replaces the workspace's
 /// for that crate, so it must have all of it.
-const LISTS: [(&str, &str); 2] = [
-    ("clippy.toml", "workspace_list"),
-    ("kfake/clippy.toml", "kfake_list"),
-];
+const LISTS: [(&str, &str); 2] = [("clippy.toml", "workspace_list"), ("kfake/clippy.toml", "kfake_list")];
 
 /// Runs it, and gives the exit code.
 pub fn run(options: LintGate) -> anyhow::Result<u8> {
-    let root = options
-        .root
-        .unwrap_or_else(|| crate::workspace_root().to_owned());
+    let root = options.root.unwrap_or_else(|| crate::workspace_root().to_owned());
     let directory = root.join("target").join("lint-gate");
-    let target_dir = options
-        .target_dir
-        .unwrap_or_else(|| directory.join("target"));
+    let target_dir = options.target_dir.unwrap_or_else(|| directory.join("target"));
 
     let mut findings = Vec::new();
     for root in roots::without_the_lint(&root)? {
-        findings.push(format!(
-            "{root}: does not deny the lint: add {}",
-            roots::LINE
-        ));
+        findings.push(format!("{root}: does not deny the lint: add {}", roots::LINE));
     }
     let mut lists = Vec::new();
     for (path, name) in LISTS {
@@ -44,8 +34,7 @@ pub fn run(options: LintGate) -> anyhow::Result<u8> {
         .iter()
         .map(|(path, name, list)| (Member::of(name, list), root.join(path)))
         .collect();
-    let said = fixture::clippy(&root, &directory, &target_dir, &members)
-        .context("cannot try the lists")?;
+    let said = fixture::clippy(&root, &directory, &target_dir, &members).context("cannot try the lists")?;
     let mut calls = 0;
     for (((member, _), (path, ..)), said) in members.iter().zip(&lists).zip(&said) {
         calls += member.calls().count();
@@ -59,11 +48,7 @@ pub fn run(options: LintGate) -> anyhow::Result<u8> {
     for finding in &findings {
         println!("{finding}");
     }
-    let paths = lists
-        .iter()
-        .flat_map(|(.., list)| list)
-        .collect::<BTreeSet<_>>()
-        .len();
+    let paths = lists.iter().flat_map(|(.., list)| list).collect::<BTreeSet<_>>().len();
     println!(
         "lint-gate: {paths} disallowed paths in {} lists, {calls} calls tried, {} crate roots, {} findings",
         lists.len(),
@@ -90,19 +75,13 @@ fn of_the_lists(lists: &[(&str, &str, Vec<String>)]) -> Vec<String> {
         }
         if let Some((first, _, workspace)) = lists.first() {
             let missing = workspace.iter().filter(|path| !list.contains(path));
-            findings.extend(
-                missing.map(|path| format!("{file}: {path} is missing, which {first} lists")),
-            );
+            findings.extend(missing.map(|path| format!("{file}: {path} is missing, which {first} lists")));
         }
     }
-    let unlisted = CALLS.iter().filter(|call| {
-        !lists
-            .iter()
-            .any(|(.., list)| list.iter().any(|path| path == call.path))
-    });
-    findings.extend(
-        unlisted.map(|call| format!("{} is in the table of calls, and no list has it", call.path)),
-    );
+    let unlisted = CALLS
+        .iter()
+        .filter(|call| !lists.iter().any(|(.., list)| list.iter().any(|path| path == call.path)));
+    findings.extend(unlisted.map(|call| format!("{} is in the table of calls, and no list has it", call.path)));
     findings
 }
 
@@ -112,10 +91,7 @@ fn of_a_member(member: &Member, said: &[Said]) -> Vec<String> {
     for (line, call) in member.calls() {
         let times = said
             .iter()
-            .filter(|said| {
-                said.line == line
-                    && matches!(&said.what, What::Disallowed(path) if path == call.path)
-            })
+            .filter(|said| said.line == line && matches!(&said.what, What::Disallowed(path) if path == call.path))
             .count();
         if times != 1 {
             findings.push(format!(
@@ -125,9 +101,9 @@ fn of_a_member(member: &Member, said: &[Said]) -> Vec<String> {
         }
     }
     for said in said {
-        let expected = member.calls().any(|(line, call)| {
-            line == said.line && matches!(&said.what, What::Disallowed(path) if path == call.path)
-        });
+        let expected = member
+            .calls()
+            .any(|(line, call)| line == said.line && matches!(&said.what, What::Disallowed(path) if path == call.path));
         if !expected {
             findings.push(match &said.what {
                 What::Disallowed(path) => {
@@ -180,15 +156,8 @@ mod tests {
     fn every_call_reported_once_is_no_finding() {
         let member = member();
 
-        assert_eq!(
-            of_a_member(&member, &reported(&member)),
-            Vec::<String>::new()
-        );
-        assert_eq!(
-            member.calls().count(),
-            2,
-            "tokio::spawn and tokio::task::spawn"
-        );
+        assert_eq!(of_a_member(&member, &reported(&member)), Vec::<String>::new());
+        assert_eq!(member.calls().count(), 2, "tokio::spawn and tokio::task::spawn");
     }
 
     #[test]
@@ -201,9 +170,7 @@ mod tests {
 
         assert_eq!(
             findings,
-            [
-                "tokio::spawn is reported 0 times where it is called as `tokio::task::spawn(async {})`"
-            ]
+            ["tokio::spawn is reported 0 times where it is called as `tokio::task::spawn(async {})`"]
         );
     }
 
@@ -244,9 +211,7 @@ mod tests {
 
         assert_eq!(
             findings,
-            [
-                "kfake/clippy.toml: tokio::task::spwan is never tried: add a call of it to the table of calls"
-            ]
+            ["kfake/clippy.toml: tokio::task::spwan is never tried: add a call of it to the table of calls"]
         );
     }
 
@@ -254,9 +219,7 @@ mod tests {
     fn a_path_that_a_crate_forgot_is_found() {
         let findings = lists(&["tokio::spawn"], &[]);
 
-        assert!(findings.contains(
-            &"kfake/clippy.toml: tokio::spawn is missing, which clippy.toml lists".to_owned()
-        ));
+        assert!(findings.contains(&"kfake/clippy.toml: tokio::spawn is missing, which clippy.toml lists".to_owned()));
     }
 
     #[test]
@@ -265,10 +228,7 @@ mod tests {
 
         assert_eq!(
             findings,
-            [format!(
-                "{} is in the table of calls, and no list has it",
-                all()[0]
-            )]
+            [format!("{} is in the table of calls, and no list has it", all()[0])]
         );
     }
 

@@ -27,7 +27,10 @@ impl Member {
             lines: Vec::new(),
         };
         member.line("#![deny(clippy::disallowed_methods)]", None);
-        member.line("#![allow(clippy::let_underscore_future, clippy::let_unit_value, reason = \"only calls\")]", None);
+        member.line(
+            "#![allow(clippy::let_underscore_future, clippy::let_unit_value, reason = \"only calls\")]",
+            None,
+        );
         for (number, call) in CALLS
             .iter()
             .filter(|call| list.iter().any(|path| path == call.path))
@@ -38,10 +41,7 @@ impl Member {
             member.line("}", None);
         }
         for (number, code) in ALLOWED.iter().enumerate() {
-            member.line(
-                &format!("pub fn allowed_{number}() {{ let _ = {code}; }}"),
-                None,
-            );
+            member.line(&format!("pub fn allowed_{number}() {{ let _ = {code}; }}"), None);
         }
         member
     }
@@ -86,17 +86,10 @@ pub fn clippy(
     target_dir: &Path,
     members: &[(Member, PathBuf)],
 ) -> anyhow::Result<Vec<Vec<Said>>> {
-    write(root, directory, members)
-        .with_context(|| format!("cannot write {}", directory.display()))?;
+    write(root, directory, members).with_context(|| format!("cannot write {}", directory.display()))?;
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args([
-            "clippy",
-            "--keep-going",
-            "--message-format",
-            "json",
-            "--manifest-path",
-        ])
+        .args(["clippy", "--keep-going", "--message-format", "json", "--manifest-path"])
         .arg(directory.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(target_dir)
@@ -115,9 +108,7 @@ pub fn clippy(
         String::from_utf8_lossy(&output.stderr)
     );
     let of = |member: &Member| {
-        let own = messages
-            .iter()
-            .filter(|message| message.target.name == member.name);
+        let own = messages.iter().filter(|message| message.target.name == member.name);
         own.filter_map(Message::said).collect()
     };
     Ok(members.iter().map(|(member, _)| of(member)).collect())

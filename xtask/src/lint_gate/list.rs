@@ -20,8 +20,7 @@ enum Entry {
 
 /// The disallowed methods of this file, in its order.
 pub fn read(path: &Path) -> anyhow::Result<Vec<String>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&text).with_context(|| format!("cannot read the list in {}", path.display()))
 }
 
@@ -30,11 +29,7 @@ fn parse(text: &str) -> Result<Vec<String>, toml::de::Error> {
     let path = |entry| match entry {
         Entry::Path(path) | Entry::WithReason { path } => path,
     };
-    Ok(configuration
-        .disallowed_methods
-        .into_iter()
-        .map(path)
-        .collect())
+    Ok(configuration.disallowed_methods.into_iter().map(path).collect())
 }
 
 #[cfg(test)]

@@ -5,11 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 /// The crate roots that must deny `clippy::disallowed_methods`, from the workspace's root.
-pub const ROOTS: [&str; 3] = [
-    "leakcheck/src/lib.rs",
-    "kfake/src/lib.rs",
-    "kfake/src/main.rs",
-];
+pub const ROOTS: [&str; 3] = ["leakcheck/src/lib.rs", "kfake/src/lib.rs", "kfake/src/main.rs"];
 
 /// What a crate root must say.
 pub const LINE: &str = "#![deny(clippy::disallowed_methods)]";
@@ -19,8 +15,7 @@ pub fn without_the_lint(workspace: &Path) -> anyhow::Result<Vec<&'static str>> {
     let mut without = Vec::new();
     for root in ROOTS {
         let path = workspace.join(root);
-        let source = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let source = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         if !denies(&source) {
             without.push(root);
         }

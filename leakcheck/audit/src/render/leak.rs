@@ -13,9 +13,7 @@ const BESIDE: usize = 45;
 /// The leaks of each test under a line of its own. Tasks that wait at the same lines are shown once, with their number.
 pub(super) fn report(leaks: &[TestLeak], heading: &str) -> String {
     let mut text = String::new();
-    for of_one_test in
-        leaks.chunk_by(|a, b| (&a.package, &a.binary, &a.test) == (&b.package, &b.binary, &b.test))
-    {
+    for of_one_test in leaks.chunk_by(|a, b| (&a.package, &a.binary, &a.test) == (&b.package, &b.binary, &b.test)) {
         let first = &of_one_test[0];
         let _ = writeln!(
             text,
@@ -44,13 +42,7 @@ pub(super) fn report(leaks: &[TestLeak], heading: &str) -> String {
 /// What tasks have in common that one fix would mend: spawn site, state and waiting lines.
 fn kind(leak: &Leak) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (
-        &leak.spawned_at,
-        leak.state,
-        &leak.waiting_at,
-        &leak.branches,
-    )
-        .hash(&mut hasher);
+    (&leak.spawned_at, leak.state, &leak.waiting_at, &leak.branches).hash(&mut hasher);
     hasher.finish()
 }
 
@@ -64,39 +56,8 @@ fn one(leak: &Leak, alike: usize) -> String {
         .parent
         .as_ref()
         .map(|parent| format!("by {}", path(&parent.group, &parent.name)));
-    text.push_str(&field(
-        "spawned at",
-        &spawned_at,
-        by.as_deref().unwrap_or_default(),
-    ));
-    match leak.state {
-        State::Waiting => {}
-        State::Silent => {
-            text.push_str(&field(
-                "state",
-                "does not answer: its thread is blocked, or nobody drives its runtime",
-                "",
-            ));
-        }
-        State::Blocking => text.push_str(&field("state", "running on a blocking thread", "")),
-    }
-    if let Some(place) = &leak.waiting_at {
-        let select = leak
-            .select
-            .map(|branches| format!("select! of {}", branch_count(branches)));
-        let place = format!("{}:{}", place.file, place.line);
-        text.push_str(&field(
-            "waiting at",
-            &place,
-            select.as_deref().unwrap_or_default(),
-        ));
-    }
-    for branch in &leak.branches {
-        text.push_str(&beside(
-            &format!("{:VALUE$}    {}", "", branch.leaf),
-            &branch_place(branch),
-        ));
-    }
+    text.push_str(&field("spawned at", &spawned_at, by.as_deref().unwrap_or_default()));
+    text.push_str(&waiting(leak));
     for help in &leak.help {
         text.push_str(&field("help", help, ""));
     }
@@ -109,6 +70,30 @@ fn one(leak: &Leak, alike: usize) -> String {
         ));
     }
     text
+}
+
+/// Where a task waits: one line, and one for each branch of a `select!`.
+fn waiting(leak: &Leak) -> String {
+    let said = match (leak.state, &leak.waiting_at) {
+        (State::Waiting, Some(place)) => format!("{}:{}", place.file, place.line),
+        (State::Waiting, None) if leak.branches.is_empty() => "nothing that would ever wake it".to_owned(),
+        (State::Waiting, None) => String::new(),
+        (State::Silent, _) => "does not answer: its thread is blocked, or nobody drives its runtime".to_owned(),
+        (State::Blocking, _) => "running on a blocking thread".to_owned(),
+        (State::Dropped, _) => "it was waiting when its runtime was dropped, and nobody had told it to stop".to_owned(),
+    };
+    match (leak.select, leak.branches.as_slice()) {
+        (None, [branch]) if leak.waiting_at.is_some() => field("waiting at", &said, &branch.leaf),
+        (select, branches) => {
+            let select = select.map(|number| format!("select! of {}", branch_count(number)));
+            let rows = branches.iter().map(row);
+            field("waiting at", &said, select.as_deref().unwrap_or_default()) + &rows.collect::<String>()
+        }
+    }
+}
+
+fn row(branch: &Branch) -> String {
+    beside(&format!("{:VALUE$}    {}", "", branch.leaf), &branch_place(branch))
 }
 
 fn branch_count(branches: u32) -> String {
@@ -125,31 +110,20 @@ fn branch_place(branch: &Branch) -> String {
 
 fn field(name: &str, value: &str, aside: &str) -> String {
     let start = format!("    {name:<width$}{value}", width = VALUE - 2);
-    if aside.is_empty() {
-        start + "\n"
-    } else {
-        beside(&start, aside)
-    }
+    beside(&start, aside)
 }
 
 /// `start`, and `aside` in the column beside it, or two spaces after it where it is longer.
 fn beside(start: &str, aside: &str) -> String {
     let padding = BESIDE.saturating_sub(start.chars().count()).max(2);
-    format!("{start}{:padding$}{aside}", "")
-        .trim_end()
-        .to_owned()
-        + "\n"
+    format!("{start}{:padding$}{aside}", "").trim_end().to_owned() + "\n"
 }
 
 fn polls(leak: &Leak) -> String {
     match (leak.polls, leak.last_poll_ms) {
         (0, _) => "never polled".to_owned(),
         (polls, None) => format!("polled {}", count(polls, "time")),
-        (polls, Some(last)) => format!(
-            "polled {}, last {} ago",
-            count(polls, "time"),
-            duration(last)
-        ),
+        (polls, Some(last)) => format!("polled {}, last {} ago", count(polls, "time"), duration(last)),
     }
 }
 

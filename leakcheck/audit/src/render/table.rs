@@ -62,9 +62,6 @@ mod tests {
         let mut table = Table::with_heading([Align::Left, Align::Right], ["site", "tasks"]);
         table.row(["group › manage".to_owned(), "3".to_owned()]);
 
-        assert_eq!(
-            table.render(),
-            "  site            tasks\n  group › manage      3\n"
-        );
+        assert_eq!(table.render(), "  site            tasks\n  group › manage      3\n");
     }
 }

@@ -113,14 +113,7 @@ fn binaries(number: usize) -> String {
     }
 }
 
-const ENDS: [&str; 6] = [
-    "returned",
-    "cancelled",
-    "aborted",
-    "panicked",
-    "dropped",
-    "leaked",
-];
+const ENDS: [&str; 6] = ["returned", "cancelled", "aborted", "panicked", "dropped", "leaked"];
 
 fn ends(ends: Ends) -> [String; 6] {
     [
@@ -138,9 +131,7 @@ fn site_table(sites: &[SiteTotals]) -> String {
     use Align::{Left, Right};
     let [returned, cancelled, aborted, panicked, dropped, leaked] = ENDS;
     let mut table = Table::with_heading(
-        [
-            Left, Left, Right, Right, Right, Right, Right, Right, Right, Right,
-        ],
+        [Left, Left, Right, Right, Right, Right, Right, Right, Right, Right],
         [
             "spawned at",
             "group › name",
@@ -188,9 +179,7 @@ fn test_table(records: &[&Record]) -> String {
     use Align::{Left, Right};
     let [returned, cancelled, aborted, panicked, dropped, leaked] = ENDS;
     let mut table = Table::with_heading(
-        [
-            Left, Left, Left, Right, Right, Right, Right, Right, Right, Right,
-        ],
+        [Left, Left, Left, Right, Right, Right, Right, Right, Right, Right],
         [
             "test",
             "group › name",
