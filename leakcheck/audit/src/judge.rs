@@ -1,9 +1,8 @@
 //! The verdict: data in, data out.
 //!
-//! A record with a leak counts as a leak, unless its test passed: such a test took the report as data and judged it by
-//! itself (leakcheck's own tests do), and is listed as [`Verdict::expected`]. It is believed only while everything that
-//! failed in its binary is explained; where a binary crashed, or a test failed that left no leak record, every leak of that
-//! binary counts.
+//! A leak counts when the test that reports it failed. Where everything that failed in its binary is explained, it belongs
+//! to a test that passed: such a test took the report as data and judged it by itself (leakcheck's own tests do), and the
+//! leak is listed as [`Verdict::expected`]. Otherwise nobody can tell, and it is [`Verdict::doubtful`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +64,8 @@ pub struct Verdict {
     pub leaks: Vec<TestLeak>,
     /// The leaks that passing tests took as data.
     pub expected: Vec<TestLeak>,
+    /// The leaks of which cannot be told whether their tests failed by them. Each is also a problem.
+    pub doubtful: Vec<TestLeak>,
     /// The leaks that the baseline tolerates.
     pub known: Vec<KnownLeak>,
     /// The entries of the baseline that match no leak any more. Empty unless every test ran, and passed or leaked.
@@ -138,6 +139,14 @@ pub enum Problem {
     /// Some of what leakcheck wrote cannot be read.
     #[error(transparent)]
     BrokenRecord(RecordError),
+    /// Leaks may be why something failed.
+    #[error("cannot tell whether something failed by the leaks that these tests of {binary} report: {}", tests.join(", "))]
+    DoubtfulLeaks {
+        /// The binary, as the records name it.
+        binary: String,
+        /// The tests, as the records name them.
+        tests: Vec<String>,
+    },
     /// leakcheck wrote nothing.
     #[error(
         "no guarded test ran: leakcheck wrote no record. Is a test marked #[leakcheck], and does the filter match it?"
@@ -177,14 +186,19 @@ pub fn judge(evidence: Evidence) -> Verdict {
         problems.push(Problem::NoRecords);
     }
 
-    let (mut leaks, mut expected) = (Vec::new(), Vec::new());
+    let (mut leaks, mut expected, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
     for record in &records {
-        let counts = outcomes.iter().any(|outcome| failed_in(outcome, record))
-            || unexplained.iter().any(|outcome| is_of(outcome, record))
-            || !outcomes.iter().any(|outcome| is_of(outcome, record));
-        let list = if counts { &mut leaks } else { &mut expected };
+        let failed = outcomes.iter().any(|outcome| failed_in(outcome, record));
+        let explained = outcomes.iter().any(|outcome| is_of(outcome, record))
+            && !unexplained.iter().any(|outcome| is_of(outcome, record));
+        let list = match (failed, explained) {
+            (true, _) => &mut leaks,
+            (false, true) => &mut expected,
+            (false, false) => &mut doubtful,
+        };
         list.extend(record.leaks.iter().map(|leak| TestLeak::of(record, leak)));
     }
+    problems.extend(doubts(&doubtful));
     let (leaks, known, unmatched) = against(&baseline, leaks);
     let fixed = if complete && problems.is_empty() {
         unmatched
@@ -196,10 +210,25 @@ pub fn judge(evidence: Evidence) -> Verdict {
         tests: records,
         leaks,
         expected,
+        doubtful,
         known,
         fixed,
         problems,
     }
+}
+
+/// The doubtful leaks by their binary. They are in the order of the records.
+fn doubts(doubtful: &[TestLeak]) -> impl Iterator<Item = Problem> {
+    doubtful
+        .chunk_by(|a, b| (&a.package, &a.binary) == (&b.package, &b.binary))
+        .map(|of_one_binary| {
+            let mut tests: Vec<_> = of_one_binary.iter().map(|leak| leak.test.clone()).collect();
+            tests.dedup();
+            Problem::DoubtfulLeaks {
+                binary: of_one_binary[0].binary.clone(),
+                tests,
+            }
+        })
 }
 
 /// The leaks that a baseline does not know, those that it knows, and the entries that match none.

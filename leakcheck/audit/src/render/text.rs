@@ -30,6 +30,9 @@ pub fn verdict(verdict: &Verdict, by_test: bool) -> String {
     if !verdict.leaks.is_empty() {
         blocks.push(leak::report(&verdict.leaks, "leaked").trim_end().to_owned() + "\n");
     }
+    if !verdict.doubtful.is_empty() {
+        blocks.push(leak::report(&verdict.doubtful, "doubtful").trim_end().to_owned() + "\n");
+    }
     if !verdict.known.is_empty() {
         blocks.push(known(&verdict.known));
     }
