@@ -1,0 +1,301 @@
+//! What `#[leakcheck]` expands to: run a test, check what it left behind, and fail it, or hand the verdict out as data.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::process::{ExitCode, Termination};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use crate::Begun;
+use crate::ignore::Ignore;
+use crate::report::{Body, Report, append};
+
+/// How long a test's tasks have to end, unless it says otherwise.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// A check of one test: everything that `#[leakcheck]` does, as a function.
+///
+/// Use it where the verdict is wanted as data, for instance to test that a leak is found:
+///
+/// ```
+/// use leakcheck::{Check, TaskTracker};
+///
+/// let outcome = Check::new("a_planted_leak").run(async {
+///     TaskTracker::named("server").spawn_named("accept", std::future::pending::<()>());
+/// });
+/// # #[cfg(feature = "track")]
+/// assert_eq!(outcome.report.leaks[0].path(), "server › accept");
+/// ```
+///
+/// # How it judges
+///
+/// The test's tasks are those that its thread spawns, those that its runtime's tasks spawn, and theirs. When its body
+/// is over, also by a panic, they may run on: for some rounds of the scheduler, then until they have ended or
+/// [`grace`](Self::grace) is over. Those whose futures have not been dropped by then are asked where they wait, while
+/// the runtime still runs, and reported. Then the runtime is shut down, without waiting for threads that do not return.
+///
+/// A task that was dropped with a runtime or a `LocalSet` of the test's own is reported as well, unless its tracker's
+/// token had been cancelled: nothing had ended it.
+#[must_use = "a check does nothing until it is run"]
+#[derive(Debug)]
+pub struct Check {
+    name: Cow<'static, str>,
+    runtime: Option<Builder>,
+    grace: Duration,
+    rules: Vec<Ignore>,
+}
+
+impl Check {
+    /// A check of the test of that name, on a current-thread runtime.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            name: name.into(),
+            runtime: None,
+            grace: GRACE,
+            rules: Vec::new(),
+        }
+    }
+
+    /// Runs the test on a runtime of this builder's. Its time and I/O drivers are enabled in any case.
+    ///
+    /// ```
+    /// # use leakcheck::Check;
+    /// let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    /// runtime.worker_threads(2);
+    /// let outcome = Check::new("a_test").runtime(runtime).run(async { 7 });
+    /// assert_eq!(outcome.body.unwrap(), 7);
+    /// ```
+    pub fn runtime(mut self, runtime: Builder) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Changes the builder of the test's runtime.
+    pub fn configure(mut self, change: impl FnOnce(&mut Builder)) -> Self {
+        change(self.runtime.get_or_insert_with(Builder::new_current_thread));
+        self
+    }
+
+    /// Starts the test with a paused clock. Only a current-thread runtime has one.
+    #[cfg(feature = "test-util")]
+    pub fn start_paused(self, paused: bool) -> Self {
+        self.configure(|runtime| {
+            runtime.start_paused(paused);
+        })
+    }
+
+    /// How long the test's tasks have to end after its body, by tokio's clock; one second unless it is set. It only
+    /// passes when a task is left.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Allows the tasks that a rule matches to stay.
+    pub fn ignore(mut self, rule: Ignore) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Allows the tasks that any of these rules matches to stay.
+    pub fn ignoring(mut self, rules: impl IntoIterator<Item = Ignore>) -> Self {
+        self.rules.extend(rules);
+        self
+    }
+
+    /// Runs a test and says what came of it. Nothing is printed, and nothing is written for `cargo leak-audit`: what a
+    /// leak means is up to the caller.
+    ///
+    /// # Panics
+    ///
+    /// When called inside of a runtime, and when the operating system has no runtime to give. A panic of `body` is
+    /// caught.
+    pub fn run<F: Future>(mut self, body: F) -> Outcome<F::Output> {
+        let mut begun = Begun::new(&self.name);
+        let runtime = self.build();
+        begun.made(runtime.handle().id());
+        let (body, report) = runtime.block_on(async {
+            let body = Caught(Some(Box::pin(body))).await;
+            (body, begun.verify(&self.rules, self.grace).await)
+        });
+        self.shut_down(runtime, &report);
+        Outcome { body, report }
+    }
+
+    /// Runs a test that brings its own runtime, or none, and says what came of it.
+    ///
+    /// # Panics
+    ///
+    /// Never by itself; a panic of `body` is caught.
+    pub fn run_sync<T>(self, body: impl FnOnce() -> T) -> Outcome<T> {
+        let begun = Begun::new(&self.name);
+        let body = catch_unwind(AssertUnwindSafe(body)).map_err(Panic);
+        let report = begun.verify_here(&self.rules, self.grace);
+        Outcome { body, report }
+    }
+
+    /// Runs a test and makes it fail when it leaves a task behind.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `body`, or else with the report when there is a leak; and as [`run`](Self::run) does.
+    #[track_caller]
+    pub fn conclude<F: Future>(self, body: F) -> ExitCode
+    where
+        F::Output: Termination,
+    {
+        self.run(body).conclude()
+    }
+
+    /// Runs a test that brings its own runtime, or none, and makes it fail when it leaves a task behind.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `body`, or else with the report when there is a leak.
+    #[track_caller]
+    pub fn conclude_sync<T: Termination>(self, body: impl FnOnce() -> T) -> ExitCode {
+        self.run_sync(body).conclude()
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]
+    fn build(&mut self) -> Runtime {
+        let builder = self.runtime.get_or_insert_with(Builder::new_current_thread);
+        builder
+            .enable_all()
+            .build()
+            .expect("the test's runtime could not be built")
+    }
+
+    /// Ends what is left. Threads that do not return are left to themselves: the report has told of those it knows.
+    fn shut_down(&self, runtime: Runtime, report: &Report) {
+        if report.is_clean() {
+            runtime.shutdown_timeout(self.grace);
+        } else {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What came of a checked test.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Outcome<T> {
+    /// What its body returned, or its panic.
+    pub body: Result<T, Panic>,
+    /// What it left behind.
+    pub report: Report,
+}
+
+impl<T: Termination> Outcome<T> {
+    /// Passes the outcome on to the test harness: the body's failure first, a leak second, so that neither hides the
+    /// other. Appends the report's line for `cargo leak-audit`.
+    #[track_caller]
+    fn conclude(self) -> ExitCode {
+        let Self { body, report } = self;
+        match body {
+            Err(panic) => {
+                publish(&report, Body::Panicked);
+                if !report.is_silent() {
+                    eprintln!("{report}");
+                }
+                panic.resume()
+            }
+            Ok(value) => {
+                let code = value.report();
+                if code != ExitCode::SUCCESS {
+                    publish(&report, Body::Error);
+                    if !report.is_silent() {
+                        eprintln!("{report}");
+                    }
+                    return code;
+                }
+                publish(&report, Body::Passed);
+                pass_or_panic(&report);
+                code
+            }
+        }
+    }
+}
+
+/// Fails the test when the report has a leak. A rule that matches nothing is only told of.
+#[track_caller]
+pub(crate) fn pass_or_panic(report: &Report) {
+    if !report.is_clean() {
+        panic!("{report}");
+    }
+    if report.tracked && !report.is_silent() {
+        eprintln!("{report}");
+    }
+}
+
+/// Writes the report's line. What was not looked at is not written: it would read as clean.
+pub(crate) fn publish(report: &Report, body: Body) {
+    if report.tracked
+        && let Err(error) = append(report, body)
+    {
+        eprintln!(
+            "leakcheck: the report of {} could not be written: {error}",
+            report.test
+        );
+    }
+}
+
+/// The panic of a test's body.
+pub struct Panic(Box<dyn Any + Send>);
+
+impl Panic {
+    /// What `panic!` was given, when it was a text.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        self.0
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| self.0.downcast_ref::<&str>().copied())
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// Always, without printing anything: it has been printed.
+    pub fn resume(self) -> ! {
+        resume_unwind(self.0)
+    }
+}
+
+impl fmt::Debug for Panic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Panic")
+            .field(&self.message().unwrap_or("not a text"))
+            .finish()
+    }
+}
+
+/// A future whose panic is its output. It is dropped before that is handed out, as its tasks may wait for that.
+struct Caught<F>(Option<Pin<Box<F>>>);
+
+impl<F: Future> Future for Caught<F> {
+    type Output = Result<F::Output, Panic>;
+
+    #[expect(
+        clippy::expect_used,
+        reason = "polled again after its end, as any future may panic"
+    )]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let future = self.0.as_mut().expect("polled after its end");
+        let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(panic) => Err(Panic(panic)),
+        };
+        let future = self.0.take();
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(future))).map_err(Panic);
+        Poll::Ready(polled.and_then(|value| dropped.map(|()| value)))
+    }
+}

@@ -1,0 +1,40 @@
+//! How a future ended that was dropped before it was ready.
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use crate::info::{Ended, TaskKind};
+
+/// Tells an aborted task from one that went down with its runtime. To be called while the future is being dropped.
+///
+/// tokio drops a task's future in the context of its runtime, or of its `LocalSet`, in both cases. What differs is
+/// whether that still takes tasks: one that is being shut down cancels a new task inside `spawn`, so that its handle
+/// is finished at once.
+pub(crate) fn of_unfinished(kind: TaskKind) -> Ended {
+    let alive = match kind {
+        // Only the context of a `LocalSet` or a `LocalRuntime` drops such a task, so that `spawn_local` cannot panic,
+        // except while the thread itself ends: then there is no context at all.
+        TaskKind::Local => {
+            in_a_thread_that_lives() && takes(|| tokio::task::spawn_local(std::future::pending()))
+        }
+        TaskKind::Async | TaskKind::Blocking | TaskKind::Future => Handle::try_current()
+            .is_ok_and(|runtime| takes(|| runtime.spawn(std::future::pending()))),
+    };
+    if alive {
+        Ended::Aborted
+    } else {
+        Ended::Dropped
+    }
+}
+
+/// Whether a task that never finishes by itself is alive after its spawn. It is aborted at once.
+fn takes(spawn: impl FnOnce() -> JoinHandle<()>) -> bool {
+    let question = spawn();
+    let alive = !question.is_finished();
+    question.abort();
+    alive
+}
+
+fn in_a_thread_that_lives() -> bool {
+    !Handle::try_current().is_err_and(|error| error.is_thread_local_destroyed())
+}

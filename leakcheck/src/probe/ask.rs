@@ -1,0 +1,202 @@
+//! The question to a task, its answer, and the wait for it.
+
+use std::backtrace::Backtrace;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::waker::{lend, unseen};
+use crate::info::TaskKind;
+use crate::sync::lock;
+use crate::task::Task;
+
+/// How long tasks have for their answers, all together, by the wall clock: a task that is blocked may also block the
+/// clock of its runtime. It only passes when one of them does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the asking thread sleeps between two rounds of yielding, unless an answer wakes it.
+const BREATH: Duration = Duration::from_millis(1);
+
+/// So many rounds of yielding are tried before the first sleep: on a current-thread runtime, one is enough.
+const EAGER_ROUNDS: u32 = 64;
+
+/// The part of a task's record that questions go through.
+#[derive(Default)]
+pub(crate) struct Probe {
+    asked: AtomicBool,
+    question: Mutex<Option<Question>>,
+    answer: Mutex<Option<Vec<Backtrace>>>,
+    /// Of the latest poll: what wakes the task.
+    waker: Mutex<Option<Waker>>,
+}
+
+/// What became of a question.
+pub(crate) enum Answer {
+    /// The traces of the places where the task waits.
+    Waits(Vec<Backtrace>),
+    /// The task was not polled in time.
+    None,
+}
+
+/// A task's part in a round of questions. Dropped when the task has answered, or has ended.
+#[derive(Debug)]
+struct Question(Arc<Round>);
+
+/// Questions that were asked together.
+#[derive(Debug, Default)]
+struct Round {
+    open: AtomicUsize,
+    answered: Notify,
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::AcqRel);
+        self.0.answered.notify_one();
+    }
+}
+
+impl Probe {
+    /// One poll of the task, which answers the question when there is one.
+    #[inline]
+    pub(crate) fn poll<T>(
+        &self,
+        kind: TaskKind,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        // A future that something other than tokio polls might own itself through its waker, and never be dropped.
+        if kind != TaskKind::Future || tokio::task::try_id().is_some() {
+            self.remember(cx.waker());
+        }
+        if self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::AcqRel) {
+            self.answer(cx.waker(), poll)
+        } else {
+            poll(cx)
+        }
+    }
+
+    fn remember(&self, waker: &Waker) {
+        let mut known = lock(&self.waker);
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            let outdated = known.replace(unseen(|| waker.clone()));
+            drop(known);
+            drop(outdated);
+        }
+    }
+
+    #[cold]
+    fn answer<T>(&self, waker: &Waker, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        let (polled, traces) = lend(waker, |waker| poll(&mut Context::from_waker(waker)));
+        *lock(&self.answer) = Some(traces);
+        // A task that this poll was the last of, also by a panic, has answered once its future is dropped: until then
+        // it would be taken for one that waits.
+        if polled.is_pending() {
+            let question = lock(&self.question).take();
+            drop(question);
+        }
+        polled
+    }
+
+    fn put(&self, question: Question) {
+        drop(lock(&self.answer).take());
+        let unanswered = lock(&self.question).replace(question);
+        drop(unanswered);
+        self.asked.store(true, Ordering::Release);
+        let waker = unseen(|| lock(&self.waker).clone());
+        // Without one it was never polled, which means that it is about to be.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn take_answer(&self) -> Answer {
+        match lock(&self.answer).take() {
+            Some(traces) => Answer::Waits(traces),
+            None => Answer::None,
+        }
+    }
+
+    /// The task has ended: nobody waits for its answer, and it keeps nobody.
+    pub(crate) fn close(&self) {
+        let question = lock(&self.question).take();
+        let waker = lock(&self.waker).take();
+        drop((question, waker));
+    }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe")
+            .field("asked", &self.asked)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Asks `tasks` where they wait, all at once, from inside a runtime.
+pub(crate) async fn ask(tasks: &[Arc<Task>]) -> Vec<Answer> {
+    let round = put(tasks);
+    let patience = Instant::now() + PATIENCE;
+    let mut rounds = 0;
+    while round.open.load(Ordering::Acquire) > 0 && Instant::now() < patience {
+        // Yielding, and not waiting: a runtime that has nothing to do would move a paused clock on to its next timer.
+        tokio::task::yield_now().await;
+        rounds += 1;
+        if rounds > EAGER_ROUNDS {
+            block_on_until(Instant::now() + BREATH, round.answered.notified());
+        }
+    }
+    tasks.iter().map(|task| task.probe.take_answer()).collect()
+}
+
+/// Asks `tasks` where they wait, all at once, from a thread that drives none of them.
+pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
+    let round = put(tasks);
+    let patience = Instant::now() + PATIENCE;
+    while round.open.load(Ordering::Acquire) > 0
+        && block_on_until(patience, round.answered.notified()).is_some()
+    {}
+    tasks.iter().map(|task| task.probe.take_answer()).collect()
+}
+
+fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
+    let round = Arc::new(Round {
+        open: AtomicUsize::new(tasks.len()),
+        ..Round::default()
+    });
+    for task in tasks {
+        task.probe.put(Question(round.clone()));
+        if task.has_ended() {
+            task.probe.close();
+        }
+    }
+    round
+}
+
+/// Runs `future` on this thread, whether that is a runtime's or not, up to a moment of the wall clock.
+pub(crate) fn block_on_until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return Some(value);
+        }
+        let left = deadline.checked_duration_since(Instant::now())?;
+        thread::park_timeout(left);
+    }
+}

@@ -1,0 +1,162 @@
+//! The report for people.
+
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+use super::{Ignored, Leak, LeakState, Report, Wait};
+
+/// Tasks that one line spawned are told apart up to this many; the JSON has all of them.
+const SHOWN_PER_SITE: usize = 8;
+
+impl fmt::Display for Report {
+    /// The leaks, each with where it was spawned and where it waits; then the rules that matched nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.tracked {
+            return f.write_str("not checked: leakcheck was built without its feature `track`\n");
+        }
+        match self.leaks.len() {
+            0 => write!(f, "clean: no task outlived test {}", self.test)?,
+            1 => write!(f, "leaked: 1 task outlived test {}", self.test)?,
+            n => write!(f, "leaked: {n} tasks outlived test {}", self.test)?,
+        }
+        writeln!(
+            f,
+            " (settled {} rounds, {:.1} s)",
+            self.rounds,
+            self.settled.as_secs_f64()
+        )?;
+        self.write_leaks(f)?;
+        self.ignored
+            .iter()
+            .try_for_each(|rule| write_ignored(f, rule))
+    }
+}
+
+impl Report {
+    fn write_leaks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sites: Vec<(&super::Place, &str, usize)> = Vec::new();
+        for leak in &self.leaks {
+            let site = sites
+                .iter_mut()
+                .find(|(place, name, _)| **place == leak.spawned_at && *name == leak.name);
+            match site {
+                Some((_, _, shown)) if *shown >= SHOWN_PER_SITE => {
+                    *shown += 1;
+                    continue;
+                }
+                Some((_, _, shown)) => *shown += 1,
+                None => sites.push((&leak.spawned_at, &leak.name, 1)),
+            }
+            write!(f, "\n{leak}")?;
+        }
+        for (place, name, tasks) in sites {
+            if let Some(more) = tasks.checked_sub(SHOWN_PER_SITE).filter(|more| *more > 0) {
+                writeln!(f, "\n  and {more} more {name} spawned at {place}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_ignored(f: &mut fmt::Formatter<'_>, rule: &Ignored) -> fmt::Result {
+    let Ignored {
+        rule,
+        reason,
+        matched,
+    } = rule;
+    match matched {
+        0 => writeln!(
+            f,
+            "\n  unused: nothing matched the ignore rule for {rule} ({reason}): remove it"
+        ),
+        1 => writeln!(f, "\n  ignored: 1 task, {rule} ({reason})"),
+        n => writeln!(f, "\n  ignored: {n} tasks, {rule} ({reason})"),
+    }
+}
+
+/// Writes one leak's entry in a report.
+pub(super) fn write_leak(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
+    let path = leak.path();
+    write!(f, "  {path:<42} alive {}, ", age(leak.alive))?;
+    match (leak.polls, leak.last_poll) {
+        (0, _) | (_, None) => writeln!(f, "never polled")?,
+        (polls, Some(ago)) => {
+            let times = if polls == 1 {
+                "once".to_owned()
+            } else {
+                format!("{polls} times")
+            };
+            writeln!(f, "polled {times}, last {} ago", age(ago))?;
+        }
+    }
+    write!(f, "    spawned at   {}", leak.spawned_at)?;
+    match &leak.parent {
+        Some(parent) => writeln!(f, "   by {parent}")?,
+        None => f.write_char('\n')?,
+    }
+    write_waits(f, leak)?;
+    leak.help
+        .iter()
+        .try_for_each(|help| writeln!(f, "    help         {help}"))
+}
+
+fn write_waits(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
+    let said = match leak.state {
+        LeakState::Waiting => return write_waiting(f, leak),
+        LeakState::Silent => "does not answer: its thread is blocked or it is being polled",
+        LeakState::Undriven => "does not answer: its runtime is not being driven",
+        LeakState::Blocking => "running on a blocking thread",
+        LeakState::Dropped => {
+            "it was waiting when its runtime was dropped, and nobody had told it to stop"
+        }
+    };
+    writeln!(f, "    waiting at   {said}")
+}
+
+fn write_waiting(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
+    match (&leak.waiting_at, leak.waiting.as_slice()) {
+        (None, []) => writeln!(f, "    waiting at   nothing that would ever wake it"),
+        (None, waits) => waits
+            .iter()
+            .try_for_each(|wait| writeln!(f, "    waiting at   {}", wait.leaf)),
+        (Some(at), []) => writeln!(f, "    waiting at   {at}"),
+        (Some(at), [wait]) if leak.select.is_none() => {
+            writeln!(f, "    waiting at   {at}  {}", wait.leaf)
+        }
+        (Some(at), waits) => {
+            match leak.select {
+                Some(1) => writeln!(f, "    waiting at   {at}  select! of 1 branch")?,
+                Some(n) => writeln!(f, "    waiting at   {at}  select! of {n} branches")?,
+                None => writeln!(
+                    f,
+                    "    waiting at   {at}  for {} things at once",
+                    waits.len()
+                )?,
+            }
+            let width = waits
+                .iter()
+                .map(|wait| wait.leaf.len())
+                .max()
+                .unwrap_or(0)
+                .max(25);
+            waits.iter().try_for_each(|wait| write_row(f, wait, width))
+        }
+    }
+}
+
+fn write_row(f: &mut fmt::Formatter<'_>, wait: &Wait, width: usize) -> fmt::Result {
+    match wait.at() {
+        Some(at) => writeln!(f, "                   {:<width$} {at}", wait.leaf),
+        None => writeln!(f, "                   {}", wait.leaf),
+    }
+}
+
+/// Seconds with the digits that matter.
+fn age(age: Duration) -> String {
+    match age.as_secs_f64() {
+        s if s >= 100.0 => format!("{s:.0} s"),
+        s if s >= 0.01 => format!("{s:.2} s"),
+        s if s >= 0.001 => format!("{:.1} ms", s * 1e3),
+        s => format!("{:.0} µs", s * 1e6),
+    }
+}

@@ -1,0 +1,280 @@
+//! One check's scope: which tasks belong to it, and what became of them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+
+use once_cell::sync::Lazy;
+use tokio::runtime::Id as RuntimeId;
+use tokio::sync::Notify;
+
+use crate::info::{Ended, TaskInfo};
+use crate::registry;
+use crate::sync::lock;
+use crate::task::{Home, Name, Task};
+
+/// The tasks of one check, or of one thread that no check was begun on.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    id: u64,
+    check: Option<Check>,
+    live: AtomicUsize,
+    /// Notified whenever a task of this scope has ended.
+    pub(crate) changed: Notify,
+}
+
+/// What only a scope that a check began keeps: without a check nobody would ever read it, and it would only grow.
+#[derive(Debug)]
+struct Check {
+    name: Arc<str>,
+    sites: Mutex<HashMap<Site, Counts>>,
+    dropped: Mutex<Vec<TaskInfo>>,
+}
+
+/// Tasks are counted by where they come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Site {
+    pub(crate) group: Arc<str>,
+    pub(crate) name: Name,
+    pub(crate) spawned_at: &'static Location<'static>,
+}
+
+/// What became of the tasks of one site.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) seen: u64,
+    pub(crate) returned: u64,
+    pub(crate) cancelled: u64,
+    pub(crate) aborted: u64,
+    pub(crate) panicked: u64,
+    pub(crate) dropped: u64,
+}
+
+impl Scope {
+    /// The scope of a check.
+    pub(crate) fn of_check(name: &str) -> Arc<Self> {
+        Self::new(Some(Check {
+            name: name.into(),
+            sites: Mutex::default(),
+            dropped: Mutex::default(),
+        }))
+    }
+
+    fn new(check: Option<Check>) -> Arc<Self> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Arc::new(Self {
+            id,
+            check,
+            live: AtomicUsize::new(0),
+            changed: Notify::new(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> Option<&Arc<str>> {
+        self.check.as_ref().map(|check| &check.name)
+    }
+
+    /// How many of its tasks live.
+    pub(crate) fn live(&self) -> usize {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Its live tasks, in the order in which they were spawned.
+    pub(crate) fn tasks(&self) -> Vec<Arc<Task>> {
+        registry::live(|task| task.scope.id == self.id)
+    }
+
+    /// The tasks that went down with their runtime, although nobody had told them to stop.
+    pub(crate) fn dropped(&self) -> Vec<TaskInfo> {
+        self.check
+            .as_ref()
+            .map(|check| lock(&check.dropped).clone())
+            .unwrap_or_default()
+    }
+
+    /// What became of its tasks, by where they were spawned.
+    pub(crate) fn sites(&self) -> Vec<(Site, Counts)> {
+        let Some(check) = &self.check else {
+            return Vec::new();
+        };
+        lock(&check.sites)
+            .iter()
+            .map(|(site, counts)| (site.clone(), *counts))
+            .collect()
+    }
+
+    pub(crate) fn begun(&self, task: &Task) {
+        self.live.fetch_add(1, Ordering::Relaxed);
+        self.count(task, |counts| counts.seen += 1);
+    }
+
+    pub(crate) fn ended(&self, task: &Task, ended: Ended) {
+        self.count(task, |counts| {
+            *match ended {
+                Ended::Returned => &mut counts.returned,
+                Ended::Cancelled => &mut counts.cancelled,
+                Ended::Aborted => &mut counts.aborted,
+                Ended::Panicked => &mut counts.panicked,
+                Ended::Dropped => &mut counts.dropped,
+            } += 1;
+        });
+        if let Some(check) = &self.check
+            && ended == Ended::Dropped
+            && !task.group.told_to_stop()
+        {
+            lock(&check.dropped).push(task.info());
+        }
+        self.live.fetch_sub(1, Ordering::Release);
+        self.changed.notify_waiters();
+    }
+
+    fn count(&self, task: &Task, count: impl FnOnce(&mut Counts)) {
+        if let Some(check) = &self.check {
+            let site = Site {
+                group: task.label.group.clone(),
+                name: task.label.name.clone(),
+                spawned_at: task.site,
+            };
+            count(lock(&check.sites).entry(site).or_default());
+        }
+    }
+}
+
+thread_local! {
+    /// The checks that were begun on this thread, the innermost last.
+    static BEGUN: RefCell<Vec<Arc<Scope>>> = const { RefCell::new(Vec::new()) };
+    /// What belongs to this thread while no check is begun on it.
+    static OF_THREAD: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
+}
+
+/// Whose the tasks are that a runtime's workers spawn without a tracked task around them.
+static RUNTIMES: Lazy<Mutex<HashMap<RuntimeId, Owner>>> = Lazy::new(Mutex::default);
+
+/// Once that many runtimes are known, those whose check is over are forgotten.
+const KNOWN_RUNTIMES: usize = 256;
+
+#[derive(Clone, Debug)]
+enum Owner {
+    /// The runtime was made for this check.
+    Made(Weak<Scope>),
+    /// This is the only scope that spawned there from its own thread.
+    Used(Weak<Scope>),
+    /// Several did. Nothing can be said for certain of a task whose parent is unknown.
+    Shared,
+}
+
+/// The scope that a task which is being spawned belongs to: that of the task that spawns it; else that of the check
+/// begun on this thread; else that of the runtime; else this thread's own.
+pub(crate) fn attribute(parent: Option<&Task>, runtime: Option<Home>) -> Arc<Scope> {
+    if let Some(parent) = parent {
+        return parent.scope.clone();
+    }
+    if let Some(scope) = begun_here() {
+        if let Some(home) = runtime {
+            used_by(home.runtime, &scope);
+        }
+        return scope;
+    }
+    let owner = runtime.and_then(|home| owner_of(home.runtime));
+    if let Some(scope) = owner {
+        return scope;
+    }
+    let scope = of_this_thread();
+    // A worker of a multi-thread runtime belongs to no test: there, nobody's own thread spawned the task.
+    if let Some(home) = runtime
+        && (!home.multi_thread || tokio::task::try_id().is_none())
+    {
+        used_by(home.runtime, &scope);
+    }
+    scope
+}
+
+/// The check that was begun last on this thread.
+fn begun_here() -> Option<Arc<Scope>> {
+    BEGUN
+        .try_with(|begun| begun.borrow().last().cloned())
+        .ok()
+        .flatten()
+}
+
+fn of_this_thread() -> Arc<Scope> {
+    OF_THREAD
+        .try_with(|own| {
+            own.borrow_mut()
+                .get_or_insert_with(|| Scope::new(None))
+                .clone()
+        })
+        .unwrap_or_else(|_| Scope::new(None))
+}
+
+/// What a check of a plain test looks at: the check begun last on this thread, or else the thread's own tasks.
+pub(crate) fn here() -> Arc<Scope> {
+    begun_here().unwrap_or_else(of_this_thread)
+}
+
+fn owner_of(runtime: RuntimeId) -> Option<Arc<Scope>> {
+    match lock(&RUNTIMES).get(&runtime)? {
+        Owner::Made(scope) | Owner::Used(scope) => scope.upgrade(),
+        Owner::Shared => None,
+    }
+}
+
+fn used_by(runtime: RuntimeId, scope: &Arc<Scope>) {
+    let mut runtimes = lock(&RUNTIMES);
+    if runtimes.len() >= KNOWN_RUNTIMES {
+        runtimes.retain(|_, owner| match owner {
+            Owner::Made(scope) | Owner::Used(scope) => scope.strong_count() > 0,
+            Owner::Shared => true,
+        });
+    }
+    let owner = runtimes
+        .entry(runtime)
+        .or_insert_with(|| Owner::Used(Arc::downgrade(scope)));
+    if let Owner::Used(other) = owner
+        && other.as_ptr() != Arc::as_ptr(scope)
+    {
+        *owner = Owner::Shared;
+    }
+}
+
+/// A check that is begun on this thread, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    pub(crate) scope: Arc<Scope>,
+    runtime: Option<RuntimeId>,
+    /// It belongs to its thread.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Begun {
+    /// Begins a check of everything that this thread spawns from now on.
+    pub(crate) fn new(name: &str) -> Self {
+        let scope = Scope::of_check(name);
+        BEGUN.with(|begun| begun.borrow_mut().push(scope.clone()));
+        Self {
+            scope,
+            runtime: None,
+            _not_send: std::marker::PhantomData,
+        }
+    }
+
+    /// Whatever is spawned on `runtime` belongs to this check, unless its parent says otherwise.
+    pub(crate) fn made(&mut self, runtime: RuntimeId) {
+        lock(&RUNTIMES).insert(runtime, Owner::Made(Arc::downgrade(&self.scope)));
+        self.runtime = Some(runtime);
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime {
+            lock(&RUNTIMES).remove(&runtime);
+        }
+        // Guards may be dropped in any order: out goes this one, wherever it stands.
+        let _ =
+            BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));
+    }
+}

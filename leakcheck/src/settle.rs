@@ -1,0 +1,133 @@
+//! Waiting until the tasks of a scope are gone, no longer than they get.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::ignore::Ignore;
+use crate::probe::block_on_until;
+use crate::report::shorten;
+use crate::scope::Scope;
+
+/// So many rounds of yielding in a row may change nothing before the wait for an event begins.
+const QUIET_ROUNDS: u32 = 8;
+
+/// By how much the wall clock may exceed a grace that tokio's clock should have ended.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// How it was waited.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settled {
+    pub(crate) rounds: u32,
+    pub(crate) took: Duration,
+}
+
+/// Waits inside of the runtime that drives the tasks: first by letting them run, then for the end of each.
+pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> Settled {
+    let begun = Instant::now();
+    let mut rounds = 0;
+    let (mut left, mut quiet) = (pending(scope, rules), 0);
+    while left > 0 && quiet < QUIET_ROUNDS {
+        tokio::task::yield_now().await;
+        rounds += 1;
+        let now = pending(scope, rules);
+        quiet = if now == left { quiet + 1 } else { 0 };
+        left = now;
+    }
+    if left > 0 {
+        let mut alarm = pin!(Alarm::after(grace + SLACK));
+        loop {
+            let mut changed = pin!(scope.changed.notified());
+            changed.as_mut().enable();
+            if pending(scope, rules) == 0 {
+                break;
+            }
+            let mut changed = pin!(timeout_at(begun + grace, changed));
+            let in_time = poll_fn(|cx| match alarm.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(false),
+                Poll::Pending => changed.as_mut().poll(cx).map(|ended| ended.is_ok()),
+            });
+            if !in_time.await {
+                break;
+            }
+            rounds += 1;
+        }
+    }
+    Settled {
+        rounds,
+        took: begun.elapsed(),
+    }
+}
+
+/// Waits on a thread that drives none of the tasks: for the end of each, by the wall clock.
+pub(crate) fn settle_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> Settled {
+    let begun = std::time::Instant::now();
+    let mut rounds = 0;
+    loop {
+        let mut changed = pin!(scope.changed.notified());
+        changed.as_mut().enable();
+        if pending(scope, rules) == 0 || block_on_until(begun + grace, changed).is_none() {
+            break;
+        }
+        rounds += 1;
+    }
+    Settled {
+        rounds,
+        took: begun.elapsed(),
+    }
+}
+
+/// How many tasks it is waited for. What a rule ignores for certain is not.
+fn pending(scope: &Scope, rules: &[Ignore]) -> usize {
+    if rules.is_empty() || scope.live() == 0 {
+        return scope.live();
+    }
+    let ignored = |rule: &Ignore, task: &crate::task::Task| {
+        rule.matches_identity(
+            &task.label.group,
+            &task.label.name.read(),
+            &shorten(task.site.file()),
+        )
+    };
+    scope
+        .tasks()
+        .iter()
+        .filter(|task| !rules.iter().any(|rule| ignored(rule, task)))
+        .count()
+}
+
+/// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a
+/// blocking thread.
+struct Alarm {
+    rings: Arc<Notify>,
+    /// Dropped, it sends the thread home.
+    _off: Option<Sender<()>>,
+}
+
+impl Alarm {
+    async fn after(delay: Duration) {
+        let (off, is_off) = mpsc::channel();
+        let rings = Arc::new(Notify::new());
+        let bell = rings.clone();
+        let thread = thread::Builder::new()
+            .name("leakcheck-alarm".to_owned())
+            .spawn(move || {
+                if is_off.recv_timeout(delay) == Err(RecvTimeoutError::Timeout) {
+                    bell.notify_one();
+                }
+            });
+        // Without a thread to be had, tokio's clock has to do.
+        let alarm = Self {
+            rings,
+            _off: thread.is_ok().then_some(off),
+        };
+        alarm.rings.notified().await;
+    }
+}

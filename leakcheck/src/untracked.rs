@@ -1,0 +1,102 @@
+//! What stands in for the registry when the feature `track` is off: types without size, methods without work.
+
+use std::borrow::Cow;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id as RuntimeId};
+use tokio_util::sync::CancellationToken;
+
+use crate::ignore::Ignore;
+use crate::info::{TaskInfo, TaskKind};
+use crate::report::Report;
+
+/// A group that has no name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group;
+
+impl Group {
+    #[inline]
+    pub(crate) fn root(_name: &str) -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn child(&self, _name: &str) -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn cancelled_by(&self, _token: &CancellationToken) {}
+}
+
+/// A record that records nothing.
+#[derive(Debug)]
+pub(crate) struct Record;
+
+impl Record {
+    #[inline]
+    #[expect(
+        clippy::extra_unused_type_parameters,
+        reason = "the real record names the task after it"
+    )]
+    pub(crate) fn new<F>(
+        _group: &Group,
+        _kind: TaskKind,
+        _name: Option<Cow<'static, str>>,
+        _on: Option<&Handle>,
+    ) -> Self {
+        Self
+    }
+
+    #[inline]
+    pub(crate) fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        poll(cx)
+    }
+
+    #[inline]
+    pub(crate) fn run<T>(&self, task: impl FnOnce() -> T) -> T {
+        task()
+    }
+}
+
+/// A check that looks at nothing. Its report says so.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    name: String,
+    /// As that of a check that belongs to its thread.
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Begun {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            _not_send: std::marker::PhantomData,
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "the real one keeps it")]
+    pub(crate) fn made(&mut self, _runtime: RuntimeId) {}
+
+    pub(crate) async fn verify(&self, _rules: &[Ignore], _grace: Duration) -> Report {
+        Report::new(&self.name)
+    }
+
+    pub(crate) fn verify_here(&self, _rules: &[Ignore], _grace: Duration) -> Report {
+        Report::new(&self.name)
+    }
+}
+
+pub(crate) fn verify_thread(_rules: &[Ignore], _grace: Duration) -> Report {
+    Report::new(std::thread::current().name().unwrap_or("this thread"))
+}
+
+/// Without the feature `track` no task is known: this is always empty.
+pub fn tasks() -> Vec<TaskInfo> {
+    Vec::new()
+}

@@ -1,0 +1,301 @@
+//! The verdict on a scope: settle, ask what is left where it waits, report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::ignore::Ignore;
+use crate::info::{TaskInfo, TaskKind};
+use crate::probe::{self, Answer, Places};
+use crate::report::{Ignored, Leak, LeakState, Place, Report, SiteSummary};
+use crate::scope::{Begun, Scope, here};
+use crate::settle::{Settled, settle, settle_here};
+use crate::task::Task;
+
+impl Begun {
+    /// Checks this scope from inside of the runtime that drives its tasks.
+    pub(crate) async fn verify(&self, rules: &[Ignore], grace: Duration) -> Report {
+        let settled = settle(&self.scope, rules, grace).await;
+        let verdict = Verdict::new(&self.scope, rules);
+        let answers = probe::ask(&verdict.to_ask()).await;
+        verdict.report(settled, answers)
+    }
+
+    /// Checks this scope from a thread that drives none of its tasks.
+    pub(crate) fn verify_here(&self, rules: &[Ignore], grace: Duration) -> Report {
+        verify_here(&self.scope, rules, grace)
+    }
+}
+
+/// Checks what belongs to the calling thread.
+pub(crate) fn verify_thread(rules: &[Ignore], grace: Duration) -> Report {
+    verify_here(&here(), rules, grace)
+}
+
+fn verify_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> Report {
+    let driven_elsewhere = scope.tasks().iter().any(|task| !runs_on_this_thread(task));
+    let settled = if driven_elsewhere {
+        settle_here(scope, rules, grace)
+    } else {
+        Settled::default()
+    };
+    let mut verdict = Verdict::new(scope, rules);
+    verdict.state_those_of_this_thread();
+    let answers = probe::ask_and_wait(&verdict.to_ask());
+    verdict.report(settled, answers)
+}
+
+/// Asks these tasks where they wait, from inside of a runtime. Those that end meanwhile are left out.
+pub(crate) async fn inspect(tasks: Vec<Arc<Task>>) -> Vec<Leak> {
+    let mut found: Vec<Found> = tasks.into_iter().map(Found::new).collect();
+    let answers = probe::ask(&to_ask(&found)).await;
+    answer(&mut found, answers);
+    found
+        .into_iter()
+        .filter(|found| !found.task.has_ended())
+        .map(Found::leak)
+        .collect()
+}
+
+/// Whether nothing but this very thread can poll that task, so that it is no use to wait for it here.
+fn runs_on_this_thread(task: &Task) -> bool {
+    let current = Handle::try_current().ok().map(|handle| handle.id());
+    task.kind != TaskKind::Blocking
+        && task
+            .runtime
+            .is_some_and(|home| !home.multi_thread && Some(home.runtime) == current)
+}
+
+/// A task that outlived its test, and what is known of its waiting.
+struct Found {
+    task: Arc<Task>,
+    /// As it was before it was asked: the question polls it.
+    info: TaskInfo,
+    state: Option<LeakState>,
+    places: Places,
+}
+
+impl Found {
+    fn new(task: Arc<Task>) -> Self {
+        let state = (task.kind == TaskKind::Blocking).then_some(LeakState::Blocking);
+        Self {
+            info: task.info(),
+            task,
+            state,
+            places: Places::default(),
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        self.state = Some(match answer {
+            Answer::Waits(traces) => {
+                self.places = probe::read(&traces);
+                LeakState::Waiting
+            }
+            Answer::None => self.silence(),
+        });
+    }
+
+    /// Why the task does not answer.
+    fn silence(&self) -> LeakState {
+        let by_somebody = matches!(self.task.kind, TaskKind::Local | TaskKind::Future)
+            || self.task.runtime.is_some_and(|home| !home.multi_thread);
+        if by_somebody && !self.task.is_being_polled() {
+            LeakState::Undriven
+        } else {
+            LeakState::Silent
+        }
+    }
+
+    fn leak(self) -> Leak {
+        leak(
+            self.info,
+            self.state.unwrap_or(LeakState::Silent),
+            self.places,
+        )
+    }
+}
+
+fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
+    found
+        .iter()
+        .filter(|found| found.state.is_none())
+        .map(|found| found.task.clone())
+        .collect()
+}
+
+fn answer(found: &mut [Found], answers: Vec<Answer>) {
+    for (found, answer) in found
+        .iter_mut()
+        .filter(|found| found.state.is_none())
+        .zip(answers)
+    {
+        found.answered(answer);
+    }
+}
+
+/// A scope's tasks after it has settled.
+struct Verdict<'a> {
+    scope: &'a Scope,
+    rules: &'a [Ignore],
+    matched: Vec<u64>,
+    found: Vec<Found>,
+}
+
+impl<'a> Verdict<'a> {
+    fn new(scope: &'a Scope, rules: &'a [Ignore]) -> Self {
+        let found = scope.tasks().into_iter().map(Found::new).collect();
+        Self {
+            scope,
+            rules,
+            matched: vec![0; rules.len()],
+            found,
+        }
+    }
+
+    fn state_those_of_this_thread(&mut self) {
+        for found in self
+            .found
+            .iter_mut()
+            .filter(|found| runs_on_this_thread(&found.task))
+        {
+            found.state.get_or_insert(LeakState::Undriven);
+        }
+    }
+
+    fn to_ask(&self) -> Vec<Arc<Task>> {
+        to_ask(&self.found)
+    }
+
+    fn report(mut self, settled: Settled, answers: Vec<Answer>) -> Report {
+        answer(&mut self.found, answers);
+        let found = std::mem::take(&mut self.found);
+        let alive = found
+            .into_iter()
+            .filter(|found| !found.task.has_ended())
+            .map(Found::leak);
+        let dropped = self
+            .scope
+            .dropped()
+            .into_iter()
+            .map(|info| leak(info, LeakState::Dropped, Places::default()));
+        let mut leaks: Vec<Leak> = alive.chain(dropped).collect();
+        leaks.retain(|leak| !self.is_ignored(leak));
+        leaks.sort_by_key(|leak| leak.task);
+        Report {
+            rounds: settled.rounds,
+            settled: settled.took,
+            sites: self.sites(&leaks),
+            leaks,
+            ignored: self.ignored(),
+            ..Report::new(&self.test())
+        }
+    }
+
+    /// The scope's name, or the thread's, which the test harness names after the test.
+    fn test(&self) -> String {
+        match self.scope.name() {
+            Some(name) => name.to_string(),
+            None => std::thread::current()
+                .name()
+                .unwrap_or("this thread")
+                .to_owned(),
+        }
+    }
+
+    fn is_ignored(&mut self, leak: &Leak) -> bool {
+        let matching = self.rules.iter().position(|rule| {
+            rule.matches_identity(&leak.group, &leak.name, &leak.spawned_at.file)
+                || leak
+                    .waiting
+                    .iter()
+                    .flat_map(|wait| &wait.frames)
+                    .any(|at| rule.matches_function(&at.function))
+        });
+        if let Some(rule) = matching {
+            self.matched[rule] += 1;
+        }
+        matching.is_some()
+    }
+
+    fn ignored(&self) -> Vec<Ignored> {
+        let rules = self.rules.iter().zip(&self.matched);
+        rules
+            .map(|(rule, matched)| Ignored {
+                rule: rule.describe(),
+                reason: rule.reason().to_owned(),
+                matched: *matched,
+            })
+            .collect()
+    }
+
+    fn sites(&self, leaks: &[Leak]) -> Vec<SiteSummary> {
+        let mut sites: Vec<SiteSummary> = self
+            .scope
+            .sites()
+            .into_iter()
+            .map(|(site, counts)| {
+                let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
+                let leaked = leaks
+                    .iter()
+                    .filter(|leak| {
+                        leak.spawned_at == spawned_at
+                            && leak.group == site.group
+                            && leak.name == name
+                    })
+                    .count() as u64;
+                SiteSummary {
+                    group: site.group,
+                    name,
+                    spawned_at,
+                    seen: counts.seen,
+                    returned: counts.returned,
+                    cancelled: counts.cancelled,
+                    aborted: counts.aborted,
+                    panicked: counts.panicked,
+                    dropped: counts.dropped,
+                    leaked,
+                }
+            })
+            .collect();
+        sites.sort_by(|a, b| {
+            (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at))
+        });
+        sites
+    }
+}
+
+fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
+    let help = help(state, &places);
+    Leak {
+        task: info.id,
+        group: info.group,
+        name: info.name,
+        spawned_at: info.spawned_at.into(),
+        parent: info.parent,
+        alive: info.alive,
+        polls: info.polls,
+        last_poll: info.last_poll,
+        busy: info.busy,
+        state,
+        waiting_at: places.at,
+        select: places.select,
+        waiting: places.waits,
+        help,
+    }
+}
+
+fn help(state: LeakState, places: &Places) -> Vec<String> {
+    let help = match state {
+        LeakState::Waiting if places.for_cancellation => {
+            "a branch waits for cancellation: cancel its token"
+        }
+        LeakState::Waiting => {
+            "no branch waits for cancellation: add one for the token that its owner cancels"
+        }
+        LeakState::Blocking => "a closure cannot be cancelled: let it see that its owner is gone",
+        LeakState::Silent | LeakState::Undriven | LeakState::Dropped => return Vec::new(),
+    };
+    vec![help.to_owned()]
+}
