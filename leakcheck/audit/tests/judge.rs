@@ -286,6 +286,22 @@ leak-audit: 2 guarded tests in 1 binary, 5 tasks at 1 spawn site, 3 leaked
 }
 
 #[test]
+fn tasks_whose_branches_were_polled_in_another_order_wait_alike() {
+    let mut record: serde_json::Value = serde_json::from_str(&record("a", 2, 2)).expect("a record");
+    let branches = record["leaks"][1]["branches"]
+        .as_array_mut()
+        .expect("the second task's branches");
+    branches.reverse();
+
+    let text = render::text::verdict(&verdict(failed(&["a"]), &[record.to_string()]), false);
+
+    assert!(
+        text.contains("alike        1 other task of this test, at the same lines"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_task_that_says_nothing_of_its_wait_is_told_by_its_state() {
     let waiting = record("a", 1, 1);
     let place = r#""waiting_at":{"function":"shop::orders::manage","file":"shop/src/orders.rs","line":214},"select":2"#;

@@ -42,8 +42,20 @@ pub(super) fn report(leaks: &[TestLeak], heading: &str) -> String {
 /// What tasks have in common that one fix would mend: spawn site, state and waiting lines.
 fn kind(leak: &Leak) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (&leak.spawned_at, leak.state, &leak.waiting_at, &leak.branches).hash(&mut hasher);
+    (&leak.spawned_at, leak.state, &leak.waiting_at, branches(leak)).hash(&mut hasher);
     hasher.finish()
+}
+
+/// Its branches in the order of their lines: a `select!` polls them in a random one.
+fn branches(leak: &Leak) -> Vec<&Branch> {
+    let mut branches: Vec<_> = leak.branches.iter().collect();
+    branches.sort_by_key(|branch| {
+        (
+            branch.line.or(branch.frames.first().map(|frame| frame.line)),
+            &branch.leaf,
+        )
+    });
+    branches
 }
 
 fn one(leak: &Leak, alike: usize) -> String {
@@ -82,11 +94,11 @@ fn waiting(leak: &Leak) -> String {
         (State::Blocking, _) => "running on a blocking thread".to_owned(),
         (State::Dropped, _) => "it was waiting when its runtime was dropped, and nobody had told it to stop".to_owned(),
     };
-    match (leak.select, leak.branches.as_slice()) {
+    match (leak.select, branches(leak).as_slice()) {
         (None, [branch]) if leak.waiting_at.is_some() => field("waiting at", &said, &branch.leaf),
         (select, branches) => {
             let select = select.map(|number| format!("select! of {}", branch_count(number)));
-            let rows = branches.iter().map(row);
+            let rows = branches.iter().map(|branch| row(branch));
             field("waiting at", &said, select.as_deref().unwrap_or_default()) + &rows.collect::<String>()
         }
     }
@@ -122,6 +134,8 @@ fn beside(start: &str, aside: &str) -> String {
 fn polls(leak: &Leak) -> String {
     match (leak.polls, leak.last_poll_ms) {
         (0, _) => "never polled".to_owned(),
+        (1, None) => "polled once".to_owned(),
+        (1, Some(last)) => format!("polled once, {} ago", duration(last)),
         (polls, None) => format!("polled {}", count(polls, "time")),
         (polls, Some(last)) => format!("polled {}, last {} ago", count(polls, "time"), duration(last)),
     }
