@@ -1,2 +1,40 @@
-//! cargo xtask.
-fn main() {}
+//! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
+
+mod flags;
+mod leak_audit;
+mod lint_gate;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use flags::Command;
+
+/// A command could not do its work, or was given wrong arguments.
+const EXIT_CANNOT: u8 = 2;
+
+fn main() -> ExitCode {
+    match Command::from_arguments(std::env::args_os().skip(1)).and_then(run) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(EXIT_CANNOT)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Help(text) => {
+            print!("{text}");
+            Ok(0)
+        }
+        Command::LeakAudit(options) => leak_audit::run(options),
+        Command::LintGate(options) => lint_gate::run(options),
+    }
+}
+
+/// The root of this workspace.
+fn workspace_root() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package)
+}

@@ -1,0 +1,45 @@
+//! Why an audit came to no verdict at all.
+
+use std::io;
+use std::process::ExitStatus;
+
+use crate::plant::PlantError;
+
+/// Why an audit came to no verdict. The exit code for each is 2: it says nothing about leaks.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuditError {
+    /// The detector did not pass its own test.
+    #[error("refusing to judge: {0}")]
+    Plant(#[from] PlantError),
+    /// cargo could not be started.
+    #[error("cannot start cargo: {0}")]
+    CargoUnavailable(#[source] io::Error),
+    /// What cargo printed could not be read.
+    #[error("cannot read what cargo prints: {0}")]
+    CargoOutput(#[source] io::Error),
+    /// The directory for leakcheck's records could not be made.
+    #[error("cannot make a directory for the records: {0}")]
+    ReportDirectory(#[source] io::Error),
+    /// The tests do not build.
+    #[error("the tests do not build: cargo test --no-run ended with {status}")]
+    DoesNotBuild {
+        /// How cargo ended.
+        status: ExitStatus,
+    },
+    /// The selection has no tests.
+    #[error("the selected packages have no test binaries")]
+    NoTests,
+    /// cargo did not run test binaries that it had built.
+    #[error("cargo test did not run {}", binaries.join(", "))]
+    NotRun {
+        /// Which.
+        binaries: Vec<String>,
+    },
+    /// cargo failed, but no test binary did.
+    #[error("cargo test ended with {status}, but no test binary failed")]
+    UnexplainedFailure {
+        /// How cargo ended.
+        status: ExitStatus,
+    },
+}

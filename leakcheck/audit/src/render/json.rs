@@ -1,0 +1,91 @@
+//! A verdict as one JSON document.
+
+use serde::Serialize;
+
+use crate::baseline::Known;
+use crate::error::AuditError;
+use crate::judge::{Conclusion, KnownLeak, TestLeak, Verdict};
+use crate::records::{Ends, Place, Record};
+
+/// The schema of the document. Fields may be added under the same number; a change of meaning raises it.
+pub const SCHEMA: u64 = 1;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: u64,
+    conclusion: Conclusion,
+    exit_code: u8,
+    binaries: usize,
+    totals: Ends,
+    sites: Vec<SiteOf<'a>>,
+    leaks: &'a [TestLeak],
+    expected: &'a [TestLeak],
+    doubtful: &'a [TestLeak],
+    known: &'a [KnownLeak],
+    fixed: &'a [Known],
+    problems: Vec<String>,
+    tests: &'a [Record],
+}
+
+#[derive(Serialize)]
+struct SiteOf<'a> {
+    spawned_at: &'a Place,
+    groups: usize,
+    names: usize,
+    tests: usize,
+    #[serde(flatten)]
+    ends: Ends,
+}
+
+/// The document of a verdict: `schema`, `conclusion` (`clean`, `leaked`, `cannot_judge`, `baseline_outdated`), `exit_code`,
+/// `binaries`, `totals`, `sites`, `leaks`, `expected`, `doubtful`, `known`, `fixed`, `problems` and `tests`; the tasks and tests in the words of leakcheck's records.
+#[must_use]
+pub fn verdict(verdict: &Verdict) -> String {
+    let sites = verdict.sites.iter().map(|site| SiteOf {
+        spawned_at: &site.spawned_at,
+        groups: site.groups.len(),
+        names: site.names.len(),
+        tests: site.tests,
+        ends: site.ends,
+    });
+    document(&Document {
+        schema: SCHEMA,
+        conclusion: verdict.conclusion(),
+        exit_code: verdict.conclusion().exit_code(),
+        binaries: verdict.binaries(),
+        totals: verdict.totals(),
+        sites: sites.collect(),
+        leaks: &verdict.leaks,
+        expected: &verdict.expected,
+        doubtful: &verdict.doubtful,
+        known: &verdict.known,
+        fixed: &verdict.fixed,
+        problems: verdict.problems.iter().map(ToString::to_string).collect(),
+        tests: &verdict.tests,
+    })
+}
+
+/// The document where there is no verdict: the same fields, empty but for `problems`.
+#[must_use]
+pub fn error(error: &AuditError) -> String {
+    document(&Document {
+        schema: SCHEMA,
+        conclusion: Conclusion::CannotJudge,
+        exit_code: Conclusion::CannotJudge.exit_code(),
+        binaries: 0,
+        totals: Ends::default(),
+        sites: Vec::new(),
+        leaks: &[],
+        expected: &[],
+        doubtful: &[],
+        known: &[],
+        fixed: &[],
+        problems: vec![error.to_string()],
+        tests: &[],
+    })
+}
+
+fn document(document: &Document<'_>) -> String {
+    // Plain data with string keys always has a JSON form.
+    serde_json::to_string_pretty(document).unwrap_or_else(|error| unreachable!("{error}")) + "\n"
+}

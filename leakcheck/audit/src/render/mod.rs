@@ -1,0 +1,6 @@
+//! A verdict for people ([`text`]) and for programs ([`json`]).
+
+pub mod json;
+mod leak;
+mod table;
+pub mod text;

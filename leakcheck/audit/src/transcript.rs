@@ -1,0 +1,286 @@
+//! What `cargo test` printed, read for which tests failed.
+//!
+//! libtest has no machine-readable output on stable Rust. What is read here is cargo's line before each binary, which
+//! names the file that was built, cargo's line after each binary that failed, and libtest's final list of failures.
+//! Where these do not fit together the binary counts as failed without its tests being known: never as passed.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::build::TestBinary;
+use crate::error::AuditError;
+
+/// How one test binary ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BinaryOutcome {
+    /// The binary.
+    #[serde(flatten)]
+    pub binary: TestBinary,
+    /// How it ended.
+    pub result: BinaryResult,
+}
+
+/// How a test binary ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BinaryResult {
+    /// Every test that ran passed.
+    Passed,
+    /// These tests failed, by their names in the binary.
+    Failed(Vec<String>),
+    /// It failed without saying which tests did: it crashed, or it has a test harness of its own.
+    Died(String),
+}
+
+impl BinaryOutcome {
+    pub(crate) fn passed(&self) -> bool {
+        self.result == BinaryResult::Passed
+    }
+}
+
+impl fmt::Display for TestBinary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.package == self.target {
+            formatter.write_str(&self.package)
+        } else {
+            write!(formatter, "{} › {}", self.package, self.target)
+        }
+    }
+}
+
+/// Reads the lines of one run, in their order.
+#[derive(Debug)]
+pub(crate) struct Transcript<'a> {
+    sections: Vec<Section<'a>>,
+    /// The section that the next line belongs to.
+    current: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Section<'a> {
+    binary: &'a TestBinary,
+    ran: bool,
+    /// The list of failures that is being read, or that was read last.
+    listed: Vec<String>,
+    listing: bool,
+    /// How many tests failed, by the summary line.
+    summary: Option<u64>,
+    failed: bool,
+    /// What cargo says about how the process ended.
+    cause: Option<String>,
+}
+
+impl<'a> Transcript<'a> {
+    pub(crate) fn of(binaries: &'a [TestBinary]) -> Self {
+        let section = |binary| Section {
+            binary,
+            ran: false,
+            listed: Vec::new(),
+            listing: false,
+            summary: None,
+            failed: false,
+            cause: None,
+        };
+        Self {
+            sections: binaries.iter().map(section).collect(),
+            current: None,
+        }
+    }
+
+    pub(crate) fn line(&mut self, line: &str) {
+        let line = without_colours(line);
+        if let Some(index) = self.section_opened_by(&line) {
+            self.current = Some(index);
+            self.sections[index].ran = true;
+        } else if let Some(index) = self.current {
+            self.sections[index].line(&line);
+        }
+    }
+
+    /// `     Running tests/planted.rs (target/debug/deps/planted-0123456789abcdef)`, for a file that was built.
+    fn section_opened_by(&self, line: &str) -> Option<usize> {
+        let (_, path) = line
+            .trim_start()
+            .strip_prefix("Running ")?
+            .strip_suffix(')')?
+            .rsplit_once('(')?;
+        let file = std::path::Path::new(path).file_name()?;
+        self.sections
+            .iter()
+            .position(|section| section.binary.executable.file_name() == Some(file))
+    }
+
+    /// How each binary ended, in the order in which they were built.
+    pub(crate) fn finish(self) -> Result<Vec<BinaryOutcome>, AuditError> {
+        let missing: Vec<_> = self
+            .sections
+            .iter()
+            .filter(|section| !section.ran)
+            .map(|section| section.binary.to_string())
+            .collect();
+        if !missing.is_empty() {
+            return Err(AuditError::NotRun { binaries: missing });
+        }
+        Ok(self.sections.into_iter().map(Section::finish).collect())
+    }
+}
+
+impl Section<'_> {
+    fn line(&mut self, line: &str) {
+        if line == "failures:" {
+            // It comes twice: before the output of the failed tests, and before their names. The last one counts.
+            self.listed.clear();
+            self.listing = true;
+        } else if let Some(summary) = line.strip_prefix("test result: ") {
+            self.listing = false;
+            self.summary = summary
+                .split(';')
+                .find_map(|part| part.trim().strip_suffix(" failed")?.parse().ok());
+        } else if line.starts_with("error: test failed, to rerun pass") {
+            self.failed = true;
+        } else if let Some(cause) = line.trim_start().strip_prefix("process didn't exit successfully: ") {
+            self.cause = cause
+                .rsplit_once(" (")
+                .map(|(_, how)| how.trim_end_matches(')').to_owned());
+        } else if self.listing {
+            match line.strip_prefix("    ") {
+                Some(name) if !name.is_empty() => self.listed.push(name.to_owned()),
+                _ => self.listing = self.listed.is_empty(),
+            }
+        }
+    }
+
+    fn finish(self) -> BinaryOutcome {
+        let listed = self.listed.len() as u64;
+        let result = match self.summary {
+            _ if !self.failed => BinaryResult::Passed,
+            Some(failed) if failed > 0 && failed == listed => BinaryResult::Failed(self.listed),
+            Some(failed) if failed > 0 => BinaryResult::Died(format!(
+                "its summary counts {failed} failed tests, its list has {listed}"
+            )),
+            _ => BinaryResult::Died(
+                self.cause
+                    .unwrap_or_else(|| "it failed without a summary of its tests".to_owned()),
+            ),
+        };
+        BinaryOutcome {
+            binary: self.binary.clone(),
+            result,
+        }
+    }
+}
+
+/// The line without its terminal escapes: `-- --color always` asks the test harness for them.
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // An escape ends with its first letter.
+        let text = part
+            .find(|letter: char| letter.is_ascii_alphabetic())
+            .map_or("", |end| &part[end + 1..]);
+        plain.push_str(text);
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary(name: &str) -> TestBinary {
+        TestBinary {
+            package: "shop".to_owned(),
+            target: name.to_owned(),
+            name: name.to_owned(),
+            executable: format!("/w/target/debug/deps/{name}-0123456789abcdef").into(),
+        }
+    }
+
+    fn running(name: &str) -> String {
+        format!("     Running tests/{name}.rs (target/debug/deps/{name}-0123456789abcdef)\n")
+    }
+
+    fn outcomes(names: &[&str], text: &str) -> Result<Vec<BinaryResult>, AuditError> {
+        let binaries: Vec<_> = names.iter().map(|name| binary(name)).collect();
+        let mut transcript = Transcript::of(&binaries);
+        text.lines().for_each(|line| transcript.line(line));
+        Ok(transcript.finish()?.into_iter().map(|outcome| outcome.result).collect())
+    }
+
+    fn only(text: &str) -> BinaryResult {
+        let outcomes = outcomes(&["orders"], &(running("orders") + text)).expect("the binary ran");
+        outcomes.into_iter().next().expect("one outcome")
+    }
+
+    const FAILED: &str = "\nrunning 3 tests\ntest b ... FAILED\ntest ok ... ok\ntest m::a ... FAILED\n\nfailures:\n\n\
+        ---- m::a stdout ----\nfailures:\n    printed::by::the::test\n\n---- b stdout ----\nError: \"x\"\n\n\nfailures:\n    b\n    m::a\n\n\
+        test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.06s\n\n";
+    const RERUN: &str = "error: test failed, to rerun pass `-p shop --test orders`\n";
+
+    #[test]
+    fn the_names_of_failed_tests_come_from_the_final_list() {
+        let result = only(&format!("{FAILED}{RERUN}"));
+
+        assert_eq!(result, BinaryResult::Failed(vec!["b".to_owned(), "m::a".to_owned()]));
+    }
+
+    #[test]
+    fn colours_do_not_hide_a_failure() {
+        let coloured = FAILED.replace("FAILED.", "\u{1b}[31mFAILED\u{1b}(B\u{1b}[m.");
+
+        assert_eq!(only(&format!("{coloured}{RERUN}")), only(&format!("{FAILED}{RERUN}")));
+    }
+
+    #[test]
+    fn what_a_passing_binary_prints_is_no_failure() {
+        assert_eq!(only(FAILED), BinaryResult::Passed);
+    }
+
+    #[test]
+    fn a_list_that_does_not_fit_the_summary_is_not_believed() {
+        let doctored = FAILED.replace("2 failed", "3 failed");
+
+        assert!(matches!(only(&format!("{doctored}{RERUN}")), BinaryResult::Died(_)));
+    }
+
+    #[test]
+    fn a_crash_is_told_by_its_signal() {
+        let crash = format!(
+            "\nrunning 1 test\n{RERUN}\nCaused by:\n  process didn't exit successfully: `/w/orders (1)` (signal: 6, SIGABRT: process abort signal)\n"
+        );
+
+        assert_eq!(
+            only(&crash),
+            BinaryResult::Died("signal: 6, SIGABRT: process abort signal".to_owned())
+        );
+    }
+
+    #[test]
+    fn each_binary_has_its_own_failures() {
+        let text = [
+            &running("orders"),
+            "test result: ok. 1 passed; 0 failed;\n",
+            &running("stock"),
+            FAILED,
+            RERUN,
+        ]
+        .concat();
+
+        let outcomes = outcomes(&["orders", "stock"], &text).expect("both ran");
+
+        assert_eq!(outcomes[0], BinaryResult::Passed);
+        assert!(
+            matches!(&outcomes[1], BinaryResult::Failed(tests) if tests.len() == 2),
+            "{outcomes:?}"
+        );
+    }
+
+    #[test]
+    fn a_binary_that_was_built_and_never_ran_is_an_error() {
+        let error = outcomes(&["orders", "stock"], &running("orders"));
+
+        assert!(matches!(error, Err(AuditError::NotRun { binaries }) if binaries == ["shop › stock"]));
+    }
+}

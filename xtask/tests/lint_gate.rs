@@ -1,0 +1,120 @@
+//! `cargo xtask lint-gate` on copies of this workspace's lists, with clippy itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+const DENIES: &str = "#![deny(clippy::disallowed_methods)]\n";
+
+/// A workspace with this one's lists and lock file, and crate roots that deny the lint.
+struct Workspace(TempDir);
+
+impl Workspace {
+    fn new() -> Self {
+        let workspace = Self(tempfile::tempdir().expect("a directory"));
+        for path in ["clippy.toml", "kfake/clippy.toml", "Cargo.lock"] {
+            workspace.write(
+                path,
+                &fs::read_to_string(this_workspace().join(path)).expect("the original"),
+            );
+        }
+        for path in ["leakcheck/src/lib.rs", "kfake/src/lib.rs", "kfake/src/main.rs"] {
+            workspace.write(path, DENIES);
+        }
+        workspace
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.0.path().join(path);
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a directory");
+        fs::write(path, text).expect("a file");
+    }
+
+    fn replace(&self, path: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.0.path().join(path)).expect("the file");
+        assert!(text.contains(from), "{path} has no {from}");
+        self.write(path, &text.replace(from, to));
+    }
+
+    /// The exit code, and what it prints.
+    fn gate(&self) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_xtask"))
+            .args(["lint-gate", "--root"])
+            .arg(self.0.path())
+            // One for all tests: tokio is built once.
+            .args(["--target-dir", concat!(env!("CARGO_TARGET_TMPDIR"), "/lint-gate")])
+            .output()
+            .expect("xtask runs");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+fn this_workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+#[test]
+fn clippy_reports_every_path_of_the_lists() {
+    let (code, text) = Workspace::new().gate();
+
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(" 0 findings"), "{text}");
+}
+
+#[test]
+fn a_crate_that_does_not_deny_the_lint_does_not_pass() {
+    let workspace = Workspace::new();
+    workspace.write("kfake/src/main.rs", "fn main() {}\n");
+
+    let (code, text) = workspace.gate();
+
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.starts_with("kfake/src/main.rs: does not deny the lint"), "{text}");
+}
+
+#[test]
+fn a_misspelt_path_does_not_pass() {
+    let workspace = Workspace::new();
+    workspace.replace(
+        "clippy.toml",
+        "tokio::task::JoinSet::spawn_on",
+        "tokio::task::JoinSet::spwan_on",
+    );
+
+    let (code, text) = workspace.gate();
+
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("clippy.toml: tokio::task::JoinSet::spwan_on is never tried"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_list_that_clippy_cannot_use_does_not_pass() {
+    let workspace = Workspace::new();
+    workspace.replace(
+        "clippy.toml",
+        "disallowed-methods = [",
+        "no-such-setting = true\ndisallowed-methods = [",
+    );
+
+    let (code, text) = workspace.gate();
+
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("clippy says:"), "{text}");
+}
+
+#[test]
+fn a_workspace_without_a_list_cannot_be_checked() {
+    let workspace = Workspace::new();
+    fs::remove_file(workspace.0.path().join("clippy.toml")).expect("it was there");
+
+    let (code, text) = workspace.gate();
+
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("clippy.toml"), "{text}");
+}
