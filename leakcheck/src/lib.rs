@@ -5,6 +5,10 @@ mod check;
 mod ending;
 #[cfg(feature = "track")]
 mod group;
+#[cfg_attr(
+    not(feature = "track"),
+    expect(dead_code, reason = "rules match records")
+)]
 pub mod ignore;
 mod info;
 #[cfg(feature = "track")]
@@ -19,6 +23,7 @@ pub mod report;
 mod scope;
 #[cfg(feature = "track")]
 mod settle;
+mod shutdown;
 mod sync;
 #[cfg(feature = "track")]
 mod task;
@@ -41,6 +46,7 @@ pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_igno
 #[cfg(feature = "track")]
 pub use registry::tasks;
 pub use report::{Leak, Report};
+pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 #[cfg(not(feature = "track"))]
 pub use untracked::tasks;

@@ -16,7 +16,7 @@ use tokio_util::task::task_tracker::{
 };
 
 use crate::info::TaskKind;
-use crate::{Group, Record};
+use crate::{Group, Leak, Record};
 
 /// Spawns tasks, and waits until they are gone.
 ///
@@ -339,6 +339,15 @@ impl TaskTracker {
     #[must_use]
     pub fn ptr_eq(left: &Self, right: &Self) -> bool {
         Counter::ptr_eq(&left.counter, &right.counter)
+    }
+
+    pub(crate) fn tell_to_stop(&self, token: &CancellationToken) {
+        self.group.cancelled_by(token);
+    }
+
+    /// Where each of this tracker's tasks waits.
+    pub(crate) async fn inspect(&self) -> Vec<Leak> {
+        self.group.inspect().await
     }
 
     #[inline]

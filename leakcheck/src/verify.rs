@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::group::Group;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
 use crate::probe::{self, Answer, Places};
+use crate::registry;
 use crate::report::{Ignored, Leak, LeakState, Place, Report, SiteSummary};
 use crate::scope::{Begun, Scope, here};
 use crate::settle::{Settled, settle, settle_here};
@@ -46,16 +48,20 @@ fn verify_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> Report {
     verdict.report(settled, answers)
 }
 
-/// Asks these tasks where they wait, from inside of a runtime. Those that end meanwhile are left out.
-pub(crate) async fn inspect(tasks: Vec<Arc<Task>>) -> Vec<Leak> {
-    let mut found: Vec<Found> = tasks.into_iter().map(Found::new).collect();
-    let answers = probe::ask(&to_ask(&found)).await;
-    answer(&mut found, answers);
-    found
-        .into_iter()
-        .filter(|found| !found.task.has_ended())
-        .map(Found::leak)
-        .collect()
+impl Group {
+    /// Asks the tasks of this group, and of those below it, where they wait, from inside of a runtime. Those that end
+    /// meanwhile are left out.
+    pub(crate) async fn inspect(&self) -> Vec<Leak> {
+        let tasks = registry::live(|task| task.group.is_within(self));
+        let mut found: Vec<Found> = tasks.into_iter().map(Found::new).collect();
+        let answers = probe::ask(&to_ask(&found)).await;
+        answer(&mut found, answers);
+        found
+            .into_iter()
+            .filter(|found| !found.task.has_ended())
+            .map(Found::leak)
+            .collect()
+    }
 }
 
 /// Whether nothing but this very thread can poll that task, so that it is no use to wait for it here.

@@ -273,7 +273,9 @@ fn a_future_of_the_users_own_is_told_with_its_poll() {
         }
     }
     let line = line!() - 4;
-    let leak = leak_of(async { Own.await });
+    let leak = leak_of(async {
+        Own.await;
+    });
     assert_eq!(at(&leak).2, line);
     assert_eq!(leak.waiting[0].frames.len(), 2, "{:?}", leak.waiting);
 }

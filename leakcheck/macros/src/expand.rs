@@ -1,7 +1,7 @@
 //! The test function that the attribute makes.
 
-use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::TokenStream;
+use quote::quote;
 use syn::{Attribute, Error, ItemFn, Meta, Path, Result, ReturnType, Signature, parse_quote};
 
 use crate::args::{Args, Flavor};
@@ -121,7 +121,7 @@ fn run_async(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         .start_paused
         .map(|(paused, _)| quote!(.configure(|runtime| { runtime.start_paused(#paused); })));
     // The body is a function of the test's name, as a report shows it.
-    quote_spanned! { called_at(test) =>
+    quote! {
         #sig #block
         #check #flavor #threads #paused .conclude(#name())
     }
@@ -134,7 +134,7 @@ fn run_sync(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         ReturnType::Default => quote!(-> ()),
         returns => quote!(#returns),
     };
-    quote_spanned! { called_at(test) => #check .conclude_sync(|| #returns #block) }
+    quote! { #check .conclude_sync(|| #returns #block) }
 }
 
 fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
@@ -163,9 +163,4 @@ fn with_body(test: &ItemFn, run: &TokenStream) -> TokenStream {
             #(#attrs)* #vis fn #name() -> ::std::process::ExitCode { #run }
         },
     }
-}
-
-/// The place that the panic of a leak names: the test's name.
-fn called_at(test: &ItemFn) -> Span {
-    Span::call_site().located_at(test.sig.ident.span())
 }

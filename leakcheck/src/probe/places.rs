@@ -176,7 +176,7 @@ fn arrange(traces: Vec<Trace>) -> Places {
             let branches = sources
                 .branches(&call)
                 .map_or(traces.len(), <[Branch]>::len);
-            (Some(call), Some(branches.max(traces.len())))
+            (Some(call), Some(branches))
         }
         None => (common_frame(&traces), None),
     };

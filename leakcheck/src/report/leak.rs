@@ -5,8 +5,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shorten;
 use super::text::write_leak;
+use super::{is_of_a_dependency, shorten};
 use crate::info::{Parent, SEPARATOR};
 
 /// A task that outlived its test.
@@ -111,8 +111,8 @@ pub struct Frame {
 
 impl Frame {
     /// Whether it belongs to a crate that was downloaded.
-    pub(crate) fn is_of_a_dependency(&self) -> bool {
-        self.file.starts_with(super::place::DEPENDENCY)
+    fn is_of_a_dependency(&self) -> bool {
+        is_of_a_dependency(&self.file)
     }
 }
 

@@ -2,11 +2,17 @@
 
 mod json;
 mod leak;
+#[cfg_attr(
+    not(feature = "track"),
+    expect(dead_code, reason = "sources are read for traces")
+)]
 mod place;
 mod summary;
 mod text;
 
 pub(crate) use json::{Body, append};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
-pub(crate) use place::{DEPENDENCY, Places, shorten};
+#[cfg(feature = "track")]
+pub(crate) use place::{DEPENDENCY, Places};
+pub(crate) use place::{is_of_a_dependency, shorten};
 pub use summary::{Ignored, Report, SiteSummary};

@@ -85,6 +85,11 @@ pub(crate) fn shorten(file: &str) -> String {
     PLACES.shorten(file)
 }
 
+/// Whether `shorten` found the file in a crate that was downloaded.
+pub(crate) fn is_of_a_dependency(file: &str) -> bool {
+    file.starts_with(DEPENDENCY)
+}
+
 /// `…/registry/src/index.crates.io-0123` and `tokio-1.47.0/src/lib.rs`
 fn in_registry(path: &Path) -> Option<(&Path, &str)> {
     let path = path.to_str()?;
