@@ -95,10 +95,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
         builder = match name.as_str() {
             "help" => return Ok(Command::Print(USAGE.to_owned())),
             "version" => {
-                return Ok(Command::Print(format!(
-                    "kfake {}",
-                    env!("CARGO_PKG_VERSION")
-                )));
+                return Ok(Command::Print(format!("kfake {}", env!("CARGO_PKG_VERSION"))));
             }
             "brokers" => builder.brokers(number("brokers", &value()?, "a number from 1", 1)?),
             "listen" => builder.listen(number_like("listen", &value()?, "an IP address")?),
@@ -111,8 +108,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             }
             "topic" => topic(builder, &value()?)?,
             "default-partitions" => {
-                let partitions: i32 =
-                    number("default-partitions", &value()?, "a number from 1", 1)?;
+                let partitions: i32 = number("default-partitions", &value()?, "a number from 1", 1)?;
                 builder.broker_config("num.partitions", partitions.to_string())
             }
             "auto-create-topics" => builder.auto_create_topics(true),
@@ -128,11 +124,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             "cluster-id" => builder.cluster_id(value()?),
             "max-versions" => max_versions(builder, &value()?)?,
             "log-level" => {
-                log_level = number_like(
-                    "log-level",
-                    &value()?,
-                    "off, error, warn, info, debug or trace",
-                )?;
+                log_level = number_like("log-level", &value()?, "off, error, warn, info, debug or trace")?;
                 builder
             }
             later if LATER.contains(&later) => return Err(CliError::NotYet(name)),
@@ -143,11 +135,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 }
 
 /// A value of a type that reads itself.
-fn number_like<T: FromStr>(
-    flag: &'static str,
-    value: &str,
-    expected: &'static str,
-) -> Result<T, CliError> {
+fn number_like<T: FromStr>(flag: &'static str, value: &str, expected: &'static str) -> Result<T, CliError> {
     value.parse().map_err(|_| CliError::Value {
         flag,
         value: value.to_owned(),
@@ -181,10 +169,7 @@ fn topic(builder: Builder, value: &str) -> Result<Builder, CliError> {
         expected: EXPECTED,
     };
     let mut parts = value.split(':');
-    let name = parts
-        .next()
-        .filter(|name| !name.is_empty())
-        .ok_or_else(refused)?;
+    let name = parts.next().filter(|name| !name.is_empty()).ok_or_else(refused)?;
     let mut numbers = Vec::new();
     for part in parts {
         numbers.push(number::<i32>("topic", part, EXPECTED, 1).map_err(|_| refused())?);
@@ -247,10 +232,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_says_what_is_expected() {
-        assert_eq!(
-            refusal(&["--brokers", "0"]),
-            "--brokers 0: expected a number from 1"
-        );
+        assert_eq!(refusal(&["--brokers", "0"]), "--brokers 0: expected a number from 1");
         assert_eq!(
             refusal(&["--topic", "a:0"]),
             "--topic a:0: expected NAME[:PARTITIONS[:REPLICAS]]"

@@ -125,8 +125,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     ///
     /// See [`ClientError`].
     pub async fn send<R: Request>(&mut self, request: R) -> Result<R::Response, ClientError> {
-        self.send_version(request, <R as Message>::VERSIONS.max)
-            .await
+        self.send_version(request, <R as Message>::VERSIONS.max).await
     }
 
     /// Sends a request in a version, and waits for its response. Not cancel safe.
@@ -134,11 +133,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// # Errors
     ///
     /// See [`ClientError`].
-    pub async fn send_version<R: Request>(
-        &mut self,
-        request: R,
-        version: i16,
-    ) -> Result<R::Response, ClientError> {
+    pub async fn send_version<R: Request>(&mut self, request: R, version: i16) -> Result<R::Response, ClientError> {
         let pending = self.start(request, version).await?;
         self.finish(pending).await
     }
@@ -148,11 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// # Errors
     ///
     /// See [`ClientError`].
-    pub async fn start<R: Request>(
-        &mut self,
-        request: R,
-        version: i16,
-    ) -> Result<Pending<R>, ClientError> {
+    pub async fn start<R: Request>(&mut self, request: R, version: i16) -> Result<Pending<R>, ClientError> {
         self.last_correlation_id = self.last_correlation_id.wrapping_add(1);
         let correlation_id = self.last_correlation_id;
         let frame = encode(&request, version, correlation_id, &self.client_id)?;
@@ -169,10 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// # Errors
     ///
     /// See [`ClientError`].
-    pub async fn finish<R: Request>(
-        &mut self,
-        pending: Pending<R>,
-    ) -> Result<R::Response, ClientError> {
+    pub async fn finish<R: Request>(&mut self, pending: Pending<R>) -> Result<R::Response, ClientError> {
         let Pending {
             correlation_id,
             version,
@@ -183,16 +171,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let header_version = ApiKey::try_from(R::KEY)
             .map_err(|()| failed(format!("unknown API key {}", R::KEY)))?
             .response_header_version(version);
-        let header = ResponseHeader::decode(&mut frame, header_version)
-            .map_err(|e| failed(e.to_string()))?;
+        let header = ResponseHeader::decode(&mut frame, header_version).map_err(|e| failed(e.to_string()))?;
         if header.correlation_id != correlation_id {
             return Err(ClientError::OutOfOrder {
                 expected: correlation_id,
                 got: header.correlation_id,
             });
         }
-        let response =
-            R::Response::decode(&mut frame, version).map_err(|e| failed(e.to_string()))?;
+        let response = R::Response::decode(&mut frame, version).map_err(|e| failed(e.to_string()))?;
         match frame.remaining() {
             0 => Ok(response),
             left => Err(failed(format!("{left} bytes are left over"))),
@@ -219,21 +205,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         let size = usize::try_from(size)
             .ok()
             .filter(|size| *size <= RESPONSE_LIMIT)
-            .ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    format!("a response of {size} bytes"),
-                )
-            })?;
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("a response of {size} bytes")))?;
         let mut frame = BytesMut::new();
         while frame.len() < size {
             let left = size - frame.len();
-            if (&mut self.stream)
-                .take(left as u64)
-                .read_buf(&mut frame)
-                .await?
-                == 0
-            {
+            if (&mut self.stream).take(left as u64).read_buf(&mut frame).await? == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -247,10 +223,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// `InvalidData` if it sends something instead.
     pub async fn closed(&mut self) -> io::Result<()> {
         match self.stream.read_u8().await {
-            Ok(_) => Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the broker sent a byte",
-            )),
+            Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "the broker sent a byte")),
             Err(error) if ClientError::Io(io::Error::from(error.kind())).is_closed() => Ok(()),
             Err(error) => Err(error),
         }
@@ -278,11 +251,8 @@ pub fn encode<R: Request>(
         .with_client_id(Some(client_id.clone()))
         .encode(&mut frame, R::header_version(version))
         .map_err(|e| failed(e.to_string()))?;
-    request
-        .encode(&mut frame, version)
-        .map_err(|e| failed(e.to_string()))?;
-    let size =
-        i32::try_from(frame.len() - 4).map_err(|_| failed("longer than a frame".to_owned()))?;
+    request.encode(&mut frame, version).map_err(|e| failed(e.to_string()))?;
+    let size = i32::try_from(frame.len() - 4).map_err(|_| failed("longer than a frame".to_owned()))?;
     frame[..4].copy_from_slice(&size.to_be_bytes());
     Ok(frame.freeze())
 }

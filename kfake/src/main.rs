@@ -36,10 +36,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_max_level(arguments.log_level)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("kfake: cannot start a runtime: {error}");
@@ -69,17 +66,12 @@ async fn run(arguments: cli::Arguments) -> u8 {
     };
     let ready = format!("ready {}\n", cluster.bootstrap_servers());
     let mut stdout = std::io::stdout();
-    if let Err(error) = stdout
-        .write_all(ready.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    if let Err(error) = stdout.write_all(ready.as_bytes()).and_then(|()| stdout.flush()) {
         tracing::warn!(%error, "cannot say that the cluster is ready");
     }
     stop.wait().await;
     tracing::info!("closing the cluster");
-    let closed = tokio::time::timeout(CLOSE_LIMIT, cluster.close())
-        .await
-        .is_ok();
+    let closed = tokio::time::timeout(CLOSE_LIMIT, cluster.close()).await.is_ok();
     let report = leakcheck::find();
     if closed && report.leaks.is_empty() {
         return 0;

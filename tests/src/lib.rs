@@ -5,8 +5,8 @@ use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    SyncGroupRequest, SyncGroupResponse,
+    GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, SyncGroupRequest,
+    SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use kfake::client::{Client, ClientError, Pending};
@@ -24,9 +24,7 @@ pub fn text(text: &str) -> StrBytes {
 
 /// A client of the broker that coordinates a group.
 pub fn coordinator(cluster: &Cluster, group: &str) -> Client<DuplexStream> {
-    cluster
-        .client(cluster.coordinator(group))
-        .expect("the cluster is open")
+    cluster.client(cluster.coordinator(group)).expect("the cluster is open")
 }
 
 /// A client of broker 1.
@@ -72,9 +70,7 @@ impl Member<TcpStream> {
             .iter()
             .find(|b| b.id == id)
             .expect("the coordinator is a broker");
-        let address = format!("{}:{}", broker.host, broker.port)
-            .parse()
-            .expect("an address");
+        let address = format!("{}:{}", broker.host, broker.port).parse().expect("an address");
         let client = Client::connect(address).await.expect("the cluster is open");
         Self::over(client, group)
     }
@@ -125,10 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
     /// Gets its id, if it needs one, and sends the JoinGroup that waits for the rebalance.
     pub async fn start_join(&mut self) -> Result<Pending<JoinGroupRequest>, ClientError> {
         if self.id.is_empty() && self.instance.is_none() && self.version >= 4 {
-            let refused = self
-                .client
-                .send_version(self.join_request(), self.version)
-                .await?;
+            let refused = self.client.send_version(self.join_request(), self.version).await?;
             assert_eq!(refused.error_code, MEMBER_ID_REQUIRED);
             self.id = refused.member_id;
         }
@@ -136,10 +129,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
     }
 
     /// Waits for the rebalance it started to join.
-    pub async fn finish_join(
-        &mut self,
-        pending: Pending<JoinGroupRequest>,
-    ) -> Result<JoinGroupResponse, ClientError> {
+    pub async fn finish_join(&mut self, pending: Pending<JoinGroupRequest>) -> Result<JoinGroupResponse, ClientError> {
         let joined = self.client.finish(pending).await?;
         self.id = joined.member_id.clone();
         self.generation = joined.generation_id;
@@ -170,10 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
     }
 
     /// Syncs and waits for its assignment.
-    pub async fn sync(
-        &mut self,
-        assignments: &[(&StrBytes, &'static [u8])],
-    ) -> Result<SyncGroupResponse, ClientError> {
+    pub async fn sync(&mut self, assignments: &[(&StrBytes, &'static [u8])]) -> Result<SyncGroupResponse, ClientError> {
         self.client.send(self.sync_request(assignments)).await
     }
 
@@ -183,10 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
         assert_eq!((joined.error_code, &joined.leader), (0, &self.id));
         let id = self.id.clone();
         let synced = self.sync(&[(&id, b"everything")]).await?;
-        assert_eq!(
-            (synced.error_code, &synced.assignment[..]),
-            (0, &b"everything"[..])
-        );
+        assert_eq!((synced.error_code, &synced.assignment[..]), (0, &b"everything"[..]));
         Ok(())
     }
 

@@ -20,12 +20,9 @@ pub(super) async fn handle(
     request: ApiVersionsRequest,
 ) -> Result<ApiVersionsResponse, Refusal> {
     if version >= 3
-        && !(is_software_word(&request.client_software_name)
-            && is_software_word(&request.client_software_version))
+        && !(is_software_word(&request.client_software_name) && is_software_word(&request.client_software_version))
     {
-        return Ok(
-            ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code())
-        );
+        return Ok(ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code()));
     }
     let offered = super::all()
         .map(|api| row(api.key, context.shared.versions.of(&api)))

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::create_topics_response::{
-    CreatableTopicConfigs, CreatableTopicResult,
-};
+use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::{CreateTopicsRequest, CreateTopicsResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
@@ -45,10 +43,7 @@ pub(super) async fn handle(
     for topic in &request.topics {
         *named.entry(&topic.name).or_default() += 1;
     }
-    let (once, twice): (Vec<_>, Vec<_>) = request
-        .topics
-        .iter()
-        .partition(|topic| named[&topic.name] == 1);
+    let (once, twice): (Vec<_>, Vec<_>) = request.topics.iter().partition(|topic| named[&topic.name] == 1);
     let mut results = Vec::new();
     for topic in once {
         let created = create_one(&context.shared, topic, request.validate_only);
@@ -64,11 +59,7 @@ pub(super) async fn handle(
     Ok(CreateTopicsResponse::default().with_topics(results))
 }
 
-fn result(
-    topic: &CreatableTopic,
-    created: Result<Plan, TopicError>,
-    version: i16,
-) -> CreatableTopicResult {
+fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i16) -> CreatableTopicResult {
     let result = CreatableTopicResult::default().with_name(topic.name.clone());
     match created {
         Err(error) => result
@@ -118,21 +109,12 @@ pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, To
     Ok(topics.insert(&spec.name, id, assignment, TopicConfig::default()))
 }
 
-fn create_one(
-    shared: &Shared,
-    topic: &CreatableTopic,
-    validate_only: bool,
-) -> Result<Plan, TopicError> {
+fn create_one(shared: &Shared, topic: &CreatableTopic, validate_only: bool) -> Result<Plan, TopicError> {
     let id = shared.new_uuid();
     let mut topics = shared.topics.write();
     topics.check_new_name(&topic.name)?;
-    let config = TopicConfig::read(
-        topic
-            .configs
-            .iter()
-            .map(|c| (c.name.as_str(), c.value.as_deref())),
-    )
-    .map_err(TopicError::InvalidConfig)?;
+    let config = TopicConfig::read(topic.configs.iter().map(|c| (c.name.as_str(), c.value.as_deref())))
+        .map_err(TopicError::InvalidConfig)?;
     let assignment = if topic.assignments.is_empty() {
         spread(
             shared,
@@ -155,12 +137,7 @@ fn create_one(
 }
 
 /// The controller's checks of the two numbers, `ReplicationControlManager.createTopic`.
-fn spread(
-    shared: &Shared,
-    topics: &Topics,
-    partitions: i32,
-    replicas: i32,
-) -> Result<Assignment, TopicError> {
+fn spread(shared: &Shared, topics: &Topics, partitions: i32, replicas: i32) -> Result<Assignment, TopicError> {
     if replicas < -1 || replicas == 0 {
         return Err(TopicError::InvalidReplicationFactor(
             "Replication factor must be larger than 0, or -1 to use the default value.".to_owned(),
@@ -202,8 +179,7 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
     }
     if topic.num_partitions != -1 {
         return Err(TopicError::InvalidRequest(
-            "A manual partition assignment was specified, but numPartitions was not set to -1."
-                .to_owned(),
+            "A manual partition assignment was specified, but numPartitions was not set to -1.".to_owned(),
         ));
     }
     let mut partitions: BTreeMap<i32, Vec<BrokerId>> = BTreeMap::new();
@@ -211,9 +187,7 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
     for given in &topic.assignments {
         let replicas: Vec<_> = given.broker_ids.iter().map(|b| BrokerId(b.0)).collect();
         if replicas.is_empty() {
-            return invalid(
-                "The manual partition assignment includes an empty replica list.".to_owned(),
-            );
+            return invalid("The manual partition assignment includes an empty replica list.".to_owned());
         }
         if let Some(unknown) = replicas.iter().find(|b| shared.broker(**b).is_none()) {
             return invalid(format!(
@@ -222,10 +196,7 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
         }
         let distinct: std::collections::BTreeSet<_> = replicas.iter().collect();
         if distinct.len() < replicas.len() {
-            let twice = replicas
-                .iter()
-                .enumerate()
-                .find(|(i, b)| replicas[..*i].contains(b));
+            let twice = replicas.iter().enumerate().find(|(i, b)| replicas[..*i].contains(b));
             let twice = twice.map_or(replicas[0], |(_, b)| *b);
             return invalid(format!(
                 "The manual partition assignment includes the broker {twice} more than once."
@@ -245,10 +216,7 @@ fn assigned(shared: &Shared, topic: &CreatableTopic) -> Result<Assignment, Topic
             ));
         }
     }
-    if !(0..)
-        .zip(partitions.keys())
-        .all(|(expected, index)| expected == *index)
-    {
+    if !(0..).zip(partitions.keys()).all(|(expected, index)| expected == *index) {
         return invalid("partitions should be a consecutive 0-based integer sequence".to_owned());
     }
     Ok(partitions.into_values().collect())

@@ -21,11 +21,7 @@ pub(super) async fn handle(
     let mut results = Vec::new();
     let mut seen = BTreeSet::new();
     // A group named twice is answered once. The empty id is a group's like any other: old consumers commit to it.
-    for id in request
-        .groups_names
-        .into_iter()
-        .filter(|id| seen.insert(id.clone()))
-    {
+    for id in request.groups_names.into_iter().filter(|id| seen.insert(id.clone())) {
         let deleted = if !context.coordinates(&id) {
             Err(ResponseError::NotCoordinator)
         } else {

@@ -32,9 +32,7 @@ pub(super) async fn handle(
     };
     let mut times: BTreeMap<_, usize> = BTreeMap::new();
     for topic in &asked {
-        *times
-            .entry((topic.name.clone(), topic.topic_id))
-            .or_default() += 1;
+        *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
     }
     let mut responses = Vec::new();
     let mut gone = Vec::new();
@@ -46,9 +44,7 @@ pub(super) async fn handle(
             None => false,
         };
         let deleted = match named_twice {
-            true if topic.name.is_some() => {
-                Err((ResponseError::InvalidRequest, "Duplicate topic name."))
-            }
+            true if topic.name.is_some() => Err((ResponseError::InvalidRequest, "Duplicate topic name.")),
             true => Err((ResponseError::InvalidRequest, "Duplicate topic id.")),
             false => delete(&mut topics, &topic),
         };
@@ -94,13 +90,10 @@ fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<Arc<Topic>, F
                 "You may not specify both topic name and topic id.",
             ));
         }
-        (None, false) => topics
-            .by_id(&asked.topic_id)
-            .map(|topic| topic.name.clone())
-            .ok_or((
-                ResponseError::UnknownTopicId,
-                "This server does not host this topic ID.",
-            ))?,
+        (None, false) => topics.by_id(&asked.topic_id).map(|topic| topic.name.clone()).ok_or((
+            ResponseError::UnknownTopicId,
+            "This server does not host this topic ID.",
+        ))?,
     };
     topics.remove(&name).ok_or((
         ResponseError::UnknownTopicOrPartition,

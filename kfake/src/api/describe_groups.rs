@@ -44,10 +44,7 @@ async fn describe(context: &Context, version: i16, id: GroupId) -> Result<Descri
     Ok(match version {
         6.. => dead
             .with_error_code(ResponseError::GroupIdNotFound.code())
-            .with_error_message(Some(StrBytes::from_string(format!(
-                "Group {} not found.",
-                &*id
-            )))),
+            .with_error_message(Some(StrBytes::from_string(format!("Group {} not found.", &*id)))),
         _ => dead,
     })
 }

@@ -87,11 +87,7 @@ pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<
     let key = frame.get_i16();
     let version = frame.get_i16();
     let correlation_id = frame.get_i32();
-    let (api, offered) = context
-        .shared
-        .versions
-        .find(key)
-        .ok_or(Refusal::UnknownApi(key))?;
+    let (api, offered) = context.shared.versions.find(key).ok_or(Refusal::UnknownApi(key))?;
     if !(offered.min..=offered.max).contains(&version) {
         if api.key as i16 != api_versions::KEY {
             return Err(Refusal::UnsupportedVersion { key, version });
@@ -103,19 +99,11 @@ pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<
     }
     read_header(context, &mut frame, api.key.request_header_version(version))?;
     let answer = (api.handle)(context, version, frame).await?;
-    frame_reply(
-        answer,
-        correlation_id,
-        api.key.response_header_version(version),
-    )
+    frame_reply(answer, correlation_id, api.key.response_header_version(version))
 }
 
 /// The rest of the request's header behind the correlation id: the client id, and tagged fields from header version 2.
-fn read_header(
-    context: &mut Context,
-    frame: &mut Bytes,
-    header_version: i16,
-) -> Result<(), Refusal> {
+fn read_header(context: &mut Context, frame: &mut Bytes, header_version: i16) -> Result<(), Refusal> {
     if header_version >= 1 {
         let length = frame.try_get_i16().map_err(|_| Refusal::Header)?;
         context.client_id = match length {
@@ -126,11 +114,7 @@ fn read_header(
                     return Err(Refusal::Header);
                 }
                 let text = frame.split_to(length);
-                Some(
-                    std::str::from_utf8(&text)
-                        .map_err(|_| Refusal::Header)?
-                        .to_owned(),
-                )
+                Some(std::str::from_utf8(&text).map_err(|_| Refusal::Header)?.to_owned())
             }
         };
     }
@@ -148,11 +132,7 @@ pub(crate) fn decode<R: Request>(version: i16, mut body: Bytes) -> Result<R, Ref
 }
 
 /// Puts the size and the response's header in front.
-fn frame_reply(
-    answer: Answer,
-    correlation_id: i32,
-    header_version: i16,
-) -> Result<Answer, Refusal> {
+fn frame_reply(answer: Answer, correlation_id: i32, header_version: i16) -> Result<Answer, Refusal> {
     let Answer::Reply(parts) = answer else {
         return Ok(answer);
     };
@@ -163,8 +143,7 @@ fn frame_reply(
         .encode(&mut head, header_version)
         .map_err(|error| Refusal::Response(error.to_string()))?;
     let size = head.len() - 4 + parts.iter().map(Bytes::len).sum::<usize>();
-    let size = i32::try_from(size)
-        .map_err(|_| Refusal::Response(format!("{size} bytes are too long for a frame")))?;
+    let size = i32::try_from(size).map_err(|_| Refusal::Response(format!("{size} bytes are too long for a frame")))?;
     head[..4].copy_from_slice(&size.to_be_bytes());
     // A small reply goes out in one write.
     if size < 4096 {

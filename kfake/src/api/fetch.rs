@@ -53,11 +53,7 @@ enum Outcome {
     },
 }
 
-pub(super) async fn handle(
-    context: &Context,
-    version: i16,
-    request: FetchRequest,
-) -> Result<Answer, Refusal> {
+pub(super) async fn handle(context: &Context, version: i16, request: FetchRequest) -> Result<Answer, Refusal> {
     let max_bytes = request
         .max_bytes
         .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX));
@@ -189,16 +185,11 @@ fn register(outcomes: &[Outcome], notify: &Arc<Notify>) -> Vec<Registration> {
         Outcome::Read { partition, .. } => Some(partition),
         Outcome::Unknown(_) | Outcome::Refused(_) => None,
     });
-    partitions
-        .map(|p| p.log.lock().waiters().register(notify))
-        .collect()
+    partitions.map(|p| p.log.lock().waiters().register(notify)).collect()
 }
 
 fn count_unknown(outcomes: &[Outcome]) -> usize {
-    outcomes
-        .iter()
-        .filter(|o| matches!(o, Outcome::Unknown(_)))
-        .count()
+    outcomes.iter().filter(|o| matches!(o, Outcome::Unknown(_))).count()
 }
 
 fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
@@ -225,22 +216,12 @@ fn read_all(context: &Context, opened: &Opened, limits: Limits) -> Vec<Outcome> 
     let mut outcomes = Vec::with_capacity(opened.wanted.len());
     for (key, wanted) in &opened.wanted {
         let max_bytes = wanted.max_bytes.min(left);
-        let outcome = read_one(
-            context,
-            &topics,
-            key,
-            wanted,
-            max_bytes,
-            at_least_one,
-            limits.isolation,
-        );
+        let outcome = read_one(context, &topics, key, wanted, max_bytes, at_least_one, limits.isolation);
         if let Outcome::Read { read, .. } = &outcome
             && read.size > 0
         {
             at_least_one = false;
-            left = left
-                .saturating_sub(i32::try_from(read.size).unwrap_or(i32::MAX))
-                .max(0);
+            left = left.saturating_sub(i32::try_from(read.size).unwrap_or(i32::MAX)).max(0);
         }
         outcomes.push(outcome);
     }

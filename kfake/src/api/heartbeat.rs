@@ -15,8 +15,7 @@ pub(super) async fn handle(
     _version: i16,
     request: HeartbeatRequest,
 ) -> Result<HeartbeatResponse, Refusal> {
-    let refuse =
-        |error: ResponseError| Ok(HeartbeatResponse::default().with_error_code(error.code()));
+    let refuse = |error: ResponseError| Ok(HeartbeatResponse::default().with_error_code(error.code()));
     if request.group_id.is_empty() {
         return refuse(ResponseError::InvalidGroupId);
     }

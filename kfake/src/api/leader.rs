@@ -25,10 +25,7 @@ pub(super) struct Refused {
 
 impl Refused {
     pub fn new(error: ResponseError) -> Self {
-        Self {
-            error,
-            leader: None,
-        }
+        Self { error, leader: None }
     }
 }
 
@@ -36,12 +33,7 @@ impl Refused {
 ///
 /// A replica compares epochs before it says that it does not lead (`Partition.checkCurrentLeaderEpoch`); a broker without
 /// a replica has no epoch to compare. Unlike Apache Kafka's, a follower does not serve reads (KIP-392).
-pub(super) fn led(
-    context: &Context,
-    topic: &Topic,
-    index: i32,
-    client_epoch: i32,
-) -> Result<Arc<Partition>, Refused> {
+pub(super) fn led(context: &Context, topic: &Topic, index: i32, client_epoch: i32) -> Result<Arc<Partition>, Refused> {
     let Some(partition) = topic.partition(index) else {
         return Err(Refused::new(ResponseError::UnknownTopicOrPartition));
     };
@@ -68,7 +60,5 @@ pub(super) fn led(
 /// The brokers of `leaders`, each once, in the order of their ids.
 pub(super) fn brokers_of(context: &Context, leaders: impl Iterator<Item = Leader>) -> Vec<&Broker> {
     let ids: std::collections::BTreeSet<_> = leaders.map(|leader| leader.id).collect();
-    ids.into_iter()
-        .filter_map(|id| context.shared.broker(id))
-        .collect()
+    ids.into_iter().filter_map(|id| context.shared.broker(id)).collect()
 }

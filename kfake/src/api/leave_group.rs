@@ -16,8 +16,7 @@ pub(super) async fn handle(
     version: i16,
     request: LeaveGroupRequest,
 ) -> Result<LeaveGroupResponse, Refusal> {
-    let refuse =
-        |error: ResponseError| Ok(LeaveGroupResponse::default().with_error_code(error.code()));
+    let refuse = |error: ResponseError| Ok(LeaveGroupResponse::default().with_error_code(error.code()));
     if request.group_id.is_empty() {
         return refuse(ResponseError::InvalidGroupId);
     }

@@ -17,9 +17,8 @@ pub(super) async fn handle(
     request: ListGroupsRequest,
 ) -> Result<ListGroupsResponse, Refusal> {
     // Names are compared without regard to case, and one that does not exist matches nothing.
-    let matches = |filter: &[StrBytes], value: &str| {
-        filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(value))
-    };
+    let matches =
+        |filter: &[StrBytes], value: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(value));
     let groups = context
         .shared
         .groups
@@ -27,16 +26,11 @@ pub(super) async fn handle(
         .into_iter()
         .filter(|group| context.coordinates(&group.id))
         .map(|group| group.view())
-        .filter(|group| {
-            matches(&request.states_filter, group.state.name())
-                && matches(&request.types_filter, CLASSIC)
-        })
+        .filter(|group| matches(&request.states_filter, group.state.name()) && matches(&request.types_filter, CLASSIC))
         .map(|group| {
             let listed = ListedGroup::default()
                 .with_group_id(GroupId(StrBytes::from_string(group.id)))
-                .with_protocol_type(StrBytes::from_string(
-                    group.protocol_type.unwrap_or_default(),
-                ));
+                .with_protocol_type(StrBytes::from_string(group.protocol_type.unwrap_or_default()));
             let listed = match version {
                 4.. => listed.with_group_state(StrBytes::from_static_str(group.state.name())),
                 _ => listed,

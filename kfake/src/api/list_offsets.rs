@@ -7,9 +7,7 @@ use std::collections::BTreeSet;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::list_offsets_response::{
-    ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
-};
+use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::dispatch::Refusal;
@@ -35,8 +33,7 @@ pub(super) async fn handle(
                 true => Err(ResponseError::InvalidRequest),
                 false => find(context, version, isolation, &topic, asked),
             };
-            let response =
-                ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
+            let response = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
             match found {
                 Ok(found) => response
                     .with_timestamp(found.timestamp)
@@ -47,10 +44,7 @@ pub(super) async fn handle(
         };
         // A partition that was named twice is refused once (`ListOffsetsRequest.duplicatePartitions`).
         let mut seen = BTreeSet::new();
-        let partitions = topic
-            .partitions
-            .iter()
-            .filter(|p| seen.insert(p.partition_index));
+        let partitions = topic.partitions.iter().filter(|p| seen.insert(p.partition_index));
         let partitions = partitions.map(answer).collect();
         ListOffsetsTopicResponse::default()
             .with_name(topic.name.clone())
@@ -79,13 +73,8 @@ fn find(
         .ok_or(ResponseError::UnsupportedVersion)?;
     let known = context.shared.topics.read().by_name(&topic.name).cloned();
     let known = known.ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let partition = led(
-        context,
-        &known,
-        asked.partition_index,
-        asked.current_leader_epoch,
-    )
-    .map_err(|refused| refused.error)?;
+    let partition =
+        led(context, &known, asked.partition_index, asked.current_leader_epoch).map_err(|refused| refused.error)?;
     let found = partition.log.lock().find(spec, isolation);
     let nothing = TimestampOffset {
         timestamp: -1,

@@ -14,9 +14,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use kafka_protocol::messages::{
-    BrokerId as WireBrokerId, MetadataRequest, MetadataResponse, TopicName,
-};
+use kafka_protocol::messages::{BrokerId as WireBrokerId, MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
@@ -41,17 +39,12 @@ pub(super) async fn handle(
         None => every_topic(context),
         Some(topics) if topics.is_empty() && version == 0 => every_topic(context),
         Some(topics) => {
-            let by_id = topics
-                .iter()
-                .any(|t| t.name.is_none() || !t.topic_id.is_nil());
+            let by_id = topics.iter().any(|t| t.name.is_none() || !t.topic_id.is_nil());
             if version < 12 && by_id {
                 return Ok(all_refused(topics, ResponseError::InvalidRequest));
             }
             // Neither name nor id: Apache Kafka 4.4 fails over it and says so of every topic.
-            if topics
-                .iter()
-                .any(|t| t.name.is_none() && t.topic_id.is_nil())
-            {
+            if topics.iter().any(|t| t.name.is_none() && t.topic_id.is_nil()) {
                 return Ok(all_refused(topics, ResponseError::UnknownServerError));
             }
             // A topic named twice is answered once.
@@ -60,11 +53,9 @@ pub(super) async fn handle(
                 .iter()
                 .filter(|t| seen.insert((t.name.clone(), t.topic_id)))
                 .map(|t| match &t.name {
-                    Some(name) if t.topic_id.is_nil() => by_name(
-                        context,
-                        name,
-                        version < 4 || request.allow_auto_topic_creation,
-                    ),
+                    Some(name) if t.topic_id.is_nil() => {
+                        by_name(context, name, version < 4 || request.allow_auto_topic_creation)
+                    }
                     _ => by_id_alone(context, t.topic_id),
                 })
                 .collect()
@@ -115,13 +106,7 @@ fn all_refused(topics: &[MetadataRequestTopic], error: ResponseError) -> Metadat
 }
 
 fn every_topic(context: &Context) -> Vec<MetadataResponseTopic> {
-    context
-        .shared
-        .topics
-        .read()
-        .iter()
-        .map(|t| describe(t))
-        .collect()
+    context.shared.topics.read().iter().map(|t| describe(t)).collect()
 }
 
 fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataResponseTopic {

@@ -5,9 +5,7 @@
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
-use kafka_protocol::messages::offset_commit_response::{
-    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
-};
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use super::dispatch::Refusal;
@@ -66,10 +64,7 @@ fn refuse(topics: Vec<OffsetCommitRequestTopic>, error: ResponseError) -> Offset
 }
 
 /// Takes the partitions out of the request that the cluster has not, answered.
-fn take_unknown(
-    context: &Context,
-    topics: &mut Vec<OffsetCommitRequestTopic>,
-) -> OffsetCommitResponse {
+fn take_unknown(context: &Context, topics: &mut Vec<OffsetCommitRequestTopic>) -> OffsetCommitResponse {
     let known = context.shared.topics.read();
     let mut unknown = Vec::new();
     for topic in topics.iter_mut() {

@@ -4,12 +4,9 @@
 //! - 6: flexible. 7: only stable offsets (KIP-447). 8: several groups (KIP-709). 9: member ids and epochs (KIP-848).
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopics,
-};
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::offset_fetch_response::{
-    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic,
-    OffsetFetchResponseTopics,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
@@ -47,10 +44,7 @@ pub(super) async fn handle(
     Ok(single(version, asked.unwrap_or_default(), fetched))
 }
 
-async fn fetch(
-    context: &Context,
-    group: OffsetFetchRequestGroup,
-) -> Result<OffsetFetchResponseGroup, Refusal> {
+async fn fetch(context: &Context, group: OffsetFetchRequestGroup) -> Result<OffsetFetchResponseGroup, Refusal> {
     if !context.coordinates(&group.group_id) {
         return Ok(OffsetFetchResponseGroup::default()
             .with_group_id(group.group_id)
@@ -64,10 +58,7 @@ async fn fetch(
     }
     // A group that does not exist has committed nothing, which is no error.
     let topics = group.topics.unwrap_or_default().into_iter().map(|topic| {
-        let partitions = topic
-            .partition_indexes
-            .into_iter()
-            .map(|p| fetched(p, None));
+        let partitions = topic.partition_indexes.into_iter().map(|p| fetched(p, None));
         OffsetFetchResponseTopics::default()
             .with_name(topic.name)
             .with_partitions(partitions.collect())
@@ -78,11 +69,7 @@ async fn fetch(
 }
 
 /// The response before version 8: one group. Version 1 has no place for the group's error but its partitions.
-fn single(
-    version: i16,
-    asked: Vec<OffsetFetchRequestTopics>,
-    group: OffsetFetchResponseGroup,
-) -> OffsetFetchResponse {
+fn single(version: i16, asked: Vec<OffsetFetchRequestTopics>, group: OffsetFetchResponseGroup) -> OffsetFetchResponse {
     let code = group.error_code;
     let topics = match (version, code) {
         (1, 1..) => asked

@@ -11,8 +11,7 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::{BrokerId as WireBrokerId, ProduceRequest, ProduceResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -21,9 +20,7 @@ use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::cluster::config::BrokerConfig;
 use crate::cluster::topics::Topic;
-use crate::log::{
-    Appended, BatchError, RecordRejection, Rules, TimestampType, ValidateError, check_envelope,
-};
+use crate::log::{Appended, BatchError, RecordRejection, Rules, TimestampType, ValidateError, check_envelope};
 use crate::net::connection::Context;
 
 const ACKS_ALL: i16 = -1;
@@ -65,15 +62,10 @@ impl Failure {
         // Apache Kafka explains these and leaves the rest to the error code.
         let explained = matches!(
             error,
-            ValidateError::Rejected { .. }
-                | ValidateError::Batch(BatchError::Length(_) | BatchError::Magic(_))
+            ValidateError::Rejected { .. } | ValidateError::Batch(BatchError::Length(_) | BatchError::Magic(_))
         );
         Self {
-            log_start_offset: if error.names_log_start() {
-                log_start_offset
-            } else {
-                -1
-            },
+            log_start_offset: if error.names_log_start() { log_start_offset } else { -1 },
             rejections: error.rejections().to_vec(),
             message: explained.then(|| error.to_string()),
             ..error.code().into()
@@ -90,11 +82,7 @@ struct Batch<'a> {
     unauthorized: bool,
 }
 
-pub(super) async fn handle(
-    context: &Context,
-    version: i16,
-    request: ProduceRequest,
-) -> Result<Answer, Refusal> {
+pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequest) -> Result<Answer, Refusal> {
     let batch = Batch {
         context,
         version,
@@ -178,26 +166,15 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
 
 /// `RequestUtils.hasTransactionalRecords`.
 fn has_transactional(request: &ProduceRequest, version: i16) -> bool {
-    let partitions = request
-        .topic_data
-        .iter()
-        .flat_map(|topic| &topic.partition_data);
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
     let mut records = partitions.filter_map(|data| data.records.as_ref());
-    records.any(|records| {
-        check_envelope(records, version).is_ok_and(|envelope| envelope.transactional)
-    })
+    records.any(|records| check_envelope(records, version).is_ok_and(|envelope| envelope.transactional))
 }
 
-fn find_topic(
-    context: &Context,
-    version: i16,
-    topic: &TopicProduceData,
-) -> Result<Arc<Topic>, ResponseError> {
+fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
     let topics = context.shared.topics.read();
     match version {
-        13.. => topics
-            .by_id(&topic.topic_id)
-            .ok_or(ResponseError::UnknownTopicId),
+        13.. => topics.by_id(&topic.topic_id).ok_or(ResponseError::UnknownTopicId),
         _ => topics
             .by_name(&topic.name)
             .ok_or(ResponseError::UnknownTopicOrPartition),
@@ -220,8 +197,7 @@ impl Batch<'_> {
             return Err(ResponseError::UnknownTopicOrPartition.into());
         }
         let records = data.records.unwrap_or_default();
-        let envelope =
-            check_envelope(&records, self.version).map_err(|error| Failure::invalid(&error, -1))?;
+        let envelope = check_envelope(&records, self.version).map_err(|error| Failure::invalid(&error, -1))?;
         if !(ACKS_ALL..=1).contains(&self.acks) {
             return Err(ResponseError::InvalidRequiredAcks.into());
         }
@@ -239,8 +215,7 @@ impl Batch<'_> {
         }
         let shared = &self.context.shared;
         let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
-        let valid = judged
-            .map_err(|error| Failure::invalid(&error, partition.log.lock().start_offset()))?;
+        let valid = judged.map_err(|error| Failure::invalid(&error, partition.log.lock().start_offset()))?;
         let appended = partition.log.lock().append(valid);
         let mut appended = appended.map_err(|error| Failure {
             log_start_offset: partition.log.lock().start_offset(),

@@ -15,8 +15,7 @@ pub(super) async fn handle(
     version: i16,
     request: SyncGroupRequest,
 ) -> Result<SyncGroupResponse, Refusal> {
-    let refuse =
-        |error: ResponseError| Ok(SyncGroupResponse::default().with_error_code(error.code()));
+    let refuse = |error: ResponseError| Ok(SyncGroupResponse::default().with_error_code(error.code()));
     // KIP-559: who speaks version 5 names both.
     if version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return refuse(ResponseError::InconsistentGroupProtocol);

@@ -42,12 +42,7 @@ impl VersionLimits {
                 .ok_or(VersionError::UnknownApi(key))?;
             let VersionRange { min, max } = api.versions;
             if !(min..=max).contains(&version) {
-                return Err(VersionError::UnknownVersion {
-                    key,
-                    version,
-                    min,
-                    max,
-                });
+                return Err(VersionError::UnknownVersion { key, version, min, max });
             }
         }
         Ok(Self {
@@ -59,11 +54,7 @@ impl VersionLimits {
     pub fn of(&self, api: &Api) -> VersionRange {
         VersionRange {
             min: api.versions.min,
-            max: self
-                .highest
-                .get(&(api.key as i16))
-                .copied()
-                .unwrap_or(api.versions.max),
+            max: self.highest.get(&(api.key as i16)).copied().unwrap_or(api.versions.max),
         }
     }
 

@@ -156,12 +156,7 @@ impl Builder {
     }
 
     /// A topic; what is `None` is the broker's default (`num.partitions`, `default.replication.factor`).
-    pub fn topic_spec(
-        mut self,
-        name: impl Into<String>,
-        partitions: Option<i32>,
-        replicas: Option<i32>,
-    ) -> Self {
+    pub fn topic_spec(mut self, name: impl Into<String>, partitions: Option<i32>, replicas: Option<i32>) -> Self {
         self.topics.push(TopicSpec {
             name: name.into(),
             partitions,
@@ -233,15 +228,11 @@ impl Builder {
         #[cfg(not(feature = "plants"))]
         let exits = Exits::default();
         let cluster_id = self.cluster_id.unwrap_or_else(|| random_cluster_id(seed));
-        let shared = Arc::new(Shared::new(
-            cluster_id, config, brokers, versions, exits, seed,
-        ));
+        let shared = Arc::new(Shared::new(cluster_id, config, brokers, versions, exits, seed));
         for topic in &self.topics {
-            crate::api::create_topics::create(&shared, topic).map_err(|source| {
-                StartError::Topic {
-                    name: topic.name.clone(),
-                    source,
-                }
+            crate::api::create_topics::create(&shared, topic).map_err(|source| StartError::Topic {
+                name: topic.name.clone(),
+                source,
             })?;
         }
         for (broker, listener) in listeners {
@@ -299,11 +290,7 @@ fn random_cluster_id(seed: u64) -> String {
     (0..22)
         .map(|digit| {
             let shift = 122 - 6 * digit;
-            let six = if shift >= 0 {
-                bits >> shift
-            } else {
-                bits << -shift
-            };
+            let six = if shift >= 0 { bits >> shift } else { bits << -shift };
             char::from(ALPHABET[(six & 0x3f) as usize])
         })
         .collect()

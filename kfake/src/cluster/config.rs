@@ -167,20 +167,14 @@ mod tests {
     fn a_configuration_is_set_by_its_kafka_name() {
         let config = read("group.initial.rebalance.delay.ms", "3000").unwrap();
         assert_eq!(config.group_initial_rebalance_delay, Duration::from_secs(3));
-        assert!(
-            read("auto.create.topics.enable", "TRUE")
-                .unwrap()
-                .auto_create_topics
-        );
+        assert!(read("auto.create.topics.enable", "TRUE").unwrap().auto_create_topics);
     }
 
     #[test]
     fn a_misspelt_name_is_refused_with_the_names_that_exist() {
         let error = read("group.initial.rebalance.delay", "3000").unwrap_err();
         assert!(
-            error
-                .to_string()
-                .contains("group.initial.rebalance.delay.ms"),
+            error.to_string().contains("group.initial.rebalance.delay.ms"),
             "{error}"
         );
     }

@@ -47,10 +47,7 @@ impl Plant {
             Self::Manage => wait == Wait::Manage,
             Self::Rebalance => wait == Wait::Rebalance,
             Self::Session => wait == Wait::Session,
-            Self::OnlyDeleteGroups => matches!(
-                wait,
-                Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled
-            ),
+            Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }
 }
@@ -98,8 +95,6 @@ impl Exits {
     /// Whether this wait listens to the shutdown: always, but for a planted bug.
     #[cfg(feature = "plants")]
     pub fn heard_in(&self, wait: Wait) -> bool {
-        !self
-            .plant
-            .is_some_and(|plant| plant.hides_shutdown_from(wait))
+        !self.plant.is_some_and(|plant| plant.hides_shutdown_from(wait))
     }
 }

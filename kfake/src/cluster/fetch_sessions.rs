@@ -139,9 +139,7 @@ impl FetchSessions {
     ///
     /// FETCH_SESSION_ID_NOT_FOUND, INVALID_FETCH_SESSION_EPOCH, or FETCH_SESSION_TOPIC_ID_ERROR.
     pub fn begin(&mut self, request: SessionRequest) -> Result<Opened, ResponseError> {
-        let SessionRequest {
-            id, epoch, by_id, ..
-        } = request;
+        let SessionRequest { id, epoch, by_id, .. } = request;
         if epoch == INITIAL_EPOCH || epoch == FINAL_EPOCH {
             self.sessions.remove(&id);
             let round = match epoch {
@@ -164,10 +162,7 @@ impl FetchSessions {
             return Err(ResponseError::InvalidFetchSessionEpoch);
         }
         for (key, wanted) in request.wanted {
-            let cached = session
-                .partitions
-                .entry(key)
-                .or_insert_with(|| Cached::new(wanted));
+            let cached = session.partitions.entry(key).or_insert_with(|| Cached::new(wanted));
             cached.wanted = wanted;
         }
         for key in &request.forgotten {
@@ -187,11 +182,7 @@ impl FetchSessions {
                 id,
                 epoch: session.epoch,
             },
-            wanted: session
-                .partitions
-                .iter()
-                .map(|(k, c)| (k.clone(), c.wanted))
-                .collect(),
+            wanted: session.partitions.iter().map(|(k, c)| (k.clone(), c.wanted)).collect(),
         })
     }
 
@@ -236,10 +227,7 @@ impl FetchSessions {
                 if session.epoch != epoch {
                     return Err(ResponseError::InvalidFetchSessionEpoch);
                 }
-                let include = answers
-                    .iter()
-                    .map(|(key, _, seen)| session.answer(key, seen))
-                    .collect();
+                let include = answers.iter().map(|(key, _, seen)| session.answer(key, seen)).collect();
                 Ok((id, include))
             }
         }
@@ -250,10 +238,7 @@ impl FetchSessions {
         if self.sessions.len() < self.slots {
             return true;
         }
-        let oldest = self
-            .sessions
-            .iter()
-            .min_by_key(|(_, session)| session.last_used);
+        let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used);
         match oldest.map(|(id, session)| (*id, session.last_used.elapsed())) {
             Some((id, unused)) if unused > EVICTABLE_AFTER => self.sessions.remove(&id).is_some(),
             _ => false,

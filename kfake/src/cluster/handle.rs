@@ -70,12 +70,7 @@ impl Cluster {
             true => format!("[{}]:{}", b.host, b.port),
             false => format!("{}:{}", b.host, b.port),
         };
-        self.shared
-            .brokers
-            .iter()
-            .map(address)
-            .collect::<Vec<_>>()
-            .join(",")
+        self.shared.brokers.iter().map(address).collect::<Vec<_>>().join(",")
     }
 
     /// A connection to a broker over memory: what a socket would carry, without one. The other end closes with the cluster.
@@ -139,11 +134,7 @@ impl Cluster {
     ///
     /// See [`EndGroupError`].
     pub async fn end_group(&self, id: &str) -> Result<(), EndGroupError> {
-        let group = self
-            .shared
-            .groups
-            .get(id)
-            .ok_or(EndGroupError::NotRunning)?;
+        let group = self.shared.groups.get(id).ok_or(EndGroupError::NotRunning)?;
         let mut changes = self.shared.groups.changes();
         group.ask_to_retire()?;
         while group.is_running() {

@@ -55,9 +55,7 @@ struct Clock {
 impl Clock {
     fn start() -> Self {
         // A clock before 1970 counts as 1970.
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             unix_ms: i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX),
             since: Instant::now(),
@@ -96,12 +94,7 @@ impl Shared {
         exits: Exits,
         seed: u64,
     ) -> Self {
-        let sessions = |broker: &Broker| {
-            (
-                broker.id,
-                Mutex::new(FetchSessions::new(config.fetch_session_slots)),
-            )
-        };
+        let sessions = |broker: &Broker| (broker.id, Mutex::new(FetchSessions::new(config.fetch_session_slots)));
         let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {

@@ -34,11 +34,7 @@ const MAX: &str = "9223372036854775807";
 
 /// In the order of their names. A number's type carries its least value.
 static DEFINITIONS: &[Definition] = &[
-    define(
-        "cleanup.policy",
-        "delete",
-        Type::ListOf(&["compact", "delete"]),
-    ),
+    define("cleanup.policy", "delete", Type::ListOf(&["compact", "delete"])),
     define("compression.gzip.level", "-1", Type::Level(1, 9, Some(-1))),
     define("compression.lz4.level", "9", Type::Level(1, 17, None)),
     define(
@@ -46,25 +42,13 @@ static DEFINITIONS: &[Definition] = &[
         "producer",
         Type::OneOf(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]),
     ),
-    define(
-        "compression.zstd.level",
-        "3",
-        Type::Level(-131_072, 22, None),
-    ),
+    define("compression.zstd.level", "3", Type::Level(-131_072, 22, None)),
     define("delete.retention.ms", "86400000", Type::Long(0)),
-    define(
-        "errors.deadletterqueue.group.enable",
-        "false",
-        Type::Boolean,
-    ),
+    define("errors.deadletterqueue.group.enable", "false", Type::Boolean),
     define("file.delete.delay.ms", "60000", Type::Long(0)),
     define("flush.messages", MAX, Type::Long(1)),
     define("flush.ms", MAX, Type::Long(0)),
-    define(
-        "follower.replication.throttled.replicas",
-        "",
-        Type::Replicas,
-    ),
+    define("follower.replication.throttled.replicas", "", Type::Replicas),
     define("index.interval.bytes", "4096", Type::Int(0)),
     define("leader.replication.throttled.replicas", "", Type::Replicas),
     define("local.retention.bytes", "-2", Type::Long(-2)),
@@ -113,15 +97,11 @@ pub(crate) struct Described<'a> {
 
 impl TopicConfig {
     /// Reads configurations by name; the error is what Apache Kafka says.
-    pub fn read<'a>(
-        given: impl Iterator<Item = (&'a str, Option<&'a str>)>,
-    ) -> Result<Self, String> {
+    pub fn read<'a>(given: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Result<Self, String> {
         let mut set = BTreeMap::new();
         for (name, value) in given {
             let Some(value) = value else {
-                return Err(format!(
-                    "Null value not supported for topic configs: {name}"
-                ));
+                return Err(format!("Null value not supported for topic configs: {name}"));
             };
             let definition = DEFINITIONS
                 .iter()
@@ -158,19 +138,12 @@ impl TopicConfig {
 impl Definition {
     /// `ConfigDef.parseType` and the validators of `LogConfig`, with their words.
     fn check(&self, value: &str) -> Result<(), String> {
-        let invalid = |why: &str| {
-            Err(format!(
-                "Invalid value {value} for configuration {}: {why}",
-                self.name
-            ))
-        };
+        let invalid = |why: &str| Err(format!("Invalid value {value} for configuration {}: {why}", self.name));
         let text = value.trim();
         match self.of {
             Type::Int(least) => match text.parse::<i32>() {
                 Err(_) => invalid("Not a number of type INT"),
-                Ok(n) if i64::from(n) < least => {
-                    invalid(&format!("Value must be at least {least}"))
-                }
+                Ok(n) if i64::from(n) < least => invalid(&format!("Value must be at least {least}")),
                 Ok(_) => Ok(()),
             },
             Type::Level(least, most, besides) => match text.parse::<i32>() {
@@ -193,11 +166,7 @@ impl Definition {
                 Err(_) => invalid("Not a number of type DOUBLE"),
                 Ok(n) if (0.0..=1.0).contains(&n) => Ok(()),
                 Ok(n) => {
-                    let bound = if n > 1.0 {
-                        "no more than 1"
-                    } else {
-                        "at least 0"
-                    };
+                    let bound = if n > 1.0 { "no more than 1" } else { "at least 0" };
                     Err(format!(
                         "Invalid value {n:?} for configuration {}: Value must be {bound}",
                         self.name
@@ -211,11 +180,7 @@ impl Definition {
             Type::OneOf(words) if words.contains(&text) => Ok(()),
             Type::OneOf(words) => invalid(&format!("String must be one of: {}", words.join(", "))),
             Type::ListOf(_) if text.is_empty() => Ok(()),
-            Type::ListOf(words) => match text
-                .split(',')
-                .map(str::trim)
-                .all(|word| words.contains(&word))
-            {
+            Type::ListOf(words) => match text.split(',').map(str::trim).all(|word| words.contains(&word)) {
                 true => Ok(()),
                 false => invalid(&format!("String must be one of: {}", words.join(", "))),
             },
@@ -235,9 +200,7 @@ fn is_replica_list(text: &str) -> bool {
     let is_pair = |pair: &str| {
         pair.trim()
             .split_once(':')
-            .is_some_and(|(partition, broker)| {
-                partition.parse::<u32>().is_ok() && broker.parse::<u32>().is_ok()
-            })
+            .is_some_and(|(partition, broker)| partition.parse::<u32>().is_ok() && broker.parse::<u32>().is_ok())
     };
     text.is_empty() || matches!(text, "*" | "none") || text.split(',').all(is_pair)
 }

@@ -113,11 +113,7 @@ impl Topics {
         // '.' and '_' are one character in metric names, so Kafka refuses names that differ in them alone.
         if name.contains(['.', '_']) {
             let folded = name.replace('.', "_");
-            if let Some(other) = self
-                .by_name
-                .keys()
-                .find(|other| other.replace('.', "_") == folded)
-            {
+            if let Some(other) = self.by_name.keys().find(|other| other.replace('.', "_") == folded) {
                 return Err(TopicError::InvalidName(format!(
                     "Topic '{name}' collides with existing topic: {other}"
                 )));
@@ -138,13 +134,7 @@ impl Topics {
     }
 
     /// Adds a topic whose name and assignment have been checked.
-    pub fn insert(
-        &mut self,
-        name: &str,
-        id: Uuid,
-        assignment: Assignment,
-        config: TopicConfig,
-    ) -> Arc<Topic> {
+    pub fn insert(&mut self, name: &str, id: Uuid, assignment: Assignment, config: TopicConfig) -> Arc<Topic> {
         let partitions = (0..)
             .zip(assignment)
             .map(|(index, replicas)| {
@@ -248,14 +238,8 @@ mod tests {
     #[test]
     fn names_that_differ_in_dots_and_underscores_alone_collide() {
         let topics = topics(&["a.b"]);
-        assert!(matches!(
-            topics.check_new_name("a_b"),
-            Err(TopicError::InvalidName(_))
-        ));
-        assert!(matches!(
-            topics.check_new_name("a.b"),
-            Err(TopicError::Exists(_))
-        ));
+        assert!(matches!(topics.check_new_name("a_b"), Err(TopicError::InvalidName(_))));
+        assert!(matches!(topics.check_new_name("a.b"), Err(TopicError::Exists(_))));
         assert_eq!(topics.check_new_name("a-b"), Ok(()));
     }
 

@@ -81,17 +81,11 @@ impl ClassicGroup {
     pub fn handle(&mut self, request: Request, now: Instant, shared: &Shared) {
         let config = &shared.config;
         match request {
-            Request::Join(request, version, client, reply) => {
-                self.join(&request, version, client, reply, now, shared)
-            }
+            Request::Join(request, version, client, reply) => self.join(&request, version, client, reply, now, shared),
             Request::Sync(request, reply) => self.sync(&request, reply, now),
             Request::Heartbeat(request, reply) => drop(reply.send(self.heartbeat(&request, now))),
-            Request::Leave(request, version, reply) => {
-                drop(reply.send(self.leave(request, version, now, config)))
-            }
-            Request::Commit(request, version, reply) => {
-                drop(reply.send(self.commit(request, version, now, shared)))
-            }
+            Request::Leave(request, version, reply) => drop(reply.send(self.leave(request, version, now, config))),
+            Request::Commit(request, version, reply) => drop(reply.send(self.commit(request, version, now, shared))),
             Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
             Request::Describe(reply) => drop(reply.send(self.describe())),
             Request::Delete(reply) => drop(reply.send(self.delete())),
@@ -169,9 +163,7 @@ impl ClassicGroup {
         answer_join(&mut member, |version| {
             join::refused(ResponseError::FencedInstanceId, old.clone(), version)
         });
-        answer_sync(&mut member, || {
-            refused_sync(ResponseError::FencedInstanceId)
-        });
+        answer_sync(&mut member, || refused_sync(ResponseError::FencedInstanceId));
         member.id = new.clone();
         if self.leader.as_ref() == Some(old) {
             self.leader = Some(new.clone());
@@ -185,11 +177,7 @@ impl ClassicGroup {
     }
 
     /// Kafka's `ClassicGroup.validateMember`.
-    pub(super) fn check_member(
-        &self,
-        id: &StrBytes,
-        instance: Option<&StrBytes>,
-    ) -> Result<(), ResponseError> {
+    pub(super) fn check_member(&self, id: &StrBytes, instance: Option<&StrBytes>) -> Result<(), ResponseError> {
         if let Some(instance) = instance {
             match self.instances.get(instance) {
                 None => return Err(ResponseError::UnknownMemberId),
@@ -224,7 +212,7 @@ impl ClassicGroup {
     }
 
     pub(super) fn next_session(&self) -> Option<Instant> {
-        self.next_session
+        self.next_session.filter(|_| !self.is_memberless())
     }
 
     fn expire_sessions(&mut self, now: Instant, config: &BrokerConfig) {
@@ -242,12 +230,7 @@ impl ClassicGroup {
             self.maybe_end_join_phase(now);
         }
         let due = |m: &Member| m.session_deadline.is_some_and(|at| at <= now);
-        let over: Vec<_> = self
-            .members
-            .values()
-            .filter(|m| due(m))
-            .map(|m| m.id.clone())
-            .collect();
+        let over: Vec<_> = self.members.values().filter(|m| due(m)).map(|m| m.id.clone()).collect();
         for id in over {
             // The rebalance that the first one's removal starts may have taken the next one along.
             let Some(member) = self.members.get_mut(&id) else {
@@ -264,12 +247,7 @@ impl ClassicGroup {
         self.next_session = members.chain(self.pending.values().copied()).min();
     }
 
-    pub(super) fn remove_and_rebalance(
-        &mut self,
-        id: &StrBytes,
-        now: Instant,
-        config: &BrokerConfig,
-    ) {
+    pub(super) fn remove_and_rebalance(&mut self, id: &StrBytes, now: Instant, config: &BrokerConfig) {
         self.remove(id);
         self.rebalance_without(now, config);
     }
@@ -277,9 +255,7 @@ impl ClassicGroup {
     /// Goes on when members are missing.
     pub(super) fn rebalance_without(&mut self, now: Instant, config: &BrokerConfig) {
         match self.state {
-            GroupState::Stable | GroupState::CompletingRebalance => {
-                self.start_rebalance(now, config)
-            }
+            GroupState::Stable | GroupState::CompletingRebalance => self.start_rebalance(now, config),
             GroupState::PreparingRebalance => self.maybe_end_join_phase(now),
             GroupState::Empty | GroupState::Dead => {}
         }
@@ -336,12 +312,8 @@ impl ClassicGroup {
     /// Ends the join phase once everybody has joined; a group that was empty waits for its delay all the same.
     pub(super) fn maybe_end_join_phase(&mut self, now: Instant) {
         let in_phase = self.state == GroupState::PreparingRebalance;
-        let is_initial = self
-            .join
-            .as_ref()
-            .is_some_and(|phase| phase.initial.is_some());
-        let all_joined =
-            self.pending.is_empty() && self.members.values().all(|m| m.awaiting_join.is_some());
+        let is_initial = self.join.as_ref().is_some_and(|phase| phase.initial.is_some());
+        let all_joined = self.pending.is_empty() && self.members.values().all(|m| m.awaiting_join.is_some());
         if in_phase && !is_initial && all_joined {
             self.end_join_phase(now);
         }
@@ -426,11 +398,7 @@ impl ClassicGroup {
     }
 
     /// What a member is told when it has joined; the leader also who the others are.
-    pub(super) fn joined(
-        &self,
-        id: &StrBytes,
-        everybody: &[JoinGroupResponseMember],
-    ) -> JoinGroupResponse {
+    pub(super) fn joined(&self, id: &StrBytes, everybody: &[JoinGroupResponseMember]) -> JoinGroupResponse {
         let is_leader = self.leader.as_ref() == Some(id);
         JoinGroupResponse::default()
             .with_generation_id(self.generation)
@@ -438,11 +406,7 @@ impl ClassicGroup {
             .with_protocol_name(self.protocol.clone())
             .with_leader(self.leader.clone().unwrap_or_default())
             .with_member_id(id.clone())
-            .with_members(if is_leader {
-                everybody.to_vec()
-            } else {
-                Vec::new()
-            })
+            .with_members(if is_leader { everybody.to_vec() } else { Vec::new() })
     }
 
     pub(super) fn members_for_leader(&self) -> Vec<JoinGroupResponseMember> {
@@ -466,12 +430,7 @@ impl ClassicGroup {
         };
         let others: Vec<_> = members.collect();
         let by_all = |name: &&str| others.iter().all(|m| m.supports(name));
-        first
-            .protocols
-            .iter()
-            .map(|p| p.name.as_str())
-            .filter(by_all)
-            .collect()
+        first.protocols.iter().map(|p| p.name.as_str()).filter(by_all).collect()
     }
 
     /// Each member votes for the first of its protocols that all support; the most votes win.

@@ -2,9 +2,7 @@
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use kafka_protocol::messages::offset_commit_response::{
-    OffsetCommitResponsePartition, OffsetCommitResponseTopic,
-};
+use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
 use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
@@ -28,12 +26,7 @@ impl ClassicGroup {
         shared: &Shared,
     ) -> OffsetCommitResponse {
         let refused = self.check_commit(&request).err();
-        if refused.is_none()
-            && matches!(
-                self.state,
-                GroupState::Stable | GroupState::PreparingRebalance
-            )
-        {
+        if refused.is_none() && matches!(self.state, GroupState::Stable | GroupState::PreparingRebalance) {
             self.heard_from(&request.member_id, now);
         }
         let mut topics = Vec::new();
@@ -54,8 +47,7 @@ impl ClassicGroup {
                         leader_epoch: partition.committed_leader_epoch,
                         metadata,
                     };
-                    self.offsets
-                        .commit(&topic.name, partition.partition_index, committed);
+                    self.offsets.commit(&topic.name, partition.partition_index, committed);
                 }
                 partitions.push(
                     OffsetCommitResponsePartition::default()
@@ -151,20 +143,13 @@ impl ClassicGroup {
             .with_group_id(GroupId(StrBytes::from_string(self.id.clone())))
             .with_group_state(StrBytes::from_static_str(self.state.name()))
             .with_protocol_type(self.protocol_type.clone().unwrap_or_default())
-            .with_protocol_data(if is_stable {
-                protocol.clone()
-            } else {
-                StrBytes::new()
-            })
+            .with_protocol_data(if is_stable { protocol.clone() } else { StrBytes::new() })
             .with_members(members.collect())
     }
 }
 
 /// What was committed of a partition, or that nothing was.
-pub(crate) fn fetched(
-    partition: i32,
-    committed: Option<&Committed>,
-) -> OffsetFetchResponsePartitions {
+pub(crate) fn fetched(partition: i32, committed: Option<&Committed>) -> OffsetFetchResponsePartitions {
     let response = OffsetFetchResponsePartitions::default().with_partition_index(partition);
     match committed {
         Some(committed) => response

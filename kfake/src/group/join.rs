@@ -48,11 +48,7 @@ impl ClassicGroup {
         match self.admit(&joining) {
             // An unexpected failure of Kafka's answers without the member's id.
             Err(ResponseError::UnknownServerError) => {
-                drop(reply.send(refused(
-                    ResponseError::UnknownServerError,
-                    StrBytes::new(),
-                    version,
-                )));
+                drop(reply.send(refused(ResponseError::UnknownServerError, StrBytes::new(), version)));
             }
             Err(error) => drop(reply.send(refused(error, request.member_id.clone(), version))),
             Ok(Outcome::Answer(response)) => drop(reply.send(shaped(response, version))),
@@ -91,15 +87,8 @@ impl ClassicGroup {
         match self.state {
             GroupState::Empty | GroupState::Dead => true,
             GroupState::PreparingRebalance => {
-                let joined = self
-                    .members
-                    .values()
-                    .filter(|m| m.awaiting_join.is_some())
-                    .count();
-                let has_joined = self
-                    .members
-                    .get(id)
-                    .is_some_and(|m| m.awaiting_join.is_some());
+                let joined = self.members.values().filter(|m| m.awaiting_join.is_some()).count();
+                let has_joined = self.members.get(id).is_some_and(|m| m.awaiting_join.is_some());
                 has_joined || joined < limit
             }
             GroupState::CompletingRebalance | GroupState::Stable => {
@@ -115,10 +104,7 @@ impl ClassicGroup {
         }
         let candidates = self.candidates();
         self.protocol_type.as_ref() == Some(&request.protocol_type)
-            && request
-                .protocols
-                .iter()
-                .any(|p| candidates.contains(&p.name.as_str()))
+            && request.protocols.iter().any(|p| candidates.contains(&p.name.as_str()))
     }
 
     /// A new dynamic member. From version 4 on it is given an id first and has to come again with it (KIP-394).
@@ -128,11 +114,7 @@ impl ClassicGroup {
             let deadline = joining.now + millis(joining.request.session_timeout_ms);
             self.pending.insert(id.clone(), deadline);
             self.watch_session(deadline);
-            return Outcome::Answer(refused(
-                ResponseError::MemberIdRequired,
-                id,
-                joining.version,
-            ));
+            return Outcome::Answer(refused(ResponseError::MemberIdRequired, id, joining.version));
         }
         self.add_joining(id, joining)
     }
@@ -182,14 +164,10 @@ impl ClassicGroup {
         let is_leader = self.leader.as_ref() == Some(id);
         match self.state {
             // The answer to a join got lost: it is given again.
-            GroupState::CompletingRebalance if same => {
-                Ok(Outcome::Answer(self.joined(id, &self.members_for_leader())))
-            }
+            GroupState::CompletingRebalance if same => Ok(Outcome::Answer(self.joined(id, &self.members_for_leader()))),
             // A leader joins again when the partitions to assign have changed; for another it means nothing.
             GroupState::Stable if same && !is_leader => Ok(Outcome::Answer(self.joined(id, &[]))),
-            GroupState::PreparingRebalance
-            | GroupState::CompletingRebalance
-            | GroupState::Stable => {
+            GroupState::PreparingRebalance | GroupState::CompletingRebalance | GroupState::Stable => {
                 self.update_joining(id, joining);
                 Ok(Outcome::Wait(id.clone()))
             }
@@ -198,12 +176,7 @@ impl ClassicGroup {
     }
 
     fn add_joining(&mut self, id: StrBytes, joining: &Joining<'_>) -> Outcome {
-        let member = Member::new(
-            id.clone(),
-            joining.request,
-            joining.version,
-            joining.client.clone(),
-        );
+        let member = Member::new(id.clone(), joining.request, joining.version, joining.client.clone());
         if self.members.is_empty() {
             self.protocol_type = Some(joining.request.protocol_type.clone());
         }

@@ -34,11 +34,7 @@ enum Watch {
     Session { until: Instant },
 }
 
-pub(crate) async fn manage(
-    shared: Arc<Shared>,
-    group: Arc<Group>,
-    mut inbox: mpsc::Receiver<Request>,
-) {
+pub(crate) async fn manage(shared: Arc<Shared>, group: Arc<Group>, mut inbox: mpsc::Receiver<Request>) {
     let exits = &shared.exits;
     loop {
         let event = if group.stalled.load(Ordering::Acquire) {
@@ -85,12 +81,7 @@ async fn idle(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Request>)
 }
 
 /// Waits for members to join and to sync, at most for the rebalance timeout.
-async fn rebalancing(
-    group: &Group,
-    exits: &Exits,
-    inbox: &mut mpsc::Receiver<Request>,
-    until: Instant,
-) -> Event {
+async fn rebalancing(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Request>, until: Instant) -> Event {
     tokio::select! {
         biased;
         () = exits.shutdown(), if exits.heard_in(Wait::Rebalance) => Event::Shutdown,
@@ -101,12 +92,7 @@ async fn rebalancing(
 }
 
 /// Waits for requests of a group whose members live by their heartbeats.
-async fn watching(
-    group: &Group,
-    exits: &Exits,
-    inbox: &mut mpsc::Receiver<Request>,
-    until: Instant,
-) -> Event {
+async fn watching(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Request>, until: Instant) -> Event {
     tokio::select! {
         biased;
         () = exits.shutdown(), if exits.heard_in(Wait::Session) => Event::Shutdown,

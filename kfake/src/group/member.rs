@@ -105,11 +105,10 @@ impl Member {
 }
 
 pub(crate) fn protocols(request: &JoinGroupRequest) -> Vec<Protocol> {
-    let protocol =
-        |p: &kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol| Protocol {
-            name: p.name.clone(),
-            metadata: p.metadata.clone(),
-        };
+    let protocol = |p: &kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol| Protocol {
+        name: p.name.clone(),
+        metadata: p.metadata.clone(),
+    };
     request.protocols.iter().map(protocol).collect()
 }
 

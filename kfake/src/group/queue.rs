@@ -46,6 +46,7 @@ pub(crate) async fn ask<T>(
         let Ok(room) = room else { continue };
         let (reply, answer) = oneshot::channel();
         room.send(request(reply));
+        shared.groups.changed();
         group.ensure_running(shared);
         let answer = tokio::select! {
             biased;

@@ -29,10 +29,7 @@ impl Groups {
         let mut groups = self.by_id.lock();
         match groups.get(id) {
             Some(group) => group.clone(),
-            None => groups
-                .entry(id.to_owned())
-                .or_insert(Group::new(id))
-                .clone(),
+            None => groups.entry(id.to_owned()).or_insert(Group::new(id)).clone(),
         }
     }
 
@@ -77,9 +74,8 @@ impl Shared {
 
 /// Java's `String.hashCode`, over UTF-16 code units.
 fn java_hash(text: &str) -> u32 {
-    text.encode_utf16().fold(0_u32, |hash, unit| {
-        hash.wrapping_mul(31).wrapping_add(u32::from(unit))
-    })
+    text.encode_utf16()
+        .fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)))
 }
 
 #[cfg(test)]

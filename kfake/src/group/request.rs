@@ -2,10 +2,10 @@
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
-    LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse, SyncGroupRequest,
-    SyncGroupResponse, describe_groups_response::DescribedGroup,
-    offset_fetch_request::OffsetFetchRequestGroup, offset_fetch_response::OffsetFetchResponseGroup,
+    HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
+    OffsetCommitRequest, OffsetCommitResponse, SyncGroupRequest, SyncGroupResponse,
+    describe_groups_response::DescribedGroup, offset_fetch_request::OffsetFetchRequestGroup,
+    offset_fetch_response::OffsetFetchResponseGroup,
 };
 use tokio::sync::oneshot;
 

@@ -7,8 +7,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{
-    HeartbeatRequest, HeartbeatResponse, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest,
-    SyncGroupResponse,
+    HeartbeatRequest, HeartbeatResponse, LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
@@ -19,12 +18,7 @@ use super::view::GroupState;
 use crate::cluster::config::BrokerConfig;
 
 impl ClassicGroup {
-    pub(super) fn sync(
-        &mut self,
-        request: &SyncGroupRequest,
-        reply: Reply<SyncGroupResponse>,
-        now: Instant,
-    ) {
+    pub(super) fn sync(&mut self, request: &SyncGroupRequest, reply: Reply<SyncGroupResponse>, now: Instant) {
         let id = &request.member_id;
         if let Err(error) = self.check_sync(request) {
             drop(reply.send(refused_sync(error)));
@@ -45,12 +39,8 @@ impl ClassicGroup {
                 drop(reply.send(self.synced(id)));
                 self.heard_from(id, now);
             }
-            GroupState::PreparingRebalance => {
-                drop(reply.send(refused_sync(ResponseError::RebalanceInProgress)))
-            }
-            GroupState::Empty | GroupState::Dead => {
-                drop(reply.send(refused_sync(ResponseError::UnknownMemberId)))
-            }
+            GroupState::PreparingRebalance => drop(reply.send(refused_sync(ResponseError::RebalanceInProgress))),
+            GroupState::Empty | GroupState::Dead => drop(reply.send(refused_sync(ResponseError::UnknownMemberId))),
         }
         if self.pending_sync.is_empty() {
             self.sync_deadline = None;
@@ -66,12 +56,9 @@ impl ClassicGroup {
         if request.generation_id != self.generation {
             return Err(ResponseError::IllegalGeneration);
         }
-        let differs = |asked: &Option<StrBytes>, ours: &Option<StrBytes>| {
-            asked.is_some() && ours.is_some() && asked != ours
-        };
-        match differs(&request.protocol_type, &self.protocol_type)
-            || differs(&request.protocol_name, &self.protocol)
-        {
+        let differs =
+            |asked: &Option<StrBytes>, ours: &Option<StrBytes>| asked.is_some() && ours.is_some() && asked != ours;
+        match differs(&request.protocol_type, &self.protocol_type) || differs(&request.protocol_name, &self.protocol) {
             true => Err(ResponseError::InconsistentGroupProtocol),
             false => Ok(()),
         }
@@ -84,10 +71,7 @@ impl ClassicGroup {
             assigned.insert(&assignment.member_id, &assignment.assignment);
         }
         for member in self.members.values_mut() {
-            member.assignment = assigned
-                .get(&member.id)
-                .map(|a| Bytes::clone(a))
-                .unwrap_or_default();
+            member.assignment = assigned.get(&member.id).map(|a| Bytes::clone(a)).unwrap_or_default();
         }
         self.state = GroupState::Stable;
         let waiting = self.members.values().filter(|m| m.awaiting_sync.is_some());
@@ -109,21 +93,13 @@ impl ClassicGroup {
             .with_assignment(assignment.unwrap_or_default())
     }
 
-    pub(super) fn heartbeat(
-        &mut self,
-        request: &HeartbeatRequest,
-        now: Instant,
-    ) -> HeartbeatResponse {
+    pub(super) fn heartbeat(&mut self, request: &HeartbeatRequest, now: Instant) -> HeartbeatResponse {
         let answer = self.check_heartbeat(request, now);
         let code = answer.err().map_or(0, |error| error.code());
         HeartbeatResponse::default().with_error_code(code)
     }
 
-    fn check_heartbeat(
-        &mut self,
-        request: &HeartbeatRequest,
-        now: Instant,
-    ) -> Result<(), ResponseError> {
+    fn check_heartbeat(&mut self, request: &HeartbeatRequest, now: Instant) -> Result<(), ResponseError> {
         let id = &request.member_id;
         if self.state == GroupState::Dead {
             return Err(ResponseError::CoordinatorNotAvailable);
@@ -154,8 +130,7 @@ impl ClassicGroup {
         config: &BrokerConfig,
     ) -> LeaveGroupResponse {
         if self.state == GroupState::Dead {
-            return LeaveGroupResponse::default()
-                .with_error_code(ResponseError::CoordinatorNotAvailable.code());
+            return LeaveGroupResponse::default().with_error_code(ResponseError::CoordinatorNotAvailable.code());
         }
         let leaving = match version {
             0..=2 => vec![MemberIdentity::default().with_member_id(request.member_id)],

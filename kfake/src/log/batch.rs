@@ -32,8 +32,7 @@ const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 const TRANSACTIONAL_MASK: i16 = 0x10;
 const CONTROL_MASK: i16 = 0x20;
 /// The attribute bits that Kafka keeps when it rewrites a header (`DefaultRecordBatch.computeAttributes`).
-const KNOWN_ATTRIBUTES: i16 =
-    COMPRESSION_MASK | TIMESTAMP_TYPE_MASK | TRANSACTIONAL_MASK | CONTROL_MASK;
+const KNOWN_ATTRIBUTES: i16 = COMPRESSION_MASK | TIMESTAMP_TYPE_MASK | TRANSACTIONAL_MASK | CONTROL_MASK;
 
 /// The bytes of a producer id that names no producer.
 pub(crate) const NO_PRODUCER_ID: i64 = -1;
@@ -160,8 +159,7 @@ impl RecordBatch {
 
     /// The offset of the batch's last record.
     pub fn last_offset(&self) -> i64 {
-        self.base_offset()
-            .wrapping_add(i64::from(self.last_offset_delta()))
+        self.base_offset().wrapping_add(i64::from(self.last_offset_delta()))
     }
 
     /// How far the last record's offset is from the first's.
@@ -295,25 +293,14 @@ impl RecordBatch {
             TimestampType::CreateTime => None,
             TimestampType::LogAppendTime => Some(self.max_timestamp()),
         };
-        Records::new(
-            codec,
-            bytes,
-            self.record_count(),
-            self.base_timestamp(),
-            append_time,
-        )
+        Records::new(codec, bytes, self.record_count(), self.base_timestamp(), append_time)
     }
 
     /// The batch with another base offset and leader epoch, and, when `stamp` says so, other timestamps.
     ///
     /// The records' bytes are shared, never copied. The checksum covers neither offset nor epoch, so it is only
     /// computed again when the timestamp type or the maximum timestamp changes.
-    pub(crate) fn rewritten(
-        self,
-        base_offset: i64,
-        leader_epoch: i32,
-        stamp: (TimestampType, i64),
-    ) -> Self {
+    pub(crate) fn rewritten(self, base_offset: i64, leader_epoch: i32, stamp: (TimestampType, i64)) -> Self {
         let (kind, max_timestamp) = stamp;
         let restamp = self.timestamp_type() != kind || self.max_timestamp() != max_timestamp;
         let (mut head, tail) = match self.head.try_into_mut() {
@@ -327,8 +314,7 @@ impl RecordBatch {
         head[..8].copy_from_slice(&base_offset.to_be_bytes());
         head[LEADER_EPOCH_AT..MAGIC_AT].copy_from_slice(&leader_epoch.to_be_bytes());
         if restamp {
-            let mut attributes =
-                (&head[ATTRIBUTES_AT..]).get_i16() & KNOWN_ATTRIBUTES & !TIMESTAMP_TYPE_MASK;
+            let mut attributes = (&head[ATTRIBUTES_AT..]).get_i16() & KNOWN_ATTRIBUTES & !TIMESTAMP_TYPE_MASK;
             if kind == TimestampType::LogAppendTime {
                 attributes |= TIMESTAMP_TYPE_MASK;
             }

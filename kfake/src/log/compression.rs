@@ -46,14 +46,10 @@ impl Codec {
         }
         Ok(match self {
             Self::None => Box::new(compressed),
-            Self::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(
-                compressed,
-            ))),
+            Self::Gzip => Box::new(BufReader::new(flate2::bufread::MultiGzDecoder::new(compressed))),
             Self::Snappy => Box::new(SnappyReader::new(compressed)),
             Self::Lz4 => Box::new(BufReader::new(Lz4Reader::new(compressed)?)),
-            Self::Zstd => Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(
-                compressed,
-            )?)),
+            Self::Zstd => Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(compressed)?)),
         })
     }
 }
@@ -189,11 +185,7 @@ mod tests {
     fn every_codec_reads_what_it_wrote() {
         let data: Vec<u8> = (0..200_000u32).map(|i| (i % 251) as u8).collect();
         for codec in CODECS {
-            assert_eq!(
-                read_all(codec, &compress(codec, &data)).unwrap(),
-                data,
-                "{codec:?}"
-            );
+            assert_eq!(read_all(codec, &compress(codec, &data)).unwrap(), data, "{codec:?}");
         }
     }
 
@@ -203,10 +195,7 @@ mod tests {
         for codec in CODECS {
             let compressed = compress(codec, &data);
             for cut in [0, compressed.len() / 2, compressed.len() - 1] {
-                assert!(
-                    read_all(codec, &compressed[..cut]).is_err(),
-                    "{codec:?} cut at {cut}"
-                );
+                assert!(read_all(codec, &compressed[..cut]).is_err(), "{codec:?} cut at {cut}");
             }
         }
     }

@@ -189,9 +189,7 @@ impl Log {
         }
         let (kind, max_timestamp) = valid.stamp;
         let base_offset = self.end_offset;
-        let batch = valid
-            .batch
-            .rewritten(base_offset, self.leader_epoch(), valid.stamp);
+        let batch = valid.batch.rewritten(base_offset, self.leader_epoch(), valid.stamp);
         let last_offset = batch.last_offset();
         if let Some(sequences) = &sequences {
             self.producers
@@ -250,9 +248,7 @@ impl Log {
             });
         }
         let visible_end = self.visible_end(isolation);
-        let first = self
-            .batches
-            .partition_point(|stored| stored.last_offset < from);
+        let first = self.batches.partition_point(|stored| stored.last_offset < from);
         let mut read = LogRead::default();
         let mut left = max_bytes;
         for stored in self.batches.range(first..) {
@@ -289,11 +285,7 @@ impl Log {
     /// # Errors
     ///
     /// A stored batch cannot be walked, which validation rules out.
-    pub fn find(
-        &self,
-        spec: OffsetSpec,
-        isolation: Isolation,
-    ) -> Result<Option<TimestampOffset>, RecordError> {
+    pub fn find(&self, spec: OffsetSpec, isolation: Isolation) -> Result<Option<TimestampOffset>, RecordError> {
         let untimed = |offset, leader_epoch| TimestampOffset {
             timestamp: -1,
             offset,
@@ -301,16 +293,10 @@ impl Log {
         };
         let found = match spec {
             OffsetSpec::Latest => {
-                return Ok(Some(untimed(
-                    self.visible_end(isolation),
-                    self.leader_epoch(),
-                )));
+                return Ok(Some(untimed(self.visible_end(isolation), self.leader_epoch())));
             }
             OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
-                return Ok(Some(untimed(
-                    self.start_offset,
-                    self.epoch_of(self.start_offset),
-                )));
+                return Ok(Some(untimed(self.start_offset, self.epoch_of(self.start_offset))));
             }
             OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => {
                 return Ok(Some(untimed(-1, -1)));
@@ -351,11 +337,8 @@ impl Log {
 
     /// The leader epoch that `offset` was, or will be, appended in.
     fn epoch_of(&self, offset: i64) -> i32 {
-        let next = self
-            .leader_epochs
-            .partition_point(|&(_, start)| start <= offset);
-        next.checked_sub(1)
-            .map_or(-1, |at| self.leader_epochs[at].0)
+        let next = self.leader_epochs.partition_point(|&(_, start)| start <= offset);
+        next.checked_sub(1).map_or(-1, |at| self.leader_epochs[at].0)
     }
 
     /// Moves the log start offset up to `offset`, at most to the high watermark, and drops the batches before it.
@@ -367,9 +350,7 @@ impl Log {
             return;
         }
         self.start_offset = offset;
-        let gone = self
-            .batches
-            .partition_point(|stored| stored.last_offset < offset);
+        let gone = self.batches.partition_point(|stored| stored.last_offset < offset);
         self.batches.drain(..gone);
         let mut so_far = i64::MIN;
         for stored in &mut self.batches {

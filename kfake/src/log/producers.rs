@@ -141,20 +141,11 @@ impl Producers {
     }
 
     /// Remembers that `batch` was appended.
-    pub(crate) fn record(
-        &mut self,
-        batch: &Sequences,
-        base_offset: i64,
-        last_offset: i64,
-        timestamp: i64,
-    ) {
-        let producer = self
-            .entries
-            .entry(batch.producer_id)
-            .or_insert_with(|| Producer {
-                epoch: batch.epoch,
-                batches: VecDeque::with_capacity(BATCHES_RETAINED),
-            });
+    pub(crate) fn record(&mut self, batch: &Sequences, base_offset: i64, last_offset: i64, timestamp: i64) {
+        let producer = self.entries.entry(batch.producer_id).or_insert_with(|| Producer {
+            epoch: batch.epoch,
+            batches: VecDeque::with_capacity(BATCHES_RETAINED),
+        });
         if producer.epoch != batch.epoch {
             producer.epoch = batch.epoch;
             producer.batches.clear();
@@ -237,10 +228,7 @@ mod tests {
     fn the_last_five_batches_are_answered_again_with_their_first_offsets() {
         let mut given = Given::default();
         for sequence in 0..6 {
-            assert_eq!(
-                given.append(100, 0, sequence, 1),
-                Offset(i64::from(sequence))
-            );
+            assert_eq!(given.append(100, 0, sequence, 1), Offset(i64::from(sequence)));
         }
         assert_eq!(given.append(100, 0, 5, 1), Duplicate(5));
         assert_eq!(given.append(100, 0, 1, 1), Duplicate(1));

@@ -46,14 +46,8 @@ pub enum RecordError {
 
 /// Where records are read from: bytes in memory, or a stream that decompresses.
 enum Source<'a> {
-    Plain {
-        bytes: &'a [u8],
-        at: usize,
-    },
-    Stream {
-        reader: Box<dyn BufRead + 'a>,
-        at: u64,
-    },
+    Plain { bytes: &'a [u8], at: usize },
+    Stream { reader: Box<dyn BufRead + 'a>, at: u64 },
 }
 
 /// Why a field could not be read.
@@ -115,9 +109,7 @@ impl Source<'_> {
     fn at_end(&mut self) -> Result<bool, FieldError> {
         match self {
             Self::Plain { bytes, at } => Ok(*at == bytes.len()),
-            Self::Stream { reader, .. } => {
-                Ok(reader.fill_buf().map_err(FieldError::Io)?.is_empty())
-            }
+            Self::Stream { reader, .. } => Ok(reader.fill_buf().map_err(FieldError::Io)?.is_empty()),
         }
     }
 
@@ -291,13 +283,7 @@ mod tests {
     #[test]
     fn a_walk_tells_each_records_offset_timestamp_and_key() {
         let bytes = [record(0, 5, Some(b"k"), b"v"), record(1, -3, None, b"w")].concat();
-        for codec in [
-            Codec::None,
-            Codec::Gzip,
-            Codec::Snappy,
-            Codec::Lz4,
-            Codec::Zstd,
-        ] {
+        for codec in [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd] {
             let packed = if codec == Codec::None {
                 bytes.clone()
             } else {
@@ -351,20 +337,12 @@ mod tests {
     fn a_compressed_records_length_field_is_trusted_as_apache_kafka_does() {
         let mut bytes = record(0, 0, Some(b"k"), b"v");
         bytes[0] -= 2;
-        assert_eq!(
-            walk(Codec::Gzip, &compress(Codec::Gzip, &bytes), 1)
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(walk(Codec::Gzip, &compress(Codec::Gzip, &bytes), 1).unwrap().len(), 1);
     }
 
     #[test]
     fn varints_that_do_not_end_are_told_apart_from_a_length_that_does_not() {
-        assert!(matches!(
-            walk(Codec::None, &[0xff; 10], 1),
-            Err(RecordError::Length)
-        ));
+        assert!(matches!(walk(Codec::None, &[0xff; 10], 1), Err(RecordError::Length)));
         let inner = [vec![24, 0], vec![0xff; 11]].concat();
         assert!(fault(Codec::None, &inner, 1).contains("too long"));
     }
@@ -376,12 +354,7 @@ mod tests {
             [varint(body.len() as i64), body].concat()
         };
         // One header: name "h", value null.
-        assert_eq!(
-            walk(Codec::None, &fields(&[2, 2, b'h', 1]), 1)
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(walk(Codec::None, &fields(&[2, 2, b'h', 1]), 1).unwrap().len(), 1);
         assert!(fault(Codec::None, &fields(&[1]), 1).contains("count is negative"));
         assert!(fault(Codec::None, &fields(&[2, 1, 1]), 1).contains("no name"));
         assert_eq!(
@@ -406,14 +379,7 @@ mod tests {
             }
             encoder.finish().unwrap();
         }
-        assert!(
-            bomb.len() < 1 << 20,
-            "a bomb fits a request: {} bytes",
-            bomb.len()
-        );
-        assert!(matches!(
-            walk(Codec::Zstd, &bomb, 1),
-            Err(RecordError::TooMuch)
-        ));
+        assert!(bomb.len() < 1 << 20, "a bomb fits a request: {} bytes", bomb.len());
+        assert!(matches!(walk(Codec::Zstd, &bomb, 1), Err(RecordError::TooMuch)));
     }
 }

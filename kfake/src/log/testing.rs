@@ -19,12 +19,7 @@ pub(crate) fn varint(value: i64) -> Vec<u8> {
 }
 
 /// One record without headers.
-pub(crate) fn record(
-    offset_delta: i64,
-    timestamp_delta: i64,
-    key: Option<&[u8]>,
-    value: &[u8],
-) -> Vec<u8> {
+pub(crate) fn record(offset_delta: i64, timestamp_delta: i64, key: Option<&[u8]>, value: &[u8]) -> Vec<u8> {
     let mut body = vec![0];
     body.extend(varint(timestamp_delta));
     body.extend(varint(offset_delta));
@@ -41,8 +36,7 @@ pub(crate) fn compress(codec: Codec, data: &[u8]) -> Vec<u8> {
     match codec {
         Codec::None => data.to_vec(),
         Codec::Gzip => {
-            let mut encoder =
-                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
             encoder.write_all(data).unwrap();
             encoder.finish().unwrap()
         }
@@ -124,10 +118,7 @@ impl BatchSpec {
     /// The same batch with its records compressed.
     pub(crate) fn compressed(mut self, codec: Codec) -> Self {
         self.attributes |= codec as i16;
-        self.raw = Some(compress(
-            codec,
-            &self.raw.unwrap_or_else(|| self.records.concat()),
-        ));
+        self.raw = Some(compress(codec, &self.raw.unwrap_or_else(|| self.records.concat())));
         self
     }
 
@@ -145,18 +136,10 @@ impl BatchSpec {
         covered.extend(self.raw.clone().unwrap_or_else(|| self.records.concat()));
         let mut out = Vec::new();
         out.extend(self.base_offset.to_be_bytes());
-        out.extend(
-            self.length
-                .unwrap_or(covered.len() as i32 + 9)
-                .to_be_bytes(),
-        );
+        out.extend(self.length.unwrap_or(covered.len() as i32 + 9).to_be_bytes());
         out.extend(self.leader_epoch.to_be_bytes());
         out.extend(self.magic.to_be_bytes());
-        out.extend(
-            self.crc
-                .unwrap_or_else(|| crc32c::crc32c(&covered))
-                .to_be_bytes(),
-        );
+        out.extend(self.crc.unwrap_or_else(|| crc32c::crc32c(&covered)).to_be_bytes());
         out.extend(covered);
         out.into()
     }

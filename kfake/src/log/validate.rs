@@ -6,8 +6,7 @@ use kafka_protocol::error::ResponseError;
 use thiserror::Error;
 
 use super::batch::{
-    self, BatchError, HEADER_SIZE, NO_TIMESTAMP, RecordBatch, TimestampType, attributes_of,
-    codec_bits, first_batch,
+    self, BatchError, HEADER_SIZE, NO_TIMESTAMP, RecordBatch, TimestampType, attributes_of, codec_bits, first_batch,
 };
 use super::compression::Codec;
 use super::producers::Sequences;
@@ -161,18 +160,14 @@ impl ValidateError {
             Self::Batch(BatchError::Overflow(_))
             | Self::Header(_)
             | Self::OffsetDelta { .. }
-            | Self::Records(
-                RecordError::Length | RecordError::Codec(_) | RecordError::Decompress(_),
-            ) => ResponseError::UnknownServerError,
-            Self::Batch(_) | Self::Short(_) | Self::Checksum { .. } => {
-                ResponseError::CorruptMessage
+            | Self::Records(RecordError::Length | RecordError::Codec(_) | RecordError::Decompress(_)) => {
+                ResponseError::UnknownServerError
             }
+            Self::Batch(_) | Self::Short(_) | Self::Checksum { .. } => ResponseError::CorruptMessage,
             Self::Zstd(_) => ResponseError::UnsupportedCompressionType,
             Self::TooLarge { .. } => ResponseError::MessageTooLarge,
             Self::LargerThanSegment { .. } => ResponseError::RecordListTooLarge,
-            Self::Rejected {
-                timestamp: true, ..
-            } => ResponseError::InvalidTimestamp,
+            Self::Rejected { timestamp: true, .. } => ResponseError::InvalidTimestamp,
             Self::NoBatch
             | Self::Format(_)
             | Self::SeveralBatches
@@ -261,12 +256,7 @@ impl Rules {
     ///
     /// Apache Kafka would refuse the bytes; [`ValidateError::code`] is the code it gives. Two things it does not refuse:
     /// records that decompress to more than 256 MiB, and a Snappy block whose claim no Snappy stream can keep.
-    pub fn validate(
-        &self,
-        mut records: Bytes,
-        version: i16,
-        now_ms: i64,
-    ) -> Result<ValidBatch, ValidateError> {
+    pub fn validate(&self, mut records: Bytes, version: i16, now_ms: i64) -> Result<ValidBatch, ValidateError> {
         records.truncate(single_batch(&records, version)?);
         let size = records.len();
         let base_offset = i64::from_be_bytes(*records.first_chunk().ok_or(ValidateError::NoBatch)?);
@@ -304,12 +294,7 @@ impl Rules {
     }
 
     /// Walks the records: their largest timestamp (`LogValidator.validateRecord`).
-    fn check_records(
-        &self,
-        batch: &RecordBatch,
-        codec: Codec,
-        now_ms: i64,
-    ) -> Result<i64, ValidateError> {
+    fn check_records(&self, batch: &RecordBatch, codec: Codec, now_ms: i64) -> Result<i64, ValidateError> {
         let mut max_timestamp = NO_TIMESTAMP;
         let mut misplaced = None;
         let mut rejections = Vec::new();
@@ -354,8 +339,7 @@ impl Rules {
             let age = now_ms.wrapping_sub(timestamp);
             let (before, after) = (self.timestamp_before_max_ms, self.timestamp_after_max_ms);
             (age > before || age.wrapping_neg() > after).then(|| {
-                let (oldest, newest) =
-                    (now_ms.saturating_sub(before), now_ms.saturating_add(after));
+                let (oldest, newest) = (now_ms.saturating_sub(before), now_ms.saturating_add(after));
                 format!("timestamp {timestamp} is not within [{oldest}, {newest}]")
             })
         } else {
@@ -407,10 +391,7 @@ fn single_batch(records: &[u8], version: i16) -> Result<usize, ValidateError> {
 
 /// `LogValidator.validateBatch` for a client's append.
 fn check_header(batch: &RecordBatch) -> Result<(), ValidateError> {
-    let (count, span) = (
-        batch.record_count(),
-        i64::from(batch.last_offset_delta()) + 1,
-    );
+    let (count, span) = (batch.record_count(), i64::from(batch.last_offset_delta()) + 1);
     if count <= 0 || i64::from(count) != span {
         return Err(ValidateError::Count { count, span });
     }
@@ -419,10 +400,7 @@ fn check_header(batch: &RecordBatch) -> Result<(), ValidateError> {
     }
     if batch.has_producer_id() && batch.base_sequence() < 0 {
         let (producer_id, sequence) = (batch.producer_id(), batch.base_sequence());
-        return Err(ValidateError::Sequence {
-            producer_id,
-            sequence,
-        });
+        return Err(ValidateError::Sequence { producer_id, sequence });
     }
     Ok(())
 }

@@ -60,10 +60,7 @@ pub struct Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         let mut waiters = self.list.waiters.lock();
-        if let Some(at) = waiters
-            .iter()
-            .position(|waiter| Arc::ptr_eq(waiter, &self.notify))
-        {
+        if let Some(at) = waiters.iter().position(|waiter| Arc::ptr_eq(waiter, &self.notify)) {
             waiters.swap_remove(at);
         }
     }

@@ -41,13 +41,7 @@ enum End {
 }
 
 /// Serves a new connection in a task of its own.
-pub(crate) fn open<S: Transport>(
-    shared: &Arc<Shared>,
-    broker: BrokerId,
-    stream: S,
-    peer: String,
-    client_host: String,
-) {
+pub(crate) fn open<S: Transport>(shared: &Arc<Shared>, broker: BrokerId, stream: S, peer: String, client_host: String) {
     let context = Context {
         shared: shared.clone(),
         broker,

@@ -67,16 +67,13 @@ struct Message {
     fields: Vec<Field>,
 }
 
-static MESSAGES: Lazy<BTreeMap<i16, Message>> =
-    Lazy::new(|| parse_table(include_str!("shapes.txt")));
+static MESSAGES: Lazy<BTreeMap<i16, Message>> = Lazy::new(|| parse_table(include_str!("shapes.txt")));
 
 /// Checks that `body` has the shape of a request, and returns how many bytes it takes.
 ///
 /// Bytes behind the request are not an error: Apache Kafka ignores them as well.
 pub(crate) fn check(api_key: i16, version: i16, body: &[u8]) -> Result<usize, ShapeError> {
-    let message = MESSAGES
-        .get(&api_key)
-        .ok_or(ShapeError::UnknownApi(api_key))?;
+    let message = MESSAGES.get(&api_key).ok_or(ShapeError::UnknownApi(api_key))?;
     let mut walk = Walk {
         rest: body,
         version,
@@ -203,10 +200,7 @@ impl Walk<'_> {
     }
 
     fn take<const N: usize>(&mut self) -> Result<[u8; N], ShapeError> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(ShapeError::Truncated)?;
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(ShapeError::Truncated)?;
         self.rest = rest;
         Ok(*head)
     }
@@ -230,26 +224,14 @@ fn parse_table(table: &str) -> BTreeMap<i16, Message> {
             };
             let mut words = words.peekable();
             let fields = parse_fields(&mut words, 0);
-            (
-                key.unwrap_or(-1),
-                Message {
-                    flexible_since,
-                    fields,
-                },
-            )
+            (key.unwrap_or(-1), Message { flexible_since, fields })
         })
         .collect()
 }
 
 /// Reads fields up to the end of the line or the closing bracket, which stays for the caller.
-fn parse_fields<'a>(
-    words: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>,
-    depth: usize,
-) -> Vec<Field> {
-    assert!(
-        depth < MAX_DEPTH,
-        "a shape in shapes.txt is nested too deep"
-    );
+fn parse_fields<'a>(words: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>, depth: usize) -> Vec<Field> {
+    assert!(depth < MAX_DEPTH, "a shape in shapes.txt is nested too deep");
     let mut fields = Vec::new();
     while let Some(word) = words.next_if(|w| !w.starts_with([']', ')'])) {
         if word.is_empty() {
@@ -343,10 +325,7 @@ mod tests {
         let size = body.len() - 5;
         assert_eq!(body[size], 4);
         body[size] = 3;
-        assert_eq!(
-            check(ApiKey::Fetch as i16, 12, &body),
-            Err(ShapeError::TagSize(0))
-        );
+        assert_eq!(check(ApiKey::Fetch as i16, 12, &body), Err(ShapeError::TagSize(0)));
     }
 
     #[test]

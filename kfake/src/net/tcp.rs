@@ -43,13 +43,7 @@ async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
                     tracing::debug!(%peer, %error, "the peer left before it was served");
                     continue;
                 }
-                connection::open(
-                    &shared,
-                    broker,
-                    stream,
-                    peer.to_string(),
-                    peer.ip().to_string(),
-                );
+                connection::open(&shared, broker, stream, peer.to_string(), peer.ip().to_string());
             }
             Err(error) if is_about_the_peer(&error) => {
                 tracing::debug!(%error, "a peer left before it was accepted")
@@ -69,8 +63,6 @@ async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
 fn is_about_the_peer(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::Interrupted
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
     )
 }

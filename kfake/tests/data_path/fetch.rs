@@ -34,11 +34,7 @@ async fn every_version_reads_what_was_produced() {
         let request = at_version(fetch(&[("t", 0, 0)]), version, given.topic_id);
         let response = given.client.send_version(request, version).await.unwrap();
         let answer = only_fetched(response);
-        assert_eq!(
-            (answer.error_code, answer.high_watermark),
-            (0, 2),
-            "version {version}"
-        );
+        assert_eq!((answer.error_code, answer.high_watermark), (0, 2), "version {version}");
         assert_eq!(answer.last_stable_offset, 2);
         assert_eq!(answer.log_start_offset, if version >= 5 { 0 } else { -1 });
         assert_eq!(answer.aborted_transactions, None);
@@ -75,10 +71,7 @@ async fn every_version_says_who_does_not_lead_and_from_16_who_does() {
         assert_eq!((answer.high_watermark, size(&answer)), (-1, 0));
         let leader = answer.current_leader;
         if version >= 16 {
-            assert_eq!(
-                (leader.leader_id, leader.leader_epoch),
-                (WireBrokerId(1), 0)
-            );
+            assert_eq!((leader.leader_id, leader.leader_epoch), (WireBrokerId(1), 0));
             assert_eq!(hosts, [(1, 9092)]);
         } else {
             assert_eq!((leader.leader_id, hosts.len()), (WireBrokerId(-1), 0));
@@ -91,9 +84,7 @@ async fn every_version_says_who_does_not_lead_and_from_16_who_does() {
 async fn read_committed_lists_no_aborted_transactions_but_lists_them() {
     let mut given = given().await;
     given.has_records(batch(10)).await;
-    let answer = given
-        .fetched(fetch(&[("t", 0, 0)]).with_isolation_level(1))
-        .await;
+    let answer = given.fetched(fetch(&[("t", 0, 0)]).with_isolation_level(1)).await;
     assert_eq!(answer.aborted_transactions.map(|list| list.len()), Some(0));
     assert!(answer.records.is_some_and(|records| !records.is_empty()));
     given.closes().await;
@@ -141,13 +132,8 @@ async fn unknown_topics_are_answered_last_and_do_not_keep_the_others_from_waitin
             (name("nope"), ResponseError::UnknownTopicOrPartition.code())
         ]
     );
-    let only_unknown = given
-        .fetched(fetch(&[("nope", 0, 0)]).with_max_wait_ms(300))
-        .await;
-    assert_eq!(
-        only_unknown.error_code,
-        ResponseError::UnknownTopicOrPartition.code()
-    );
+    let only_unknown = given.fetched(fetch(&[("nope", 0, 0)]).with_max_wait_ms(300)).await;
+    assert_eq!(only_unknown.error_code, ResponseError::UnknownTopicOrPartition.code());
     assert_eq!(start.elapsed(), Duration::from_millis(300));
     let by_id = at_version(fetch(&[("t", 0, 0)]), 13, uuid::Uuid::from_u128(1));
     let answer = only_fetched(given.client.send_version(by_id, 13).await.unwrap());
@@ -171,28 +157,13 @@ async fn the_first_batch_comes_whole_and_the_limits_are_filled() {
     for (limit, expected) in [(0, 180), (10, 180), (185, 185), (460, 460), (1_000, 720)] {
         let mut request = fetch(&[("t", 0, 0)]);
         request.topics[0].partitions[0].partition_max_bytes = limit;
-        assert_eq!(
-            size(&given.fetched(request).await),
-            expected,
-            "partition limit {limit}"
-        );
+        assert_eq!(size(&given.fetched(request).await), expected, "partition limit {limit}");
         let request = fetch(&[("t", 0, 0)]).with_max_bytes(limit);
-        assert_eq!(
-            size(&given.fetched(request).await),
-            expected,
-            "limit {limit}"
-        );
+        assert_eq!(size(&given.fetched(request).await), expected, "limit {limit}");
     }
-    let negative = given
-        .fetched(fetch(&[("t", 0, 0)]).with_max_bytes(-1))
-        .await;
-    assert_eq!(
-        negative.error_code,
-        ResponseError::UnknownServerError.code()
-    );
-    let negative = given
-        .fetched(fetch(&[("t", 0, 4)]).with_max_bytes(-1))
-        .await;
+    let negative = given.fetched(fetch(&[("t", 0, 0)]).with_max_bytes(-1)).await;
+    assert_eq!(negative.error_code, ResponseError::UnknownServerError.code());
+    let negative = given.fetched(fetch(&[("t", 0, 4)]).with_max_bytes(-1)).await;
     assert_eq!(negative.error_code, 0);
     given.closes().await;
 }
@@ -220,9 +191,7 @@ async fn a_fetch_waits_for_enough_bytes_and_not_longer() {
     let mut given = given().await;
     let mut consumer = given.client_of(1).await;
     let start = Instant::now();
-    let request = fetch(&[("t", 0, 0)])
-        .with_max_wait_ms(10_000)
-        .with_min_bytes(200);
+    let request = fetch(&[("t", 0, 0)]).with_max_wait_ms(10_000).with_min_bytes(200);
     let pending = consumer.start(request, BY_NAME).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     given.has_records(batch_180()).await;
@@ -240,16 +209,9 @@ async fn a_fetch_that_gets_too_little_answers_what_there_is_when_its_time_is_up(
     given.has_records(batch_180()).await;
     let start = Instant::now();
     let answer = given
-        .fetched(
-            fetch(&[("t", 0, 0)])
-                .with_max_wait_ms(700)
-                .with_min_bytes(1_000),
-        )
+        .fetched(fetch(&[("t", 0, 0)]).with_max_wait_ms(700).with_min_bytes(1_000))
         .await;
-    assert_eq!(
-        (size(&answer), start.elapsed()),
-        (180, Duration::from_millis(700))
-    );
+    assert_eq!((size(&answer), start.elapsed()), (180, Duration::from_millis(700)));
     given.closes().await;
 }
 
@@ -294,10 +256,7 @@ async fn deleting_the_topic_ends_the_wait() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     given.deletes_topic("t").await;
     let answer = only_fetched(consumer.finish(pending).await.unwrap());
-    assert_eq!(
-        answer.error_code,
-        ResponseError::UnknownTopicOrPartition.code()
-    );
+    assert_eq!(answer.error_code, ResponseError::UnknownTopicOrPartition.code());
     assert_eq!(start.elapsed(), Duration::from_secs(1));
     given.closes().await;
 }

@@ -7,13 +7,11 @@ use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::PartitionProduceResponse;
 use kafka_protocol::messages::{
-    CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, FetchResponse, MetadataRequest,
-    ProduceRequest, ProduceResponse, TopicName,
+    CreateTopicsRequest, DeleteTopicsRequest, FetchRequest, FetchResponse, MetadataRequest, ProduceRequest,
+    ProduceResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::records::{
-    Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
-};
+use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 use kfake::client::{Client, ClientError};
 use kfake::{BrokerId, Builder, Cluster};
 use tokio::io::DuplexStream;
@@ -33,14 +31,9 @@ pub async fn given() -> Given {
 
 pub async fn given_with(configure: impl FnOnce(Builder) -> Builder) -> Given {
     let builder = Cluster::builder().brokers(3).in_memory().topic("t", 3);
-    let cluster = configure(builder)
-        .start()
-        .await
-        .expect("the cluster starts");
+    let cluster = configure(builder).start().await.expect("the cluster starts");
     let mut client = cluster.client(BrokerId(1)).expect("broker 1 exists");
-    let metadata = client
-        .send(MetadataRequest::default().with_topics(None))
-        .await;
+    let metadata = client.send(MetadataRequest::default().with_topics(None)).await;
     let topics = metadata.expect("metadata").topics;
     let topic_id = topics
         .iter()
@@ -140,9 +133,7 @@ pub const BY_NAME: i16 = 12;
 
 impl Given {
     pub async fn client_of(&self, broker: i32) -> Client<DuplexStream> {
-        self.cluster
-            .client(BrokerId(broker))
-            .expect("the broker exists")
+        self.cluster.client(BrokerId(broker)).expect("the broker exists")
     }
 
     /// Produces to partition 0 of `t`; the offset that the batch got.
@@ -191,11 +182,7 @@ impl Given {
         let request = DeleteTopicsRequest::default()
             .with_topic_names(vec![name(topic)])
             .with_timeout_ms(1_000);
-        let response = self
-            .client
-            .send_version(request, 5)
-            .await
-            .expect("an answer");
+        let response = self.client.send_version(request, 5).await.expect("an answer");
         assert_eq!(response.responses[0].error_code, 0);
     }
 

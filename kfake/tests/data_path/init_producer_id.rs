@@ -21,11 +21,7 @@ async fn every_version_gives_an_id_that_was_never_given_before() {
     for version in 0..=5 {
         for client in [&mut given.client, &mut other] {
             let answer = client.send_version(request(), version).await.unwrap();
-            assert_eq!(
-                (answer.error_code, answer.producer_epoch),
-                (0, 0),
-                "version {version}"
-            );
+            assert_eq!((answer.error_code, answer.producer_epoch), (0, 0), "version {version}");
             ids.push(answer.producer_id.0);
         }
     }
@@ -40,9 +36,7 @@ async fn every_version_gives_an_id_that_was_never_given_before() {
 async fn an_id_and_an_epoch_come_together() {
     let mut given = given().await;
     for (id, epoch, code) in [(5, -1, 42), (-1, 3, 42), (7, 3, 0), (-1, -1, 0)] {
-        let request = request()
-            .with_producer_id(ProducerId(id))
-            .with_producer_epoch(epoch);
+        let request = request().with_producer_id(ProducerId(id)).with_producer_epoch(epoch);
         let answer = given.client.send(request).await.unwrap();
         assert_eq!(answer.error_code, code, "id {id} epoch {epoch}");
         let refused = (answer.producer_id.0, answer.producer_epoch) == (-1, -1);

@@ -23,20 +23,9 @@ fn list(topic: &str, asked: &[(i32, i64)]) -> ListOffsetsRequest {
 }
 
 impl Given {
-    async fn lists(
-        &mut self,
-        request: ListOffsetsRequest,
-        version: i16,
-    ) -> ListOffsetsPartitionResponse {
-        let mut response = self
-            .client
-            .send_version(request, version)
-            .await
-            .expect("an answer");
-        assert_eq!(
-            (response.topics.len(), response.topics[0].partitions.len()),
-            (1, 1)
-        );
+    async fn lists(&mut self, request: ListOffsetsRequest, version: i16) -> ListOffsetsPartitionResponse {
+        let mut response = self.client.send_version(request, version).await.expect("an answer");
+        assert_eq!((response.topics.len(), response.topics[0].partitions.len()), (1, 1));
         response.topics[0].partitions.remove(0)
     }
 
@@ -50,11 +39,7 @@ impl Given {
 async fn given_records() -> Given {
     let mut given = given().await;
     given
-        .has_records(batch_of(vec![
-            record(100, b""),
-            record(300, b""),
-            record(200, b""),
-        ]))
+        .has_records(batch_of(vec![record(100, b""), record(300, b""), record(200, b"")]))
         .await;
     given.has_records(batch_of(vec![record(400, b"")])).await;
     given
@@ -88,11 +73,7 @@ async fn every_version_finds_the_ends_and_the_record_at_or_after_a_time() {
 async fn each_special_timestamp_is_unsupported_before_its_version() {
     let mut given = given_records().await;
     let unsupported = (ResponseError::UnsupportedVersion.code(), -1, -1);
-    for (asked, since, found) in [
-        (-3, 7, (0, 400, 3)),
-        (-4, 8, (0, -1, 0)),
-        (-5, 9, (0, -1, -1)),
-    ] {
+    for (asked, since, found) in [(-3, 7, (0, 400, 3)), (-4, 8, (0, -1, 0)), (-5, 9, (0, -1, -1))] {
         for version in 1..=10 {
             let expected = if version >= since { found } else { unsupported };
             assert_eq!(
@@ -103,11 +84,7 @@ async fn each_special_timestamp_is_unsupported_before_its_version() {
         }
     }
     for asked in [-6, -7, i64::MIN] {
-        assert_eq!(
-            given.finds(asked, 10).await,
-            unsupported,
-            "timestamp {asked}"
-        );
+        assert_eq!(given.finds(asked, 10).await, unsupported, "timestamp {asked}");
     }
     given.closes().await;
 }

@@ -31,10 +31,7 @@ async fn every_version_appends_and_answers_the_offset() {
         );
         assert_eq!(answer.log_append_time_ms, -1);
         assert_eq!(answer.log_start_offset, if version >= 5 { 0 } else { -1 });
-        assert_eq!(
-            (answer.record_errors.len(), answer.error_message),
-            (0, None)
-        );
+        assert_eq!((answer.record_errors.len(), answer.error_message), (0, None));
     }
     given.closes().await;
 }
@@ -60,10 +57,7 @@ async fn every_version_says_who_does_not_lead_and_from_10_who_does() {
         assert_eq!((answer.base_offset, answer.log_start_offset), (-1, -1));
         if version >= 10 {
             assert_eq!(
-                (
-                    answer.current_leader.leader_id,
-                    answer.current_leader.leader_epoch
-                ),
+                (answer.current_leader.leader_id, answer.current_leader.leader_epoch),
                 (WireBrokerId(1), 0)
             );
             assert_eq!(hosts, [(1, 9092)]);
@@ -102,17 +96,10 @@ async fn acks_other_than_all_one_and_none_are_refused_after_the_bytes_were_looke
             "acks {acks}"
         );
     }
-    let answer = given
-        .produced(produce_acks(2, "t", 0, Default::default()))
-        .await;
+    let answer = given.produced(produce_acks(2, "t", 0, Default::default())).await;
     assert_eq!(answer.error_code, ResponseError::InvalidRecord.code());
-    let answer = given
-        .produced(produce_acks(2, "nope", 0, Default::default()))
-        .await;
-    assert_eq!(
-        answer.error_code,
-        ResponseError::UnknownTopicOrPartition.code()
-    );
+    let answer = given.produced(produce_acks(2, "nope", 0, Default::default())).await;
+    assert_eq!(answer.error_code, ResponseError::UnknownTopicOrPartition.code());
     assert_eq!(given.has_records(batch(10)).await, 0);
     given.closes().await;
 }
@@ -120,10 +107,7 @@ async fn acks_other_than_all_one_and_none_are_refused_after_the_bytes_were_looke
 #[leakcheck(start_paused)]
 async fn without_acks_there_is_no_answer_and_the_next_request_is_served() {
     let mut given = given().await;
-    let unanswered = given
-        .client
-        .start(produce_acks(0, "t", 0, batch(10)), BY_NAME)
-        .await;
+    let unanswered = given.client.start(produce_acks(0, "t", 0, batch(10)), BY_NAME).await;
     drop(unanswered.unwrap());
     assert_eq!(given.has_records(batch(10)).await, 1);
     given.closes().await;
@@ -153,9 +137,7 @@ async fn a_batch_over_the_limit_is_too_large_and_a_broken_one_corrupt() {
 #[leakcheck(start_paused)]
 async fn refused_records_are_named_from_version_8() {
     let mut given = given().await;
-    given
-        .has_topic("compact", &[("cleanup.policy", "compact")])
-        .await;
+    given.has_topic("compact", &[("cleanup.policy", "compact")]).await;
     let records = || batch_of(vec![record(0, b"no key"), record(0, b"no key")]);
     for version in 3..=12 {
         let request = produce("compact", 2, records());
@@ -166,11 +148,7 @@ async fn refused_records_are_named_from_version_8() {
             "version {version}"
         );
         assert_eq!(answer.log_start_offset, if version >= 5 { 0 } else { -1 });
-        let indexes: Vec<_> = answer
-            .record_errors
-            .iter()
-            .map(|error| error.batch_index)
-            .collect();
+        let indexes: Vec<_> = answer.record_errors.iter().map(|error| error.batch_index).collect();
         assert_eq!(indexes, if version >= 8 { vec![0, 1] } else { vec![] });
         assert_eq!(answer.error_message.is_some(), version >= 8);
     }
@@ -205,18 +183,11 @@ async fn an_idempotent_producer_is_answered_twice_and_appends_once() {
     assert_eq!(given.has_records(from(1)).await, 1);
     let again = given.produced(produce("t", 0, from(0))).await;
     assert_eq!(
-        (
-            again.error_code,
-            again.base_offset,
-            again.log_append_time_ms
-        ),
+        (again.error_code, again.base_offset, again.log_append_time_ms),
         (0, 0, 77)
     );
     let gap = given.produced(produce("t", 0, from(5))).await;
-    assert_eq!(
-        gap.error_code,
-        ResponseError::OutOfOrderSequenceNumber.code()
-    );
+    assert_eq!(gap.error_code, ResponseError::OutOfOrderSequenceNumber.code());
     assert_eq!((gap.base_offset, gap.log_start_offset), (-1, 0));
     assert_eq!(given.has_records(from(2)).await, 2);
     given.closes().await;
@@ -241,9 +212,7 @@ async fn a_transactional_batch_needs_a_transactional_id_and_an_open_transaction(
         ResponseError::TransactionalIdAuthorizationFailed.code()
     );
     let id = TransactionalId(StrBytes::from_static_str("x"));
-    let answer = given
-        .produced(transactional().with_transactional_id(Some(id)))
-        .await;
+    let answer = given.produced(transactional().with_transactional_id(Some(id))).await;
     assert_eq!(answer.error_code, ResponseError::InvalidTxnState.code());
     given.closes().await;
 }
@@ -251,9 +220,7 @@ async fn a_transactional_batch_needs_a_transactional_id_and_an_open_transaction(
 #[leakcheck(start_paused)]
 async fn acks_all_needs_as_many_replicas_as_the_topic_says() {
     let mut given = given().await;
-    given
-        .has_topic("safe", &[("min.insync.replicas", "2")])
-        .await;
+    given.has_topic("safe", &[("min.insync.replicas", "2")]).await;
     let answer = given.produced(produce("safe", 2, batch(10))).await;
     assert_eq!(answer.error_code, ResponseError::NotEnoughReplicas.code());
     let answer = given.produced(produce_acks(1, "safe", 2, batch(10))).await;
@@ -270,11 +237,7 @@ async fn impossible_sizes_and_formats_are_explained_and_other_faults_are_not() {
         produce("t", 0, batch.into())
     };
     let faults = [
-        (
-            with(8, &13_i32.to_be_bytes()),
-            ResponseError::CorruptMessage,
-            true,
-        ),
+        (with(8, &13_i32.to_be_bytes()), ResponseError::CorruptMessage, true),
         (with(16, &[3]), ResponseError::CorruptMessage, true),
         (
             with(8, &i32::MAX.to_be_bytes()),
@@ -282,11 +245,7 @@ async fn impossible_sizes_and_formats_are_explained_and_other_faults_are_not() {
             false,
         ),
         (with(17, &[0; 4]), ResponseError::CorruptMessage, false),
-        (
-            with(0, &5_i64.to_be_bytes()),
-            ResponseError::InvalidRecord,
-            false,
-        ),
+        (with(0, &5_i64.to_be_bytes()), ResponseError::InvalidRecord, false),
     ];
     for (request, error, explained) in faults {
         let answer = given.produced(request).await;

@@ -21,13 +21,8 @@ fn forgetting(request: FetchRequest, topic: &str, partitions: &[i32]) -> FetchRe
 
 /// Partition, error and size of each answer.
 fn named(response: &FetchResponse) -> Vec<(i32, i16, usize)> {
-    let partitions = response
-        .responses
-        .iter()
-        .flat_map(|topic| &topic.partitions);
-    partitions
-        .map(|p| (p.partition_index, p.error_code, size(p)))
-        .collect()
+    let partitions = response.responses.iter().flat_map(|topic| &topic.partitions);
+    partitions.map(|p| (p.partition_index, p.error_code, size(p))).collect()
 }
 
 /// One broker leads every partition, and a session wants partitions 0 and 1.
@@ -61,15 +56,9 @@ async fn only_partitions_with_news_are_answered() {
     assert_eq!(named(&given.asks(next(id, 1, &[])).await), []);
     given.produced(produce("t", 1, batch(1))).await;
     let news = given.asks(next(id, 2, &[])).await;
-    assert_eq!(
-        (news.session_id, named(&news)),
-        (id, vec![(1, 0, batch(1).len())])
-    );
+    assert_eq!((news.session_id, named(&news)), (id, vec![(1, 0, batch(1).len())]));
     // The records are still there, and still wanted.
-    assert_eq!(
-        named(&given.asks(next(id, 3, &[])).await),
-        [(1, 0, batch(1).len())]
-    );
+    assert_eq!(named(&given.asks(next(id, 3, &[])).await), [(1, 0, batch(1).len())]);
     assert_eq!(named(&given.asks(next(id, 4, &[("t", 1, 1)])).await), []);
     given.closes().await;
 }
@@ -78,15 +67,9 @@ async fn only_partitions_with_news_are_answered() {
 async fn an_error_is_repeated_and_its_end_is_news() {
     let (mut given, id) = given_session().await;
     let out_of_range = [(0, ResponseError::OffsetOutOfRange.code(), 0)];
-    assert_eq!(
-        named(&given.asks(next(id, 1, &[("t", 0, 99)])).await),
-        out_of_range
-    );
+    assert_eq!(named(&given.asks(next(id, 1, &[("t", 0, 99)])).await), out_of_range);
     assert_eq!(named(&given.asks(next(id, 2, &[])).await), out_of_range);
-    assert_eq!(
-        named(&given.asks(next(id, 3, &[("t", 0, 0)])).await),
-        [(0, 0, 0)]
-    );
+    assert_eq!(named(&given.asks(next(id, 3, &[("t", 0, 0)])).await), [(0, 0, 0)]);
     assert_eq!(named(&given.asks(next(id, 4, &[])).await), []);
     given.closes().await;
 }
@@ -134,10 +117,7 @@ async fn a_session_that_forgets_everything_is_over() {
     given.produced(produce("t", 1, batch(1))).await;
     assert_eq!(named(&given.asks(next(id, 2, &[])).await), []);
     let over = given.asks(forgetting(next(id, 3, &[]), "t", &[0])).await;
-    assert_eq!(
-        (over.error_code, over.session_id, over.responses.len()),
-        (0, 0, 0)
-    );
+    assert_eq!((over.error_code, over.session_id, over.responses.len()), (0, 0, 0));
     assert_eq!(given.refuses(next(id, 4, &[])).await, NOT_FOUND.code());
     given.closes().await;
 }
@@ -153,15 +133,8 @@ async fn a_full_fetch_of_nothing_begins_a_session_too() {
 #[leakcheck(start_paused)]
 async fn a_session_by_name_refuses_a_request_by_id() {
     let (mut given, id) = given_session().await;
-    let response = given
-        .client
-        .send_version(next(id, 1, &[]), 13)
-        .await
-        .unwrap();
-    assert_eq!(
-        response.error_code,
-        ResponseError::FetchSessionTopicIdError.code()
-    );
+    let response = given.client.send_version(next(id, 1, &[]), 13).await.unwrap();
+    assert_eq!(response.error_code, ResponseError::FetchSessionTopicIdError.code());
     given.closes().await;
 }
 

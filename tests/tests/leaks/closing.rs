@@ -103,16 +103,17 @@ async fn connections_of_members_that_vanished_end_while_the_cluster_lives() {
 
 #[leakcheck(start_paused)]
 async fn closing_ends_a_thousand_groups() {
-    let cluster = memory().await;
+    let cluster = builder()
+        .in_memory()
+        .broker_config("group.initial.rebalance.delay.ms", "0")
+        .start()
+        .await
+        .unwrap();
     let mut waiting = Waiting::<DuplexStream>::new();
     for n in 0..250 {
         waiting.stable(&cluster, &format!("stable-{n}")).await;
-        waiting
-            .rebalancing(&cluster, &format!("rebalancing-{n}"))
-            .await;
-        waiting
-            .awaiting_sync(&cluster, &format!("awaiting-sync-{n}"))
-            .await;
+        waiting.rebalancing(&cluster, &format!("rebalancing-{n}")).await;
+        waiting.awaiting_sync(&cluster, &format!("awaiting-sync-{n}")).await;
         waiting.empty(&cluster, &format!("empty-{n}")).await;
     }
     assert!(cluster.task_count() > 1000);
@@ -122,16 +123,17 @@ async fn closing_ends_a_thousand_groups() {
 
 #[leakcheck(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_ends_a_thousand_groups_on_many_threads() {
-    let cluster = memory().await;
+    let cluster = builder()
+        .in_memory()
+        .broker_config("group.initial.rebalance.delay.ms", "0")
+        .start()
+        .await
+        .unwrap();
     let mut waiting = Waiting::<DuplexStream>::new();
     for n in 0..250 {
         waiting.stable(&cluster, &format!("stable-{n}")).await;
-        waiting
-            .rebalancing(&cluster, &format!("rebalancing-{n}"))
-            .await;
-        waiting
-            .awaiting_sync(&cluster, &format!("awaiting-sync-{n}"))
-            .await;
+        waiting.rebalancing(&cluster, &format!("rebalancing-{n}")).await;
+        waiting.awaiting_sync(&cluster, &format!("awaiting-sync-{n}")).await;
         waiting.empty(&cluster, &format!("empty-{n}")).await;
     }
     cluster.close().await;
@@ -161,10 +163,7 @@ async fn closing_ends_a_stalled_group_and_who_waits_for_it() {
     member.join_alone().await.unwrap();
     cluster.stall_group("billing", true);
     let (answer, ()) = tokio::join!(member.heartbeat(), async {
-        cluster
-            .wait_for_group("billing", |g| g.queued == 1)
-            .await
-            .unwrap();
+        cluster.wait_for_group("billing", |g| g.queued == 1).await.unwrap();
         cluster.close().await;
     });
     assert!(matches!(answer, Err(error) if error.is_closed()));
@@ -192,10 +191,7 @@ async fn after_closing_no_port_listens_and_the_same_ports_can_be_bound_at_once()
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
     let again = builder().ports(ports.clone()).start().await.unwrap();
-    assert_eq!(
-        again.brokers().iter().map(|b| b.port).collect::<Vec<_>>(),
-        ports
-    );
+    assert_eq!(again.brokers().iter().map(|b| b.port).collect::<Vec<_>>(), ports);
     again.close().await;
 }
 
@@ -203,11 +199,7 @@ async fn after_closing_no_port_listens_and_the_same_ports_can_be_bound_at_once()
 async fn a_start_on_a_port_that_is_taken_says_so_and_leaves_nothing_behind() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let error = builder()
-        .ports([0, address.port()])
-        .start()
-        .await
-        .unwrap_err();
+    let error = builder().ports([0, address.port()]).start().await.unwrap_err();
     assert_eq!(error.to_string(), format!("address in use: {address}"));
 }
 

@@ -21,17 +21,10 @@ async fn ask_for_much(stream: &mut TcpStream, times: i32) {
 }
 
 #[leakcheck(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_does_not_read_does_not_hold_up_the_close_and_gets_a_reset_not_half_a_reply()
-{
-    let cluster = Cluster::builder()
-        .topic("wide", 10_000)
-        .start()
-        .await
-        .unwrap();
+async fn a_reader_that_does_not_read_does_not_hold_up_the_close_and_gets_a_reset_not_half_a_reply() {
+    let cluster = Cluster::builder().topic("wide", 10_000).start().await.unwrap();
     let broker = &cluster.brokers()[0];
-    let mut stream = TcpStream::connect((broker.host.as_str(), broker.port))
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect((broker.host.as_str(), broker.port)).await.unwrap();
     ask_for_much(&mut stream, 200).await;
     // The first answer is on its way; the rest fill the socket's buffers until the broker waits.
     stream.readable().await.unwrap();
@@ -57,9 +50,7 @@ async fn a_reader_that_does_not_read_does_not_hold_up_the_close_and_gets_a_reset
 async fn a_connection_that_has_sent_half_a_frame_ends_with_the_cluster() {
     let cluster = Cluster::builder().brokers(1).start().await.unwrap();
     let broker = &cluster.brokers()[0];
-    let mut stream = TcpStream::connect((broker.host.as_str(), broker.port))
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect((broker.host.as_str(), broker.port)).await.unwrap();
     stream.write_all(&[0, 0, 0, 100, 0, 3]).await.unwrap();
     cluster.close().await;
     assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
@@ -68,9 +59,7 @@ async fn a_connection_that_has_sent_half_a_frame_ends_with_the_cluster() {
 #[leakcheck(start_paused)]
 async fn connections_that_say_nothing_end_with_the_cluster() {
     let cluster = Cluster::builder().in_memory().start().await.unwrap();
-    let mut streams: Vec<_> = (0..1000)
-        .map(|_| cluster.connect(BrokerId(2)).unwrap())
-        .collect();
+    let mut streams: Vec<_> = (0..1000).map(|_| cluster.connect(BrokerId(2)).unwrap()).collect();
     cluster.close().await;
     for stream in &mut streams {
         assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);

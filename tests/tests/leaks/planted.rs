@@ -22,10 +22,7 @@ const HANDLE: &str = "kfake/src/group/handle.rs";
 fn line_of(file: &str, after: &str, what: &str) -> u32 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     let text = fs::read_to_string(path).unwrap();
-    let lines = text
-        .lines()
-        .enumerate()
-        .skip_while(|(_, line)| !line.contains(after));
+    let lines = text.lines().enumerate().skip_while(|(_, line)| !line.contains(after));
     let found = lines.into_iter().find(|(_, line)| line.contains(what));
     found
         .map(|(index, _)| index as u32 + 1)
@@ -39,7 +36,10 @@ fn check<T>(plant: Option<Plant>, scenario: impl AsyncFnOnce(&Cluster) -> T) -> 
         .start_paused(true)
         .grace(Duration::from_secs(1));
     let outcome = check.run(async move {
-        let mut builder = Cluster::builder().in_memory().topic("orders", 3).broker_config("group.initial.rebalance.delay.ms", "50");
+        let mut builder = Cluster::builder()
+            .in_memory()
+            .topic("orders", 3)
+            .broker_config("group.initial.rebalance.delay.ms", "50");
         if let Some(plant) = plant {
             builder = builder.plant(plant);
         }
@@ -54,12 +54,7 @@ fn check<T>(plant: Option<Plant>, scenario: impl AsyncFnOnce(&Cluster) -> T) -> 
 
 /// Sees that the planted bug leaks exactly one task of that group and name, spawned there; and that the same scenario
 /// without the bug leaks none.
-fn caught<T>(
-    plant: Plant,
-    group: &str,
-    spawned_in: (&str, u32),
-    scenario: impl AsyncFn(&Cluster) -> T,
-) -> Leak {
+fn caught<T>(plant: Plant, group: &str, spawned_in: (&str, u32), scenario: impl AsyncFn(&Cluster) -> T) -> Leak {
     let clean = check(None, &scenario);
     assert!(clean.is_clean(), "without the planted bug:\n{clean}");
     let report = check(Some(plant), &scenario);
@@ -73,20 +68,14 @@ fn caught<T>(
         "{text}"
     );
     assert!(text.contains(&format!("{group} › {}", leak.name)), "{text}");
-    assert!(
-        text.contains(&format!("{}:{}", spawned_in.0, spawned_in.1)),
-        "{text}"
-    );
+    assert!(text.contains(&format!("{}:{}", spawned_in.0, spawned_in.1)), "{text}");
     leak
 }
 
 /// Sees that the task waits in the `select!` of a function.
 fn waits_in(leak: &Leak, file: &str, function: &str) {
     let line = line_of(file, function, "tokio::select!");
-    let at = leak
-        .waiting_at
-        .as_ref()
-        .expect("the leak says where it waits");
+    let at = leak.waiting_at.as_ref().expect("the leak says where it waits");
     assert_eq!((at.file.as_str(), at.line), (file, line), "{leak}");
 }
 
@@ -112,10 +101,7 @@ fn the_manage_loop_without_shutdown_is_caught() {
     );
     assert_eq!(leak.name, "manage");
     waits_in(&leak, MANAGE, "async fn idle");
-    assert!(
-        leak.help[0].contains("no branch waits for cancellation"),
-        "{leak}"
-    );
+    assert!(leak.help[0].contains("no branch waits for cancellation"), "{leak}");
 }
 
 #[test]
@@ -132,10 +118,7 @@ fn the_rebalance_timer_without_shutdown_is_caught() {
     );
     waits_in(&leak, MANAGE, "async fn rebalancing");
     let timer = line_of(MANAGE, "async fn rebalancing", "sleep_until(until) =>");
-    assert!(
-        leak.waiting.iter().any(|wait| wait.line == Some(timer)),
-        "{leak}"
-    );
+    assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
 }
 
 #[test]
@@ -152,10 +135,7 @@ fn the_session_timeout_without_shutdown_is_caught() {
     );
     waits_in(&leak, MANAGE, "async fn watching");
     let timer = line_of(MANAGE, "async fn watching", "sleep_until(until) =>");
-    assert!(
-        leak.waiting.iter().any(|wait| wait.line == Some(timer)),
-        "{leak}"
-    );
+    assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
 }
 
 #[test]
@@ -179,10 +159,7 @@ fn a_connection_that_waits_for_the_groups_answer_without_shutdown_is_caught() {
         .flat_map(|wait| &wait.frames)
         .find(|frame| frame.file == QUEUE);
     let select = line_of(QUEUE, "let answer = tokio::select!", "tokio::select!");
-    assert!(
-        (select..=answer).contains(&in_queue.unwrap().line),
-        "{leak}"
-    );
+    assert!((select..=answer).contains(&in_queue.unwrap().line), "{leak}");
 }
 
 #[test]
@@ -206,18 +183,11 @@ fn a_connection_that_waits_for_room_in_the_groups_queue_without_shutdown_is_caug
                 let pending = client.start(request.clone(), 4).await.unwrap();
                 clients.push((client, pending));
             }
-            cluster
-                .wait_for_group("billing", |g| g.queued == 64)
-                .await
-                .unwrap();
+            cluster.wait_for_group("billing", |g| g.queued == 64).await.unwrap();
             (member, clients)
         },
     );
-    let room = line_of(
-        QUEUE,
-        "let room = tokio::select!",
-        "room = group.queue.reserve()",
-    );
+    let room = line_of(QUEUE, "let room = tokio::select!", "room = group.queue.reserve()");
     let select = line_of(QUEUE, "let room = tokio::select!", "tokio::select!");
     let in_queue = leak
         .waiting
@@ -236,27 +206,13 @@ fn a_cluster_in_which_only_delete_groups_ends_a_group_is_caught_with_every_group
     };
     assert!(check(None, scenario).is_clean());
     let report = check(Some(Plant::OnlyDeleteGroups), scenario);
-    let mut groups: Vec<_> = report
-        .leaks
-        .iter()
-        .map(|leak| leak.group.to_string())
-        .collect();
+    let mut groups: Vec<_> = report.leaks.iter().map(|leak| leak.group.to_string()).collect();
     groups.sort();
     // All but the deleted one.
-    let left = [
-        "awaiting-sync",
-        "empty",
-        "joining",
-        "rebalancing",
-        "simple",
-        "stable",
-    ];
+    let left = ["awaiting-sync", "empty", "joining", "rebalancing", "simple", "stable"];
     assert_eq!(groups, left.map(|id| format!("group:{id}")), "{report}");
     for leak in &report.leaks {
-        assert_eq!(
-            (leak.spawned_at.file.as_str(), leak.spawned_at.line),
-            group_task()
-        );
+        assert_eq!((leak.spawned_at.file.as_str(), leak.spawned_at.line), group_task());
         assert_eq!(leak.waiting_at.as_ref().unwrap().file, MANAGE, "{leak}");
     }
 }

@@ -1,11 +1,8 @@
 //! Groups in every state, for a cluster to be closed over.
 
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::{
-    DeleteGroupsRequest, GroupId, JoinGroupRequest, OffsetCommitRequest, SyncGroupRequest,
-    TopicName,
+    DeleteGroupsRequest, GroupId, JoinGroupRequest, OffsetCommitRequest, SyncGroupRequest, TopicName,
 };
 use kfake::client::Pending;
 use kfake::{Cluster, GroupState};
@@ -59,10 +56,7 @@ impl<S: Connect> Waiting<S> {
     pub async fn rebalancing(&mut self, cluster: &Cluster, group: &str) {
         self.stable(cluster, group).await;
         self.joining(cluster, group).await;
-        let view = cluster
-            .wait_for_group(group, |g| g.members.len() == 2)
-            .await
-            .unwrap();
+        let view = cluster.wait_for_group(group, |g| g.members.len() == 2).await.unwrap();
         assert_eq!(view.state, GroupState::PreparingRebalance);
     }
 
@@ -82,19 +76,11 @@ impl<S: Connect> Waiting<S> {
         leader.join_alone().await.unwrap();
         let mut other = S::member(cluster, group).await;
         let joining = other.start_join().await.unwrap();
-        cluster
-            .wait_for_group(group, |g| g.members.len() == 2)
-            .await
-            .unwrap();
+        cluster.wait_for_group(group, |g| g.members.len() == 2).await.unwrap();
         leader.join().await.unwrap();
         other.finish_join(joining).await.unwrap();
-        self.syncs.push(
-            other
-                .client
-                .start(other.sync_request(&[]), 5)
-                .await
-                .unwrap(),
-        );
+        self.syncs
+            .push(other.client.start(other.sync_request(&[]), 5).await.unwrap());
         let waits = |g: &kfake::GroupView| g.members.iter().any(|m| m.is_syncing);
         let view = cluster.wait_for_group(group, waits).await.unwrap();
         assert_eq!(view.state, GroupState::CompletingRebalance);

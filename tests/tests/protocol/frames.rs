@@ -9,12 +9,7 @@ use kfake_tests::first_broker;
 use leakcheck::leakcheck;
 
 async fn cluster() -> Cluster {
-    Cluster::builder()
-        .in_memory()
-        .topic("orders", 1)
-        .start()
-        .await
-        .unwrap()
+    Cluster::builder().in_memory().topic("orders", 1).start().await.unwrap()
 }
 
 /// Sends bytes, sees that the broker closes that connection without an answer, and that another still works.
@@ -24,10 +19,7 @@ async fn closes_that_connection_alone(bytes: &[u8]) {
     let mut client = first_broker(&cluster);
     client.send_bytes(bytes).await.unwrap();
     client.closed().await.unwrap();
-    let metadata = other
-        .send(MetadataRequest::default().with_topics(None))
-        .await
-        .unwrap();
+    let metadata = other.send(MetadataRequest::default().with_topics(None)).await.unwrap();
     assert_eq!(metadata.topics.len(), 1);
     cluster.close().await;
 }
@@ -86,12 +78,7 @@ async fn an_unsupported_version_closes_the_connection() {
 #[leakcheck(start_paused)]
 async fn a_body_that_ends_early_closes_the_connection() {
     // A null client id, then an array of one topic and no topic.
-    closes_that_connection_alone(&frame(
-        ApiKey::Metadata as i16,
-        1,
-        &[0xff, 0xff, 0, 0, 0, 1],
-    ))
-    .await;
+    closes_that_connection_alone(&frame(ApiKey::Metadata as i16, 1, &[0xff, 0xff, 0, 0, 0, 1])).await;
 }
 
 #[leakcheck(start_paused)]
@@ -106,12 +93,7 @@ async fn an_array_that_claims_two_billion_elements_closes_the_connection() {
 
 #[leakcheck(start_paused)]
 async fn text_that_is_not_utf_8_closes_the_connection() {
-    closes_that_connection_alone(&frame(
-        ApiKey::Metadata as i16,
-        1,
-        &[0, 2, 0xc3, 0x28, 0, 0, 0, 0],
-    ))
-    .await;
+    closes_that_connection_alone(&frame(ApiKey::Metadata as i16, 1, &[0, 2, 0xc3, 0x28, 0, 0, 0, 0])).await;
     closes_that_connection_alone(&frame(
         ApiKey::Metadata as i16,
         1,
@@ -171,10 +153,7 @@ async fn a_client_software_name_with_spaces_is_an_invalid_request() {
     let request = ApiVersionsRequest::default()
         .with_client_software_name("my client".into())
         .with_client_software_version("1".into());
-    let response = first_broker(&cluster)
-        .send_version(request, 3)
-        .await
-        .unwrap();
+    let response = first_broker(&cluster).send_version(request, 3).await.unwrap();
     assert_eq!(response.error_code, 42);
     cluster.close().await;
 }
@@ -186,9 +165,7 @@ async fn requests_sent_at_once_are_answered_in_order() {
     let name = StrBytes::from_static_str("test");
     let mut burst = BytesMut::new();
     for correlation_id in 1..=100 {
-        burst.extend_from_slice(
-            &encode(&MetadataRequest::default(), 12, correlation_id, &name).unwrap(),
-        );
+        burst.extend_from_slice(&encode(&MetadataRequest::default(), 12, correlation_id, &name).unwrap());
     }
     client.send_bytes(&burst).await.unwrap();
     for correlation_id in 1..=100_i32 {

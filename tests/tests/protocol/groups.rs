@@ -4,15 +4,10 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError::{self, *};
 use kafka_protocol::messages::delete_groups_request::DeleteGroupsRequest;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
-use kafka_protocol::messages::offset_fetch_request::{
-    OffsetFetchRequestGroup, OffsetFetchRequestTopics,
-};
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
-    DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest,
-    TopicName,
+    DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName,
 };
 use kfake::{Cluster, EndGroupError, GroupState};
 use kfake_tests::{Member, coordinator, text};
@@ -48,21 +43,11 @@ async fn two_members(cluster: &Cluster, group: &str) -> (Member, Member) {
     let joined = leader.join().await.unwrap();
     assert_eq!(joined.members.len(), 2);
     let joined = other.finish_join(joining).await.unwrap();
-    assert!(
-        joined.members.is_empty(),
-        "only the leader is told who the members are"
-    );
+    assert!(joined.members.is_empty(), "only the leader is told who the members are");
     assert_eq!(joined.leader, leader.id);
     let (leader_id, other_id) = (leader.id.clone(), other.id.clone());
-    let syncing = other
-        .client
-        .start(other.sync_request(&[]), 5)
-        .await
-        .unwrap();
-    let synced = leader
-        .sync(&[(&leader_id, b"a"), (&other_id, b"b")])
-        .await
-        .unwrap();
+    let syncing = other.client.start(other.sync_request(&[]), 5).await.unwrap();
+    let synced = leader.sync(&[(&leader_id, b"a"), (&other_id, b"b")]).await.unwrap();
     assert_eq!(&synced.assignment[..], b"a");
     let synced = other.client.finish(syncing).await.unwrap();
     assert_eq!((synced.error_code, &synced.assignment[..]), (0, &b"b"[..]));
@@ -104,10 +89,7 @@ async fn a_member_without_heartbeats_is_out_after_its_session_timeout() {
     assert_eq!(leader.heartbeat().await.unwrap(), 0);
     advance(Duration::from_secs(2)).await;
     let rebalancing = |g: &kfake::GroupView| g.state == GroupState::PreparingRebalance;
-    let group = cluster
-        .wait_for_group("billing", rebalancing)
-        .await
-        .unwrap();
+    let group = cluster.wait_for_group("billing", rebalancing).await.unwrap();
     assert_eq!(group.members.len(), 1);
     assert!(is(other.heartbeat().await.unwrap(), UnknownMemberId));
     assert!(is(leader.heartbeat().await.unwrap(), RebalanceInProgress));
@@ -146,10 +128,7 @@ async fn a_member_that_joined_and_never_syncs_is_out_after_the_rebalance_timeout
     member.session_timeout = 1_800_000;
     member.join().await.unwrap();
     let started = Instant::now();
-    let empty = cluster
-        .wait_for_group("billing", |g| g.is_empty())
-        .await
-        .unwrap();
+    let empty = cluster.wait_for_group("billing", |g| g.is_empty()).await.unwrap();
     assert!(empty.members.is_empty());
     assert!((60..=61).contains(&started.elapsed().as_secs()));
     cluster.close().await;
@@ -236,10 +215,7 @@ async fn what_a_member_gets_wrong_has_kafkas_own_error() {
 
     member.generation += 1;
     assert!(is(member.heartbeat().await.unwrap(), IllegalGeneration));
-    assert!(is(
-        member.sync(&[]).await.unwrap().error_code,
-        IllegalGeneration
-    ));
+    assert!(is(member.sync(&[]).await.unwrap().error_code, IllegalGeneration));
     member.generation -= 1;
 
     let mut request = member.sync_request(&[]);
@@ -269,32 +245,17 @@ async fn what_a_member_gets_wrong_has_kafkas_own_error() {
     let mut request = member.join_request();
     request.session_timeout_ms = 5_999;
     assert!(is(
-        member
-            .client
-            .send(request.clone())
-            .await
-            .unwrap()
-            .error_code,
+        member.client.send(request.clone()).await.unwrap().error_code,
         InvalidSessionTimeout
     ));
     request.session_timeout_ms = -1;
     assert!(is(
-        member
-            .client
-            .send(request.clone())
-            .await
-            .unwrap()
-            .error_code,
+        member.client.send(request.clone()).await.unwrap().error_code,
         InvalidSessionTimeout
     ));
     request.group_id = GroupId(text(""));
     assert!(is(
-        member
-            .client
-            .send(request.clone())
-            .await
-            .unwrap()
-            .error_code,
+        member.client.send(request.clone()).await.unwrap().error_code,
         InvalidGroupId
     ));
 
@@ -305,11 +266,7 @@ async fn what_a_member_gets_wrong_has_kafkas_own_error() {
         .unwrap();
     let mut elsewhere = cluster.client(elsewhere.id).unwrap();
     assert!(is(
-        elsewhere
-            .send(member.join_request())
-            .await
-            .unwrap()
-            .error_code,
+        elsewhere.send(member.join_request()).await.unwrap().error_code,
         NotCoordinator
     ));
     cluster.close().await;
@@ -362,10 +319,7 @@ async fn offsets_are_kept_without_membership_and_per_partition() {
     all.groups[0].topics = None;
     let all = client.send(all).await.unwrap();
     assert_eq!(all.groups[0].topics[0].partitions.len(), 1);
-    assert_eq!(
-        all.groups[0].topics[0].partitions[0].metadata,
-        Some(text("note"))
-    );
+    assert_eq!(all.groups[0].topics[0].partitions[0].metadata, Some(text("note")));
     cluster.close().await;
 }
 
@@ -382,32 +336,20 @@ async fn a_commit_is_refused_from_who_is_not_of_the_generation() {
         .with_member_id(member.id.clone())
         .with_generation_id_or_member_epoch(member.generation);
     assert_eq!(code(&mut member, of_member.clone()).await, 0);
-    assert!(is(
-        code(&mut member, commit("billing", 0, 1)).await,
-        UnknownMemberId
-    ));
+    assert!(is(code(&mut member, commit("billing", 0, 1)).await, UnknownMemberId));
     let stale = of_member.clone().with_generation_id_or_member_epoch(0);
     assert!(is(code(&mut member, stale).await, IllegalGeneration));
     let missing_group = of_member.clone().with_group_id(GroupId(text("billing-2")));
     let mut elsewhere = coordinator(&cluster, "billing-2");
     let response = elsewhere.send_version(missing_group, 8).await.unwrap();
-    assert!(is(
-        response.topics[0].partitions[0].error_code,
-        IllegalGeneration
-    ));
+    assert!(is(response.topics[0].partitions[0].error_code, IllegalGeneration));
     let unknown = commit("other", 99, 1);
     let response = coordinator(&cluster, "other").send(unknown).await.unwrap();
-    assert!(is(
-        response.topics[0].partitions[0].error_code,
-        UnknownTopicOrPartition
-    ));
+    assert!(is(response.topics[0].partitions[0].error_code, UnknownTopicOrPartition));
     let mut long = commit("other", 0, 1);
     long.topics[0].partitions[0].committed_metadata = Some(text(&"x".repeat(4097)));
     let response = coordinator(&cluster, "other").send(long).await.unwrap();
-    assert!(is(
-        response.topics[0].partitions[0].error_code,
-        OffsetMetadataTooLarge
-    ));
+    assert!(is(response.topics[0].partitions[0].error_code, OffsetMetadataTooLarge));
     cluster.close().await;
 }
 
@@ -418,13 +360,7 @@ async fn groups_are_described_listed_and_deleted() {
     let describe = DescribeGroupsRequest::default()
         .with_groups(vec![GroupId(text("billing"))])
         .with_include_authorized_operations(true);
-    let described = leader
-        .client
-        .send(describe.clone())
-        .await
-        .unwrap()
-        .groups
-        .remove(0);
+    let described = leader.client.send(describe.clone()).await.unwrap().groups.remove(0);
     assert_eq!(
         (&*described.group_state, &*described.protocol_data),
         ("Stable", "range")
@@ -433,28 +369,13 @@ async fn groups_are_described_listed_and_deleted() {
     assert_eq!(&*described.members[0].client_host, "/127.0.0.1");
     assert_eq!(&*described.members[0].client_id, "kfake-client");
 
-    let listed = leader
-        .client
-        .send(ListGroupsRequest::default())
-        .await
-        .unwrap();
+    let listed = leader.client.send(ListGroupsRequest::default()).await.unwrap();
     assert_eq!(
-        (
-            &*listed.groups[0].group_state,
-            &*listed.groups[0].group_type
-        ),
+        (&*listed.groups[0].group_state, &*listed.groups[0].group_type),
         ("Stable", "classic")
     );
     let filtered = ListGroupsRequest::default().with_states_filter(vec![text("empty")]);
-    assert!(
-        leader
-            .client
-            .send(filtered)
-            .await
-            .unwrap()
-            .groups
-            .is_empty()
-    );
+    assert!(leader.client.send(filtered).await.unwrap().groups.is_empty());
 
     let delete = DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("billing"))]);
     let refused = leader.client.send(delete.clone()).await.unwrap();
@@ -470,22 +391,10 @@ async fn groups_are_described_listed_and_deleted() {
     let missing = leader.client.send(delete).await.unwrap();
     assert!(is(missing.results[0].error_code, GroupIdNotFound));
 
-    let described = leader
-        .client
-        .send(describe.clone())
-        .await
-        .unwrap()
-        .groups
-        .remove(0);
+    let described = leader.client.send(describe.clone()).await.unwrap().groups.remove(0);
     assert!(is(described.error_code, GroupIdNotFound));
     assert_eq!(&*described.group_state, "Dead");
-    let described = leader
-        .client
-        .send_version(describe, 5)
-        .await
-        .unwrap()
-        .groups
-        .remove(0);
+    let described = leader.client.send_version(describe, 5).await.unwrap().groups.remove(0);
     assert_eq!((described.error_code, &*described.group_state), (0, "Dead"));
     cluster.close().await;
 }
@@ -493,26 +402,17 @@ async fn groups_are_described_listed_and_deleted() {
 #[leakcheck(start_paused)]
 async fn the_task_of_an_empty_group_ends_on_request_and_the_next_request_starts_another() {
     let cluster = cluster().await;
-    assert_eq!(
-        cluster.end_group("billing").await,
-        Err(EndGroupError::NotRunning)
-    );
+    assert_eq!(cluster.end_group("billing").await, Err(EndGroupError::NotRunning));
     let mut member = Member::of(&cluster, "billing");
     member.join_alone().await.unwrap();
-    assert_eq!(
-        cluster.end_group("billing").await,
-        Err(EndGroupError::NotEmpty)
-    );
+    assert_eq!(cluster.end_group("billing").await, Err(EndGroupError::NotEmpty));
     assert_eq!(member.leave().await.unwrap(), 0);
     let mut client = coordinator(&cluster, "billing");
     client.send(commit("billing", 0, 7)).await.unwrap();
     let tasks = cluster.task_count();
     assert_eq!(cluster.end_group("billing").await, Ok(()));
     assert_eq!(cluster.task_count(), tasks - 1);
-    assert_eq!(
-        cluster.end_group("billing").await,
-        Err(EndGroupError::NotRunning)
-    );
+    assert_eq!(cluster.end_group("billing").await, Err(EndGroupError::NotRunning));
     assert_eq!(fetched(&cluster, "billing", 0).await, 7);
     cluster.close().await;
 }

@@ -28,20 +28,13 @@ async fn a_static_member_that_restarts_keeps_its_place_and_fences_its_old_self()
     let joined = after.join().await.unwrap();
     // KIP-814: the leader is back, nothing has changed, the assignment stays.
     assert_eq!(
-        (
-            joined.error_code,
-            joined.generation_id,
-            joined.skip_assignment
-        ),
+        (joined.error_code, joined.generation_id, joined.skip_assignment),
         (0, 1, true)
     );
     assert_ne!(after.id, before.id);
     assert_eq!(joined.leader, after.id);
     let synced = after.sync(&[]).await.unwrap();
-    assert_eq!(
-        (synced.error_code, &synced.assignment[..]),
-        (0, &b"everything"[..])
-    );
+    assert_eq!((synced.error_code, &synced.assignment[..]), (0, &b"everything"[..]));
     assert!(is(before.heartbeat().await.unwrap(), FencedInstanceId));
     assert_eq!(after.heartbeat().await.unwrap(), 0);
     cluster.close().await;
@@ -94,10 +87,7 @@ async fn a_static_member_stays_until_its_session_ends() {
     assert_eq!(cluster.group("billing").unwrap().members.len(), 1);
     advance(Duration::from_secs(2)).await;
     // The rebalance that its end starts finds nobody.
-    cluster
-        .wait_for_group("billing", |g| g.is_empty())
-        .await
-        .unwrap();
+    cluster.wait_for_group("billing", |g| g.is_empty()).await.unwrap();
     cluster.close().await;
 }
 
@@ -118,9 +108,6 @@ async fn an_administrator_removes_a_static_member_by_its_instance_id() {
     assert!(is(refused.members[0].error_code, UnknownMemberId));
     let left = member.client.send(leave("a")).await.unwrap();
     assert_eq!(left.members[0].error_code, 0);
-    cluster
-        .wait_for_group("billing", |g| g.is_empty())
-        .await
-        .unwrap();
+    cluster.wait_for_group("billing", |g| g.is_empty()).await.unwrap();
     cluster.close().await;
 }

@@ -38,16 +38,8 @@ fn metadata(name: &str) -> MetadataRequest {
 }
 
 async fn refusal(client: &mut Client<DuplexStream>, topic: CreatableTopic) -> (i16, String) {
-    let result = client
-        .send(create(vec![topic]))
-        .await
-        .unwrap()
-        .topics
-        .remove(0);
-    (
-        result.error_code,
-        result.error_message.unwrap_or_default().to_string(),
-    )
+    let result = client.send(create(vec![topic])).await.unwrap().topics.remove(0);
+    (result.error_code, result.error_message.unwrap_or_default().to_string())
 }
 
 fn code(error: ResponseError) -> i16 {
@@ -64,19 +56,10 @@ async fn a_topic_is_created_described_and_deleted() {
         .topics
         .remove(0);
     assert_eq!(
-        (
-            created.error_code,
-            created.num_partitions,
-            created.replication_factor
-        ),
+        (created.error_code, created.num_partitions, created.replication_factor),
         (0, 6, 3)
     );
-    let described = client
-        .send(metadata("orders"))
-        .await
-        .unwrap()
-        .topics
-        .remove(0);
+    let described = client.send(metadata("orders")).await.unwrap().topics.remove(0);
     assert_eq!(described.topic_id, created.topic_id);
     let leaders: Vec<_> = described.partitions.iter().map(|p| p.leader_id.0).collect();
     assert_eq!(leaders, [1, 2, 3, 1, 2, 3]);
@@ -91,24 +74,11 @@ async fn a_topic_is_created_described_and_deleted() {
         .with_name(None)
         .with_topic_id(created.topic_id);
     let delete = DeleteTopicsRequest::default().with_topics(vec![by_id]);
-    let deleted = client
-        .send(delete.clone())
-        .await
-        .unwrap()
-        .responses
-        .remove(0);
-    assert_eq!(
-        (deleted.error_code, deleted.name),
-        (0, Some(TopicName(text("orders"))))
-    );
+    let deleted = client.send(delete.clone()).await.unwrap().responses.remove(0);
+    assert_eq!((deleted.error_code, deleted.name), (0, Some(TopicName(text("orders")))));
     let again = client.send(delete).await.unwrap().responses.remove(0);
     assert_eq!(again.error_code, code(UnknownTopicId));
-    let gone = client
-        .send(metadata("orders"))
-        .await
-        .unwrap()
-        .topics
-        .remove(0);
+    let gone = client.send(metadata("orders")).await.unwrap().topics.remove(0);
     assert_eq!(gone.error_code, code(UnknownTopicOrPartition));
     cluster.close().await;
 }
@@ -123,11 +93,7 @@ async fn numbers_left_out_are_the_brokers_defaults() {
         .topics
         .remove(0);
     assert_eq!(
-        (
-            created.error_code,
-            created.num_partitions,
-            created.replication_factor
-        ),
+        (created.error_code, created.num_partitions, created.replication_factor),
         (0, 10, 1)
     );
     cluster.close().await;
@@ -157,15 +123,10 @@ async fn a_topic_that_cannot_be_is_refused_with_kafkas_error() {
     };
     assert_eq!(
         refusal(&mut client, with_config("retention", "1")).await,
-        (
-            code(InvalidConfig),
-            "Unknown topic config name: retention".to_owned()
-        )
+        (code(InvalidConfig), "Unknown topic config name: retention".to_owned())
     );
     assert_eq!(
-        refusal(&mut client, with_config("retention.ms", "x"))
-            .await
-            .0,
+        refusal(&mut client, with_config("retention.ms", "x")).await.0,
         code(InvalidConfig)
     );
     client.send(create(vec![topic("a.b", 1, 1)])).await.unwrap();
@@ -185,15 +146,9 @@ async fn a_name_that_stands_twice_in_a_request_is_refused_once() {
     let (cluster, mut client) = cluster().await;
     let request = create(vec![topic("a", 1, 1), topic("b", 1, 1), topic("a", 2, 1)]);
     let results = client.send(request).await.unwrap().topics;
-    let mut results: Vec<_> = results
-        .iter()
-        .map(|t| (t.name.to_string(), t.error_code))
-        .collect();
+    let mut results: Vec<_> = results.iter().map(|t| (t.name.to_string(), t.error_code)).collect();
     results.sort();
-    assert_eq!(
-        results,
-        [("a".to_owned(), code(InvalidRequest)), ("b".to_owned(), 0)]
-    );
+    assert_eq!(results, [("a".to_owned(), code(InvalidRequest)), ("b".to_owned(), 0)]);
     cluster.close().await;
 }
 
@@ -269,8 +224,7 @@ async fn a_group_has_one_coordinator_whichever_broker_is_asked() {
     let (cluster, _client) = cluster().await;
     for broker in [1, 2, 3] {
         let mut client = cluster.client(BrokerId(broker)).unwrap();
-        let request = FindCoordinatorRequest::default()
-            .with_coordinator_keys(vec![text("billing"), text("x")]);
+        let request = FindCoordinatorRequest::default().with_coordinator_keys(vec![text("billing"), text("x")]);
         let found = client.send(request).await.unwrap().coordinators;
         assert_eq!(found[0].node_id.0, cluster.coordinator("billing").0);
         assert_eq!(found[1].node_id.0, cluster.coordinator("x").0);

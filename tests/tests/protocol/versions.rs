@@ -8,18 +8,15 @@ use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-use kafka_protocol::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
+use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_fetch_request::{
     OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest,
-    DescribeGroupsRequest, FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest,
-    LeaveGroupRequest, ListGroupsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
-    SyncGroupRequest, TopicName,
+    ApiVersionsRequest, CreateTopicsRequest, DeleteGroupsRequest, DeleteTopicsRequest, DescribeGroupsRequest,
+    FindCoordinatorRequest, GroupId, HeartbeatRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, SyncGroupRequest, TopicName,
 };
 use kafka_protocol::protocol::{Message, StrBytes};
 use kfake::Cluster;
@@ -29,12 +26,7 @@ use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 
 async fn cluster() -> Cluster {
-    Cluster::builder()
-        .in_memory()
-        .topic("orders", 2)
-        .start()
-        .await
-        .unwrap()
+    Cluster::builder().in_memory().topic("orders", 2).start().await.unwrap()
 }
 
 fn versions<R: Message>() -> RangeInclusive<i16> {
@@ -61,11 +53,7 @@ async fn api_versions() {
         }
         let response = client.send_version(request, version).await.unwrap();
         assert_eq!(response.error_code, 0, "{version}");
-        let joins = response
-            .api_keys
-            .iter()
-            .find(|api| api.api_key == 11)
-            .unwrap();
+        let joins = response.api_keys.iter().find(|api| api.api_key == 11).unwrap();
         assert_eq!((joins.min_version, joins.max_version), (0, 9), "{version}");
     }
     cluster.close().await;
@@ -82,11 +70,7 @@ async fn metadata() {
         assert_eq!(response.brokers.len(), 3, "{version}");
         assert_eq!(response.topics[0].partitions.len(), 2, "{version}");
         assert_eq!(response.cluster_id.is_some(), version >= 2, "{version}");
-        assert_eq!(
-            response.topics[0].topic_id.is_nil(),
-            version < 10,
-            "{version}"
-        );
+        assert_eq!(response.topics[0].topic_id.is_nil(), version < 10, "{version}");
         let none = MetadataRequest::default().with_topics(Some(Vec::new()));
         let response = client.send_version(none, version).await.unwrap();
         assert_eq!(
@@ -97,12 +81,7 @@ async fn metadata() {
         if version >= 1 {
             let all = MetadataRequest::default().with_topics(None);
             assert_eq!(
-                client
-                    .send_version(all, version)
-                    .await
-                    .unwrap()
-                    .topics
-                    .len(),
+                client.send_version(all, version).await.unwrap().topics.len(),
                 1,
                 "{version}: null"
             );
@@ -113,16 +92,11 @@ async fn metadata() {
                 .with_include_cluster_authorized_operations(true)
                 .with_include_topic_authorized_operations(true);
             let response = client.send_version(asked, version).await.unwrap();
-            assert!(
-                response.cluster_authorized_operations > 0
-                    && response.topics[0].topic_authorized_operations > 0
-            );
+            assert!(response.cluster_authorized_operations > 0 && response.topics[0].topic_authorized_operations > 0);
         }
         if version >= 12 {
             let id = response_id(&mut client).await;
-            let by_id = MetadataRequestTopic::default()
-                .with_name(None)
-                .with_topic_id(id);
+            let by_id = MetadataRequestTopic::default().with_name(None).with_topic_id(id);
             let request = MetadataRequest::default().with_topics(Some(vec![by_id]));
             let response = client.send_version(request, version).await.unwrap();
             assert_eq!(response.topics[0].name, Some(orders()), "{version}");
@@ -157,27 +131,17 @@ async fn create_and_delete_topics() {
         if version >= 5 {
             assert_eq!(created.num_partitions, 2, "{version}");
             assert!(
-                created
-                    .configs
-                    .unwrap()
-                    .iter()
-                    .any(|c| &*c.name == "retention.ms"),
+                created.configs.unwrap().iter().any(|c| &*c.name == "retention.ms"),
                 "{version}"
             );
         }
-        let again = client
-            .send_version(request, version)
-            .await
-            .unwrap()
-            .topics
-            .remove(0);
+        let again = client.send_version(request, version).await.unwrap().topics.remove(0);
         assert_eq!(again.error_code, 36, "{version}");
     }
     for version in versions::<DeleteTopicsRequest>() {
         let name = TopicName(text(&format!("created-in-{}", version.max(2))));
         let request = match version {
-            6.. => DeleteTopicsRequest::default()
-                .with_topics(vec![DeleteTopicState::default().with_name(Some(name))]),
+            6.. => DeleteTopicsRequest::default().with_topics(vec![DeleteTopicState::default().with_name(Some(name))]),
             _ => DeleteTopicsRequest::default().with_topic_names(vec![name]),
         };
         let deleted = client
@@ -186,17 +150,8 @@ async fn create_and_delete_topics() {
             .unwrap()
             .responses
             .remove(0);
-        assert_eq!(
-            deleted.error_code,
-            if version == 2 { 3 } else { 0 },
-            "{version}"
-        );
-        let again = client
-            .send_version(request, version)
-            .await
-            .unwrap()
-            .responses
-            .remove(0);
+        assert_eq!(deleted.error_code, if version == 2 { 3 } else { 0 }, "{version}");
+        let again = client.send_version(request, version).await.unwrap().responses.remove(0);
         assert_eq!(again.error_code, 3, "{version}");
         assert_eq!(again.error_message.is_some(), version >= 5, "{version}");
     }
@@ -246,11 +201,7 @@ async fn join_sync_heartbeat_and_leave() {
             request.member_id = joined.member_id;
             joined = client.send_version(request, version).await.unwrap();
         }
-        assert_eq!(
-            (joined.error_code, joined.generation_id),
-            (0, 1),
-            "{version}"
-        );
+        assert_eq!((joined.error_code, joined.generation_id), (0, 1), "{version}");
         assert_eq!(joined.protocol_name, Some(text("range")), "{version}");
         assert_eq!(joined.protocol_type.is_some(), version >= 7, "{version}");
         assert_eq!(
@@ -285,11 +236,7 @@ async fn join_sync_heartbeat_and_leave() {
             .with_generation_id(1)
             .with_member_id(joined.member_id.clone());
         assert_eq!(
-            client
-                .send_version(request, version)
-                .await
-                .unwrap()
-                .error_code,
+            client.send_version(request, version).await.unwrap().error_code,
             0,
             "{version}"
         );
@@ -404,22 +351,13 @@ async fn describe_list_and_delete_groups() {
     for version in versions::<DescribeGroupsRequest>() {
         let request = DescribeGroupsRequest::default().with_groups(vec![group("billing")]);
         let request = request.with_include_authorized_operations(version >= 3);
-        let described = client
-            .send_version(request, version)
-            .await
-            .unwrap()
-            .groups
-            .remove(0);
+        let described = client.send_version(request, version).await.unwrap().groups.remove(0);
         assert_eq!(
             (described.error_code, &*described.group_state),
             (0, "Empty"),
             "{version}"
         );
-        assert_eq!(
-            described.authorized_operations > 0,
-            version >= 3,
-            "{version}"
-        );
+        assert_eq!(described.authorized_operations > 0, version >= 3, "{version}");
     }
     for version in versions::<ListGroupsRequest>() {
         let listed = client
@@ -427,11 +365,7 @@ async fn describe_list_and_delete_groups() {
             .await
             .unwrap();
         assert_eq!(listed.groups.len(), 1, "{version}");
-        assert_eq!(
-            listed.groups[0].group_state.is_empty(),
-            version < 4,
-            "{version}"
-        );
+        assert_eq!(listed.groups[0].group_state.is_empty(), version < 4, "{version}");
     }
     cluster.close().await;
 }

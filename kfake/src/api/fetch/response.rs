@@ -68,10 +68,7 @@ impl FetchAnswer {
 
     /// The response's bytes, without a header.
     pub fn encode(self, context: &Context, version: i16) -> Answer {
-        let leaders = self
-            .partitions
-            .iter()
-            .filter_map(|(_, answer)| answer.leader);
+        let leaders = self.partitions.iter().filter_map(|(_, answer)| answer.leader);
         let endpoints = brokers_of(context, leaders);
         Answer::Reply(self.parts(version, &endpoints))
     }
@@ -80,8 +77,7 @@ impl FetchAnswer {
         let mut out = Writer::new(version);
         out.buffer.put_i32(0); // throttle time
         if version >= 7 {
-            out.buffer
-                .put_i16(self.error.map_or(0, |error| error.code()));
+            out.buffer.put_i16(self.error.map_or(0, |error| error.code()));
             out.buffer.put_i32(self.session_id);
         }
         let topics: Vec<_> = self
@@ -170,8 +166,7 @@ impl Writer {
 
     fn partition(&mut self, index: i32, answer: PartitionAnswer) {
         self.buffer.put_i32(index);
-        self.buffer
-            .put_i16(answer.error.map_or(0, |error| error.code()));
+        self.buffer.put_i16(answer.error.map_or(0, |error| error.code()));
         self.buffer.put_i64(answer.high_watermark);
         self.buffer.put_i64(answer.last_stable_offset);
         if self.version >= 5 {
@@ -297,27 +292,24 @@ mod tests {
 
     /// The same by kafka-protocol.
     fn encoded_by_kafka_protocol(version: i16, endpoints: &[&Broker]) -> Vec<u8> {
-        let partitions = answers(version)
-            .partitions
-            .into_iter()
-            .map(|(key, answer)| {
-                let data = PartitionData::default()
-                    .with_partition_index(key.index)
-                    .with_error_code(answer.error.map_or(0, |error| error.code()))
-                    .with_high_watermark(answer.high_watermark)
-                    .with_last_stable_offset(answer.last_stable_offset)
-                    .with_log_start_offset(answer.log_start_offset)
-                    .with_aborted_transactions(answer.lists_aborted.then(Vec::new))
-                    .with_records(Some(answer.records.chunks.concat().into()));
-                match answer.leader {
-                    None => data,
-                    Some(leader) => data.with_current_leader(
-                        LeaderIdAndEpoch::default()
-                            .with_leader_id(WireBrokerId(leader.id.0))
-                            .with_leader_epoch(leader.epoch),
-                    ),
-                }
-            });
+        let partitions = answers(version).partitions.into_iter().map(|(key, answer)| {
+            let data = PartitionData::default()
+                .with_partition_index(key.index)
+                .with_error_code(answer.error.map_or(0, |error| error.code()))
+                .with_high_watermark(answer.high_watermark)
+                .with_last_stable_offset(answer.last_stable_offset)
+                .with_log_start_offset(answer.log_start_offset)
+                .with_aborted_transactions(answer.lists_aborted.then(Vec::new))
+                .with_records(Some(answer.records.chunks.concat().into()));
+            match answer.leader {
+                None => data,
+                Some(leader) => data.with_current_leader(
+                    LeaderIdAndEpoch::default()
+                        .with_leader_id(WireBrokerId(leader.id.0))
+                        .with_leader_epoch(leader.epoch),
+                ),
+            }
+        });
         let topic = FetchableTopicResponse::default()
             .with_topic(TopicName(StrBytes::from_static_str("a")))
             .with_topic_id(ID)
@@ -348,11 +340,7 @@ mod tests {
         for version in 4..=18 {
             let endpoints: &[&Broker] = if version >= 16 { &[&broker] } else { &[] };
             let ours = answers(version).parts(version, endpoints).concat();
-            assert_eq!(
-                ours,
-                encoded_by_kafka_protocol(version, endpoints),
-                "version {version}"
-            );
+            assert_eq!(ours, encoded_by_kafka_protocol(version, endpoints), "version {version}");
         }
     }
 

@@ -32,20 +32,13 @@ fn answers(opened: &Opened, with_records: &str) -> Vec<(PartitionKey, Wanted, Se
         failed: false,
         has_records: key.topic == TopicKey::Name(with_records.to_owned()),
     };
-    opened
-        .wanted
-        .iter()
-        .map(|(k, w)| (k.clone(), *w, seen(k)))
-        .collect()
+    opened.wanted.iter().map(|(k, w)| (k.clone(), *w, seen(k))).collect()
 }
 
 /// Opens a session named `id` and answers its first request.
 fn open(sessions: &mut FetchSessions, id: i32) -> i32 {
     let opened = sessions.begin(request(0, 0, &["a", "b"])).unwrap();
-    sessions
-        .finish(opened.round, &answers(&opened, ""), id)
-        .unwrap()
-        .0
+    sessions.finish(opened.round, &answers(&opened, ""), id).unwrap().0
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,9 +69,7 @@ fn who_got_records_is_asked_last_the_next_time() {
     let mut sessions = FetchSessions::new(1);
     open(&mut sessions, 7);
     let opened = sessions.begin(request(7, 1, &[])).unwrap();
-    let (_, include) = sessions
-        .finish(opened.round, &answers(&opened, "a"), 0)
-        .unwrap();
+    let (_, include) = sessions.finish(opened.round, &answers(&opened, "a"), 0).unwrap();
     assert_eq!(include, [true, false]);
     let next = sessions.begin(request(7, 2, &[])).unwrap();
     let order: Vec<_> = next.wanted.iter().map(|(key, _)| key.clone()).collect();
@@ -92,9 +83,7 @@ fn of_two_requests_at_once_the_slower_one_is_refused() {
     let slow = sessions.begin(request(7, 1, &[])).unwrap();
     let fast = sessions.begin(request(7, 2, &[])).unwrap();
     assert!(sessions.finish(fast.round, &answers(&fast, ""), 0).is_ok());
-    let refused = sessions
-        .finish(slow.round, &answers(&slow, ""), 0)
-        .unwrap_err();
+    let refused = sessions.finish(slow.round, &answers(&slow, ""), 0).unwrap_err();
     assert_eq!(refused, ResponseError::InvalidFetchSessionEpoch);
 }
 

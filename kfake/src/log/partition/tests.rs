@@ -26,10 +26,7 @@ fn given() -> Given {
 
 impl Given {
     fn append(&mut self, spec: &BatchSpec) -> Result<Appended, SequenceError> {
-        let valid = self
-            .rules
-            .validate(spec.bytes(), 9, NOW)
-            .expect("the batch is valid");
+        let valid = self.rules.validate(spec.bytes(), 9, NOW).expect("the batch is valid");
         self.log.append(valid)
     }
 
@@ -59,10 +56,7 @@ impl Given {
 /// 180 bytes, two records.
 fn batch() -> BatchSpec {
     BatchSpec::new(
-        vec![
-            record(0, 0, Some(b"k"), &[b'x'; 100]),
-            record(1, 0, Some(b"k"), b"v"),
-        ],
+        vec![record(0, 0, Some(b"k"), &[b'x'; 100]), record(1, 0, Some(b"k"), b"v")],
         NOW,
     )
 }
@@ -76,19 +70,10 @@ fn offsets_are_assigned_one_after_the_other() {
     let mut given = given();
     for base in [0, 2, 4] {
         let appended = given.append(&batch()).unwrap();
-        assert_eq!(
-            (appended.base_offset, appended.last_offset),
-            (base, base + 1)
-        );
-        assert_eq!(
-            (appended.log_append_time, appended.log_start_offset),
-            (-1, 0)
-        );
+        assert_eq!((appended.base_offset, appended.last_offset), (base, base + 1));
+        assert_eq!((appended.log_append_time, appended.log_start_offset), (-1, 0));
     }
-    assert_eq!(
-        (given.log.high_watermark(), given.log.last_stable_offset()),
-        (6, 6)
-    );
+    assert_eq!((given.log.high_watermark(), given.log.last_stable_offset()), (6, 6));
 }
 
 #[test]
@@ -134,10 +119,7 @@ fn reads_from_outside_of_the_log_are_out_of_range() {
             end: 2,
         };
         assert_eq!(
-            given
-                .log
-                .read(offset, ALL, true, Isolation::Uncommitted)
-                .unwrap_err(),
+            given.log.read(offset, ALL, true, Isolation::Uncommitted).unwrap_err(),
             expected
         );
     }
@@ -152,14 +134,8 @@ fn record_bytes_are_shared_and_only_a_header_is_copied() {
         .log
         .append(given.rules.validate(frame.clone(), 9, NOW).unwrap())
         .unwrap();
-    let read = given
-        .log
-        .read(0, ALL, true, Isolation::Uncommitted)
-        .unwrap();
-    assert_eq!(
-        read.chunks.iter().map(Bytes::len).collect::<Vec<_>>(),
-        [61, 119]
-    );
+    let read = given.log.read(0, ALL, true, Isolation::Uncommitted).unwrap();
+    assert_eq!(read.chunks.iter().map(Bytes::len).collect::<Vec<_>>(), [61, 119]);
     assert_eq!(read.chunks[1].as_ptr(), frame[61..].as_ptr());
 }
 
@@ -168,14 +144,8 @@ fn bytes_that_nobody_else_holds_are_rewritten_in_place() {
     let mut given = given();
     let frame = batch().bytes();
     let address = frame.as_ptr();
-    given
-        .log
-        .append(given.rules.validate(frame, 9, NOW).unwrap())
-        .unwrap();
-    let read = given
-        .log
-        .read(0, ALL, true, Isolation::Uncommitted)
-        .unwrap();
+    given.log.append(given.rules.validate(frame, 9, NOW).unwrap()).unwrap();
+    let read = given.log.read(0, ALL, true, Isolation::Uncommitted).unwrap();
     assert_eq!(read.chunks.len(), 1);
     assert_eq!(read.chunks[0].as_ptr(), address);
 }
@@ -192,15 +162,9 @@ fn the_stored_header_has_the_offset_the_leader_epoch_and_a_right_checksum() {
             spec.base_timestamp = NOW - 50;
             let frame = spec.bytes();
             let kept = shared.then(|| frame.clone());
-            let appended = given
-                .log
-                .append(given.rules.validate(frame, 9, NOW).unwrap())
-                .unwrap();
+            let appended = given.log.append(given.rules.validate(frame, 9, NOW).unwrap()).unwrap();
             drop(kept);
-            let read = given
-                .log
-                .read(2, ALL, true, Isolation::Uncommitted)
-                .unwrap();
+            let read = given.log.read(2, ALL, true, Isolation::Uncommitted).unwrap();
             let stored = RecordBatch::parse(concat(&read.chunks).into()).unwrap();
             assert_eq!((stored.base_offset(), stored.leader_epoch()), (2, 3));
             assert_eq!(stored.crc(), stored.computed_crc());
@@ -210,10 +174,7 @@ fn the_stored_header_has_the_offset_the_leader_epoch_and_a_right_checksum() {
                 TimestampType::CreateTime => (NOW - 50, -1),
                 TimestampType::LogAppendTime => (NOW, NOW),
             };
-            assert_eq!(
-                (stored.max_timestamp(), appended.log_append_time),
-                (max, answered)
-            );
+            assert_eq!((stored.max_timestamp(), appended.log_append_time), (max, answered));
         }
     }
 }
@@ -279,10 +240,7 @@ fn a_time_is_found_in_the_order_of_the_log_and_within_a_batch() {
     assert_eq!(given.find(OffsetSpec::MaxTimestamp), Some((500, 9)));
     assert_eq!(given.find(OffsetSpec::EarliestLocal), Some((-1, 0)));
     assert_eq!(given.find(OffsetSpec::LatestTiered), Some((-1, -1)));
-    assert_eq!(
-        given.find(OffsetSpec::EarliestPendingUpload),
-        Some((-1, -1))
-    );
+    assert_eq!(given.find(OffsetSpec::EarliestPendingUpload), Some((-1, -1)));
 }
 
 #[test]
@@ -331,11 +289,7 @@ fn a_moved_log_start_hides_what_lies_before_it() {
     given.append(&BatchSpec::stamped(&[200])).unwrap();
     given.log.advance_start(2);
     assert_eq!(
-        given
-            .log
-            .read(1, ALL, true, Isolation::Uncommitted)
-            .unwrap_err()
-            .start,
+        given.log.read(1, ALL, true, Isolation::Uncommitted).unwrap_err().start,
         2
     );
     assert_eq!(given.at(50), Some((100, 2)));

@@ -6,8 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::log::testing::{BatchSpec, record};
 use ResponseError::{
-    CorruptMessage, InvalidRecord, InvalidTimestamp, MessageTooLarge, UnknownServerError,
-    UnsupportedCompressionType,
+    CorruptMessage, InvalidRecord, InvalidTimestamp, MessageTooLarge, UnknownServerError, UnsupportedCompressionType,
 };
 
 const NOW: i64 = 1_800_000_000_000;
@@ -15,10 +14,7 @@ const VERSION: i16 = 9;
 
 fn given() -> BatchSpec {
     BatchSpec::new(
-        vec![
-            record(0, 0, Some(b"k"), b"v"),
-            record(1, 0, Some(b"k"), b"v"),
-        ],
+        vec![record(0, 0, Some(b"k"), b"v"), record(1, 0, Some(b"k"), b"v")],
         NOW,
     )
 }
@@ -72,19 +68,13 @@ fn a_tail_that_holds_no_whole_batch_is_dropped() {
         let valid = judge([&batch[..], tail].concat()).unwrap();
         assert_eq!(valid.size(), batch.len());
     }
-    assert_eq!(
-        refused(judge([&batch[..], &[0; 16]].concat())),
-        (CorruptMessage, false)
-    );
+    assert_eq!(refused(judge([&batch[..], &[0; 16]].concat())), (CorruptMessage, false));
 }
 
 #[test]
 fn two_batches_are_refused() {
     let batch = given().bytes();
-    assert_eq!(
-        refused(judge([&batch[..], &batch].concat())),
-        (InvalidRecord, false)
-    );
+    assert_eq!(refused(judge([&batch[..], &batch].concat())), (InvalidRecord, false));
 }
 
 #[test]
@@ -95,11 +85,7 @@ fn only_message_format_2_is_accepted() {
         (3, CorruptMessage),
         (-1, CorruptMessage),
     ] {
-        assert_eq!(
-            refused_with(|b| b.magic = magic),
-            (code, false),
-            "magic {magic}"
-        );
+        assert_eq!(refused_with(|b| b.magic = magic), (code, false), "magic {magic}");
     }
 }
 
@@ -112,10 +98,7 @@ fn impossible_lengths_are_refused() {
             "length {length}"
         );
     }
-    assert_eq!(
-        refused_with(|b| b.length = Some(i32::MAX)),
-        (UnknownServerError, false)
-    );
+    assert_eq!(refused_with(|b| b.length = Some(i32::MAX)), (UnknownServerError, false));
     let batch = given().bytes();
     for (length, code) in [
         (14, UnknownServerError),
@@ -155,11 +138,7 @@ fn max_message_bytes_counts_the_header_and_includes_the_limit() {
         max_message_bytes,
         ..Rules::default()
     };
-    assert!(
-        rules(batch.len())
-            .validate(batch.clone(), VERSION, NOW)
-            .is_ok()
-    );
+    assert!(rules(batch.len()).validate(batch.clone(), VERSION, NOW).is_ok());
     let refusal = refused(rules(batch.len() - 1).validate(batch, VERSION, NOW));
     assert_eq!(refusal, (MessageTooLarge, false));
 }
@@ -202,8 +181,7 @@ fn headers_that_contradict_themselves_are_refused() {
 #[test]
 fn a_count_that_the_records_do_not_keep_is_refused() {
     for count in [1, 3] {
-        let refusal =
-            refused_with(|b| (b.last_offset_delta, b.count) = (Some(count - 1), Some(count)));
+        let refusal = refused_with(|b| (b.last_offset_delta, b.count) = (Some(count - 1), Some(count)));
         assert_eq!(refusal, (InvalidRecord, true), "count {count}");
     }
 }
@@ -243,13 +221,8 @@ fn unknown_codecs_and_broken_streams_are_server_errors() {
     cut.raw = cut.raw.map(|raw| raw[..raw.len() - 12].to_vec());
     assert_eq!(refused(judge(cut.bytes())), (UnknownServerError, true));
     let mut wrong_checksum = given().compressed(Codec::Gzip);
-    wrong_checksum.raw = wrong_checksum
-        .raw
-        .map(|raw| [&raw[..raw.len() - 8], &[0; 8]].concat());
-    assert_eq!(
-        refused(judge(wrong_checksum.bytes())),
-        (UnknownServerError, true)
-    );
+    wrong_checksum.raw = wrong_checksum.raw.map(|raw| [&raw[..raw.len() - 8], &[0; 8]].concat());
+    assert_eq!(refused(judge(wrong_checksum.bytes())), (UnknownServerError, true));
     let mut nothing = given().compressed(Codec::Gzip);
     nothing.raw = Some(Vec::new());
     assert_eq!(refused(judge(nothing.bytes())), (UnknownServerError, true));
@@ -272,15 +245,9 @@ fn compressed_records_are_counted_and_must_be_in_place() {
     };
     let [a, b, c] = [0, 1, 2].map(|delta| record(delta, 0, None, b"v"));
     assert!(packed(&[a.clone(), b.clone()]).is_ok());
-    assert_eq!(
-        refused(packed(&[a.clone(), b, c.clone()])),
-        (InvalidRecord, true)
-    );
+    assert_eq!(refused(packed(&[a.clone(), b, c.clone()])), (InvalidRecord, true));
     assert_eq!(refused(packed(&[])), (InvalidRecord, true));
-    assert_eq!(
-        refused(packed(std::slice::from_ref(&a))),
-        (InvalidRecord, true)
-    );
+    assert_eq!(refused(packed(std::slice::from_ref(&a))), (InvalidRecord, true));
     assert_eq!(refused(packed(&[a, c])), (UnknownServerError, true));
 }
 
@@ -288,10 +255,7 @@ fn compressed_records_are_counted_and_must_be_in_place() {
 fn uncompressed_records_may_have_any_offset_delta() {
     for deltas in [[0, 5], [1, 0]] {
         let records = deltas.map(|delta| record(delta, 0, None, b"v")).to_vec();
-        assert!(
-            judge(BatchSpec::new(records, NOW).bytes()).is_ok(),
-            "{deltas:?}"
-        );
+        assert!(judge(BatchSpec::new(records, NOW).bytes()).is_ok(), "{deltas:?}");
     }
 }
 
@@ -318,10 +282,7 @@ fn the_stored_maximum_timestamp_is_the_walked_one() {
         (TimestampType::CreateTime, NOW)
     );
     let mut before_the_epoch = given();
-    (
-        before_the_epoch.base_timestamp,
-        before_the_epoch.max_timestamp,
-    ) = (-100, -1);
+    (before_the_epoch.base_timestamp, before_the_epoch.max_timestamp) = (-100, -1);
     assert_eq!(
         judge(before_the_epoch.bytes()).unwrap().stamp,
         (TimestampType::CreateTime, -1)
@@ -331,9 +292,7 @@ fn the_stored_maximum_timestamp_is_the_walked_one() {
 #[test]
 fn each_record_too_far_in_the_future_is_reported() {
     let records = [0, 3_600_000, 0, 3_600_001].iter().zip(0..);
-    let records = records
-        .map(|(time, nth)| record(nth, *time, None, b"v"))
-        .collect();
+    let records = records.map(|(time, nth)| record(nth, *time, None, b"v")).collect();
     let error = judge(BatchSpec::new(records, NOW).bytes()).unwrap_err();
     assert_eq!(error.code(), InvalidTimestamp);
     let indexes: Vec<_> = error
@@ -359,10 +318,7 @@ fn a_record_too_far_in_the_past_is_refused() {
     };
     assert!(at(NOW - 1_000).is_ok());
     assert_eq!(refused(at(NOW - 1_001)), (InvalidTimestamp, true));
-    assert!(
-        at(-1).is_ok(),
-        "a record without a timestamp is not in the past"
-    );
+    assert!(at(-1).is_ok(), "a record without a timestamp is not in the past");
 }
 
 #[test]
@@ -375,10 +331,7 @@ fn a_producer_may_not_claim_the_brokers_timestamp_type_where_the_broker_sets_it(
     };
     let refusal = refused(log_append_time.validate(claims.bytes(), VERSION, NOW));
     assert_eq!(refusal, (InvalidTimestamp, true));
-    assert_eq!(
-        judge(claims.bytes()).unwrap().stamp,
-        (TimestampType::CreateTime, NOW)
-    );
+    assert_eq!(judge(claims.bytes()).unwrap().stamp, (TimestampType::CreateTime, NOW));
     (claims.base_timestamp, claims.max_timestamp) = (-1, -1);
     assert_eq!(refused(judge(claims.bytes())), (InvalidTimestamp, true));
 }
@@ -411,10 +364,7 @@ fn a_compacted_topic_reports_each_record_without_a_key() {
         BatchSpec::new(records, NOW).compressed(Codec::Gzip),
     ] {
         let error = rules.validate(spec.bytes(), VERSION, NOW).unwrap_err();
-        assert_eq!(
-            (error.code(), error.names_log_start()),
-            (InvalidRecord, true)
-        );
+        assert_eq!((error.code(), error.names_log_start()), (InvalidRecord, true));
         let indexes: Vec<_> = error
             .rejections()
             .iter()
@@ -422,26 +372,17 @@ fn a_compacted_topic_reports_each_record_without_a_key() {
             .collect();
         assert_eq!(indexes, [1, 2]);
     }
-    let both = vec![
-        record(0, 0, None, b"v"),
-        record(1, 3_700_000, Some(b"k"), b"v"),
-    ];
+    let both = vec![record(0, 0, None, b"v"), record(1, 3_700_000, Some(b"k"), b"v")];
     let error = rules
         .validate(BatchSpec::new(both, NOW).bytes(), VERSION, NOW)
         .unwrap_err();
-    assert_eq!(
-        (error.code(), error.rejections().len()),
-        (InvalidTimestamp, 2)
-    );
+    assert_eq!((error.code(), error.rejections().len()), (InvalidTimestamp, 2));
 }
 
 /// Not an answer of Apache Kafka's, which would decompress it all.
 #[test]
 fn a_batch_that_decompresses_without_end_is_refused() {
-    assert_eq!(
-        ValidateError::from(RecordError::TooMuch).code(),
-        InvalidRecord
-    );
+    assert_eq!(ValidateError::from(RecordError::TooMuch).code(), InvalidRecord);
 }
 
 proptest! {
