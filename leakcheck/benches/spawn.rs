@@ -77,10 +77,10 @@ fn spawn(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("spawn/{flavor}"));
         group.throughput(Throughput::Elements(u64::from(TASKS)));
         group.bench_function(BenchmarkId::from_parameter("tokio-util"), |b| {
-            b.iter(|| by_tokio_util(runtime, theirs))
+            b.iter(|| by_tokio_util(runtime, theirs));
         });
         group.bench_function(BenchmarkId::from_parameter("leakcheck"), |b| {
-            b.iter(|| by_leakcheck(runtime, ours))
+            b.iter(|| by_leakcheck(runtime, ours));
         });
         group.bench_function(BenchmarkId::from_parameter("leakcheck in a group"), |b| {
             b.iter(|| by_leakcheck(runtime, ours_in_a_group));

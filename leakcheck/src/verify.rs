@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use crate::group::Group;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
+use crate::plain::test_of_this_thread;
 use crate::probe::{self, Answer, Places};
 use crate::registry;
 use crate::report::{Ignored, Leak, LeakState, Place, Report, SiteSummary};
@@ -199,15 +200,10 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// The scope's name, or the thread's, which the test harness names after the test.
     fn test(&self) -> String {
-        match self.scope.name() {
-            Some(name) => name.to_string(),
-            None => std::thread::current()
-                .name()
-                .unwrap_or("this thread")
-                .to_owned(),
-        }
+        self.scope
+            .name()
+            .map_or_else(test_of_this_thread, ToString::to_string)
     }
 
     fn is_ignored(&mut self, leak: &Leak) -> bool {

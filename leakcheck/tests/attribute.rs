@@ -123,33 +123,3 @@ fn it_checks_around_a_plain_test() {
 async fn a_test_may_be_expected_to_panic() {
     panic!("the body's own panic");
 }
-
-#[leakcheck]
-#[should_panic(
-    expected = "leaked: 1 task outlived test attribute::a_leak_fails_the_test_and_names_it"
-)]
-async fn a_leak_fails_the_test_and_names_it() {
-    spawn_forever("left behind");
-}
-
-#[leakcheck]
-#[tokio::test]
-#[should_panic(expected = "left behind by tokio › forever")]
-async fn a_leak_fails_a_taken_over_tokio_test() {
-    spawn_forever("left behind by tokio");
-}
-
-#[tokio::test]
-#[leakcheck]
-#[should_panic(expected = "waiting when its runtime was dropped")]
-async fn a_leak_fails_a_tokio_test_that_the_check_is_around() {
-    spawn_forever("left behind in tokio");
-}
-
-#[leakcheck]
-#[test]
-#[should_panic(expected = "waiting when its runtime was dropped")]
-fn a_leak_fails_a_plain_test() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async { spawn_forever("left behind") });
-}

@@ -50,7 +50,7 @@ pub(crate) fn append(report: &Report, body: Body) -> io::Result<()> {
 }
 
 /// The name of this executable, without the hash that cargo puts behind it.
-fn binary() -> String {
+pub(crate) fn binary() -> String {
     let path = env::current_exe().unwrap_or_default();
     let stem = path
         .file_stem()

@@ -10,7 +10,7 @@ mod place;
 mod summary;
 mod text;
 
-pub(crate) use json::{Body, append};
+pub(crate) use json::{Body, append, binary};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
 #[cfg(feature = "track")]
 pub(crate) use place::{DEPENDENCY, Places};
