@@ -83,6 +83,21 @@ impl Check {
     }
 
     /// Starts the test with a paused clock. Only a current-thread runtime has one.
+    ///
+    /// It is there with leakcheck's feature `test-util`, a default one. Where that is off but tokio's own `test-util` is
+    /// on, [`configure`](Self::configure) does the same.
+    ///
+    /// ```
+    /// # use leakcheck::Check;
+    /// use tokio::time::{Duration, Instant, sleep};
+    ///
+    /// let outcome = Check::new("a_test").start_paused(true).run(async {
+    ///     let begun = Instant::now();
+    ///     sleep(Duration::from_secs(3_600)).await;
+    ///     begun.elapsed()
+    /// });
+    /// assert_eq!(outcome.body.unwrap().as_secs(), 3_600);
+    /// ```
     #[cfg(feature = "test-util")]
     pub fn start_paused(self, paused: bool) -> Self {
         self.configure(|runtime| {

@@ -320,6 +320,14 @@ impl TaskTracker {
         self.counter.wait()
     }
 
+    /// What was measured of the tasks that this tracker spawned, since it was made; those of the groups below it are
+    /// measured there. Blocking closures are not measured.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self) -> tokio_metrics::TaskMetrics {
+        self.group.monitor().cumulative()
+    }
+
     /// How many tasks this tracker has, with those of the groups below it.
     #[inline]
     #[must_use]
@@ -377,11 +385,11 @@ impl TaskTracker {
         future: F,
     ) -> TrackedFuture<F> {
         let count = self.count();
-        TrackedFuture {
-            record: Record::new::<F>(&self.group, kind, name, on),
-            future,
-            count,
-        }
+        let record = Record::new::<F>(&self.group, kind, name, on);
+        let task = Recorded { future, record };
+        #[cfg(feature = "metrics")]
+        let task = self.group.monitor().instrument(task);
+        TrackedFuture { task, count }
     }
 
     #[inline]
@@ -460,16 +468,39 @@ pin_project! {
     /// A future that counts as a task of its tracker until it is dropped.
     #[must_use = "futures do nothing unless polled"]
     pub struct TrackedFuture<F> {
-        // Fields are dropped in this order: when the record goes, the future is gone; when the counters hear of it,
-        // so is the record.
+        // Fields are dropped in this order: when the counters hear of it, the record is gone.
         #[pin]
-        future: F,
-        record: Record,
+        task: Measured<Recorded<F>>,
         count: Count,
     }
 }
 
+// The measurement is outside of the record: it polls with a waker of its own, which would be all that a probe finds.
+#[cfg(feature = "metrics")]
+type Measured<F> = tokio_metrics::Instrumented<F>;
+#[cfg(not(feature = "metrics"))]
+type Measured<F> = F;
+
+pin_project! {
+    /// A future and its record.
+    struct Recorded<F> {
+        // When the record goes, the future has gone.
+        #[pin]
+        future: F,
+        record: Record,
+    }
+}
+
 impl<F: Future> Future for TrackedFuture<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().task.poll(cx)
+    }
+}
+
+impl<F: Future> Future for Recorded<F> {
     type Output = F::Output;
 
     #[inline]
@@ -482,7 +513,7 @@ impl<F: Future> Future for TrackedFuture<F> {
 impl<F> fmt::Debug for TrackedFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrackedFuture")
-            .field("record", &self.record)
+            .field("count", &self.count)
             .finish_non_exhaustive()
     }
 }

@@ -155,10 +155,14 @@ fn a_task_whose_thread_is_blocked_is_told_as_one_that_does_not_answer() {
 fn a_closure_on_a_blocking_thread_is_told_as_such_also_under_a_paused_clock() {
     for paused in [false, true] {
         let (release, released) = mpsc::channel::<()>();
-        let outcome = check().start_paused(paused).run(async {
-            TaskTracker::named("io")
-                .spawn_blocking_named("read", move || released.recv().unwrap_err());
-        });
+        let outcome = check()
+            .configure(|runtime| {
+                runtime.start_paused(paused);
+            })
+            .run(async {
+                TaskTracker::named("io")
+                    .spawn_blocking_named("read", move || released.recv().unwrap_err());
+            });
         assert_eq!(states(&outcome.report), [("read", LeakState::Blocking)]);
         assert!(
             outcome
@@ -262,7 +266,9 @@ fn a_paused_clock_moves_by_the_grace_and_no_further() {
     let timer = Arc::new(Mutex::new(None));
     let woken = timer.clone();
     let outcome = Check::new("paused")
-        .start_paused(true)
+        .configure(|runtime| {
+            runtime.start_paused(true);
+        })
         .grace(Duration::from_secs(3_600))
         .run(async move {
             TaskTracker::new().spawn_named("long", async move {
