@@ -64,7 +64,10 @@ fn multi_thread() -> Subjects {
 }
 
 fn spawn(criterion: &mut Criterion) {
-    for (flavor, subjects) in [("current_thread", current_thread()), ("multi_thread", multi_thread())] {
+    for (flavor, subjects) in [
+        ("current_thread", current_thread()),
+        ("multi_thread", multi_thread()),
+    ] {
         let Subjects {
             runtime,
             theirs,
@@ -74,10 +77,10 @@ fn spawn(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("spawn/{flavor}"));
         group.throughput(Throughput::Elements(u64::from(TASKS)));
         group.bench_function(BenchmarkId::from_parameter("tokio-util"), |b| {
-            b.iter(|| by_tokio_util(runtime, theirs))
+            b.iter(|| by_tokio_util(runtime, theirs));
         });
         group.bench_function(BenchmarkId::from_parameter("leakcheck"), |b| {
-            b.iter(|| by_leakcheck(runtime, ours))
+            b.iter(|| by_leakcheck(runtime, ours));
         });
         group.bench_function(BenchmarkId::from_parameter("leakcheck in a group"), |b| {
             b.iter(|| by_leakcheck(runtime, ours_in_a_group));
@@ -114,7 +117,11 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     spawn(&mut criterion);
     criterion.final_summary();
-    let track = if cfg!(feature = "track") { "with" } else { "without" };
+    let track = if cfg!(feature = "track") {
+        "with"
+    } else {
+        "without"
+    };
     let subjects = current_thread();
     let [theirs, ours, in_a_group] = compare(&subjects);
     for (name, ns) in [("leakcheck", ours), ("leakcheck in a group", in_a_group)] {

@@ -83,6 +83,21 @@ impl Check {
     }
 
     /// Starts the test with a paused clock. Only a current-thread runtime has one.
+    ///
+    /// It is there with leakcheck's feature `test-util`, a default one. Where that is off but tokio's own `test-util` is
+    /// on, [`configure`](Self::configure) does the same.
+    ///
+    /// ```
+    /// # use leakcheck::Check;
+    /// use tokio::time::{Duration, Instant, sleep};
+    ///
+    /// let outcome = Check::new("a_test").start_paused(true).run(async {
+    ///     let begun = Instant::now();
+    ///     sleep(Duration::from_secs(3_600)).await;
+    ///     begun.elapsed()
+    /// });
+    /// assert_eq!(outcome.body.unwrap().as_secs(), 3_600);
+    /// ```
     #[cfg(feature = "test-util")]
     pub fn start_paused(self, paused: bool) -> Self {
         self.configure(|runtime| {
@@ -239,7 +254,10 @@ pub(crate) fn publish(report: &Report, body: Body) {
     if report.tracked
         && let Err(error) = append(report, body)
     {
-        eprintln!("leakcheck: the report of {} could not be written: {error}", report.test);
+        eprintln!(
+            "leakcheck: the report of {} could not be written: {error}",
+            report.test
+        );
     }
 }
 
@@ -280,7 +298,10 @@ struct Caught<F>(Option<Pin<Box<F>>>);
 impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panic>;
 
-    #[expect(clippy::expect_used, reason = "polled again after its end, as any future may panic")]
+    #[expect(
+        clippy::expect_used,
+        reason = "polled again after its end, as any future may panic"
+    )]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.0.as_mut().expect("polled after its end");
         let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {

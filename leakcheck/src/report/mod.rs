@@ -2,12 +2,15 @@
 
 mod json;
 mod leak;
-#[cfg_attr(not(feature = "track"), expect(dead_code, reason = "sources are read for traces"))]
+#[cfg_attr(
+    not(feature = "track"),
+    expect(dead_code, reason = "sources are read for traces")
+)]
 mod place;
 mod summary;
 mod text;
 
-pub(crate) use json::{Body, append};
+pub(crate) use json::{Body, append, binary};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
 #[cfg(feature = "track")]
 pub(crate) use place::{DEPENDENCY, Places};

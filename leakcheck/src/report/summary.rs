@@ -9,7 +9,7 @@ use super::{Leak, Place};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Report {
-    /// The test that was checked. For a check that has no name, the name of the thread that it ran on.
+    /// The test that was checked, as `crate::module::name`, or the name that the check was given.
     pub test: Arc<str>,
     /// Whether tasks are tracked at all, that is, whether leakcheck was built with its feature `track`. When not, the
     /// report is empty because nothing was looked at.

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Runs the tests of leakcheck's unsafe code under the address and the thread sanitizer. Both need a nightly toolchain;
+# the thread sanitizer also needs the standard library's source, to build it along. What is missing is said, and skipped.
+set -eu
+cd "$(dirname "$0")/.."
+
+toolchain="${LEAKCHECK_NIGHTLY:-nightly}"
+if ! host=$(rustc "+$toolchain" -vV 2>/dev/null | sed -n 's/^host: //p') || [ -z "$host" ]; then
+    echo "skipped: there is no toolchain '$toolchain'"
+    exit 0
+fi
+
+# Its own target directory: everything is built again with other flags.
+run() {
+    sanitizer=$1
+    shift
+    echo "checking: the $sanitizer sanitizer"
+    RUSTFLAGS="-Zsanitizer=$sanitizer" CARGO_TARGET_DIR="target/sanitizer-$sanitizer" \
+        cargo "+$toolchain" test --package leakcheck --target "$host" "$@" \
+        --lib --test probing --test waits --test endings --test isolation
+    echo "passed: the $sanitizer sanitizer"
+}
+
+run address
+
+if [ -f "$(rustc "+$toolchain" --print sysroot)/lib/rustlib/src/rust/library/Cargo.lock" ]; then
+    run thread -Zbuild-std
+else
+    echo "skipped: the thread sanitizer needs the standard library's source ('rustup component add rust-src --toolchain $toolchain')"
+fi

@@ -1,0 +1,356 @@
+//! What a failing test shows and writes. The tests that fail run in processes of their own: this binary, started again.
+#![cfg(feature = "track")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+
+/// Tests that do nothing unless they are asked to, and are then bad in the way of their names.
+mod fixture {
+    use leakcheck::{TaskTracker, leakcheck};
+    use tokio::sync::Notify;
+
+    pub const ASK: &str = "LEAKCHECK_TEST_FIXTURES";
+
+    fn asked() -> bool {
+        std::env::var_os(ASK).is_some()
+    }
+
+    fn leak() {
+        TaskTracker::named("fixture").spawn_named("stays", async {
+            Notify::new().notified().await; // stays here
+        });
+    }
+
+    #[leakcheck(start_paused)]
+    async fn leaks() {
+        if asked() {
+            leak();
+        }
+    }
+
+    #[leakcheck(start_paused)]
+    async fn panics_and_leaks() {
+        if asked() {
+            leak();
+            panic!("the body's own panic");
+        }
+    }
+
+    #[leakcheck(start_paused)]
+    async fn errs_and_leaks() -> Result<(), String> {
+        match asked() {
+            true => {
+                leak();
+                Err("the body's own error".to_owned())
+            }
+            false => Ok(()),
+        }
+    }
+
+    #[leakcheck(start_paused)]
+    async fn errs() -> Result<(), String> {
+        match asked() {
+            true => Err("the body's own error".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    #[leakcheck]
+    #[test]
+    fn panics_and_leaks_around_a_runtime() {
+        if asked() {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async { leak() });
+            panic!("the body's own panic");
+        }
+    }
+
+    #[test]
+    fn panics_and_leaks_under_a_guard() {
+        if asked() {
+            let _guard = leakcheck::guard();
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async { leak() });
+            panic!("the body's own panic");
+        }
+    }
+
+    #[leakcheck]
+    #[tokio::test]
+    async fn leaks_in_place_of_a_tokio_test() {
+        if asked() {
+            leak();
+        }
+    }
+
+    #[tokio::test]
+    #[leakcheck]
+    async fn leaks_in_a_tokio_test() {
+        if asked() {
+            leak();
+        }
+    }
+
+    #[leakcheck]
+    #[test]
+    fn leaks_around_a_runtime() {
+        if asked() {
+            tokio::runtime::Runtime::new()
+                .unwrap()
+                .block_on(async { leak() });
+        }
+    }
+
+    #[test]
+    fn leaks_before_verify_none() {
+        if asked() {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async { leak() });
+            leakcheck::verify_none();
+        }
+    }
+
+    #[test]
+    fn leaks_under_a_guard() {
+        if asked() {
+            let _guard = leakcheck::guard();
+            tokio::runtime::Runtime::new()
+                .unwrap()
+                .block_on(async { leak() });
+        }
+    }
+
+    #[leakcheck]
+    async fn passes() {
+        if asked() {
+            TaskTracker::named("fixture").spawn(async {}).await.unwrap();
+        }
+    }
+}
+
+struct Ran {
+    passed: bool,
+    output: String,
+    /// One for each check.
+    lines: Vec<Value>,
+}
+
+impl Ran {
+    fn verdicts(&self) -> Vec<(&str, &str, &str)> {
+        let text = |line: &'static str, value: &Value| {
+            value[line].as_str().unwrap().to_owned().leak() as &str
+        };
+        let mut verdicts: Vec<_> = self
+            .lines
+            .iter()
+            .map(|line| {
+                (
+                    text("test", line),
+                    text("verdict", line),
+                    text("body", line),
+                )
+            })
+            .collect();
+        verdicts.sort();
+        verdicts
+    }
+}
+
+/// Runs the fixtures whose names contain `filter`, or the one that it names exactly.
+fn run(arguments: &[&str], backtrace: &str) -> Ran {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("failing-{}-{run}", std::process::id()));
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(arguments)
+        .env(fixture::ASK, "1")
+        .env("LEAKCHECK_REPORT_DIR", &directory)
+        .env("RUST_BACKTRACE", backtrace)
+        .output()
+        .unwrap();
+    let files: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    let [file] = &files[..] else {
+        panic!("one file a process: {files:?}")
+    };
+    assert!(
+        file.file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .starts_with("failing-"),
+        "{file:?}"
+    );
+    let lines = fs::read_to_string(file)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    fs::remove_dir_all(directory).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ran {
+        passed: output.status.success(),
+        output: text(&output.stdout) + &text(&output.stderr),
+        lines,
+    }
+}
+
+fn run_one(fixture: &str) -> Ran {
+    run(&["--exact", &format!("fixture::{fixture}")], "0")
+}
+
+fn assert_shows(ran: &Ran, texts: &[&str]) {
+    assert!(!ran.passed, "{}", ran.output);
+    for text in texts {
+        assert!(
+            ran.output.contains(text),
+            "{text:?} is not in:\n{}",
+            ran.output
+        );
+    }
+}
+
+#[test]
+fn a_leak_fails_every_kind_of_test() {
+    for (fixture, waiting) in [
+        ("leaks", "Notify::notified"),
+        ("leaks_in_place_of_a_tokio_test", "Notify::notified"),
+        (
+            "leaks_in_a_tokio_test",
+            "it was waiting when its runtime was dropped",
+        ),
+        (
+            "leaks_around_a_runtime",
+            "it was waiting when its runtime was dropped",
+        ),
+        ("leaks_before_verify_none", "Notify::notified"),
+        (
+            "leaks_under_a_guard",
+            "it was waiting when its runtime was dropped",
+        ),
+    ] {
+        let ran = run_one(fixture);
+        let test = format!("failing::fixture::{fixture}");
+        let headline = format!("leaked: 1 task outlived test {test}");
+        assert_shows(&ran, &[&headline, "fixture › stays", waiting]);
+        assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", "passed")]);
+    }
+}
+
+#[test]
+fn a_panic_of_the_body_is_shown_beside_the_leak() {
+    for (fixture, waiting) in [
+        ("panics_and_leaks", "Notify::notified"),
+        (
+            "panics_and_leaks_around_a_runtime",
+            "it was waiting when its runtime was dropped",
+        ),
+        (
+            "panics_and_leaks_under_a_guard",
+            "it was waiting when its runtime was dropped",
+        ),
+    ] {
+        let ran = run_one(fixture);
+        let test = format!("failing::fixture::{fixture}");
+        let headline = format!("leaked: 1 task outlived test {test}");
+        assert_shows(&ran, &["the body's own panic", &headline, waiting]);
+        let panics = ran.output.matches("panicked at").count();
+        assert_eq!(panics, 1, "one panic, the body's: {}", ran.output);
+        assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", "panicked")]);
+    }
+}
+
+#[test]
+fn an_error_of_the_body_is_shown_beside_the_leak() {
+    let ran = run_one("errs_and_leaks");
+    let headline = "leaked: 1 task outlived test failing::fixture::errs_and_leaks";
+    assert_shows(&ran, &["Error: \"the body's own error\"", headline]);
+    assert!(!ran.output.contains("panicked at"), "{}", ran.output);
+    assert_eq!(
+        ran.verdicts(),
+        [("failing::fixture::errs_and_leaks", "leaked", "error")]
+    );
+}
+
+#[test]
+fn an_error_of_the_body_fails_a_test_without_a_leak() {
+    let ran = run_one("errs");
+    assert_shows(&ran, &["Error: \"the body's own error\""]);
+    assert_eq!(
+        ran.verdicts(),
+        [("failing::fixture::errs", "clean", "error")]
+    );
+}
+
+#[test]
+fn every_check_of_a_process_appends_its_line_also_side_by_side() {
+    let ran = run(&["fixture::", "--test-threads", "8"], "0");
+    assert!(!ran.passed);
+    let verdicts = ran.verdicts();
+    let verdicts: Vec<_> = verdicts
+        .iter()
+        .map(|(test, verdict, body)| {
+            (
+                test.trim_start_matches("failing::fixture::"),
+                *verdict,
+                *body,
+            )
+        })
+        .collect();
+    assert_eq!(
+        verdicts,
+        [
+            ("errs", "clean", "error"),
+            ("errs_and_leaks", "leaked", "error"),
+            ("leaks", "leaked", "passed"),
+            ("leaks_around_a_runtime", "leaked", "passed"),
+            ("leaks_before_verify_none", "leaked", "passed"),
+            ("leaks_in_a_tokio_test", "leaked", "passed"),
+            ("leaks_in_place_of_a_tokio_test", "leaked", "passed"),
+            ("leaks_under_a_guard", "leaked", "passed"),
+            ("panics_and_leaks", "leaked", "panicked"),
+            ("panics_and_leaks_around_a_runtime", "leaked", "panicked"),
+            ("panics_and_leaks_under_a_guard", "leaked", "panicked"),
+            ("passes", "clean", "passed"),
+        ]
+    );
+    for line in &ran.lines {
+        assert_eq!(
+            (&line["schema"], &line["binary"], &line["package"]),
+            (&1.into(), &"failing".into(), &"leakcheck".into())
+        );
+    }
+}
+
+#[test]
+fn a_leaks_line_is_found_whatever_rust_backtrace_says() {
+    let stays = include_str!("failing.rs")
+        .lines()
+        .position(|line| line.ends_with("// stays here"))
+        .unwrap()
+        + 1;
+    for backtrace in ["0", "1", "full"] {
+        let ran = run(&["--exact", "fixture::leaks"], backtrace);
+        let leak = &ran.lines[0]["leaks"][0];
+        assert_eq!(
+            leak["waiting_at"]["file"],
+            file!(),
+            "RUST_BACKTRACE={backtrace}: {leak}"
+        );
+        assert_eq!(
+            leak["waiting_at"]["line"], stays,
+            "RUST_BACKTRACE={backtrace}: {leak}"
+        );
+        assert_eq!(
+            leak["branches"][0]["leaf"], "Notify::notified",
+            "RUST_BACKTRACE={backtrace}: {leak}"
+        );
+    }
+}
