@@ -5,12 +5,10 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use kfake::Cluster;
-
 mod cli;
 
 /// How long the cluster's tasks may take to end before the one that stays is reported.
-const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A start that failed.
 const FAILED: u8 = 1;
@@ -57,6 +55,8 @@ async fn run(arguments: cli::Arguments) -> u8 {
             return FAILED;
         }
     };
+    #[cfg(feature = "plants")]
+    let arguments = planted(arguments);
     let cluster = match arguments.builder.start().await {
         Ok(cluster) => cluster,
         Err(error) => {
@@ -78,6 +78,15 @@ async fn run(arguments: cli::Arguments) -> u8 {
     }
     eprintln!("{report}");
     LEAKED
+}
+
+/// Plants a bug on demand, for the test that shows this end: a check that cannot fail is none.
+#[cfg(feature = "plants")]
+fn planted(mut arguments: cli::Arguments) -> cli::Arguments {
+    if std::env::var_os("KFAKE_PLANT").is_some_and(|plant| plant == "manage") {
+        arguments.builder = arguments.builder.plant(kfake::Plant::Manage);
+    }
+    arguments
 }
 
 /// The error and what caused it, in one line.

@@ -106,7 +106,7 @@ fn all_refused(topics: &[MetadataRequestTopic], error: ResponseError) -> Metadat
 }
 
 fn every_topic(context: &Context) -> Vec<MetadataResponseTopic> {
-    context.shared.topics.read().iter().map(|t| describe(t)).collect()
+    context.shared.topics.read().iter().map(describe).collect()
 }
 
 fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataResponseTopic {

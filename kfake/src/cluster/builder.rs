@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
@@ -96,6 +97,7 @@ pub struct Builder {
     configs: BTreeMap<String, String>,
     max_versions: BTreeMap<i16, i16>,
     seed: Option<u64>,
+    time_of_day: Option<SystemTime>,
     #[cfg(feature = "plants")]
     plant: Option<super::exits::Plant>,
 }
@@ -112,6 +114,7 @@ impl Default for Builder {
             configs: BTreeMap::new(),
             max_versions: BTreeMap::new(),
             seed: None,
+            time_of_day: None,
             #[cfg(feature = "plants")]
             plant: None,
         }
@@ -138,7 +141,8 @@ impl Builder {
     }
 
     /// No sockets: clients connect with [`Cluster::connect`] alone. For tests under a paused clock, which real sockets
-    /// and tokio's auto-advance spoil. Two runs of one scenario then are the same to the byte.
+    /// and tokio's auto-advance spoil. Two runs of one scenario are then the same to the byte, as far as no time of day is in
+    /// it (see [`start_time`](Self::start_time)).
     pub fn in_memory(mut self) -> Self {
         self.in_memory = true;
         self
@@ -189,6 +193,13 @@ impl Builder {
         self
     }
 
+    /// The time of day at the start, from which tokio's clock counts on: what `LogAppendTime` writes and record timestamps
+    /// are held against. Default: the machine's. Set it, and runs in memory repeat to the byte.
+    pub fn start_time(mut self, time_of_day: SystemTime) -> Self {
+        self.time_of_day = Some(time_of_day);
+        self
+    }
+
     #[cfg(feature = "plants")]
     #[doc(hidden)]
     pub fn plant(mut self, plant: super::exits::Plant) -> Self {
@@ -228,7 +239,15 @@ impl Builder {
         #[cfg(not(feature = "plants"))]
         let exits = Exits::default();
         let cluster_id = self.cluster_id.unwrap_or_else(|| random_cluster_id(seed));
-        let shared = Arc::new(Shared::new(cluster_id, config, brokers, versions, exits, seed));
+        let shared = Arc::new(Shared::new(
+            cluster_id,
+            config,
+            brokers,
+            versions,
+            exits,
+            seed,
+            self.time_of_day,
+        ));
         for topic in &self.topics {
             crate::api::create_topics::create(&shared, topic).map_err(|source| StartError::Topic {
                 name: topic.name.clone(),
@@ -241,7 +260,7 @@ impl Builder {
         Ok(Cluster::new(shared))
     }
 
-    fn bind(&self) -> Result<(Vec<Broker>, Vec<(BrokerId, TcpListener)>), StartError> {
+    fn bind(&self) -> Result<(Vec<Broker>, Listeners), StartError> {
         let mut brokers = Vec::new();
         let mut listeners = Vec::new();
         for (node, index) in (1..).zip(0..self.brokers) {
@@ -268,6 +287,9 @@ impl Builder {
         Ok((brokers, listeners))
     }
 }
+
+/// Who listens where.
+type Listeners = Vec<(BrokerId, TcpListener)>;
 
 /// Binds with SO_REUSEADDR, so that a port can be bound again at once after its cluster has closed.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {

@@ -34,6 +34,7 @@ pub enum Plant {
     Manage,
     Rebalance,
     Session,
+    Fetch,
     /// DeleteGroups is the only thing that ends a group's task.
     OnlyDeleteGroups,
 }
@@ -47,6 +48,7 @@ impl Plant {
             Self::Manage => wait == Wait::Manage,
             Self::Rebalance => wait == Wait::Rebalance,
             Self::Session => wait == Wait::Session,
+            Self::Fetch => wait == Wait::Fetch,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }

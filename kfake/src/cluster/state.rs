@@ -53,9 +53,11 @@ struct Clock {
 }
 
 impl Clock {
-    fn start() -> Self {
+    fn start(time_of_day: Option<SystemTime>) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "read once; from then on tokio's clock counts")]
+        let time_of_day = time_of_day.unwrap_or_else(SystemTime::now);
         // A clock before 1970 counts as 1970.
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_1970 = time_of_day.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             unix_ms: i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX),
             since: Instant::now(),
@@ -93,6 +95,7 @@ impl Shared {
         versions: VersionLimits,
         exits: Exits,
         seed: u64,
+        time_of_day: Option<SystemTime>,
     ) -> Self {
         let sessions = |broker: &Broker| (broker.id, Mutex::new(FetchSessions::new(config.fetch_session_slots)));
         let fetch_sessions = brokers.iter().map(sessions).collect();
@@ -110,7 +113,7 @@ impl Shared {
                 connections: all.group("connection"),
                 all,
             },
-            clock: Clock::start(),
+            clock: Clock::start(time_of_day),
             fetch_sessions,
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             next_producer_id: AtomicI64::new(0),

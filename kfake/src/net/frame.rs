@@ -93,7 +93,7 @@ impl FrameReader {
                 }
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Bytes that no whole frame has taken.

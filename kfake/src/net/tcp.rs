@@ -46,7 +46,7 @@ async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
                 connection::open(&shared, broker, stream, peer.to_string(), peer.ip().to_string());
             }
             Err(error) if is_about_the_peer(&error) => {
-                tracing::debug!(%error, "a peer left before it was accepted")
+                tracing::debug!(%error, "a peer left before it was accepted");
             }
             Err(error) => {
                 tracing::warn!(%error, %broker, "cannot accept connections");

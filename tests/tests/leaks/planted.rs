@@ -5,9 +5,10 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use kafka_protocol::messages::HeartbeatRequest;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::{FetchRequest, HeartbeatRequest, MetadataRequest, TopicName};
 use kfake::{Cluster, Plant};
-use kfake_tests::{Member, coordinator};
+use kfake_tests::{Member, coordinator, first_broker, text};
 use leakcheck::{Check, Leak, Report};
 use tokio::io::DuplexStream;
 
@@ -16,6 +17,7 @@ use super::scenario::Waiting;
 const MANAGE: &str = "kfake/src/group/manage.rs";
 const QUEUE: &str = "kfake/src/group/queue.rs";
 const CONNECTION: &str = "kfake/src/net/connection.rs";
+const FETCH: &str = "kfake/src/api/fetch.rs";
 const HANDLE: &str = "kfake/src/group/handle.rs";
 
 /// The line of `what` behind `after`, in a file of the workspace.
@@ -195,6 +197,39 @@ fn a_connection_that_waits_for_room_in_the_groups_queue_without_shutdown_is_caug
         .flat_map(|wait| &wait.frames)
         .find(|frame| frame.file == QUEUE);
     assert!((select..=room).contains(&in_queue.unwrap().line), "{leak}");
+}
+
+#[test]
+fn a_fetch_that_waits_for_records_without_shutdown_is_caught() {
+    let leak = caught(
+        Plant::Fetch,
+        "connection",
+        connection_task(),
+        async |cluster: &Cluster| {
+            let mut client = first_broker(cluster);
+            let partition = FetchPartition::default()
+                .with_partition(0)
+                .with_partition_max_bytes(1 << 20);
+            let topic = FetchTopic::default()
+                .with_topic(TopicName(text("orders")))
+                .with_partitions(vec![partition]);
+            let request = FetchRequest::default()
+                .with_max_wait_ms(i32::MAX)
+                .with_min_bytes(1)
+                .with_topics(vec![topic]);
+            let pending = client.start(request, 12).await.unwrap();
+            // Who asks next on another connection is answered: the fetch has been read by then, and waits.
+            first_broker(cluster).send(MetadataRequest::default()).await.unwrap();
+            (client, pending)
+        },
+    );
+    let branch = line_of(FETCH, "async fn wait_for_records", "notify.notified() =>");
+    let timer = line_of(FETCH, "async fn wait_for_records", "sleep_until(deadline) =>");
+    let text = leak.to_string();
+    assert!(
+        text.contains(&format!("{FETCH}:{branch}")) && text.contains(&format!("{FETCH}:{timer}")),
+        "{leak}"
+    );
 }
 
 #[test]

@@ -1,0 +1,204 @@
+//! The binary, as other programs start it: its first line, its exit codes, its end by a signal.
+
+#![cfg(unix)]
+
+use std::net::SocketAddr;
+use std::process::{ExitStatus, Output, Stdio};
+
+use kafka_protocol::messages::MetadataRequest;
+use kfake::client::Client;
+use leakcheck::leakcheck;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+fn kfake(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kfake"));
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+/// A running binary and the addresses that it says are ready.
+struct Running {
+    child: Child,
+    ready: Vec<SocketAddr>,
+}
+
+impl Running {
+    async fn start(arguments: &[&str]) -> Self {
+        Self::of(kfake(arguments)).await
+    }
+
+    async fn of(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().unwrap();
+        BufReader::new(stdout).read_line(&mut line).await.unwrap();
+        let addresses = line.trim_end().strip_prefix("ready ").expect(&line);
+        let ready = addresses.split(',').map(|address| address.parse().unwrap()).collect();
+        Self { child, ready }
+    }
+
+    /// Sends a signal, by its name, and waits for the end.
+    async fn end_by(mut self, signal: &str) -> (ExitStatus, String) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap();
+        assert!(sent.success());
+        let mut stderr = String::new();
+        self.child
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .await
+            .unwrap();
+        (self.child.wait().await.unwrap(), stderr)
+    }
+}
+
+async fn run(arguments: &[&str]) -> Output {
+    kfake(arguments).output().await.unwrap()
+}
+
+#[leakcheck]
+async fn it_says_when_every_port_accepts_and_ends_cleanly_by_either_signal() {
+    for signal in ["INT", "TERM"] {
+        let running = Running::start(&["--brokers", "2", "--topic", "orders:6:2", "--topic", "plain"]).await;
+        assert_eq!(running.ready.len(), 2);
+        let mut clients = Vec::new();
+        for address in &running.ready {
+            let mut client = Client::connect(*address).await.unwrap();
+            let metadata = client.send(MetadataRequest::default().with_topics(None)).await.unwrap();
+            let topics: Vec<_> = metadata.topics.iter().map(|t| t.partitions.len()).collect();
+            assert_eq!((metadata.brokers.len(), topics), (2, vec![6, 10]));
+            clients.push(client);
+        }
+        let ready = running.ready.clone();
+        // Its clients are still connected.
+        let (status, stderr) = running.end_by(signal).await;
+        assert_eq!(status.code(), Some(0), "{signal}: {stderr}");
+        for address in ready {
+            TcpListener::bind(address).await.unwrap();
+        }
+    }
+}
+
+#[leakcheck]
+async fn the_ith_port_is_node_i_and_the_same_ports_can_be_bound_again_at_once() {
+    let first = Running::start(&["--brokers", "2"]).await;
+    let ports: Vec<_> = first.ready.iter().map(|address| address.port().to_string()).collect();
+    let mut client = Client::connect(first.ready[0]).await.unwrap();
+    client.send(MetadataRequest::default()).await.unwrap();
+    first.end_by("TERM").await;
+    let again = Running::start(&["--brokers", "2", "--ports", &ports.join(",")]).await;
+    let mut client = Client::connect(again.ready[1]).await.unwrap();
+    let metadata = client.send(MetadataRequest::default()).await.unwrap();
+    let nodes: Vec<_> = metadata
+        .brokers
+        .iter()
+        .map(|b| (b.node_id.0, b.port.to_string()))
+        .collect();
+    assert_eq!(nodes, [(1, ports[0].clone()), (2, ports[1].clone())]);
+    assert_eq!(again.end_by("INT").await.0.code(), Some(0));
+}
+
+#[leakcheck]
+async fn a_start_that_fails_exits_1_with_the_reason() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    for (arguments, reason) in [
+        (
+            vec!["--ports", port.as_str()],
+            format!("address in use: 127.0.0.1:{port}"),
+        ),
+        (
+            vec!["--topic", "a/b"],
+            "cannot create topic a/b: Topic name is invalid".to_owned(),
+        ),
+        (vec!["--topic", "a:1:9"], "cannot create topic a".to_owned()),
+        (
+            vec!["--broker-config", "no.such=1"],
+            "no.such is not one that kfake knows".to_owned(),
+        ),
+        (vec!["--max-versions", "Fetch=99"], "version 99 of API key 1".to_owned()),
+    ] {
+        let output = run(&arguments).await;
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?} {stderr}");
+        assert!(stderr.contains(&reason), "{arguments:?} {stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[leakcheck]
+async fn wrong_arguments_exit_2_with_the_reason() {
+    for (arguments, reason) in [
+        (vec!["--nonsense"], "--nonsense"),
+        (vec!["--brokers", "none"], "--brokers none: expected a number from 1"),
+        (vec!["--sasl"], "--sasl is not supported yet"),
+        (vec!["--data-dir", "x"], "--data-dir is not supported yet"),
+        (vec!["orders"], "orders"),
+    ] {
+        let output = run(&arguments).await;
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?} {stderr}");
+        assert!(
+            stderr.contains(reason) && stderr.contains("Usage: kfake"),
+            "{arguments:?} {stderr}"
+        );
+    }
+}
+
+#[leakcheck]
+async fn help_and_version_go_to_stdout() {
+    let help = run(&["--help"]).await;
+    assert!(
+        help.status.success()
+            && String::from_utf8(help.stdout)
+                .unwrap()
+                .contains("--broker-config KEY=VALUE")
+    );
+    let version = run(&["--version"]).await;
+    assert!(version.status.success() && version.stdout.starts_with(b"kfake "));
+}
+
+#[leakcheck]
+async fn logs_go_to_stderr_as_loud_as_asked() {
+    for (level, is_heard) in [("warn", true), ("error", false)] {
+        let running = Running::start(&["--brokers", "1", "--log-level", level]).await;
+        let mut client = Client::connect(running.ready[0]).await.unwrap();
+        client.send_bytes(&i32::MAX.to_be_bytes()).await.unwrap();
+        client.closed().await.unwrap();
+        let (status, stderr) = running.end_by("TERM").await;
+        assert_eq!(status.code(), Some(0));
+        let warnings = stderr.matches("the frame's size is 2147483647 bytes").count();
+        assert_eq!(warnings, usize::from(is_heard), "{stderr}");
+    }
+}
+
+/// A bug is planted: the group's task does not hear of the shutdown.
+#[cfg(feature = "plants")]
+#[leakcheck]
+async fn a_task_that_remains_is_reported_and_exits_3() {
+    use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+    use kafka_protocol::messages::{GroupId, OffsetCommitRequest, TopicName};
+
+    let mut command = kfake(&["--brokers", "1", "--topic", "orders:1"]);
+    command.env("KFAKE_PLANT", "manage");
+    let running = Running::of(command).await;
+    let topic = OffsetCommitRequestTopic::default()
+        .with_name(TopicName("orders".into()))
+        .with_partitions(vec![OffsetCommitRequestPartition::default()]);
+    let commit = OffsetCommitRequest::default()
+        .with_group_id(GroupId("billing".into()))
+        .with_generation_id_or_member_epoch(-1)
+        .with_topics(vec![topic]);
+    let mut client = Client::connect(running.ready[0]).await.unwrap();
+    assert_eq!(client.send(commit).await.unwrap().topics[0].partitions[0].error_code, 0);
+    let (status, stderr) = running.end_by("TERM").await;
+    assert_eq!(status.code(), Some(3), "{stderr}");
+    assert!(
+        stderr.contains("group:billing › manage") && stderr.contains("kfake/src/group/manage.rs"),
+        "{stderr}"
+    );
+}
