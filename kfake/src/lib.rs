@@ -1,4 +1,45 @@
 //! A fake Kafka cluster for tests.
+//!
+//! It speaks the real wire protocol, so the clients under test are the real ones: rdkafka, rskafka, or any client of any
+//! language by the `kfake` binary. It answers as Apache Kafka does, starts in milliseconds, and leaves nothing behind:
+//! [`Cluster::close`] returns once each of its tasks has been dropped.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = kfake::Cluster::builder().brokers(3).topic("orders", 6).start().await?;
+//! let servers = cluster.bootstrap_servers(); // "127.0.0.1:40117,127.0.0.1:36465,…"
+//! # let _ = servers;
+//! cluster.close().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Waiting instead of sleeping
+//!
+//! [`Cluster::wait_for_group`] returns once a group is as the test needs it:
+//! `cluster.wait_for_group("billing", |g| g.is_stable() && g.members.len() == 2).await?`.
+//!
+//! # No wall time
+//!
+//! Real sockets and tokio's paused clock do not mix. Over memory they need not: [`Builder::in_memory`] opens no port, and
+//! [`Cluster::client`] is a small typed client that sends any request of kafka-protocol. A session timeout of ten seconds
+//! then takes no time at all, and two runs are the same.
+//!
+//! ```
+//! use std::time::Duration;
+//! use kafka_protocol::messages::MetadataRequest;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = kfake::Cluster::builder().in_memory().topic("orders", 6).start().await?;
+//! let mut client = cluster.client(kfake::BrokerId(1))?;
+//! let metadata = client.send(MetadataRequest::default().with_topics(None)).await?;
+//! assert_eq!(metadata.topics[0].partitions.len(), 6);
+//! cluster.close().await;
+//! # Ok(()) }
+//! ```
+//!
+//! # Features
+//!
+//! `bin`, on by default, is the binary. A library's dev-dependency turns it off: `default-features = false`.
 #![deny(clippy::disallowed_methods)]
 
 pub mod client;

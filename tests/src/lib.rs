@@ -1,5 +1,10 @@
 //! What the tests in `tests/` share: a member of a consumer group, request by request.
 
+/// The README's examples are compiled, and those that can end are run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 use bytes::Bytes;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
