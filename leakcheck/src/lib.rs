@@ -185,7 +185,7 @@ use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
 pub use check::{Check, Outcome, Panic};
 pub use ignore::Ignore;
-pub use info::{Ended, Parent, TaskInfo, TaskKind};
+pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.
 ///
 /// On an `async fn` it makes the test: with a runtime of its own, so that tests that run in parallel never see each
