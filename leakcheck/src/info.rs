@@ -24,22 +24,6 @@ pub enum TaskKind {
     Future,
 }
 
-/// How a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Ended {
-    /// It ran to its end, and nobody had told it to stop.
-    Returned,
-    /// It ran to its end after the token of its tracker, or of a tracker above it, had been cancelled.
-    Cancelled,
-    /// It was dropped before its end, on a runtime that lives on.
-    Aborted,
-    /// It panicked.
-    Panicked,
-    /// It was dropped before its end, because its runtime or its `LocalSet` was.
-    Dropped,
-}
-
 /// The task that spawned another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

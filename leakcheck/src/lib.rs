@@ -1,4 +1,149 @@
-//! goleak for tokio.
+//! Finds the tokio tasks that a test leaves behind, and says where each one waits.
+//!
+//! A task that nothing ends is a leak: it holds its sockets and its memory, and it goes on working for an owner that is
+//! gone. No test fails by it, as the runtime takes it down with itself. This crate makes the test fail.
+//!
+//! # Find a leak
+//!
+//! Spawn tasks through a [`TaskTracker`]. It has the methods of [`tokio_util::task::TaskTracker`], and names:
+//!
+//! ```
+//! use leakcheck::TaskTracker;
+//! use tokio::sync::mpsc;
+//!
+//! struct Server {
+//!     tasks: TaskTracker,
+//!     orders: mpsc::Sender<u32>,
+//! }
+//!
+//! impl Server {
+//!     fn start() -> Self {
+//!         let tasks = TaskTracker::named("server");
+//!         let (orders, mut incoming) = mpsc::channel(16);
+//!         tasks.group("group:orders").spawn_named("manage", async move {
+//!             while let Some(order) = incoming.recv().await {
+//!                 drop(order);
+//!             }
+//!         });
+//!         Self { tasks, orders }
+//!     }
+//! }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let server = Server::start();
+//! # server.orders.send(1).await.unwrap();
+//! # assert_eq!(server.tasks.len(), 1);
+//! # }
+//! ```
+//!
+//! Put [`#[leakcheck]`](macro@leakcheck) where `#[tokio::test]` was:
+//!
+//! ```
+//! # struct Server;
+//! # impl Server { async fn start() -> Self { Self } async fn close(&self) {} }
+//! use leakcheck::leakcheck;
+//!
+//! #[leakcheck]
+//! async fn closing_ends_every_group() {
+//!     let server = Server::start().await;
+//!     server.close().await;
+//! }
+//! ```
+//!
+//! While `close` forgets the group's task, the test fails:
+//!
+//! ```text
+//! leaked: 1 task outlived test server::closing_ends_every_group (settled 8 rounds, 1.0 s)
+//!
+//!   group:orders › manage                      alive 1.00 s, polled once, last 1.00 s ago
+//!     spawned at   src/server.rs:12
+//!     waiting at   src/server.rs:13  mpsc::Receiver::recv
+//!     help         no branch waits for cancellation: add one for the token that its owner cancels
+//! ```
+//!
+//! # Mend it
+//!
+//! Give the task a second exit, which its owner controls, and wait until everybody has taken it:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use leakcheck::{ShutdownError, TaskTracker};
+//! use tokio::sync::mpsc;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! struct Server {
+//!     tasks: TaskTracker,
+//!     stop: CancellationToken,
+//! }
+//!
+//! impl Server {
+//!     fn manage(&self, mut incoming: mpsc::Receiver<u32>) {
+//!         let stop = self.stop.clone();
+//!         self.tasks.group("group:orders").spawn_named("manage", async move {
+//!             loop {
+//!                 tokio::select! {
+//!                     order = incoming.recv() => match order {
+//!                         Some(order) => drop(order),
+//!                         None => break,
+//!                     },
+//!                     () = stop.cancelled() => break,
+//!                 }
+//!             }
+//!         });
+//!     }
+//!
+//!     async fn close(&self) -> Result<(), ShutdownError> {
+//!         self.tasks.shutdown(&self.stop, Duration::from_secs(5)).await
+//!     }
+//! }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let server = Server { tasks: TaskTracker::named("server"), stop: CancellationToken::new() };
+//! # let (_orders, incoming) = mpsc::channel(1);
+//! # server.manage(incoming);
+//! # server.close().await.unwrap();
+//! # }
+//! ```
+//!
+//! A `select!` in a report has a line for each of its branches that waits, so that the one that is missing shows.
+//!
+//! # In a library
+//!
+//! A library that ships depends on this crate with `default-features = false`, and once more as a dev-dependency with the
+//! defaults. In its users' builds [`TaskTracker`] costs what tokio-util's does; in its own tests every task is known.
+//!
+//! ```toml
+//! [dependencies]
+//! leakcheck = { version = "0.1", default-features = false }
+//!
+//! [dev-dependencies]
+//! leakcheck = "0.1"
+//! ```
+//!
+//! | feature | |
+//! | --- | --- |
+//! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
+//! | `test-util` (default) | [`Check::start_paused`]; turns tokio's `test-util` on |
+//! | `metrics` | `TaskTracker::metrics`, by tokio-metrics |
+//!
+//! # Without the attribute
+//!
+//! [`verify_none`], [`guard`] and [`find`] are for plain tests, [`Check`] hands the verdict out as data, and [`tasks`]
+//! lists every live task of the process. [`ignore`] has the rules for tasks that may stay.
+//!
+//! # What it sees, and what it does not
+//!
+//! - Only what went through a [`TaskTracker`]. A bare `tokio::spawn` is not seen.
+//! - A leak is reported when the task's future has not been dropped, and never earlier: a task that was told to stop has
+//!   until the end of the grace to do so.
+//! - Tests in one process do not see each other's tasks: see [`Check`] for whose a task is.
+//! - Where a task waits is found by polling it once more, with a waker that takes a backtrace when it is cloned. A future
+//!   that waits must clone the waker, so that each branch of a `select!` shows. A combinator that polls its parts with
+//!   wakers of its own, as `FuturesUnordered` does, is told as itself.
+//! - Lines need debug information; `debug = "line-tables-only"` is enough. The branches of a `select!` are read from the
+//!   source. Where they cannot be told apart for certain, the line of the `select!` stands for each.
+//!
+//! With `LEAKCHECK_REPORT_DIR` set, each check that may fail a test also appends a line of JSON to a file there, which
+//! is what `cargo leak-audit` reads.
 
 mod check;
 #[cfg(feature = "track")]
@@ -40,7 +185,51 @@ use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
 pub use check::{Check, Outcome, Panic};
 pub use ignore::Ignore;
-pub use info::{Ended, Parent, TaskInfo, TaskKind};
+pub use info::{Parent, TaskInfo, TaskKind};
+/// Checks that a test leaves no task behind.
+///
+/// On an `async fn` it makes the test: with a runtime of its own, so that tests that run in parallel never see each
+/// other's tasks. When the body is over, also by a panic or an error, the tasks that were spawned through a
+/// [`TaskTracker`] have a moment to end. One that does not fails the test, with a report that says where it waits. A
+/// failure of the body is never hidden by that: it is what the test shows, and the report is printed besides.
+///
+/// ```
+/// use leakcheck::{TaskTracker, ignore, leakcheck};
+///
+/// #[leakcheck(flavor = "multi_thread", worker_threads = 4, grace = "2s")]
+/// async fn closing_ends_every_task() -> Result<(), std::io::Error> {
+///     let tasks = TaskTracker::named("server");
+///     tasks.spawn(async { /* … */ });
+///     Ok(())
+/// }
+///
+/// #[leakcheck(start_paused, ignore = ignore::name("flush", "ends with the process"))]
+/// async fn a_day_goes_by() {
+///     tokio::time::sleep(std::time::Duration::from_secs(86_400)).await;
+/// }
+/// ```
+///
+/// # Arguments
+///
+/// | argument | meaning |
+/// | --- | --- |
+/// | `flavor = "current_thread"` or `"multi_thread"` | the runtime; `current_thread` unless given. `multi_thread` needs tokio's feature `rt-multi-thread` |
+/// | `worker_threads = 4` | of a multi-thread runtime |
+/// | `start_paused`, `start_paused = true` | the clock stands still while the test has anything to do; needs tokio's feature `test-util` |
+/// | `grace = "2s"` | how long tasks have to end after the body, by tokio's clock; one second unless given |
+/// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
+/// | `crate = "path"` | where this crate is, when it has another name |
+///
+/// # With other attributes
+///
+/// In front of `#[tokio::test(…)]` it takes that attribute's place and arguments.
+///
+/// Behind `#[tokio::test]`, or in front of a plain `#[test]`, the test runs as that attribute has it, and the check is
+/// made around its body. tokio drops the runtime there before anything can be asked, so the report cannot say where a
+/// task waited: a task that went down with its runtime counts as leaked, unless the token of its tracker had been
+/// cancelled. Only `grace`, `ignore` and `crate` have a meaning then.
+///
+/// A test may return whatever a test may return. Without the feature `track` the test just runs.
 pub use leakcheck_macros::leakcheck;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
 #[cfg(feature = "track")]

@@ -10,7 +10,8 @@ use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
 use tokio::sync::Notify;
 
-use crate::info::{Ended, TaskInfo};
+use crate::ending::Ended;
+use crate::info::TaskInfo;
 use crate::registry;
 use crate::sync::lock;
 use crate::task::{Home, Name, Task};

@@ -22,6 +22,9 @@ const QUIET_ROUNDS: u32 = 8;
 /// By how much the wall clock may exceed a grace that tokio's clock should have ended.
 const SLACK: Duration = Duration::from_millis(500);
 
+/// A grace beyond this is as good as one without end, and clocks cannot count that far.
+const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+
 /// How it was waited.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Settled {
@@ -31,6 +34,7 @@ pub(crate) struct Settled {
 
 /// Waits inside of the runtime that drives the tasks: first by letting them run, then for the end of each.
 pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> Settled {
+    let grace = grace.min(LONGEST);
     let begun = Instant::now();
     let mut rounds = 0;
     let (mut left, mut quiet) = (pending(scope, rules), 0);
@@ -68,6 +72,7 @@ pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> 
 
 /// Waits on a thread that drives none of the tasks: for the end of each, by the wall clock.
 pub(crate) fn settle_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> Settled {
+    let grace = grace.min(LONGEST);
     let begun = std::time::Instant::now();
     let mut rounds = 0;
     loop {

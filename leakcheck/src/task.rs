@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Id as RuntimeId, RuntimeFlavor};
 use tokio::time::Instant;
 
+use crate::ending::Ended;
 use crate::group::Group;
-use crate::info::{Ended, Parent, TaskInfo, TaskKind};
+use crate::info::{Parent, TaskInfo, TaskKind};
 use crate::probe::Probe;
 use crate::scope::Scope;
 use crate::{ending, registry, scope};
@@ -215,7 +216,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         let task = &self.task;
         let ended = match task.outcome.load(Ordering::Relaxed) {
-            UNFINISHED => ending::of_unfinished(task.kind),
+            UNFINISHED => ending::of_unfinished(task.kind, task.runtime),
             RETURNED => Ended::Returned,
             CANCELLED => Ended::Cancelled,
             _ => Ended::Panicked,

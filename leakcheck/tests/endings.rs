@@ -268,3 +268,31 @@ fn a_task_that_goes_down_with_its_local_set_is_dropped() {
     });
     assert_eq!(ended(&outside.report.sites[0]), [0, 0, 0, 0, 1]);
 }
+
+#[test]
+fn a_task_that_is_spawned_on_a_runtime_that_is_gone_is_dropped() {
+    let outcome = Check::new("gone")
+        .grace(Duration::from_millis(1))
+        .run(async {
+            let gone = {
+                let runtime = Builder::new_multi_thread()
+                    .worker_threads(1)
+                    .build()
+                    .unwrap();
+                let handle = runtime.handle().clone();
+                runtime.shutdown_background();
+                handle
+            };
+            drop(
+                TaskTracker::named("late")
+                    .spawn_on(pending::<()>(), &gone)
+                    .await,
+            );
+        });
+    assert_eq!(
+        ended(&outcome.report.sites[0]),
+        [0, 0, 0, 0, 1],
+        "{}",
+        outcome.report
+    );
+}

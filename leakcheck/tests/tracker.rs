@@ -2,14 +2,16 @@
 //! has been dropped.
 #![cfg(feature = "track")]
 
+use std::future::Future;
 use std::panic::Location;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use leakcheck::{TaskInfo, TaskKind, TaskTracker};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
-use tokio_util::sync::CancellationToken;
 
 /// The live tasks of the group that this test alone uses.
 fn live(group: &str) -> Vec<TaskInfo> {
@@ -220,13 +222,25 @@ async fn local_and_blocking_tasks_and_those_of_another_runtime_are_tracked_alike
     assert!(live("alike").is_empty());
 }
 
-#[tokio::test]
-async fn a_token_that_is_never_cancelled_does_not_keep_a_tracker_from_anything() {
-    let token = CancellationToken::new();
-    let tasks = TaskTracker::named("stopped").cancelled_by(&token);
-    tasks.spawn(token.clone().cancelled_owned());
-    token.cancel();
-    tasks.close();
-    tasks.wait().await;
-    assert!(tasks.is_empty());
+#[test]
+fn a_future_that_tokio_does_not_poll_does_not_own_itself_through_its_waker() {
+    struct Owner;
+    impl std::task::Wake for Owner {
+        fn wake(self: Arc<Self>) {}
+    }
+    let owner = Arc::new(Owner);
+    let mut future = Box::pin(TaskTracker::new().track_future(std::future::pending::<()>()));
+    let waker = Waker::from(owner.clone());
+    assert!(
+        future
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(waker);
+    assert_eq!(
+        Arc::strong_count(&owner),
+        1,
+        "the future that is polled keeps no waker"
+    );
 }

@@ -160,3 +160,92 @@ fn age(age: Duration) -> String {
         s => format!("{:.0} µs", s * 1e6),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Frame, Place};
+    use super::*;
+    use crate::info::Parent;
+
+    fn frame(line: u32) -> Frame {
+        Frame {
+            function: "kfake::group::classic::manage".into(),
+            file: "kfake/src/group/classic.rs".into(),
+            line,
+            column: 9,
+        }
+    }
+
+    fn wait(leaf: &str, line: u32) -> Wait {
+        Wait {
+            leaf: leaf.into(),
+            line: Some(line),
+            frames: vec![frame(line)],
+        }
+    }
+
+    #[test]
+    fn a_report_reads_like_this() {
+        let report = Report {
+            tracked: true,
+            rounds: 12,
+            settled: Duration::from_secs(1),
+            leaks: vec![Leak {
+                task: 17,
+                group: "group:orders".into(),
+                name: "manage".into(),
+                spawned_at: Place {
+                    file: "kfake/src/group/mod.rs".into(),
+                    line: 88,
+                    column: 9,
+                },
+                parent: Some(Parent {
+                    id: 3,
+                    group: "connection".into(),
+                    name: "127.0.0.1:51234".into(),
+                }),
+                alive: Duration::from_millis(1_020),
+                polls: 7,
+                last_poll: Some(Duration::from_millis(980)),
+                busy: Duration::from_micros(200),
+                state: LeakState::Waiting,
+                waiting_at: Some(frame(214)),
+                select: Some(2),
+                waiting: vec![wait("mpsc::Receiver::recv", 215), wait("Sleep", 216)],
+                help: vec!["no branch waits for cancellation: add one".into()],
+            }],
+            ignored: vec![Ignored {
+                rule: "name `flush`".into(),
+                reason: "known".into(),
+                matched: 2,
+            }],
+            ..Report::new("kfake::closing_ends_every_group")
+        };
+        let expected = "\
+leaked: 1 task outlived test kfake::closing_ends_every_group (settled 12 rounds, 1.0 s)
+
+  group:orders › manage                      alive 1.02 s, polled 7 times, last 0.98 s ago
+    spawned at   kfake/src/group/mod.rs:88   by connection › 127.0.0.1:51234
+    waiting at   kfake/src/group/classic.rs:214  select! of 2 branches
+                   mpsc::Receiver::recv      kfake/src/group/classic.rs:215
+                   Sleep                     kfake/src/group/classic.rs:216
+    help         no branch waits for cancellation: add one
+
+  ignored: 2 tasks, name `flush` (known)
+";
+        assert_eq!(report.to_string(), expected);
+    }
+
+    #[test]
+    fn ages_have_the_digits_that_matter() {
+        for (micros, text) in [
+            (123_000_000, "123 s"),
+            (1_020_000, "1.02 s"),
+            (12_000, "0.01 s"),
+            (2_300, "2.3 ms"),
+            (17, "17 µs"),
+        ] {
+            assert_eq!(age(Duration::from_micros(micros)), text);
+        }
+    }
+}
