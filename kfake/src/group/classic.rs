@@ -88,7 +88,14 @@ impl ClassicGroup {
             Request::Commit(request, version, reply) => drop(reply.send(self.commit(request, version, now, shared))),
             Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
             Request::Describe(reply) => drop(reply.send(self.describe())),
-            Request::Delete(reply) => drop(reply.send(self.delete())),
+            Request::Delete(reply) => {
+                let deleted = self.delete();
+                if deleted.is_ok() {
+                    // Who hears of the deletion does not find the group any more.
+                    shared.groups.remove(&self.id);
+                }
+                drop(reply.send(deleted));
+            }
         }
     }
 

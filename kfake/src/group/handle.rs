@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc};
 use super::classic::ClassicGroup;
 use super::manage::manage;
 use super::request::Request;
-use super::view::GroupView;
+use super::view::{GroupState, GroupView};
 use crate::cluster::handle::EndGroupError;
 use crate::cluster::state::Shared;
 
@@ -69,6 +69,10 @@ impl Group {
     /// Takes the queue's end back at the cluster's end: nobody waits for what is in it.
     pub fn abandon(&self, inbox: mpsc::Receiver<Request>) {
         *self.inbox.lock() = Some(inbox);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.state.lock().state == GroupState::Dead
     }
 
     pub fn is_running(&self) -> bool {

@@ -60,9 +60,7 @@ pub(crate) async fn manage(shared: Arc<Shared>, group: Arc<Group>, mut inbox: mp
         }
         if group.state.lock().state == GroupState::Dead {
             // What is left in the queue is dropped with it: those who wait look the group up again.
-            shared.groups.remove(&group);
-            shared.groups.changed();
-            return;
+            return shared.groups.changed();
         }
         if group.retiring.swap(false, Ordering::AcqRel) && group.is_empty() {
             match group.put_back(inbox) {

@@ -53,8 +53,14 @@ pub(crate) async fn ask<T>(
             () = exits.shutdown(), if exits.heard_in(Wait::Join) => return Err(Refusal::ShuttingDown),
             answer = answer => answer,
         };
-        if let Ok(answer) = answer {
-            return Ok(Some(answer));
+        match answer {
+            Ok(answer) => return Ok(Some(answer)),
+            Err(_) if group.is_dead() => {}
+            // The member asked again on another connection: Kafka answers there, and here never.
+            Err(_) => {
+                exits.shutdown().await;
+                return Err(Refusal::ShuttingDown);
+            }
         }
     }
 }

@@ -38,12 +38,9 @@ impl Groups {
         self.by_id.lock().values().cloned().collect()
     }
 
-    /// Forgets a group, if it is still the one of that name.
-    pub fn remove(&self, group: &Arc<Group>) {
-        let mut groups = self.by_id.lock();
-        if groups.get(&group.id).is_some_and(|g| Arc::ptr_eq(g, group)) {
-            groups.remove(&group.id);
-        }
+    /// Forgets a group that is dead. Until then no other has its id.
+    pub fn remove(&self, id: &str) {
+        self.by_id.lock().remove(id);
     }
 
     /// Kafka forgets the committed offsets of a deleted topic (`GroupCoordinator.onPartitionsDeleted`).

@@ -183,6 +183,28 @@ async fn a_member_that_joins_again_for_nothing_is_told_its_generation() {
 }
 
 #[leakcheck(start_paused)]
+async fn a_member_that_joins_on_two_connections_is_answered_on_the_second_alone() {
+    let cluster = cluster().await;
+    let mut leader = Member::of(&cluster, "billing");
+    leader.join_alone().await.unwrap();
+    let mut first = Member::of(&cluster, "billing");
+    let unanswered = first.start_join().await.unwrap();
+    cluster
+        .wait_for_group("billing", |g| g.members.len() == 2)
+        .await
+        .unwrap();
+    let mut second = Member::of(&cluster, "billing");
+    second.id = first.id.clone();
+    let answered = second.start_join().await.unwrap();
+    let joined = leader.join().await.unwrap();
+    assert_eq!(joined.members.len(), 2);
+    assert_eq!(second.finish_join(answered).await.unwrap().error_code, 0);
+    let waited = tokio::time::timeout(Duration::from_secs(3600), first.client.finish(unanswered)).await;
+    assert!(waited.is_err(), "{waited:?}");
+    cluster.close().await;
+}
+
+#[leakcheck(start_paused)]
 async fn protocols_are_chosen_by_votes_among_those_that_all_support() {
     let cluster = cluster_with(&[("group.initial.rebalance.delay.ms", "1000")]).await;
     let mut members: Vec<Member> = Vec::new();
