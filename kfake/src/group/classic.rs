@@ -94,7 +94,7 @@ impl ClassicGroup {
                     // Who hears of the deletion does not find the group any more.
                     shared.groups.remove(&self.id);
                 }
-                drop(reply.send(deleted));
+                let _ = reply.send(deleted);
             }
         }
     }
