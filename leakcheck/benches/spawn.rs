@@ -122,11 +122,18 @@ fn main() {
     } else {
         "without"
     };
+    report(&format!("{track} `track`"));
+    // A check counts the tasks of each place besides.
+    let _guard = leakcheck::guard();
+    report(&format!("{track} `track`, inside of a check"));
+}
+
+fn report(how: &str) {
     let subjects = current_thread();
     let [theirs, ours, in_a_group] = compare(&subjects);
     for (name, ns) in [("leakcheck", ours), ("leakcheck in a group", in_a_group)] {
         println!(
-            "{track} `track`: {name} {ns:.0} ns a task, tokio-util {theirs:.0} ns: ratio {:.3}, {:+.0} ns",
+            "{how}: {name} {ns:.0} ns a task, tokio-util {theirs:.0} ns: ratio {:.3}, {:+.0} ns",
             ns / theirs,
             ns - theirs
         );

@@ -22,7 +22,9 @@ pub(crate) struct Scope {
     id: u64,
     check: Option<Check>,
     live: AtomicUsize,
-    /// Notified whenever a task of this scope has ended.
+    /// How many wait for the end of tasks. While nobody does, a task that ends takes no lock that the others need.
+    watchers: AtomicUsize,
+    /// Notified whenever a task of this scope has ended while it is watched.
     pub(crate) changed: Notify,
 }
 
@@ -70,6 +72,7 @@ impl Scope {
             id,
             check,
             live: AtomicUsize::new(0),
+            watchers: AtomicUsize::new(0),
             changed: Notify::new(),
         })
     }
@@ -80,7 +83,13 @@ impl Scope {
 
     /// How many of its tasks live.
     pub(crate) fn live(&self) -> usize {
-        self.live.load(Ordering::Acquire)
+        self.live.load(Ordering::SeqCst)
+    }
+
+    /// From here on until the guard is dropped, each end of a task notifies `changed`.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        self.watchers.fetch_add(1, Ordering::SeqCst);
+        Watch(self)
     }
 
     /// Its live tasks, in the order in which they were spawned.
@@ -128,8 +137,11 @@ impl Scope {
         {
             lock(&check.dropped).push(task.info());
         }
-        self.live.fetch_sub(1, Ordering::Release);
-        self.changed.notify_waiters();
+        // In this order: whoever begins to watch now either sees this task gone, or is notified.
+        self.live.fetch_sub(1, Ordering::SeqCst);
+        if self.watchers.load(Ordering::SeqCst) > 0 {
+            self.changed.notify_waiters();
+        }
     }
 
     fn count(&self, task: &Task, count: impl FnOnce(&mut Counts)) {
@@ -141,6 +153,16 @@ impl Scope {
             };
             count(lock(&check.sites).entry(site).or_default());
         }
+    }
+}
+
+/// A scope that somebody waits for.
+#[must_use]
+pub(crate) struct Watch<'a>(&'a Scope);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.watchers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) struct Settled {
 /// Waits inside of the runtime that drives the tasks: first by letting them run, then for the end of each.
 pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> Settled {
     let grace = grace.min(LONGEST);
+    let _watch = scope.watch();
     let begun = Instant::now();
     let mut rounds = 0;
     let (mut left, mut quiet) = (pending(scope, rules), 0);
@@ -73,6 +74,7 @@ pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> 
 /// Waits on a thread that drives none of the tasks: for the end of each, by the wall clock.
 pub(crate) fn settle_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> Settled {
     let grace = grace.min(LONGEST);
+    let _watch = scope.watch();
     let begun = std::time::Instant::now();
     let mut rounds = 0;
     loop {
