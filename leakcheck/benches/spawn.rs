@@ -64,10 +64,7 @@ fn multi_thread() -> Subjects {
 }
 
 fn spawn(criterion: &mut Criterion) {
-    for (flavor, subjects) in [
-        ("current_thread", current_thread()),
-        ("multi_thread", multi_thread()),
-    ] {
+    for (flavor, subjects) in [("current_thread", current_thread()), ("multi_thread", multi_thread())] {
         let Subjects {
             runtime,
             theirs,
@@ -117,11 +114,7 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     spawn(&mut criterion);
     criterion.final_summary();
-    let track = if cfg!(feature = "track") {
-        "with"
-    } else {
-        "without"
-    };
+    let track = if cfg!(feature = "track") { "with" } else { "without" };
     report(&format!("{track} `track`"));
     // A check counts the tasks of each place besides.
     let _guard = leakcheck::guard();

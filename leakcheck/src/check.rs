@@ -254,10 +254,7 @@ pub(crate) fn publish(report: &Report, body: Body) {
     if report.tracked
         && let Err(error) = append(report, body)
     {
-        eprintln!(
-            "leakcheck: the report of {} could not be written: {error}",
-            report.test
-        );
+        eprintln!("leakcheck: the report of {} could not be written: {error}", report.test);
     }
 }
 
@@ -298,10 +295,7 @@ struct Caught<F>(Option<Pin<Box<F>>>);
 impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panic>;
 
-    #[expect(
-        clippy::expect_used,
-        reason = "polled again after its end, as any future may panic"
-    )]
+    #[expect(clippy::expect_used, reason = "polled again after its end, as any future may panic")]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let future = self.0.as_mut().expect("polled after its end");
         let polled = match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {

@@ -30,24 +30,15 @@ pub(crate) fn of_unfinished(kind: TaskKind, home: Option<Home>) -> Ended {
     let alive = match kind {
         // Only the context of a `LocalSet` or a `LocalRuntime` drops such a task, so that `spawn_local` cannot panic,
         // except while the thread itself ends: then there is no context at all.
-        TaskKind::Local => {
-            in_a_thread_that_lives() && takes(|| tokio::task::spawn_local(std::future::pending()))
-        }
+        TaskKind::Local => in_a_thread_that_lives() && takes(|| tokio::task::spawn_local(std::future::pending())),
         // A task that was spawned on a runtime that is gone is dropped by whoever spawned it, perhaps in the context of
         // another runtime. A future that is only tracked may be dropped anywhere.
-        TaskKind::Async | TaskKind::Blocking | TaskKind::Future => {
-            Handle::try_current().is_ok_and(|current| {
-                let at_home = home.is_none_or(|home| home.runtime == current.id());
-                (at_home || kind == TaskKind::Future)
-                    && takes(|| current.spawn(std::future::pending()))
-            })
-        }
+        TaskKind::Async | TaskKind::Blocking | TaskKind::Future => Handle::try_current().is_ok_and(|current| {
+            let at_home = home.is_none_or(|home| home.runtime == current.id());
+            (at_home || kind == TaskKind::Future) && takes(|| current.spawn(std::future::pending()))
+        }),
     };
-    if alive {
-        Ended::Aborted
-    } else {
-        Ended::Dropped
-    }
+    if alive { Ended::Aborted } else { Ended::Dropped }
 }
 
 /// Whether a task that never finishes by itself is alive after its spawn. It is aborted at once.

@@ -60,11 +60,8 @@ impl Group {
 
     /// Whether a token of this group, or of a group above it, is cancelled.
     pub(crate) fn told_to_stop(&self) -> bool {
-        self.upwards().any(|group| {
-            lock(&group.stops)
-                .iter()
-                .any(CancellationToken::is_cancelled)
-        })
+        self.upwards()
+            .any(|group| lock(&group.stops).iter().any(CancellationToken::is_cancelled))
     }
 
     /// Whether this group is `other` or below it.

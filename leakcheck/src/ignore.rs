@@ -44,10 +44,7 @@ pub fn name(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static
 }
 
 /// Ignores the tasks of the group whose path that is, and of the groups below it.
-pub fn group(
-    pattern: impl Into<Cow<'static, str>>,
-    reason: impl Into<Cow<'static, str>>,
-) -> Ignore {
+pub fn group(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Ignore {
     Ignore {
         subject: Subject::Group,
         pattern: pattern.into(),
@@ -65,10 +62,7 @@ pub fn file(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static
 }
 
 /// Ignores the tasks that wait in that function, or in one that it calls: `my_crate::pool::reap`.
-pub fn function(
-    pattern: impl Into<Cow<'static, str>>,
-    reason: impl Into<Cow<'static, str>>,
-) -> Ignore {
+pub fn function(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Ignore {
     Ignore {
         subject: Subject::Function,
         pattern: pattern.into(),
@@ -100,9 +94,7 @@ impl Ignore {
         match self.subject {
             Subject::Name => like(task, &self.pattern),
             Subject::Group => group_and_above(group).any(|path| like(path, &self.pattern)),
-            Subject::File => {
-                like(file, &self.pattern) || path_ends(file).any(|end| like(end, &self.pattern))
-            }
+            Subject::File => like(file, &self.pattern) || path_ends(file).any(|end| like(end, &self.pattern)),
             Subject::Function => false,
         }
     }
@@ -115,9 +107,7 @@ impl Ignore {
 
 /// `a › b › c`, `a › b`, `a`
 fn group_and_above(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(Some(path), |path| {
-        path.rsplit_once(SEPARATOR).map(|(above, _)| above)
-    })
+    std::iter::successors(Some(path), |path| path.rsplit_once(SEPARATOR).map(|(above, _)| above))
 }
 
 /// `src/a.rs` and `a.rs` of `x/src/a.rs`
@@ -164,11 +154,7 @@ mod tests {
         let rule = group("group:*", "r");
         assert!(rule.matches_identity("group:a › member", "x", ""));
         assert!(!rule.matches_identity("outer › group:a", "x", ""));
-        assert!(group("outer › group:a", "r").matches_identity(
-            "outer › group:a › deeper",
-            "x",
-            ""
-        ));
+        assert!(group("outer › group:a", "r").matches_identity("outer › group:a › deeper", "x", ""));
     }
 
     #[test]

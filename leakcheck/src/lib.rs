@@ -150,10 +150,7 @@ mod check;
 mod ending;
 #[cfg(feature = "track")]
 mod group;
-#[cfg_attr(
-    not(feature = "track"),
-    expect(dead_code, reason = "rules match records")
-)]
+#[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
 #[cfg(feature = "track")]

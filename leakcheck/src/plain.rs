@@ -61,11 +61,7 @@ pub fn verify_none_ignoring(rules: impl IntoIterator<Item = Ignore>) {
 /// the binary after its crate.
 pub(crate) fn test_of_this_thread() -> String {
     let thread = std::thread::current();
-    format!(
-        "{}::{}",
-        binary().replace('-', "_"),
-        thread.name().unwrap_or("?")
-    )
+    format!("{}::{}", binary().replace('-', "_"), thread.name().unwrap_or("?"))
 }
 
 /// Begins a check of what this thread spawns from now on, and ends it when the guard is dropped.

@@ -217,19 +217,12 @@ pub(crate) fn attribute(parent: Option<&Task>, runtime: Option<Home>) -> Arc<Sco
 
 /// The check that was begun last on this thread.
 fn begun_here() -> Option<Arc<Scope>> {
-    BEGUN
-        .try_with(|begun| begun.borrow().last().cloned())
-        .ok()
-        .flatten()
+    BEGUN.try_with(|begun| begun.borrow().last().cloned()).ok().flatten()
 }
 
 fn of_this_thread() -> Arc<Scope> {
     OF_THREAD
-        .try_with(|own| {
-            own.borrow_mut()
-                .get_or_insert_with(|| Scope::new(None))
-                .clone()
-        })
+        .try_with(|own| own.borrow_mut().get_or_insert_with(|| Scope::new(None)).clone())
         .unwrap_or_else(|_| Scope::new(None))
 }
 
@@ -297,7 +290,6 @@ impl Drop for Begun {
             lock(&RUNTIMES).remove(&runtime);
         }
         // Guards may be dropped in any order: out goes this one, wherever it stands.
-        let _ =
-            BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));
+        let _ = BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));
     }
 }

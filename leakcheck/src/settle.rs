@@ -97,11 +97,7 @@ fn pending(scope: &Scope, rules: &[Ignore]) -> usize {
         return scope.live();
     }
     let ignored = |rule: &Ignore, task: &crate::task::Task| {
-        rule.matches_identity(
-            &task.label.group,
-            &task.label.name.read(),
-            &shorten(task.site.file()),
-        )
+        rule.matches_identity(&task.label.group, &task.label.name.read(), &shorten(task.site.file()))
     };
     scope
         .tasks()

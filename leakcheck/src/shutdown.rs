@@ -24,11 +24,7 @@ impl fmt::Display for ShutdownError {
     /// A sentence, then the tasks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let tasks = if self.left == 1 { "task" } else { "tasks" };
-        write!(
-            f,
-            "{} {tasks} did not stop within {:?}",
-            self.left, self.limit
-        )?;
+        write!(f, "{} {tasks} did not stop within {:?}", self.left, self.limit)?;
         self.stayed
             .iter()
             .try_for_each(|leak| write!(f, "\n\n{}", leak.to_string().trim_end()))
@@ -62,11 +58,7 @@ impl TaskTracker {
     /// # Panics
     ///
     /// Outside of a runtime, and in one without a clock.
-    pub async fn shutdown(
-        &self,
-        token: &CancellationToken,
-        limit: Duration,
-    ) -> Result<(), ShutdownError> {
+    pub async fn shutdown(&self, token: &CancellationToken, limit: Duration) -> Result<(), ShutdownError> {
         self.tell_to_stop(token);
         token.cancel();
         self.close();

@@ -94,10 +94,7 @@ thread_local! {
 impl Task {
     /// The tracked task that the calling thread is polling.
     fn current() -> Option<Arc<Self>> {
-        CURRENT
-            .try_with(|current| current.borrow().clone())
-            .ok()
-            .flatten()
+        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -192,11 +189,7 @@ impl Record {
     }
 
     /// One poll of the task's future.
-    pub(crate) fn poll<T>(
-        &self,
-        cx: &mut Context<'_>,
-        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
+    pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let running = Running::begin(&self.task);
         let polled = self.task.probe.poll(self.task.kind, cx, poll);
         running.end(polled.is_ready());

@@ -11,9 +11,7 @@ use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::task::{JoinHandle, LocalSet};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::task_tracker::{
-    TaskTracker as Counter, TaskTrackerToken as Counted, TaskTrackerWaitFuture,
-};
+use tokio_util::task::task_tracker::{TaskTracker as Counter, TaskTrackerToken as Counted, TaskTrackerWaitFuture};
 
 use crate::info::TaskKind;
 use crate::{Group, Leak, Record};
@@ -88,12 +86,7 @@ impl TaskTracker {
         let above = self.ancestors.iter().flat_map(|ancestors| ancestors.iter());
         Self {
             counter: Counter::new(),
-            ancestors: Some(
-                std::iter::once(&self.counter)
-                    .chain(above)
-                    .cloned()
-                    .collect(),
-            ),
+            ancestors: Some(std::iter::once(&self.counter).chain(above).cloned().collect()),
             group: self.group.child(&name.into()),
         }
     }
@@ -131,11 +124,7 @@ impl TaskTracker {
     /// Outside of a runtime.
     #[inline]
     #[track_caller]
-    pub fn spawn_named<F>(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        task: F,
-    ) -> JoinHandle<F::Output>
+    pub fn spawn_named<F>(&self, name: impl Into<Cow<'static, str>>, task: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -192,11 +181,7 @@ impl TaskTracker {
     /// Outside of a [`LocalSet`] and of a local runtime.
     #[inline]
     #[track_caller]
-    pub fn spawn_local_named<F>(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        task: F,
-    ) -> JoinHandle<F::Output>
+    pub fn spawn_local_named<F>(&self, name: impl Into<Cow<'static, str>>, task: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -238,11 +223,7 @@ impl TaskTracker {
     /// Outside of a runtime.
     #[inline]
     #[track_caller]
-    pub fn spawn_blocking_named<F, T>(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        task: F,
-    ) -> JoinHandle<T>
+    pub fn spawn_blocking_named<F, T>(&self, name: impl Into<Cow<'static, str>>, task: F) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -273,11 +254,7 @@ impl TaskTracker {
     /// [`track_future`](Self::track_future) with a name of your choice.
     #[inline]
     #[track_caller]
-    pub fn track_future_named<F: Future>(
-        &self,
-        name: impl Into<Cow<'static, str>>,
-        future: F,
-    ) -> TrackedFuture<F> {
+    pub fn track_future_named<F: Future>(&self, name: impl Into<Cow<'static, str>>, future: F) -> TrackedFuture<F> {
         self.tracked(TaskKind::Future, Some(name.into()), None, future)
     }
 
@@ -362,9 +339,7 @@ impl TaskTracker {
     fn count(&self) -> Count {
         let above = match self.ancestors.as_deref() {
             None => Above::None,
-            Some([parent]) => Above::Parent {
-                _count: parent.token(),
-            },
+            Some([parent]) => Above::Parent { _count: parent.token() },
             Some(ancestors) => Above::Ancestors {
                 _counts: ancestors.iter().map(Counter::token).collect(),
             },
@@ -394,12 +369,7 @@ impl TaskTracker {
 
     #[inline]
     #[track_caller]
-    fn tracked_closure<F>(
-        &self,
-        name: Option<Cow<'static, str>>,
-        on: Option<&Handle>,
-        task: F,
-    ) -> TrackedClosure<F> {
+    fn tracked_closure<F>(&self, name: Option<Cow<'static, str>>, on: Option<&Handle>, task: F) -> TrackedClosure<F> {
         let count = self.count();
         TrackedClosure {
             record: Record::new::<F>(&self.group, TaskKind::Blocking, name, on),

@@ -116,11 +116,7 @@ impl Found {
     }
 
     fn leak(self) -> Leak {
-        leak(
-            self.info,
-            self.state.unwrap_or(LeakState::Silent),
-            self.places,
-        )
+        leak(self.info, self.state.unwrap_or(LeakState::Silent), self.places)
     }
 }
 
@@ -133,11 +129,7 @@ fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
 }
 
 fn answer(found: &mut [Found], answers: Vec<Answer>) {
-    for (found, answer) in found
-        .iter_mut()
-        .filter(|found| found.state.is_none())
-        .zip(answers)
-    {
+    for (found, answer) in found.iter_mut().filter(|found| found.state.is_none()).zip(answers) {
         found.answered(answer);
     }
 }
@@ -162,11 +154,7 @@ impl<'a> Verdict<'a> {
     }
 
     fn state_those_of_this_thread(&mut self) {
-        for found in self
-            .found
-            .iter_mut()
-            .filter(|found| runs_on_this_thread(&found.task))
-        {
+        for found in self.found.iter_mut().filter(|found| runs_on_this_thread(&found.task)) {
             found.state.get_or_insert(LeakState::Undriven);
         }
     }
@@ -201,9 +189,7 @@ impl<'a> Verdict<'a> {
     }
 
     fn test(&self) -> String {
-        self.scope
-            .name()
-            .map_or_else(test_of_this_thread, ToString::to_string)
+        self.scope.name().map_or_else(test_of_this_thread, ToString::to_string)
     }
 
     fn is_ignored(&mut self, leak: &Leak) -> bool {
@@ -241,11 +227,7 @@ impl<'a> Verdict<'a> {
                 let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
                 let leaked = leaks
                     .iter()
-                    .filter(|leak| {
-                        leak.spawned_at == spawned_at
-                            && leak.group == site.group
-                            && leak.name == name
-                    })
+                    .filter(|leak| leak.spawned_at == spawned_at && leak.group == site.group && leak.name == name)
                     .count() as u64;
                 SiteSummary {
                     group: site.group,
@@ -261,9 +243,7 @@ impl<'a> Verdict<'a> {
                 }
             })
             .collect();
-        sites.sort_by(|a, b| {
-            (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at))
-        });
+        sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
         sites
     }
 }
@@ -290,12 +270,8 @@ fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
 
 fn help(state: LeakState, places: &Places) -> Vec<String> {
     let help = match state {
-        LeakState::Waiting if places.for_cancellation => {
-            "a branch waits for cancellation: cancel its token"
-        }
-        LeakState::Waiting => {
-            "no branch waits for cancellation: add one for the token that its owner cancels"
-        }
+        LeakState::Waiting if places.for_cancellation => "a branch waits for cancellation: cancel its token",
+        LeakState::Waiting => "no branch waits for cancellation: add one for the token that its owner cancels",
         LeakState::Blocking => "a closure cannot be cancelled: let it see that its owner is gone",
         LeakState::Silent | LeakState::Undriven | LeakState::Dropped => return Vec::new(),
     };

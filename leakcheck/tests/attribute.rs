@@ -18,19 +18,13 @@ fn spawn_forever(group: &'static str) {
 
 #[leakcheck]
 async fn a_test_runs_on_a_current_thread_runtime_of_its_own() {
-    assert_eq!(
-        Handle::current().runtime_flavor(),
-        RuntimeFlavor::CurrentThread
-    );
+    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::CurrentThread);
     assert_eq!(Handle::current().metrics().num_alive_tasks(), 0);
 }
 
 #[leakcheck(flavor = "multi_thread", worker_threads = 3)]
 async fn a_test_may_ask_for_worker_threads() {
-    assert_eq!(
-        Handle::current().runtime_flavor(),
-        RuntimeFlavor::MultiThread
-    );
+    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::MultiThread);
     assert_eq!(Handle::current().metrics().num_workers(), 3);
 }
 
@@ -76,10 +70,7 @@ async fn rules_may_be_given_as_a_list_and_several_times() {
 #[leakcheck]
 #[tokio::test]
 async fn it_takes_the_place_of_a_tokio_test() {
-    assert_eq!(
-        Handle::current().runtime_flavor(),
-        RuntimeFlavor::CurrentThread
-    );
+    assert_eq!(Handle::current().runtime_flavor(), RuntimeFlavor::CurrentThread);
 }
 
 #[leakcheck(grace = "1500ms")]
@@ -103,8 +94,7 @@ async fn it_checks_around_a_tokio_test_that_it_is_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[leakcheck(grace = "1s")]
-async fn it_checks_around_a_tokio_test_that_returns_a_result() -> Result<(), std::num::ParseIntError>
-{
+async fn it_checks_around_a_tokio_test_that_returns_a_result() -> Result<(), std::num::ParseIntError> {
     TaskTracker::new().spawn(async {}).await.unwrap();
     "7".parse::<u32>().map(drop)
 }

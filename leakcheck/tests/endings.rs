@@ -13,13 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 /// How the tasks of one site ended: returned, cancelled, aborted, panicked, dropped.
 fn ended(site: &SiteSummary) -> [u64; 5] {
-    [
-        site.returned,
-        site.cancelled,
-        site.aborted,
-        site.panicked,
-        site.dropped,
-    ]
+    [site.returned, site.cancelled, site.aborted, site.panicked, site.dropped]
 }
 
 /// Runs a test on both flavours of runtime, and passes both reports on.
@@ -54,10 +48,7 @@ const PANICKED: [u64; 5] = [0, 0, 0, 1, 0];
 fn a_task_that_runs_to_its_end_has_returned() {
     on_both(
         || async {
-            TaskTracker::new()
-                .spawn(tokio::task::yield_now())
-                .await
-                .unwrap();
+            TaskTracker::new().spawn(tokio::task::yield_now()).await.unwrap();
         },
         expect_one(RETURNED),
     );
@@ -69,9 +60,7 @@ fn a_task_that_ends_after_its_token_was_cancelled_is_cancelled() {
         || async {
             let token = CancellationToken::new();
             let tasks = TaskTracker::named("server").cancelled_by(&token);
-            let task = tasks
-                .group("connection")
-                .spawn(token.clone().cancelled_owned());
+            let task = tasks.group("connection").spawn(token.clone().cancelled_owned());
             token.cancel();
             task.await.unwrap();
         },
@@ -125,8 +114,7 @@ fn a_task_that_is_aborted_before_its_first_poll_is_aborted() {
 fn a_task_that_panics_has_panicked() {
     on_both(
         || async {
-            let task =
-                TaskTracker::new().spawn(async { std::panic::resume_unwind(Box::new("planned")) });
+            let task = TaskTracker::new().spawn(async { std::panic::resume_unwind(Box::new("planned")) });
             assert!(task.await.unwrap_err().is_panic());
         },
         expect_one(PANICKED),
@@ -141,8 +129,7 @@ fn blocking_closures_return_and_panic_like_tasks() {
     );
     on_both(
         || async {
-            let task = TaskTracker::new()
-                .spawn_blocking(|| std::panic::resume_unwind(Box::new("planned")));
+            let task = TaskTracker::new().spawn_blocking(|| std::panic::resume_unwind(Box::new("planned")));
             assert!(task.await.unwrap_err().is_panic());
         },
         expect_one(PANICKED),
@@ -196,17 +183,12 @@ fn a_task_that_goes_down_with_its_runtime_is_dropped_and_that_is_a_leak() {
     for report in around_a_dropped_runtime(|runtime| {
         TaskTracker::named("server").spawn_on(pending::<()>(), runtime.handle());
     }) {
-        let [leak] = &report.leaks[..] else {
-            panic!("{report}")
-        };
+        let [leak] = &report.leaks[..] else { panic!("{report}") };
         assert_eq!(
             (leak.state, leak.path()),
             (LeakState::Dropped, "server › Pending<()>".to_owned())
         );
-        assert_eq!(
-            (ended(&report.sites[0]), report.sites[0].leaked),
-            ([0, 0, 0, 0, 1], 1)
-        );
+        assert_eq!((ended(&report.sites[0]), report.sites[0].leaked), ([0, 0, 0, 0, 1], 1));
     }
 }
 
@@ -251,13 +233,11 @@ fn a_closure_that_is_aborted_before_it_got_a_thread_is_aborted() {
 
 #[test]
 fn a_task_that_goes_down_with_its_local_set_is_dropped() {
-    let outcome = Check::new("local")
-        .grace(Duration::from_millis(1))
-        .run(async {
-            let local = LocalSet::new();
-            TaskTracker::named("ui").spawn_local_on(pending::<()>(), &local);
-            drop(local);
-        });
+    let outcome = Check::new("local").grace(Duration::from_millis(1)).run(async {
+        let local = LocalSet::new();
+        TaskTracker::named("ui").spawn_local_on(pending::<()>(), &local);
+        drop(local);
+    });
     assert_eq!(outcome.report.leaks.len(), 1, "{}", outcome.report);
     assert_eq!(ended(&outcome.report.sites[0]), [0, 0, 0, 0, 1]);
 
@@ -271,28 +251,14 @@ fn a_task_that_goes_down_with_its_local_set_is_dropped() {
 
 #[test]
 fn a_task_that_is_spawned_on_a_runtime_that_is_gone_is_dropped() {
-    let outcome = Check::new("gone")
-        .grace(Duration::from_millis(1))
-        .run(async {
-            let gone = {
-                let runtime = Builder::new_multi_thread()
-                    .worker_threads(1)
-                    .build()
-                    .unwrap();
-                let handle = runtime.handle().clone();
-                runtime.shutdown_background();
-                handle
-            };
-            drop(
-                TaskTracker::named("late")
-                    .spawn_on(pending::<()>(), &gone)
-                    .await,
-            );
-        });
-    assert_eq!(
-        ended(&outcome.report.sites[0]),
-        [0, 0, 0, 0, 1],
-        "{}",
-        outcome.report
-    );
+    let outcome = Check::new("gone").grace(Duration::from_millis(1)).run(async {
+        let gone = {
+            let runtime = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+            let handle = runtime.handle().clone();
+            runtime.shutdown_background();
+            handle
+        };
+        drop(TaskTracker::named("late").spawn_on(pending::<()>(), &gone).await);
+    });
+    assert_eq!(ended(&outcome.report.sites[0]), [0, 0, 0, 0, 1], "{}", outcome.report);
 }

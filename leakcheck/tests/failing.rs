@@ -99,9 +99,7 @@ mod fixture {
     #[test]
     fn leaks_around_a_runtime() {
         if asked() {
-            tokio::runtime::Runtime::new()
-                .unwrap()
-                .block_on(async { leak() });
+            tokio::runtime::Runtime::new().unwrap().block_on(async { leak() });
         }
     }
 
@@ -118,9 +116,7 @@ mod fixture {
     fn leaks_under_a_guard() {
         if asked() {
             let _guard = leakcheck::guard();
-            tokio::runtime::Runtime::new()
-                .unwrap()
-                .block_on(async { leak() });
+            tokio::runtime::Runtime::new().unwrap().block_on(async { leak() });
         }
     }
 
@@ -141,19 +137,11 @@ struct Ran {
 
 impl Ran {
     fn verdicts(&self) -> Vec<(&str, &str, &str)> {
-        let text = |line: &'static str, value: &Value| {
-            value[line].as_str().unwrap().to_owned().leak() as &str
-        };
+        let text = |line: &'static str, value: &Value| value[line].as_str().unwrap().to_owned().leak() as &str;
         let mut verdicts: Vec<_> = self
             .lines
             .iter()
-            .map(|line| {
-                (
-                    text("test", line),
-                    text("verdict", line),
-                    text("body", line),
-                )
-            })
+            .map(|line| (text("test", line), text("verdict", line), text("body", line)))
             .collect();
         verdicts.sort();
         verdicts
@@ -164,8 +152,7 @@ impl Ran {
 fn run(arguments: &[&str], backtrace: &str) -> Ran {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("failing-{}-{run}", std::process::id()));
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("failing-{}-{run}", std::process::id()));
     let output = Command::new(std::env::current_exe().unwrap())
         .args(arguments)
         .env(fixture::ASK, "1")
@@ -181,11 +168,7 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         panic!("one file a process: {files:?}")
     };
     assert!(
-        file.file_name()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .starts_with("failing-"),
+        file.file_name().unwrap().to_str().unwrap().starts_with("failing-"),
         "{file:?}"
     );
     let lines = fs::read_to_string(file)
@@ -209,11 +192,7 @@ fn run_one(fixture: &str) -> Ran {
 fn assert_shows(ran: &Ran, texts: &[&str]) {
     assert!(!ran.passed, "{}", ran.output);
     for text in texts {
-        assert!(
-            ran.output.contains(text),
-            "{text:?} is not in:\n{}",
-            ran.output
-        );
+        assert!(ran.output.contains(text), "{text:?} is not in:\n{}", ran.output);
     }
 }
 
@@ -222,19 +201,10 @@ fn a_leak_fails_every_kind_of_test() {
     for (fixture, waiting) in [
         ("leaks", "Notify::notified"),
         ("leaks_in_place_of_a_tokio_test", "Notify::notified"),
-        (
-            "leaks_in_a_tokio_test",
-            "it was waiting when its runtime was dropped",
-        ),
-        (
-            "leaks_around_a_runtime",
-            "it was waiting when its runtime was dropped",
-        ),
+        ("leaks_in_a_tokio_test", "it was waiting when its runtime was dropped"),
+        ("leaks_around_a_runtime", "it was waiting when its runtime was dropped"),
         ("leaks_before_verify_none", "Notify::notified"),
-        (
-            "leaks_under_a_guard",
-            "it was waiting when its runtime was dropped",
-        ),
+        ("leaks_under_a_guard", "it was waiting when its runtime was dropped"),
     ] {
         let ran = run_one(fixture);
         let test = format!("failing::fixture::{fixture}");
@@ -283,10 +253,7 @@ fn an_error_of_the_body_is_shown_beside_the_leak() {
 fn an_error_of_the_body_fails_a_test_without_a_leak() {
     let ran = run_one("errs");
     assert_shows(&ran, &["Error: \"the body's own error\""]);
-    assert_eq!(
-        ran.verdicts(),
-        [("failing::fixture::errs", "clean", "error")]
-    );
+    assert_eq!(ran.verdicts(), [("failing::fixture::errs", "clean", "error")]);
 }
 
 #[test]
@@ -296,13 +263,7 @@ fn every_check_of_a_process_appends_its_line_also_side_by_side() {
     let verdicts = ran.verdicts();
     let verdicts: Vec<_> = verdicts
         .iter()
-        .map(|(test, verdict, body)| {
-            (
-                test.trim_start_matches("failing::fixture::"),
-                *verdict,
-                *body,
-            )
-        })
+        .map(|(test, verdict, body)| (test.trim_start_matches("failing::fixture::"), *verdict, *body))
         .collect();
     assert_eq!(
         verdicts,
@@ -344,10 +305,7 @@ fn a_leaks_line_is_found_whatever_rust_backtrace_says() {
             file!(),
             "RUST_BACKTRACE={backtrace}: {leak}"
         );
-        assert_eq!(
-            leak["waiting_at"]["line"], stays,
-            "RUST_BACKTRACE={backtrace}: {leak}"
-        );
+        assert_eq!(leak["waiting_at"]["line"], stays, "RUST_BACKTRACE={backtrace}: {leak}");
         assert_eq!(
             leak["branches"][0]["leaf"], "Notify::notified",
             "RUST_BACKTRACE={backtrace}: {leak}"

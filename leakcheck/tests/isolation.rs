@@ -51,20 +51,9 @@ fn checks_with_runtimes_of_their_own_do_not_see_each_others_tasks() {
         outcome.body.unwrap();
         assert_eq!(
             paths(&outcome.report),
-            [
-                format!("side › {number}"),
-                format!("side › {number} from a worker")
-            ]
+            [format!("side › {number}"), format!("side › {number} from a worker")]
         );
-        assert_eq!(
-            outcome
-                .report
-                .sites
-                .iter()
-                .map(|site| site.seen)
-                .sum::<u64>(),
-            2
-        );
+        assert_eq!(outcome.report.sites.iter().map(|site| site.seen).sum::<u64>(), 2);
         all_here.wait();
     });
 }

@@ -29,12 +29,8 @@ fn a_measured_task_is_asked_like_any_other() {
     let outcome = leakcheck::Check::new("measured")
         .grace(std::time::Duration::from_millis(1))
         .run(async {
-            TaskTracker::named("measured")
-                .spawn(async { tokio::sync::Notify::new().notified().await });
+            TaskTracker::named("measured").spawn(async { tokio::sync::Notify::new().notified().await });
         });
     assert_eq!(outcome.report.leaks[0].waiting[0].leaf, "Notify::notified");
-    assert_eq!(
-        outcome.report.leaks[0].waiting_at.as_ref().unwrap().file,
-        file!()
-    );
+    assert_eq!(outcome.report.leaks[0].waiting_at.as_ref().unwrap().file, file!());
 }

@@ -91,10 +91,7 @@ fn a_rule_that_matches_nothing_is_told_of() {
 #[test]
 fn the_first_rule_that_matches_a_task_counts_it() {
     let _runtime = runtime_with_a_task();
-    let rules: Vec<Ignore> = vec![
-        ignore::name("reaper", "first"),
-        ignore::group("pool", "second"),
-    ];
+    let rules: Vec<Ignore> = vec![ignore::name("reaper", "first"), ignore::group("pool", "second")];
     let report = leakcheck::find_ignoring(rules);
     let matched: Vec<_> = report
         .ignored

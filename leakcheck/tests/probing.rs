@@ -38,11 +38,7 @@ fn ready_at_the_second_poll() -> impl Future<Output = ()> {
     let mut polls = 0;
     poll_fn(move |_| {
         polls += 1;
-        if polls == 1 {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
+        if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
     })
 }
 
@@ -138,10 +134,7 @@ fn a_task_whose_thread_is_blocked_is_told_as_one_that_does_not_answer() {
     });
     assert_eq!(
         states(&outcome.report),
-        [
-            ("blocked", LeakState::Silent),
-            ("waiting", LeakState::Waiting)
-        ]
+        [("blocked", LeakState::Silent), ("waiting", LeakState::Waiting)]
     );
     assert!(
         outcome.report.to_string().contains("its thread is blocked"),
@@ -160,15 +153,11 @@ fn a_closure_on_a_blocking_thread_is_told_as_such_also_under_a_paused_clock() {
                 runtime.start_paused(paused);
             })
             .run(async {
-                TaskTracker::named("io")
-                    .spawn_blocking_named("read", move || released.recv().unwrap_err());
+                TaskTracker::named("io").spawn_blocking_named("read", move || released.recv().unwrap_err());
             });
         assert_eq!(states(&outcome.report), [("read", LeakState::Blocking)]);
         assert!(
-            outcome
-                .report
-                .to_string()
-                .contains("running on a blocking thread"),
+            outcome.report.to_string().contains("running on a blocking thread"),
             "{}",
             outcome.report
         );
@@ -192,9 +181,7 @@ fn a_runtime_that_nobody_drives_is_told_from_one_that_does_not_answer() {
     let report = leakcheck::find();
     assert_eq!(report.leaks[0].state, LeakState::Undriven);
     assert!(
-        report
-            .to_string()
-            .contains("its runtime is not being driven"),
+        report.to_string().contains("its runtime is not being driven"),
         "{report}"
     );
 
@@ -234,27 +221,17 @@ fn thousands_of_tasks_are_told_apart_and_folded_in_the_text() {
     let outcome = check().runtime(multi_thread()).run(async {
         let tasks = TaskTracker::named("many");
         for number in 0..TASKS {
-            tasks
-                .group(format!("group:{number}"))
-                .spawn_named("manage", async {
-                    Notify::new().notified().await;
-                });
+            tasks.group(format!("group:{number}")).spawn_named("manage", async {
+                Notify::new().notified().await;
+            });
         }
     });
     let report = &outcome.report;
     assert_eq!((report.leaks.len(), report.sites.len()), (TASKS, TASKS));
-    assert!(
-        report
-            .leaks
-            .iter()
-            .all(|leak| leak.state == LeakState::Waiting)
-    );
+    assert!(report.leaks.iter().all(|leak| leak.state == LeakState::Waiting));
     assert_eq!(report.leaks[TASKS - 1].path(), "group:4999 › manage");
     let text = report.to_string();
-    assert!(
-        text.starts_with("leaked: 5000 tasks outlived test probing"),
-        "{text}"
-    );
+    assert!(text.starts_with("leaked: 5000 tasks outlived test probing"), "{text}");
     assert!(
         text.contains("and 4992 more manage spawned at leakcheck/tests/probing.rs:"),
         "{text}"

@@ -29,18 +29,14 @@ async fn it_returns_when_every_task_of_every_group_has_ended() {
 async fn it_gives_up_after_its_limit_and_says_how_many_stayed() {
     let token = CancellationToken::new();
     let tasks = TaskTracker::named("server");
-    tasks
-        .group("deaf")
-        .spawn_named("1", std::future::pending::<()>());
+    tasks.group("deaf").spawn_named("1", std::future::pending::<()>());
     tasks.spawn(token.clone().cancelled_owned());
     let begun = Instant::now();
     let error = tasks.shutdown(&token, LIMIT).await.unwrap_err();
     assert_eq!(begun.elapsed().as_secs(), LIMIT.as_secs());
     assert_eq!(error.left, 1);
     assert!(
-        error
-            .to_string()
-            .starts_with("1 task did not stop within 5s"),
+        error.to_string().starts_with("1 task did not stop within 5s"),
         "{error}"
     );
 }
@@ -57,9 +53,7 @@ async fn its_error_lists_who_stayed_and_where_each_waits() {
         tokio::sync::Notify::new().notified().await;
     });
     let error = tasks.shutdown(&token, LIMIT).await.unwrap_err();
-    let [stayed] = &error.stayed[..] else {
-        panic!("{error}")
-    };
+    let [stayed] = &error.stayed[..] else { panic!("{error}") };
     assert_eq!(
         (stayed.path().as_str(), stayed.waiting[0].leaf.as_str()),
         ("deaf › 1", "Notify::notified")

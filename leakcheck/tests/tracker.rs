@@ -39,15 +39,9 @@ async fn a_task_is_known_by_its_group_its_name_and_the_line_that_spawned_it() {
         panic!("{:?}", live("known"))
     };
     assert_eq!(task.to_string(), "known › a");
-    assert_eq!(
-        (task.spawned_at.file(), task.spawned_at.line()),
-        (file!(), line)
-    );
+    assert_eq!((task.spawned_at.file(), task.spawned_at.line()), (file!(), line));
     assert_eq!(task.runtime, Some(Handle::current().id()));
-    assert_eq!(
-        (task.kind, task.polls, task.last_poll),
-        (TaskKind::Async, 0, None)
-    );
+    assert_eq!((task.kind, task.polls, task.last_poll), (TaskKind::Async, 0, None));
     spawned.abort();
 }
 
@@ -79,10 +73,7 @@ async fn a_groups_tasks_count_in_every_tracker_above_it_and_hold_their_waits() {
     let (end, until) = oneshot::channel::<()>();
     inner.spawn_named("a", async { drop(until.await) });
     assert_eq!((root.len(), outer.len(), inner.len()), (1, 1, 1));
-    assert_eq!(
-        paths("counted outer › inner"),
-        ["counted outer › inner › a"]
-    );
+    assert_eq!(paths("counted outer › inner"), ["counted outer › inner › a"]);
 
     for tracker in [&root, &outer, &inner] {
         assert!(tracker.close());
@@ -194,10 +185,7 @@ async fn ages_are_told_by_tokios_clock() {
     tokio::time::sleep(Duration::from_secs(100)).await;
     let task = &live("ages")[0];
     assert_eq!(task.alive.as_secs(), 100);
-    assert_eq!(
-        (task.polls, task.last_poll.map(|ago| ago.as_secs())),
-        (2, Some(39 + 1))
-    );
+    assert_eq!((task.polls, task.last_poll.map(|ago| ago.as_secs())), (2, Some(39 + 1)));
 }
 
 #[tokio::test]
@@ -207,9 +195,7 @@ async fn local_and_blocking_tasks_and_those_of_another_runtime_are_tracked_alike
     let line = Location::caller().line() + 1;
     let on_local = tasks.spawn_local_on(async { std::rc::Rc::new(1).to_string() }, &local);
     let inside = tasks.clone();
-    local.spawn_local(
-        async move { drop(inside.spawn_local_named("l", std::future::pending::<()>())) },
-    );
+    local.spawn_local(async move { drop(inside.spawn_local_named("l", std::future::pending::<()>())) });
     let on_handle = tasks.spawn_on(async { 2 }, &Handle::current());
     let blocking = tasks.spawn_blocking_on(|| 3, &Handle::current());
     assert_eq!(live("alike")[0].spawned_at.line(), line);
@@ -231,16 +217,7 @@ fn a_future_that_tokio_does_not_poll_does_not_own_itself_through_its_waker() {
     let owner = Arc::new(Owner);
     let mut future = Box::pin(TaskTracker::new().track_future(std::future::pending::<()>()));
     let waker = Waker::from(owner.clone());
-    assert!(
-        future
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-    );
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
     drop(waker);
-    assert_eq!(
-        Arc::strong_count(&owner),
-        1,
-        "the future that is polled keeps no waker"
-    );
+    assert_eq!(Arc::strong_count(&owner), 1, "the future that is polled keeps no waker");
 }

@@ -16,11 +16,9 @@ fn leak_of<F>(body: F) -> Leak
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let outcome = Check::new("waits")
-        .grace(Duration::from_millis(1))
-        .run(async {
-            TaskTracker::named("waits").spawn_named("task", body);
-        });
+    let outcome = Check::new("waits").grace(Duration::from_millis(1)).run(async {
+        TaskTracker::named("waits").spawn_named("task", body);
+    });
     outcome.body.unwrap();
     let [leak] = outcome.report.leaks.try_into().unwrap();
     println!("{leak}");
@@ -134,10 +132,7 @@ fn a_select_that_can_be_cancelled_is_not_told_to_add_that() {
             () = std::future::pending() => {}
         }
     });
-    assert_eq!(
-        waits(&leak),
-        [("CancellationToken::cancelled", Some(select_line + 1))]
-    );
+    assert_eq!(waits(&leak), [("CancellationToken::cancelled", Some(select_line + 1))]);
     assert_eq!((at(&leak).2, leak.select), (select_line, Some(2)));
     assert!(
         leak.help.iter().all(|help| !help.contains("no branch")),
@@ -204,11 +199,7 @@ fn a_select_inside_of_a_branch_is_read_too() {
                 line_of("outer step"),
                 line_of("inner cancelled")
             ),
-            (
-                "Notify::notified",
-                line_of("outer step"),
-                line_of("inner notified")
-            ),
+            ("Notify::notified", line_of("outer step"), line_of("inner notified")),
             ("Sleep", line_of("outer sleeps"), line_of("outer sleeps")),
         ]
     );
@@ -231,9 +222,7 @@ fn a_timeout_is_told_with_what_it_waits_for() {
 fn sockets_and_other_tasks_are_told_by_name() {
     let leak = leak_of(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let server = listener.accept().await.unwrap();
         let mut byte = [0];
         tokio::io::AsyncReadExt::read_exact(&mut client, &mut byte)
@@ -256,10 +245,7 @@ fn a_task_that_nothing_can_wake_is_told_as_such() {
         (leak.state, waits(&leak).len(), leak.waiting_at.clone()),
         (LeakState::Waiting, 0, None)
     );
-    assert!(
-        leak.to_string().contains("nothing that would ever wake it"),
-        "{leak}"
-    );
+    assert!(leak.to_string().contains("nothing that would ever wake it"), "{leak}");
 }
 
 #[test]

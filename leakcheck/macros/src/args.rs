@@ -33,20 +33,14 @@ impl Args {
         let mut args = Self::default();
         args.read(input, |args, name, input| match name.to_string().as_str() {
             "grace" => {
-                let text =
-                    value::<LitStr>(name, input, "a duration in quotes, as in `grace = \"2s\"`")?;
-                let grace = grace::parse(&text.value()).ok_or_else(|| {
-                    Error::new(
-                        text.span(),
-                        "expected a duration like \"500ms\", \"2s\" or \"1m\"",
-                    )
-                })?;
+                let text = value::<LitStr>(name, input, "a duration in quotes, as in `grace = \"2s\"`")?;
+                let grace = grace::parse(&text.value())
+                    .ok_or_else(|| Error::new(text.span(), "expected a duration like \"500ms\", \"2s\" or \"1m\""))?;
                 once(name, &mut args.grace, grace)
             }
             "ignore" => {
                 args.ignore.extend(
-                    match value::<Expr>(name, input, "a rule, as in `ignore = ignore::name(…, …)`")?
-                    {
+                    match value::<Expr>(name, input, "a rule, as in `ignore = ignore::name(…, …)`")? {
                         Expr::Array(rules) => rules.elems.into_iter().collect(),
                         rule => vec![rule],
                     },
@@ -54,17 +48,10 @@ impl Args {
                 Ok(())
             }
             "crate" => {
-                let path = value::<LitStr>(
-                    name,
-                    input,
-                    "a path in quotes, as in `crate = \"my::leakcheck\"`",
-                )?;
+                let path = value::<LitStr>(name, input, "a path in quotes, as in `crate = \"my::leakcheck\"`")?;
                 once(name, &mut args.krate, path.parse()?)
             }
-            other => Err(Error::new(
-                name.span(),
-                format!("unknown argument `{other}`: {KNOWN}"),
-            )),
+            other => Err(Error::new(name.span(), format!("unknown argument `{other}`: {KNOWN}"))),
         })?;
         Ok(args)
     }
@@ -92,22 +79,14 @@ impl Args {
             let span = name.span();
             match name.to_string().as_str() {
                 "flavor" => {
-                    let flavor = value::<LitStr>(
-                        &name,
-                        input,
-                        "`\"current_thread\"` or `\"multi_thread\"`",
-                    )?;
+                    let flavor = value::<LitStr>(&name, input, "`\"current_thread\"` or `\"multi_thread\"`")?;
                     once(&name, &mut self.flavor, (parse_flavor(&flavor)?, span))?;
                 }
                 "worker_threads" => {
-                    let number =
-                        value::<LitInt>(&name, input, "a number, as in `worker_threads = 4`")?;
+                    let number = value::<LitInt>(&name, input, "a number, as in `worker_threads = 4`")?;
                     let threads: usize = number.base10_parse()?;
                     if threads == 0 {
-                        return Err(Error::new(
-                            number.span(),
-                            "a runtime has at least one worker thread",
-                        ));
+                        return Err(Error::new(number.span(), "a runtime has at least one worker thread"));
                     }
                     once(&name, &mut self.worker_threads, (threads, span))?;
                 }
@@ -129,14 +108,11 @@ impl Args {
 
     /// Says what does not go together.
     pub(crate) fn check_runtime(&self) -> Result<()> {
-        let multi_thread = self
-            .flavor
-            .is_some_and(|(flavor, _)| flavor == Flavor::MultiThread);
+        let multi_thread = self.flavor.is_some_and(|(flavor, _)| flavor == Flavor::MultiThread);
         match (self.worker_threads, self.start_paused) {
-            (Some((_, span)), _) if !multi_thread => Err(Error::new(
-                span,
-                "`worker_threads` needs `flavor = \"multi_thread\"`",
-            )),
+            (Some((_, span)), _) if !multi_thread => {
+                Err(Error::new(span, "`worker_threads` needs `flavor = \"multi_thread\"`"))
+            }
             (_, Some((true, span))) if multi_thread => Err(Error::new(
                 span,
                 "only a current-thread runtime has a clock that can be paused: leave out `start_paused`, or `flavor = \"multi_thread\"`",
@@ -152,10 +128,7 @@ impl Args {
             ("worker_threads", self.worker_threads.map(|(_, span)| span)),
             ("start_paused", self.start_paused.map(|(_, span)| span)),
         ];
-        match given
-            .into_iter()
-            .find_map(|(name, span)| Some((name, span?)))
-        {
+        match given.into_iter().find_map(|(name, span)| Some((name, span?))) {
             None => Ok(()),
             Some((name, span)) => Err(Error::new(
                 span,

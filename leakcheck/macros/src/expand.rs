@@ -9,10 +9,7 @@ use crate::args::{Args, Flavor};
 /// The whole expansion: one function that calls the harness, `leakcheck::Check`.
 pub(crate) fn expand(mut args: Args, mut test: ItemFn) -> Result<TokenStream> {
     check_signature(&test.sig)?;
-    let krate = args
-        .krate
-        .take()
-        .unwrap_or_else(|| parse_quote!(::leakcheck));
+    let krate = args.krate.take().unwrap_or_else(|| parse_quote!(::leakcheck));
     if test.sig.asyncness.is_some() {
         take_test_attributes(&mut args, &mut test.attrs)?;
         args.check_runtime()?;
@@ -20,11 +17,7 @@ pub(crate) fn expand(mut args: Args, mut test: ItemFn) -> Result<TokenStream> {
         let run = run_async(&krate, &args, &test);
         Ok(with_body(&test, &run))
     } else {
-        if !test
-            .attrs
-            .iter()
-            .any(|attribute| is_plain_test(attribute.path()))
-        {
+        if !test.attrs.iter().any(|attribute| is_plain_test(attribute.path())) {
             return Err(Error::new_spanned(
                 test.sig.fn_token,
                 "a function that is not async is checked if it is a test: put `#[test]` below `#[leakcheck]`, or make it an `async fn`",
@@ -52,9 +45,7 @@ fn check_signature(signature: &Signature) -> Result<()> {
 /// Takes the attributes away that would make a test of an `async fn` in their own way.
 fn take_test_attributes(args: &mut Args, attributes: &mut Vec<Attribute>) -> Result<()> {
     let (tests, others) = attributes.drain(..).partition(|attribute: &Attribute| {
-        is_plain_test(attribute.path())
-            || is_tokio_test(attribute.path())
-            || ends_in_test(attribute.path())
+        is_plain_test(attribute.path()) || is_tokio_test(attribute.path()) || ends_in_test(attribute.path())
     });
     *attributes = others;
     let tests: Vec<Attribute> = tests;
@@ -66,9 +57,7 @@ fn take_test_attributes(args: &mut Args, attributes: &mut Vec<Attribute>) -> Res
     }
     match tests.first() {
         Some(test) if is_tokio_test(test.path()) => match &test.meta {
-            Meta::List(_) => {
-                test.parse_args_with(|input: syn::parse::ParseStream<'_>| args.take_over(input))
-            }
+            Meta::List(_) => test.parse_args_with(|input: syn::parse::ParseStream<'_>| args.take_over(input)),
             _ => Ok(()),
         },
         Some(test) if !is_plain_test(test.path()) => Err(Error::new_spanned(
@@ -99,9 +88,7 @@ fn is_plain_test(path: &Path) -> bool {
 }
 
 fn ends_in_test(path: &Path) -> bool {
-    path.segments
-        .last()
-        .is_some_and(|segment| segment.ident == "test")
+    path.segments.last().is_some_and(|segment| segment.ident == "test")
 }
 
 fn run_async(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
@@ -151,9 +138,7 @@ fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
 
 /// The test function, which does `run`. It returns nothing where the body does: `#[should_panic]` insists on that.
 fn with_body(test: &ItemFn, run: &TokenStream) -> TokenStream {
-    let ItemFn {
-        attrs, vis, sig, ..
-    } = test;
+    let ItemFn { attrs, vis, sig, .. } = test;
     let name = &sig.ident;
     match &sig.output {
         ReturnType::Default => quote! {

@@ -34,11 +34,7 @@ mod tests {
             ("2h", None),
             ("1.2.3s", None),
         ] {
-            assert_eq!(
-                parse(text).map(|duration| duration.as_millis()),
-                millis,
-                "{text}"
-            );
+            assert_eq!(parse(text).map(|duration| duration.as_millis()), millis, "{text}");
         }
     }
 }

@@ -160,9 +160,7 @@ pub(crate) async fn ask(tasks: &[Arc<Task>]) -> Vec<Answer> {
 pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
     let round = put(tasks);
     let patience = Instant::now() + PATIENCE;
-    while round.open.load(Ordering::Acquire) > 0
-        && block_on_until(patience, round.answered.notified()).is_some()
-    {}
+    while round.open.load(Ordering::Acquire) > 0 && block_on_until(patience, round.answered.notified()).is_some() {}
     tasks.iter().map(|task| task.probe.take_answer()).collect()
 }
 

@@ -84,9 +84,7 @@ impl Function {
         match (self.of_trait.as_deref(), self.last()) {
             (Some("poll"), "Sleep") => ["sleep", "sleep_until"].map(Into::into).to_vec(),
             (Some("poll"), "Timeout") => ["timeout", "timeout_at"].map(Into::into).to_vec(),
-            (Some("poll"), "Notified" | "OwnedNotified") => {
-                ["notified", "notified_owned"].map(Into::into).to_vec()
-            }
+            (Some("poll"), "Notified" | "OwnedNotified") => ["notified", "notified_owned"].map(Into::into).to_vec(),
             (Some("poll"), "WaitForCancellationFuture") => vec!["cancelled".into()],
             (Some("poll"), "WaitForCancellationFutureOwned") => vec!["cancelled_owned".into()],
             (Some("poll"), "TaskTrackerWaitFuture") => vec!["wait".into()],
@@ -101,12 +99,9 @@ impl Function {
         let name = match (self.type_name()?, self.method()) {
             ("Sleep", _) => "Sleep".to_owned(),
             ("Notified" | "OwnedNotified", _) => "Notify::notified".to_owned(),
-            (
-                "WaitForCancellationFuture"
-                | "WaitForCancellationFutureOwned"
-                | "CancellationToken",
-                _,
-            ) => "CancellationToken::cancelled".to_owned(),
+            ("WaitForCancellationFuture" | "WaitForCancellationFutureOwned" | "CancellationToken", _) => {
+                "CancellationToken::cancelled".to_owned()
+            }
             ("TaskTrackerWaitFuture", _) => "TaskTracker::wait".to_owned(),
             (name, "poll") if WAITS_ITSELF.contains(&name) => format!("{}{name}", self.qualifier()),
             (name, method) if READS_AND_WRITES.contains(&name) && method.starts_with("poll_") => {
@@ -116,11 +111,7 @@ impl Function {
                 )
             }
             (name, method) if WAITS_ITSELF.contains(&name) || READS_AND_WRITES.contains(&name) => {
-                format!(
-                    "{}{name}::{}",
-                    self.qualifier(),
-                    method.trim_start_matches("poll_")
-                )
+                format!("{}{name}::{}", self.qualifier(), method.trim_start_matches("poll_"))
             }
             _ => return None,
         };
@@ -153,9 +144,7 @@ impl fmt::Display for Function {
     /// `kfake::group::Group::manage`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.path.join("::"))?;
-        self.of_trait
-            .as_ref()
-            .map_or(Ok(()), |method| write!(f, "::{method}"))
+        self.of_trait.as_ref().map_or(Ok(()), |method| write!(f, "::{method}"))
     }
 }
 
@@ -243,22 +232,15 @@ pub(super) fn dependency(file: &str) -> Option<String> {
 
 /// Whether this crate's own sources have the file.
 fn is_leakcheck(file: &str) -> bool {
-    static SOURCES: Lazy<String> = Lazy::new(|| {
-        shorten(
-            file!()
-                .strip_suffix("probe/leaf.rs")
-                .unwrap_or("leakcheck/src/"),
-        )
-    });
+    static SOURCES: Lazy<String> =
+        Lazy::new(|| shorten(file!().strip_suffix("probe/leaf.rs").unwrap_or("leakcheck/src/")));
     file.starts_with(SOURCES.as_str())
 }
 
 /// Whether this is `waker::lend`: what is outside of it polled the task.
 pub(super) fn is_the_probe(symbol: &str, file: &str) -> bool {
     let name = symbol.split('<').next().unwrap_or(symbol);
-    (name == "lend" || name.ends_with("::lend"))
-        && is_leakcheck(file)
-        && file.ends_with("/probe/waker.rs")
+    (name == "lend" || name.ends_with("::lend")) && is_leakcheck(file) && file.ends_with("/probe/waker.rs")
         || symbol.starts_with("leakcheck::probe::waker::lend")
 }
 
@@ -274,9 +256,7 @@ pub(super) fn is_transparent(function: &Function, file: &str) -> bool {
 
 /// The name of what waits below the user's first frame, given the library's functions there, the innermost first.
 pub(super) fn name(functions: &[Function]) -> String {
-    let of_a_timeout = functions
-        .iter()
-        .any(|function| function.last() == "poll_delay");
+    let of_a_timeout = functions.iter().any(|function| function.last() == "poll_delay");
     match functions.iter().rev().find_map(Function::known) {
         Some(known) if of_a_timeout && known == "Sleep" => "Sleep (of a timeout)".to_owned(),
         Some(known) => known,
@@ -296,8 +276,7 @@ pub(super) fn is_cancellation(function: &Function) -> bool {
             || name.starts_with("RunUntilCancelled")
             || name.starts_with("run_until_cancelled")
     };
-    matches!(function.root(), "tokio_util")
-        && (function.path.iter().any(|name| is(name)) || is(function.method()))
+    matches!(function.root(), "tokio_util") && (function.path.iter().any(|name| is(name)) || is(function.method()))
 }
 
 /// `T as U>::method` at the bracket that closes the one before it.
@@ -370,18 +349,12 @@ mod tests {
     use super::*;
 
     fn named(symbols: &[&str]) -> String {
-        name(
-            &symbols
-                .iter()
-                .map(|symbol| Function::parse(symbol))
-                .collect::<Vec<_>>(),
-        )
+        name(&symbols.iter().map(|symbol| Function::parse(symbol)).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_leaf_has_the_name_that_a_person_would_give_it() {
-        const POLL_FN: &str =
-            "<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll";
+        const POLL_FN: &str = "<core::future::poll_fn::PollFn<F> as core::future::future::Future>::poll";
         for (symbols, expected) in [
             (
                 &[
@@ -421,9 +394,7 @@ mod tests {
                 "mpsc::UnboundedReceiver::recv",
             ),
             (
-                &[
-                    "<tokio::runtime::task::join::JoinHandle<T> as core::future::future::Future>::poll",
-                ],
+                &["<tokio::runtime::task::join::JoinHandle<T> as core::future::future::Future>::poll"],
                 "JoinHandle",
             ),
             (
@@ -457,9 +428,7 @@ mod tests {
                 "CancellationToken::cancelled",
             ),
             (
-                &[
-                    "<futures_util::stream::stream::next::Next<St> as core::future::future::Future>::poll",
-                ],
+                &["<futures_util::stream::stream::next::Next<St> as core::future::future::Future>::poll"],
                 "Next",
             ),
             (&[POLL_FN], "a future of its own"),
@@ -483,22 +452,14 @@ mod tests {
                 true,
             ),
             ("tokio::sync::notify::Notified::poll_notified", "", true),
-            (
-                "recv<u32>",
-                "~crate/tokio-1.47.0/src/sync/mpsc/bounded.rs",
-                true,
-            ),
+            ("recv<u32>", "~crate/tokio-1.47.0/src/sync/mpsc/bounded.rs", true),
             ("{async_fn#0}", "kfake/src/group.rs", false),
             ("poll<u32>", file!(), true),
             ("start_thread", "./nptl/pthread_create.c", true),
             ("__rust_try", "", true),
             ("<unknown>", "", true),
         ] {
-            assert_eq!(
-                is_of_a_library(&Function::parse(symbol), file),
-                library,
-                "{symbol}"
-            );
+            assert_eq!(is_of_a_library(&Function::parse(symbol), file), library, "{symbol}");
         }
     }
 
@@ -516,11 +477,7 @@ mod tests {
             ("tokio_util::task::task_tracker::TaskTracker::wait", false),
             ("kfake::CancellationToken::wait", false),
         ] {
-            assert_eq!(
-                is_cancellation(&Function::parse(symbol)),
-                expected,
-                "{symbol}"
-            );
+            assert_eq!(is_cancellation(&Function::parse(symbol)), expected, "{symbol}");
         }
     }
 }

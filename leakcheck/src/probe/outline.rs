@@ -44,13 +44,7 @@ fn module(file: &str) -> Vec<String> {
         None => (None, file.strip_prefix("src/").unwrap_or(file)),
     };
     let package = package.map(|package| {
-        dependency(file).unwrap_or_else(|| {
-            package
-                .rsplit('/')
-                .next()
-                .unwrap_or(package)
-                .replace('-', "_")
-        })
+        dependency(file).unwrap_or_else(|| package.rsplit('/').next().unwrap_or(package).replace('-', "_"))
     });
     let modules = match package {
         Some(_) => below,
@@ -85,9 +79,7 @@ fn items_of(file: &str) -> Arc<[Item]> {
         .entry(file.to_owned())
         .or_insert_with(|| {
             let source = Places::read(file).unwrap_or_default();
-            tokens(&source)
-                .map(|tokens| items(&tokens).into())
-                .unwrap_or_default()
+            tokens(&source).map(|tokens| items(&tokens).into()).unwrap_or_default()
         })
         .clone()
 }
@@ -101,13 +93,7 @@ fn items(tokens: &[Token<'_>]) -> Vec<Item> {
         blocks.retain(|(end, ..)| at < *end);
         match token.text {
             // After anything else, `impl Trait` is a type.
-            "impl" | "trait"
-                if at == 0
-                    || matches!(
-                        tokens[at - 1].text,
-                        "{" | "}" | ";" | "]" | "pub" | "unsafe"
-                    ) =>
-            {
+            "impl" | "trait" if at == 0 || matches!(tokens[at - 1].text, "{" | "}" | ";" | "]" | "pub" | "unsafe") => {
                 if let Some((open, close)) = body(tokens, at)
                     && let Some((name, of_trait)) = implemented(&tokens[at..open])
                 {
@@ -186,11 +172,7 @@ mod tests {
             .map(|item| {
                 let by = if item.of_trait { " by a trait" } else { "" };
                 (
-                    format!(
-                        "{}{}{by}",
-                        item.of.map(|of| of + "::").unwrap_or_default(),
-                        item.name
-                    ),
+                    format!("{}{}{by}", item.of.map(|of| of + "::").unwrap_or_default(), item.name),
                     item.lines,
                 )
             })

@@ -24,12 +24,7 @@ pub(crate) struct Places {
 
 /// Reads the traces that one probing poll left.
 pub(crate) fn read(traces: &[Backtrace]) -> Places {
-    arrange(
-        traces
-            .iter()
-            .map(|trace| Trace::of(symbols::of(trace)))
-            .collect(),
-    )
+    arrange(traces.iter().map(|trace| Trace::of(symbols::of(trace))).collect())
 }
 
 /// The way from a leaf future out to the task's own.
@@ -113,10 +108,7 @@ impl Trace {
 
     /// The call of the outermost `select!` that this wait is a branch of.
     fn outermost_select(&self) -> Option<&Frame> {
-        let at = self
-            .steps
-            .iter()
-            .rposition(|step| matches!(step, Step::Select(_)))?;
+        let at = self.steps.iter().rposition(|step| matches!(step, Step::Select(_)))?;
         self.steps[at..].iter().find_map(|step| match step {
             Step::User(frame) => Some(frame),
             Step::Select(_) => None,
@@ -125,19 +117,12 @@ impl Trace {
 
     /// Whether both come from one poll of one leaf: some leaves clone the waker twice, at different lines of their own.
     fn is_of_the_same_leaf(&self, other: &Self) -> bool {
-        self.steps == other.steps
-            && leaf_name(&self.inner) == leaf_name(&other.inner)
-            && self.inner != other.inner
+        self.steps == other.steps && leaf_name(&self.inner) == leaf_name(&other.inner) && self.inner != other.inner
     }
 }
 
 fn leaf_name(inner: &[(Function, u32)]) -> String {
-    leaf::name(
-        &inner
-            .iter()
-            .map(|(function, _)| function.clone())
-            .collect::<Vec<_>>(),
-    )
+    leaf::name(&inner.iter().map(|(function, _)| function.clone()).collect::<Vec<_>>())
 }
 
 /// Whether this is where `select!` keeps the code that polls the branches.
@@ -156,10 +141,7 @@ fn one_of_each_leaf(traces: Vec<Trace>) -> Vec<Trace> {
             _ => leaves.push(vec![trace]),
         }
     }
-    leaves
-        .into_iter()
-        .map(|mut leaf| leaf.swap_remove(0))
-        .collect()
+    leaves.into_iter().map(|mut leaf| leaf.swap_remove(0)).collect()
 }
 
 fn arrange(traces: Vec<Trace>) -> Places {
@@ -167,15 +149,10 @@ fn arrange(traces: Vec<Trace>) -> Places {
     let for_cancellation = traces.iter().any(|trace| trace.for_cancellation);
     let mut sources = Selects::default();
     let select = in_one_select(&traces).cloned();
-    let waits: Vec<Wait> = traces
-        .iter()
-        .map(|trace| wait(trace, &mut sources))
-        .collect();
+    let waits: Vec<Wait> = traces.iter().map(|trace| wait(trace, &mut sources)).collect();
     let (at, branches) = match select {
         Some(call) => {
-            let branches = sources
-                .branches(&call)
-                .map_or(traces.len(), <[Branch]>::len);
+            let branches = sources.branches(&call).map_or(traces.len(), <[Branch]>::len);
             (Some(call), Some(branches))
         }
         None => (common_frame(&traces), None),
@@ -204,15 +181,11 @@ fn in_one_select(traces: &[Trace]) -> Option<&Frame> {
 /// The innermost frame that all of these pass through.
 fn common_frame(traces: &[Trace]) -> Option<Frame> {
     let first = traces.first()?;
-    let common = first
-        .frames()
-        .rev()
-        .enumerate()
-        .take_while(|(depth, frame)| {
-            traces
-                .iter()
-                .all(|trace| trace.frames().rev().nth(*depth) == Some(*frame))
-        });
+    let common = first.frames().rev().enumerate().take_while(|(depth, frame)| {
+        traces
+            .iter()
+            .all(|trace| trace.frames().rev().nth(*depth) == Some(*frame))
+    });
     common.last().map(|(_, frame)| frame.clone())
 }
 
@@ -248,17 +221,14 @@ impl Selects {
     fn branches(&mut self, call: &Frame) -> Option<&[Branch]> {
         self.0
             .entry((call.file.clone(), call.line, call.column))
-            .or_insert_with(|| {
-                select::branches(&Sources::read(&call.file)?, call.line, call.column)
-            })
+            .or_insert_with(|| select::branches(&Sources::read(&call.file)?, call.line, call.column))
             .as_deref()
     }
 
     /// The line of the branch of the `select!` at `call` whose future is `below`.
     fn branch(&mut self, call: &Frame, below: &Below) -> Option<u32> {
         let branches = self.branches(call)?;
-        let by_calls =
-            |function: &Function| select::find(branches, &Clue::Calls(&function.called_as()));
+        let by_calls = |function: &Function| select::find(branches, &Clue::Calls(&function.called_as()));
         let branch = match below {
             Below::Nothing => None,
             Below::Library(function) => by_calls(function),

@@ -30,10 +30,7 @@ pub(super) enum Clue<'a> {
 pub(super) fn find<'a>(branches: &'a [Branch], clue: &Clue<'_>) -> Option<&'a Branch> {
     let mut found = branches.iter().filter(|branch| match clue {
         Clue::Line(line) => branch.lines.contains(line),
-        Clue::Calls(names) => branch
-            .call
-            .as_ref()
-            .is_some_and(|call| names.contains(call)),
+        Clue::Calls(names) => branch.call.as_ref().is_some_and(|call| names.contains(call)),
     });
     found.next().filter(|_| found.next().is_none())
 }
@@ -42,9 +39,9 @@ pub(super) fn find<'a>(branches: &'a [Branch], clue: &Clue<'_>) -> Option<&'a Br
 /// `None` when there is no such call, or when it cannot be understood to its end.
 pub(super) fn branches(source: &str, line: u32, column: u32) -> Option<Vec<Branch>> {
     let mut tokens = tokens(source)?;
-    let call = tokens.iter().position(|token| {
-        token.line == line && token.column >= column.max(1) && token.text == "select"
-    })?;
+    let call = tokens
+        .iter()
+        .position(|token| token.line == line && token.column >= column.max(1) && token.text == "select")?;
     let after = tokens.split_off(call + 1);
     let [bang, body @ ..] = after.as_slice() else {
         return None;
@@ -129,12 +126,7 @@ impl<'a, 's> Parser<'a, 's> {
     }
 
     fn at(&self, texts: &[&str]) -> bool {
-        self.rest.len() >= texts.len()
-            && self
-                .rest
-                .iter()
-                .zip(texts)
-                .all(|(token, text)| token.text == *text)
+        self.rest.len() >= texts.len() && self.rest.iter().zip(texts).all(|(token, text)| token.text == *text)
     }
 }
 
@@ -144,8 +136,7 @@ fn last_call(expression: &[Token<'_>]) -> Option<String> {
         .len()
         .checked_sub(1)
         .filter(|last| expression[*last].text == ")")?;
-    let open = (0..close)
-        .find(|at| expression[*at].text == "(" && at + expression[*at].closes_after == close)?;
+    let open = (0..close).find(|at| expression[*at].text == "(" && at + expression[*at].closes_after == close)?;
     let mut before = &expression[..open];
     if before.last()?.text == ">" {
         let turbofish = before
@@ -185,16 +176,9 @@ async fn manage(mut rx: Receiver<'_, u32>) {
 
     /// The branches of the first `select!` in `source`.
     fn parsed(source: &str) -> Option<Vec<Branch>> {
-        let line = source
-            .lines()
-            .position(|line| line.contains("tokio::select!"))
-            .unwrap();
+        let line = source.lines().position(|line| line.contains("tokio::select!")).unwrap();
         let column = source.lines().nth(line).unwrap().find("tokio").unwrap() + 1;
-        branches(
-            source,
-            u32::try_from(line + 1).unwrap(),
-            u32::try_from(column).unwrap(),
-        )
+        branches(source, u32::try_from(line + 1).unwrap(), u32::try_from(column).unwrap())
     }
 
     fn line_by_call(branches: &[Branch], call: &str) -> Option<u32> {
@@ -230,17 +214,13 @@ async fn manage(mut rx: Receiver<'_, u32>) {
     #[test]
     fn a_line_inside_of_a_branchs_expression_means_that_branch() {
         let branches = parsed(SOURCE).unwrap();
-        assert_eq!(
-            find(&branches, &Clue::Line(12)).map(|branch| branch.line),
-            Some(10)
-        );
+        assert_eq!(find(&branches, &Clue::Line(12)).map(|branch| branch.line), Some(10));
         assert_eq!(find(&branches, &Clue::Line(5)), None);
     }
 
     #[test]
     fn two_branches_that_call_the_same_are_not_told_apart() {
-        let branches =
-            parsed("tokio::select! {\n a = x.recv() => {}\n b = y.recv() => {}\n}").unwrap();
+        let branches = parsed("tokio::select! {\n a = x.recv() => {}\n b = y.recv() => {}\n}").unwrap();
         assert_eq!(branches.len(), 2);
         assert_eq!(line_by_call(&branches, "recv"), None);
     }

@@ -107,9 +107,6 @@ mod tests {
             .iter()
             .find(|symbol| symbol.function.ends_with("and_its_line"))
             .expect("this function");
-        assert!(
-            here.file.ends_with("symbols.rs") && here.line == line,
-            "{here:?}"
-        );
+        assert!(here.file.ends_with("symbols.rs") && here.line == line, "{here:?}");
     }
 }

@@ -18,8 +18,7 @@ pub(super) fn group<'a, 's>(tokens: &'s [Token<'a>]) -> Option<&'s [Token<'a>]> 
 
 /// Operators of which a part would read as something else here.
 const LONG: &[&str] = &[
-    "..=", "<<=", ">>=", "=>", "==", "<=", ">=", "!=", "->", "::", "+=", "-=", "*=", "/=", "%=",
-    "^=", "&=", "|=",
+    "..=", "<<=", ">>=", "=>", "==", "<=", ">=", "!=", "->", "::", "+=", "-=", "*=", "/=", "%=", "^=", "&=", "|=",
 ];
 
 /// Cuts `source` into tokens. `None` when its delimiters do not match.
@@ -140,9 +139,7 @@ fn character_or_lifetime(rest: &str) -> usize {
     match (inside.next(), inside.next()) {
         (Some('\\'), Some(escaped)) => {
             let from = 2 + escaped.len_utf8();
-            rest[from..]
-                .find('\'')
-                .map_or(rest.len(), |at| from + at + 1)
+            rest[from..].find('\'').map_or(rest.len(), |at| from + at + 1)
         }
         (Some(character), Some('\'')) => 1 + character.len_utf8() + 1,
         _ => 1,

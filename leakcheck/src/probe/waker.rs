@@ -132,11 +132,7 @@ mod tests {
         .unwrap();
         assert_eq!(count.0.load(Ordering::Relaxed), 3);
         drop(inner);
-        assert_eq!(
-            Arc::strong_count(&count),
-            1,
-            "no reference is lost, none is left over"
-        );
+        assert_eq!(Arc::strong_count(&count), 1, "no reference is lost, none is left over");
     }
 
     #[test]
@@ -183,9 +179,7 @@ mod tests {
         let (_, inner) = counted();
         let (_, traces) = lend(&inner, |waker| unseen(|| waker.clone()));
         assert!(traces.is_empty());
-        let (_, traces) = lend(&inner, |waker| {
-            (0..100).map(|_| waker.clone()).collect::<Vec<_>>()
-        });
+        let (_, traces) = lend(&inner, |waker| (0..100).map(|_| waker.clone()).collect::<Vec<_>>());
         assert_eq!(traces.len(), MOST_TRACES);
     }
 }

@@ -36,12 +36,7 @@ pub(crate) fn append(report: &Report, body: Body) -> io::Result<()> {
     let mut path = PathBuf::from(directory);
     std::fs::create_dir_all(&path)?;
     path.push(format!("{binary}-{}.jsonl", process::id()));
-    let line = line(
-        report,
-        body,
-        &binary,
-        env::var("CARGO_PKG_NAME").ok().as_deref(),
-    );
+    let line = line(report, body, &binary, env::var("CARGO_PKG_NAME").ok().as_deref());
     OpenOptions::new()
         .create(true)
         .append(true)
@@ -58,9 +53,7 @@ pub(crate) fn binary() -> String {
         .to_string_lossy()
         .into_owned();
     match stem.rsplit_once('-') {
-        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            name.to_owned()
-        }
+        Some((name, hash)) if hash.len() == 16 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => name.to_owned(),
         _ => stem,
     }
 }
@@ -119,17 +112,14 @@ fn leak(json: &mut Json, leak: &Leak) {
         json.key("parent").optional(leak.parent.as_ref(), parent);
         json.key("alive_ms").milliseconds(leak.alive);
         json.key("polls").number(leak.polls);
-        json.key("last_poll_ms")
-            .optional(leak.last_poll, Json::milliseconds);
+        json.key("last_poll_ms").optional(leak.last_poll, Json::milliseconds);
         json.key("busy_ms").milliseconds(leak.busy);
         json.key("state").string(leak.state.as_str());
-        json.key("waiting_at")
-            .optional(leak.waiting_at.as_ref(), frame);
+        json.key("waiting_at").optional(leak.waiting_at.as_ref(), frame);
         json.key("select")
             .optional(leak.select, |json, branches| json.number(branches as u64));
         json.key("branches").array(&leak.waiting, branch);
-        json.key("help")
-            .array(&leak.help, |json, help| json.string(help));
+        json.key("help").array(&leak.help, |json, help| json.string(help));
     });
 }
 
@@ -192,11 +182,7 @@ impl Json {
         self
     }
 
-    fn array<'a, T: 'a>(
-        &mut self,
-        items: impl IntoIterator<Item = &'a T>,
-        write: impl Fn(&mut Self, &'a T),
-    ) {
+    fn array<'a, T: 'a>(&mut self, items: impl IntoIterator<Item = &'a T>, write: impl Fn(&mut Self, &'a T)) {
         self.0.push('[');
         for (index, item) in items.into_iter().enumerate() {
             if index > 0 {
@@ -219,8 +205,7 @@ impl Json {
     }
 
     fn milliseconds(&mut self, duration: Duration) {
-        self.0
-            .push_str(&format!("{:.3}", duration.as_secs_f64() * 1e3));
+        self.0.push_str(&format!("{:.3}", duration.as_secs_f64() * 1e3));
     }
 
     /// RFC 8259, section 7: quotation marks, backslashes and control characters must be escaped; the rest may stand.
@@ -253,10 +238,7 @@ mod tests {
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["test"], test);
         assert_eq!(read["package"], serde_json::Value::Null);
-        assert_eq!(
-            (line.matches('\n').count(), line.ends_with('\n')),
-            (1, true)
-        );
+        assert_eq!((line.matches('\n').count(), line.ends_with('\n')), (1, true));
     }
 
     #[test]

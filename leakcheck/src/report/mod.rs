@@ -2,10 +2,7 @@
 
 mod json;
 mod leak;
-#[cfg_attr(
-    not(feature = "track"),
-    expect(dead_code, reason = "sources are read for traces")
-)]
+#[cfg_attr(not(feature = "track"), expect(dead_code, reason = "sources are read for traces"))]
 mod place;
 mod summary;
 mod text;

@@ -27,8 +27,7 @@ impl Places {
     /// Cargo runs a test in its package's directory, and compiles it in the workspace's, which is where the lock file is.
     fn of_this_process() -> Self {
         let current = env::current_dir().unwrap_or_default();
-        let package =
-            env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| current.clone(), PathBuf::from);
+        let package = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| current.clone(), PathBuf::from);
         let workspace = package
             .ancestors()
             .find(|dir| dir.join("Cargo.lock").is_file())

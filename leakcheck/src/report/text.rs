@@ -26,9 +26,7 @@ impl fmt::Display for Report {
             self.settled.as_secs_f64()
         )?;
         self.write_leaks(f)?;
-        self.ignored
-            .iter()
-            .try_for_each(|rule| write_ignored(f, rule))
+        self.ignored.iter().try_for_each(|rule| write_ignored(f, rule))
     }
 }
 
@@ -59,11 +57,7 @@ impl Report {
 }
 
 fn write_ignored(f: &mut fmt::Formatter<'_>, rule: &Ignored) -> fmt::Result {
-    let Ignored {
-        rule,
-        reason,
-        matched,
-    } = rule;
+    let Ignored { rule, reason, matched } = rule;
     match matched {
         0 => writeln!(
             f,
@@ -106,9 +100,7 @@ fn write_waits(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
         LeakState::Silent => "does not answer: its thread is blocked or it is being polled",
         LeakState::Undriven => "does not answer: its runtime is not being driven",
         LeakState::Blocking => "running on a blocking thread",
-        LeakState::Dropped => {
-            "it was waiting when its runtime was dropped, and nobody had told it to stop"
-        }
+        LeakState::Dropped => "it was waiting when its runtime was dropped, and nobody had told it to stop",
     };
     writeln!(f, "    waiting at   {said}")
 }
@@ -127,18 +119,9 @@ fn write_waiting(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
             match leak.select {
                 Some(1) => writeln!(f, "    waiting at   {at}  select! of 1 branch")?,
                 Some(n) => writeln!(f, "    waiting at   {at}  select! of {n} branches")?,
-                None => writeln!(
-                    f,
-                    "    waiting at   {at}  for {} things at once",
-                    waits.len()
-                )?,
+                None => writeln!(f, "    waiting at   {at}  for {} things at once", waits.len())?,
             }
-            let width = waits
-                .iter()
-                .map(|wait| wait.leaf.len())
-                .max()
-                .unwrap_or(0)
-                .max(25);
+            let width = waits.iter().map(|wait| wait.leaf.len()).max().unwrap_or(0).max(25);
             waits.iter().try_for_each(|wait| write_row(f, wait, width))
         }
     }
