@@ -26,6 +26,10 @@ pub(crate) enum Ended {
 /// tokio drops a task's future in the context of its runtime, or of its `LocalSet`, in both cases. What differs is
 /// whether that still takes tasks: one that is being shut down cancels a new task inside `spawn`, so that its handle
 /// is finished at once.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "asks whether the runtime still takes tasks; none of them stays"
+)]
 pub(crate) fn of_unfinished(kind: TaskKind, home: Option<Home>) -> Ended {
     let alive = match kind {
         // Only the context of a `LocalSet` or a `LocalRuntime` drops such a task, so that `spawn_local` cannot panic,

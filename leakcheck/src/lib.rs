@@ -144,6 +144,7 @@
 //!
 //! With `LEAKCHECK_REPORT_DIR` set, each check that may fail a test also appends a line of JSON to a file there, which
 //! is what `cargo leak-audit` reads.
+#![deny(clippy::disallowed_methods)]
 
 mod check;
 #[cfg(feature = "track")]
@@ -169,6 +170,10 @@ mod shutdown;
 mod sync;
 #[cfg(feature = "track")]
 mod task;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the tracker: what others may not call, it calls"
+)]
 mod tracker;
 #[cfg(not(feature = "track"))]
 mod untracked;

@@ -115,6 +115,10 @@ struct Alarm {
 }
 
 impl Alarm {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the thread ends with the alarm that holds its channel"
+    )]
     async fn after(delay: Duration) {
         let (off, is_off) = mpsc::channel();
         let rings = Arc::new(Notify::new());

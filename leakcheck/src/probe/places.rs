@@ -149,7 +149,9 @@ fn arrange(traces: Vec<Trace>) -> Places {
     let for_cancellation = traces.iter().any(|trace| trace.for_cancellation);
     let mut sources = Selects::default();
     let select = in_one_select(&traces).cloned();
-    let waits: Vec<Wait> = traces.iter().map(|trace| wait(trace, &mut sources)).collect();
+    let mut waits: Vec<Wait> = traces.iter().map(|trace| wait(trace, &mut sources)).collect();
+    // `select!` asks its branches in an order of its own, another each time. The report keeps that of the source.
+    waits.sort_by_key(|wait| wait.line.unwrap_or(u32::MAX));
     let (at, branches) = match select {
         Some(call) => {
             let branches = sources.branches(&call).map_or(traces.len(), <[Branch]>::len);

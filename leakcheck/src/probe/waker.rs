@@ -121,15 +121,15 @@ mod tests {
         );
 
         // From another thread, after the loan: by reference, by value, and by nothing at all.
-        std::thread::spawn(move || {
-            clones.0.wake_by_ref();
-            let another = clones.0.clone();
-            drop(clones.0);
-            another.wake();
-            clones.1.wake();
-        })
-        .join()
-        .unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                clones.0.wake_by_ref();
+                let another = clones.0.clone();
+                drop(clones.0);
+                another.wake();
+                clones.1.wake();
+            });
+        });
         assert_eq!(count.0.load(Ordering::Relaxed), 3);
         drop(inner);
         assert_eq!(Arc::strong_count(&count), 1, "no reference is lost, none is left over");
