@@ -154,7 +154,7 @@ impl ClassicGroup {
         }
         self.pending_sync.remove(id);
         answer_join(&mut member, |version| {
-            join::refused(ResponseError::UnknownMemberId, id.clone(), version)
+            join::refused(ResponseError::UnknownMemberId, StrBytes::new(), version)
         });
         answer_sync(&mut member, || refused_sync(ResponseError::UnknownMemberId));
         if self.leader.as_ref() == Some(id) {

@@ -131,11 +131,10 @@ impl ClassicGroup {
                 .with_group_instance_id(m.instance_id.clone())
                 .with_client_id(StrBytes::from_string(m.client.id.clone()))
                 .with_client_host(StrBytes::from_string(m.client.host.clone()));
-            // Metadata and assignment mean something only while they hold.
+            // Metadata is shown while it holds; an assignment also while the next one is being made.
+            let member = member.with_member_assignment(m.assignment.clone());
             match is_stable {
-                true => member
-                    .with_member_metadata(m.metadata(&protocol))
-                    .with_member_assignment(m.assignment.clone()),
+                true => member.with_member_metadata(m.metadata(&protocol)),
                 false => member,
             }
         });

@@ -101,15 +101,15 @@ async fn connections_of_members_that_vanished_end_while_the_cluster_lives() {
     cluster.close().await;
 }
 
-#[leakcheck(start_paused)]
-async fn closing_ends_a_thousand_groups() {
+/// A thousand groups, as many in each of four states, and the members that keep them there.
+async fn a_thousand_groups() -> (Cluster, Waiting<DuplexStream>) {
     let cluster = builder()
         .in_memory()
         .broker_config("group.initial.rebalance.delay.ms", "0")
         .start()
         .await
         .unwrap();
-    let mut waiting = Waiting::<DuplexStream>::new();
+    let mut waiting = Waiting::new();
     for n in 0..250 {
         waiting.stable(&cluster, &format!("stable-{n}")).await;
         waiting.rebalancing(&cluster, &format!("rebalancing-{n}")).await;
@@ -117,25 +117,19 @@ async fn closing_ends_a_thousand_groups() {
         waiting.empty(&cluster, &format!("empty-{n}")).await;
     }
     assert!(cluster.task_count() > 1000);
+    (cluster, waiting)
+}
+
+#[leakcheck(start_paused)]
+async fn closing_ends_a_thousand_groups() {
+    let (cluster, _waiting) = a_thousand_groups().await;
     cluster.close().await;
     assert_eq!(cluster.task_count(), 0);
 }
 
 #[leakcheck(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_ends_a_thousand_groups_on_many_threads() {
-    let cluster = builder()
-        .in_memory()
-        .broker_config("group.initial.rebalance.delay.ms", "0")
-        .start()
-        .await
-        .unwrap();
-    let mut waiting = Waiting::<DuplexStream>::new();
-    for n in 0..250 {
-        waiting.stable(&cluster, &format!("stable-{n}")).await;
-        waiting.rebalancing(&cluster, &format!("rebalancing-{n}")).await;
-        waiting.awaiting_sync(&cluster, &format!("awaiting-sync-{n}")).await;
-        waiting.empty(&cluster, &format!("empty-{n}")).await;
-    }
+    let (cluster, _waiting) = a_thousand_groups().await;
     cluster.close().await;
     assert_eq!(cluster.task_count(), 0);
 }

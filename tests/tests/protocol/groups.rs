@@ -172,6 +172,37 @@ async fn an_id_that_is_given_out_and_not_used_expires() {
     cluster.close().await;
 }
 
+/// Apache Kafka 4.4 shows the last assignment during a rebalance, and no metadata; and it tells a waiting member that was
+/// removed that it is unknown, without its id.
+#[leakcheck(start_paused)]
+async fn a_rebalance_shows_the_last_assignments_and_a_member_that_is_removed_in_it_is_told() {
+    let cluster = cluster().await;
+    let (leader, mut other) = two_members(&cluster, "billing").await;
+    let mut third = Member::of(&cluster, "billing");
+    let joining = third.start_join().await.unwrap();
+    cluster
+        .wait_for_group("billing", |g| g.members.len() == 3)
+        .await
+        .unwrap();
+    let describe = DescribeGroupsRequest::default().with_groups(vec![GroupId(text("billing"))]);
+    let described = other.client.send(describe).await.unwrap().groups.remove(0);
+    assert_eq!(
+        (&*described.group_state, &*described.protocol_data),
+        ("PreparingRebalance", "")
+    );
+    let of_leader = described.members.iter().find(|m| m.member_id == leader.id).unwrap();
+    assert_eq!(
+        (&of_leader.member_assignment[..], of_leader.member_metadata.len()),
+        (&b"a"[..], 0)
+    );
+    other.id = third.id.clone();
+    assert_eq!(other.leave().await.unwrap(), 0);
+    let removed = third.finish_join(joining).await.unwrap();
+    assert!(is(removed.error_code, UnknownMemberId));
+    assert!(removed.member_id.is_empty());
+    cluster.close().await;
+}
+
 #[leakcheck(start_paused)]
 async fn a_member_that_joins_again_for_nothing_is_told_its_generation() {
     let cluster = cluster().await;
