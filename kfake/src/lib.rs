@@ -57,7 +57,8 @@ pub use cluster::config::ConfigError;
 #[cfg(feature = "plants")]
 #[doc(hidden)]
 pub use cluster::exits::Plant;
-pub use cluster::handle::{Cluster, ClusterClosed, EndGroupError};
+pub use cluster::handle::{Cluster, ClusterClosed};
 pub use cluster::state::Broker;
 pub use cluster::topics::{BrokerId, TopicError};
+pub use group::handle::EndGroupError;
 pub use group::view::{GroupState, GroupView, MemberView};

@@ -10,7 +10,8 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::dispatch::Refusal;
-use crate::net::connection::Context;
+use super::versions;
+use crate::api::context::Context;
 
 pub(crate) const KEY: i16 = ApiKey::ApiVersions as i16;
 
@@ -25,7 +26,7 @@ pub(super) async fn handle(
         return Ok(ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code()));
     }
     let offered = super::all()
-        .map(|api| row(api.key, context.shared.versions.of(&api)))
+        .map(|api| row(api.key, versions::of(&api, &context.shared.versions)))
         .collect();
     Ok(ApiVersionsResponse::default().with_api_keys(offered))
 }

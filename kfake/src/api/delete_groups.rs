@@ -9,9 +9,9 @@ use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
 use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 pub(super) async fn handle(
     context: &Context,
@@ -25,7 +25,7 @@ pub(super) async fn handle(
         let deleted = if !context.coordinates(&id) {
             Err(ResponseError::NotCoordinator)
         } else {
-            ask(context, &id, Missing::Leave, Request::Delete)
+            ask(&context.groups, &id, Missing::Leave, Request::Delete)
                 .await?
                 .unwrap_or(Err(ResponseError::GroupIdNotFound))
         };

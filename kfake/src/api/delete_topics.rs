@@ -12,8 +12,8 @@ use kafka_protocol::messages::{DeleteTopicsRequest, DeleteTopicsResponse, TopicN
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::cluster::topics::{Topic, Topics};
-use crate::net::connection::Context;
 
 type Failure = (ResponseError, &'static str);
 
@@ -65,7 +65,7 @@ pub(super) async fn handle(
     }
     drop(topics);
     for topic in gone {
-        context.shared.groups.forget_topic(&topic.name);
+        context.groups.forget_topic(&topic.name);
         // Fetches that wait for more records learn that there will be none.
         for partition in &topic.partitions {
             let waiting = partition.log.lock().waiters().wakeups();

@@ -9,9 +9,9 @@ use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, Gr
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 /// What a client may do with a group where there is no authorizer: every operation that groups have, as bits.
 const GROUP_OPERATIONS: i32 = 0x0d48;
@@ -37,7 +37,7 @@ async fn describe(context: &Context, version: i16, id: GroupId) -> Result<Descri
     if !context.coordinates(&id) {
         return Ok(group.with_error_code(ResponseError::NotCoordinator.code()));
     }
-    if let Some(group) = ask(context, &id, Missing::Leave, Request::Describe).await? {
+    if let Some(group) = ask(&context.groups, &id, Missing::Leave, Request::Describe).await? {
         return Ok(group);
     }
     let dead = group.with_group_state(StrBytes::from_static_str("Dead"));

@@ -5,8 +5,9 @@ use kafka_protocol::messages::ResponseHeader;
 use kafka_protocol::protocol::{Encodable, Message, Request};
 use thiserror::Error;
 
-use super::api_versions;
-use crate::net::connection::Context;
+use super::{api_versions, versions};
+use crate::api::context::Context;
+use crate::cluster::exits::Closing;
 use crate::net::frame::FrameError;
 use crate::net::shape::{self, ShapeError};
 
@@ -50,6 +51,12 @@ pub(crate) enum Refusal {
     ShuttingDown,
 }
 
+impl From<Closing> for Refusal {
+    fn from(_: Closing) -> Self {
+        Self::ShuttingDown
+    }
+}
+
 /// What a request is answered with.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -87,7 +94,7 @@ pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<
     let key = frame.get_i16();
     let version = frame.get_i16();
     let correlation_id = frame.get_i32();
-    let (api, offered) = context.shared.versions.find(key).ok_or(Refusal::UnknownApi(key))?;
+    let (api, offered) = versions::find(key, &context.shared.versions).ok_or(Refusal::UnknownApi(key))?;
     if !(offered.min..=offered.max).contains(&version) {
         if api.key as i16 != api_versions::KEY {
             return Err(Refusal::UnsupportedVersion { key, version });

@@ -16,13 +16,13 @@ use tokio::time::Instant;
 
 use super::dispatch::{Answer, Refusal};
 use super::leader::{Refused, led};
+use crate::api::context::Context;
 use crate::cluster::exits::Wait;
 use crate::cluster::fetch_sessions::{
     FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Seen, SessionRequest, TopicKey, Wanted,
 };
 use crate::cluster::topics::{Partition, Topics};
 use crate::log::{Isolation, LogRead, Registration};
-use crate::net::connection::Context;
 use response::{FetchAnswer, PartitionAnswer};
 
 mod response;

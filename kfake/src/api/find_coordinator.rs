@@ -8,7 +8,7 @@ use kafka_protocol::messages::{BrokerId as WireBrokerId, FindCoordinatorRequest,
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
-use crate::net::connection::Context;
+use crate::api::context::Context;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;

@@ -6,9 +6,9 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 pub(super) async fn handle(
     context: &Context,
@@ -22,7 +22,7 @@ pub(super) async fn handle(
     if !context.coordinates(&request.group_id) {
         return refuse(ResponseError::NotCoordinator);
     }
-    let answer = ask(context, &request.group_id, Missing::Leave, |reply| {
+    let answer = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::Heartbeat(request.clone(), reply)
     });
     match answer.await? {

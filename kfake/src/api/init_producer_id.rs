@@ -11,7 +11,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 
 use super::dispatch::Refusal;
-use crate::net::connection::Context;
+use crate::api::context::Context;
 
 /// `transaction.max.timeout.ms` by default: a quarter of an hour.
 const MAX_TRANSACTION_TIMEOUT_MS: i32 = 900_000;

@@ -7,11 +7,11 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::join::refused;
 use crate::group::member::millis;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 pub(super) async fn handle(
     context: &Context,
@@ -36,7 +36,7 @@ pub(super) async fn handle(
         false => Missing::Leave,
     };
     let client = context.client();
-    let joined = ask(context, &request.group_id, missing, |reply| {
+    let joined = ask(&context.groups, &request.group_id, missing, |reply| {
         Request::Join(request.clone(), version, client.clone(), reply)
     });
     match joined.await? {

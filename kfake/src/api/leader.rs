@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 
+use crate::api::context::Context;
 use crate::cluster::state::Broker;
 use crate::cluster::topics::{BrokerId, Partition, Topic};
-use crate::net::connection::Context;
 
 /// The leader that a client should ask instead (KIP-951).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,9 +7,9 @@ use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 pub(super) async fn handle(
     context: &Context,
@@ -23,7 +23,7 @@ pub(super) async fn handle(
     if !context.coordinates(&request.group_id) {
         return refuse(ResponseError::NotCoordinator);
     }
-    let left = ask(context, &request.group_id, Missing::Leave, |reply| {
+    let left = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::Leave(request.clone(), version, reply)
     });
     if let Some(response) = left.await? {

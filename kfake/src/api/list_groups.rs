@@ -7,7 +7,7 @@ use kafka_protocol::messages::{GroupId, ListGroupsRequest, ListGroupsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
-use crate::net::connection::Context;
+use crate::api::context::Context;
 
 const CLASSIC: &str = "classic";
 
@@ -20,7 +20,6 @@ pub(super) async fn handle(
     let matches =
         |filter: &[StrBytes], value: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(value));
     let groups = context
-        .shared
         .groups
         .all()
         .into_iter()

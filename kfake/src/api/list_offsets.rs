@@ -12,8 +12,8 @@ use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::dispatch::Refusal;
 use super::leader::led;
+use crate::api::context::Context;
 use crate::log::{Isolation, OffsetSpec, TimestampOffset};
-use crate::net::connection::Context;
 
 const READ_COMMITTED: i8 = 1;
 

@@ -18,11 +18,10 @@ use kafka_protocol::messages::{BrokerId as WireBrokerId, MetadataRequest, Metada
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
-use super::create_topics;
 use super::dispatch::Refusal;
-use crate::cluster::builder::TopicSpec;
+use crate::api::context::Context;
+use crate::cluster::creation::{self, TopicSpec};
 use crate::cluster::topics::{Topic, check_name, is_internal};
-use crate::net::connection::Context;
 
 /// What a client may do with a topic where there is no authorizer: every operation that topics have (KIP-430), as bits.
 const TOPIC_OPERATIONS: i32 = 0x0df8;
@@ -131,7 +130,7 @@ fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataRes
         partitions: None,
         replicas: None,
     };
-    match create_topics::create(shared, &spec) {
+    match creation::create(shared, &spec) {
         Ok(topic) => describe(&topic),
         // Another request may have created it meanwhile; otherwise its name collides.
         Err(_) => match shared.topics.read().by_name(name) {

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use kafka_protocol::messages::{self, ApiKey};
 use kafka_protocol::protocol::{Message, VersionRange};
 
-use crate::net::connection::Context;
+use context::Context;
 use dispatch::{Answer, Refusal};
 
 mod api_versions;
-pub(crate) mod create_topics;
+pub(crate) mod context;
+mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_groups;
@@ -30,10 +31,9 @@ mod offset_commit;
 mod offset_fetch;
 mod produce;
 mod sync_group;
-mod versions;
+pub(crate) mod versions;
 
 pub use versions::VersionError;
-pub(crate) use versions::VersionLimits;
 
 type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send + 'a>>;
 

@@ -9,9 +9,9 @@ use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponseParti
 use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 pub(super) async fn handle(
     context: &Context,
@@ -30,8 +30,8 @@ pub(super) async fn handle(
             true => Missing::Create,
             false => Missing::Leave,
         };
-        let committed = ask(context, &request.group_id, missing, |reply| {
-            Request::Commit(request.clone(), version, reply)
+        let committed = ask(&context.groups, &request.group_id, missing, |reply| {
+            Request::Commit(request.clone(), reply)
         });
         let committed = match committed.await? {
             Some(response) => response,

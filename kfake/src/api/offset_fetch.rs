@@ -11,10 +11,10 @@ use kafka_protocol::messages::offset_fetch_response::{
 use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::commit::fetched;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 pub(super) async fn handle(
     context: &Context,
@@ -50,7 +50,7 @@ async fn fetch(context: &Context, group: OffsetFetchRequestGroup) -> Result<Offs
             .with_group_id(group.group_id)
             .with_error_code(ResponseError::NotCoordinator.code()));
     }
-    let answer = ask(context, &group.group_id, Missing::Leave, |reply| {
+    let answer = ask(&context.groups, &group.group_id, Missing::Leave, |reply| {
         Request::Fetch(group.clone(), reply)
     });
     if let Some(answer) = answer.await? {

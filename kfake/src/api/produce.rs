@@ -18,10 +18,10 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
+use crate::api::context::Context;
 use crate::cluster::config::BrokerConfig;
 use crate::cluster::topics::Topic;
 use crate::log::{Appended, BatchError, RecordRejection, Rules, TimestampType, ValidateError, check_envelope};
-use crate::net::connection::Context;
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;

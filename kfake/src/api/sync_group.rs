@@ -6,9 +6,9 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{SyncGroupRequest, SyncGroupResponse};
 
 use super::dispatch::Refusal;
+use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
-use crate::net::connection::Context;
 
 pub(super) async fn handle(
     context: &Context,
@@ -26,7 +26,7 @@ pub(super) async fn handle(
     if !context.coordinates(&request.group_id) {
         return refuse(ResponseError::NotCoordinator);
     }
-    let synced = ask(context, &request.group_id, Missing::Leave, |reply| {
+    let synced = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::Sync(request.clone(), reply)
     });
     match synced.await? {

@@ -28,42 +28,33 @@ pub enum VersionError {
     },
 }
 
-/// The highest version of each API, where it is not the highest there is.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct VersionLimits {
-    highest: BTreeMap<i16, i16>,
+/// Checks that each highest version is one that its API has.
+pub(crate) fn check(highest: &BTreeMap<i16, i16>) -> Result<(), VersionError> {
+    for (&key, &version) in highest {
+        let api = super::all()
+            .find(|api| api.key as i16 == key)
+            .ok_or(VersionError::UnknownApi(key))?;
+        let VersionRange { min, max } = api.versions;
+        if !(min..=max).contains(&version) {
+            return Err(VersionError::UnknownVersion { key, version, min, max });
+        }
+    }
+    Ok(())
 }
 
-impl VersionLimits {
-    pub fn new(highest: &BTreeMap<i16, i16>) -> Result<Self, VersionError> {
-        for (&key, &version) in highest {
-            let api = super::all()
-                .find(|api| api.key as i16 == key)
-                .ok_or(VersionError::UnknownApi(key))?;
-            let VersionRange { min, max } = api.versions;
-            if !(min..=max).contains(&version) {
-                return Err(VersionError::UnknownVersion { key, version, min, max });
-            }
-        }
-        Ok(Self {
-            highest: highest.clone(),
-        })
+/// The versions of an API that are offered.
+pub(super) fn of(api: &Api, highest: &BTreeMap<i16, i16>) -> VersionRange {
+    VersionRange {
+        min: api.versions.min,
+        max: highest.get(&(api.key as i16)).copied().unwrap_or(api.versions.max),
     }
+}
 
-    /// The versions of an API that are offered.
-    pub fn of(&self, api: &Api) -> VersionRange {
-        VersionRange {
-            min: api.versions.min,
-            max: self.highest.get(&(api.key as i16)).copied().unwrap_or(api.versions.max),
-        }
-    }
-
-    /// The API of a key and what is offered of it.
-    pub fn find(&self, key: i16) -> Option<(Api, VersionRange)> {
-        let key = ApiKey::try_from(key).ok()?;
-        let api = super::all().find(|api| api.key == key)?;
-        Some((api, self.of(&api)))
-    }
+/// The API of a key and what is offered of it.
+pub(super) fn find(key: i16, highest: &BTreeMap<i16, i16>) -> Option<(Api, VersionRange)> {
+    let key = ApiKey::try_from(key).ok()?;
+    let api = super::all().find(|api| api.key == key)?;
+    Some((api, of(&api, highest)))
 }
 
 #[cfg(test)]
@@ -72,26 +63,21 @@ mod tests {
 
     #[test]
     fn a_highest_version_limits_its_api_alone() {
-        let limits = VersionLimits::new(&BTreeMap::from([(3, 9)])).unwrap();
-        assert_eq!(limits.find(3).unwrap().1, VersionRange { min: 0, max: 9 });
-        assert_eq!(limits.find(18).unwrap().1, VersionRange { min: 0, max: 4 });
+        let highest = BTreeMap::from([(3, 9)]);
+        assert_eq!(check(&highest), Ok(()));
+        assert_eq!(find(3, &highest).unwrap().1, VersionRange { min: 0, max: 9 });
+        assert_eq!(find(18, &highest).unwrap().1, VersionRange { min: 0, max: 4 });
     }
 
     #[test]
     fn a_version_that_does_not_exist_is_refused() {
-        let unknown = VersionLimits::new(&BTreeMap::from([(3, 99)])).unwrap_err();
-        assert_eq!(
-            unknown,
-            VersionError::UnknownVersion {
-                key: 3,
-                version: 99,
-                min: 0,
-                max: 13
-            }
-        );
-        assert_eq!(
-            VersionLimits::new(&BTreeMap::from([(999, 1)])).unwrap_err(),
-            VersionError::UnknownApi(999)
-        );
+        let unknown = VersionError::UnknownVersion {
+            key: 3,
+            version: 99,
+            min: 0,
+            max: 13,
+        };
+        assert_eq!(check(&BTreeMap::from([(3, 99)])), Err(unknown));
+        assert_eq!(check(&BTreeMap::from([(999, 1)])), Err(VersionError::UnknownApi(999)));
     }
 }

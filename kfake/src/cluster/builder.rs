@@ -10,11 +10,13 @@ use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::config::{BrokerConfig, ConfigError};
+use super::creation::{self, TopicSpec};
 use super::exits::Exits;
 use super::handle::Cluster;
 use super::state::{Broker, Shared};
 use super::topics::{BrokerId, TopicError};
-use crate::api::{VersionError, VersionLimits};
+use crate::api::versions::{self, VersionError};
+use crate::group::registry::Groups;
 use crate::net::tcp;
 
 /// Pending connections that a broker's port keeps, as Kafka's `socket.listen.backlog.size` does with 50 — more here, since
@@ -63,14 +65,6 @@ pub enum StartError {
         /// Kafka's reason.
         source: TopicError,
     },
-}
-
-/// A topic to create at the start. Numbers left out are the broker's defaults.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TopicSpec {
-    pub name: String,
-    pub partitions: Option<i32>,
-    pub replicas: Option<i32>,
 }
 
 /// Describes a cluster; [`start`](Self::start) starts it.
@@ -227,7 +221,7 @@ impl Builder {
             });
         }
         let config = BrokerConfig::read(&self.configs)?;
-        let versions = VersionLimits::new(&self.max_versions)?;
+        versions::check(&self.max_versions)?;
         let seed = match self.seed {
             Some(seed) => seed,
             None if self.in_memory => 0,
@@ -243,21 +237,22 @@ impl Builder {
             cluster_id,
             config,
             brokers,
-            versions,
+            self.max_versions,
             exits,
             seed,
             self.time_of_day,
         ));
         for topic in &self.topics {
-            crate::api::create_topics::create(&shared, topic).map_err(|source| StartError::Topic {
+            creation::create(&shared, topic).map_err(|source| StartError::Topic {
                 name: topic.name.clone(),
                 source,
             })?;
         }
+        let groups = Arc::new(Groups::new(shared.clone()));
         for (broker, listener) in listeners {
-            tcp::listen(&shared, broker, listener);
+            tcp::listen(&groups, broker, listener);
         }
-        Ok(Cluster::new(shared))
+        Ok(Cluster::new(shared, groups))
     }
 
     fn bind(&self) -> Result<(Vec<Broker>, Listeners), StartError> {

@@ -5,6 +5,10 @@
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
+/// A wait ended because the cluster closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closing;
+
 /// The waits in which a task may spend its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {

@@ -10,6 +10,8 @@ use super::builder::Builder;
 use super::state::{Broker, Shared};
 use super::topics::BrokerId;
 use crate::client::Client;
+use crate::group::handle::EndGroupError;
+use crate::group::registry::Groups;
 use crate::group::view::GroupView;
 use crate::net::memory;
 
@@ -26,6 +28,7 @@ use crate::net::memory;
 #[derive(Debug)]
 pub struct Cluster {
     shared: Arc<Shared>,
+    groups: Arc<Groups>,
 }
 
 /// Why a group did not come to the state waited for.
@@ -33,20 +36,9 @@ pub struct Cluster {
 #[error("the cluster was closed before the group came to the state waited for")]
 pub struct ClusterClosed;
 
-/// Why a group's task was not ended.
-#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
-pub enum EndGroupError {
-    /// The group has members.
-    #[error("the group is not empty")]
-    NotEmpty,
-    /// There is no such group, or its task has ended before.
-    #[error("the group has no task")]
-    NotRunning,
-}
-
 impl Cluster {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(crate) fn new(shared: Arc<Shared>, groups: Arc<Groups>) -> Self {
+        Self { shared, groups }
     }
 
     /// Describes a cluster to start.
@@ -79,7 +71,7 @@ impl Cluster {
     ///
     /// `NotFound` for a broker that the cluster has not, `ConnectionRefused` once it is closed.
     pub fn connect(&self, broker: BrokerId) -> io::Result<DuplexStream> {
-        memory::connect(&self.shared, broker)
+        memory::connect(&self.groups, broker)
     }
 
     /// A typed client of a broker, over memory.
@@ -98,7 +90,7 @@ impl Cluster {
 
     /// What a group looks like now; `None` if there is none of that name.
     pub fn group(&self, id: &str) -> Option<GroupView> {
-        self.shared.groups.get(id).map(|group| group.view())
+        self.groups.get(id).map(|group| group.view())
     }
 
     /// Waits until a group is as `wanted` says. It looks now and after changes; a state that lasts for a moment alone may
@@ -112,7 +104,7 @@ impl Cluster {
         id: &str,
         mut wanted: impl FnMut(&GroupView) -> bool,
     ) -> Result<GroupView, ClusterClosed> {
-        let mut changes = self.shared.groups.changes();
+        let mut changes = self.groups.changes();
         loop {
             if let Some(view) = self.group(id)
                 && wanted(&view)
@@ -134,8 +126,8 @@ impl Cluster {
     ///
     /// See [`EndGroupError`].
     pub async fn end_group(&self, id: &str) -> Result<(), EndGroupError> {
-        let group = self.shared.groups.get(id).ok_or(EndGroupError::NotRunning)?;
-        let mut changes = self.shared.groups.changes();
+        let group = self.groups.get(id).ok_or(EndGroupError::NotRunning)?;
+        let mut changes = self.groups.changes();
         group.ask_to_retire()?;
         while group.is_running() {
             tokio::select! {
@@ -153,7 +145,7 @@ impl Cluster {
     /// Makes a group's coordinator take no more requests, or take them again: requests wait, clients time out, as with a
     /// broker that hangs. A group that does not exist is not created: `false`.
     pub fn stall_group(&self, id: &str, stalled: bool) -> bool {
-        let group = self.shared.groups.get(id);
+        let group = self.groups.get(id);
         if let Some(group) = &group {
             group.stall(stalled);
         }

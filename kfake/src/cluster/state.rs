@@ -1,5 +1,6 @@
 //! What the cluster's tasks share.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,8 +14,6 @@ use super::config::BrokerConfig;
 use super::exits::Exits;
 use super::fetch_sessions::FetchSessions;
 use super::topics::{BrokerId, Topics};
-use crate::api::VersionLimits;
-use crate::group::registry::Groups;
 
 /// A broker: its node id and the address that clients are told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +76,8 @@ pub(crate) struct Shared {
     pub config: BrokerConfig,
     pub brokers: Vec<Broker>,
     pub topics: RwLock<Topics>,
-    pub groups: Groups,
-    pub versions: VersionLimits,
+    /// The highest version of each API, where it is not the highest there is.
+    pub versions: BTreeMap<i16, i16>,
     pub exits: Exits,
     pub tasks: Tasks,
     clock: Clock,
@@ -92,7 +91,7 @@ impl Shared {
         cluster_id: String,
         config: BrokerConfig,
         brokers: Vec<Broker>,
-        versions: VersionLimits,
+        versions: BTreeMap<i16, i16>,
         exits: Exits,
         seed: u64,
         time_of_day: Option<SystemTime>,
@@ -105,7 +104,6 @@ impl Shared {
             config,
             brokers,
             topics: RwLock::default(),
-            groups: Groups::default(),
             versions,
             exits,
             tasks: Tasks {

@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use super::join;
 use super::member::Member;
 use super::offsets::Offsets;
+use super::registry::Groups;
 use super::request::Request;
 use super::view::{GroupState, GroupView};
 use crate::cluster::config::BrokerConfig;
-use crate::cluster::state::Shared;
 
 /// How long a member that joins for the first time may wait: Kafka's `group.classic.new.member.join.timeout`.
 pub(super) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
@@ -78,21 +78,22 @@ impl ClassicGroup {
     }
 
     /// Handles a request. Nobody may be waiting for the answer any more: then it is dropped.
-    pub fn handle(&mut self, request: Request, now: Instant, shared: &Shared) {
+    pub fn handle(&mut self, request: Request, now: Instant, groups: &Groups) {
+        let shared = &*groups.shared;
         let config = &shared.config;
         match request {
             Request::Join(request, version, client, reply) => self.join(&request, version, client, reply, now, shared),
             Request::Sync(request, reply) => self.sync(&request, reply, now),
             Request::Heartbeat(request, reply) => drop(reply.send(self.heartbeat(&request, now))),
             Request::Leave(request, version, reply) => drop(reply.send(self.leave(request, version, now, config))),
-            Request::Commit(request, version, reply) => drop(reply.send(self.commit(request, version, now, shared))),
+            Request::Commit(request, reply) => drop(reply.send(self.commit(request, now, config))),
             Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
             Request::Describe(reply) => drop(reply.send(self.describe())),
             Request::Delete(reply) => {
                 let deleted = self.delete();
                 if deleted.is_ok() {
                     // Who hears of the deletion does not find the group any more.
-                    shared.groups.remove(&self.id);
+                    groups.remove(&self.id);
                 }
                 let _ = reply.send(deleted);
             }
@@ -100,8 +101,7 @@ impl ClassicGroup {
     }
 
     /// Does what is due: ends phases and sessions whose time is over.
-    pub fn expire(&mut self, now: Instant, shared: &Shared) {
-        let config = &shared.config;
+    pub fn expire(&mut self, now: Instant, config: &BrokerConfig) {
         self.expire_sessions(now, config);
         if self.join_deadline().is_some_and(|at| at <= now) {
             self.join_phase_over(now, config);

@@ -14,16 +14,15 @@ use tokio::time::Instant;
 use super::classic::ClassicGroup;
 use super::offsets::Committed;
 use super::view::GroupState;
-use crate::cluster::state::Shared;
+use crate::cluster::config::BrokerConfig;
 
 impl ClassicGroup {
     /// Commits, all or nothing but for what a partition itself forbids.
     pub(super) fn commit(
         &mut self,
         request: OffsetCommitRequest,
-        _version: i16,
         now: Instant,
-        shared: &Shared,
+        config: &BrokerConfig,
     ) -> OffsetCommitResponse {
         let refused = self.check_commit(&request).err();
         if refused.is_none() && matches!(self.state, GroupState::Stable | GroupState::PreparingRebalance) {
@@ -36,7 +35,7 @@ impl ClassicGroup {
                 let metadata = partition.committed_metadata.unwrap_or_default();
                 let error = match refused {
                     Some(error) => Some(error),
-                    None if metadata.len() > shared.config.offset_metadata_max_bytes => {
+                    None if metadata.len() > config.offset_metadata_max_bytes => {
                         Some(ResponseError::OffsetMetadataTooLarge)
                     }
                     None => None,

@@ -4,17 +4,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
 
 use super::classic::ClassicGroup;
 use super::manage::manage;
+use super::registry::Groups;
 use super::request::Request;
 use super::view::{GroupState, GroupView};
-use crate::cluster::handle::EndGroupError;
-use crate::cluster::state::Shared;
 
 /// Requests that a group keeps before those who send more must wait.
 const QUEUE: usize = 64;
+
+/// Why a group's task was not ended.
+#[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
+pub enum EndGroupError {
+    /// The group has members.
+    #[error("the group is not empty")]
+    NotEmpty,
+    /// There is no such group, or its task has ended before.
+    #[error("the group has no task")]
+    NotRunning,
+}
 
 /// A group. Its queue outlives its task: a request that arrives when the task has ended starts the next one.
 #[derive(Debug)]
@@ -45,15 +56,16 @@ impl Group {
     }
 
     /// Sees to it that a task takes the requests of the queue. To be called behind each that was put in.
-    pub fn ensure_running(self: &Arc<Self>, shared: &Arc<Shared>) {
+    pub fn ensure_running(self: &Arc<Self>, groups: &Arc<Groups>) {
         let Some(inbox) = self.inbox.lock().take() else {
             return;
         };
-        shared
+        groups
+            .shared
             .tasks
             .all
             .group(format!("group:{}", self.id))
-            .spawn_named("manage", manage(shared.clone(), self.clone(), inbox));
+            .spawn_named("manage", manage(groups.clone(), self.clone(), inbox));
     }
 
     /// Takes the queue's end back from a task that ends, unless a request has come in meanwhile.

@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use super::handle::Group;
+use super::registry::Groups;
 use super::request::Request;
 use super::view::GroupState;
 use crate::cluster::exits::{Exits, Wait};
-use crate::cluster::state::Shared;
 
 #[expect(
     clippy::large_enum_variant,
@@ -38,8 +38,8 @@ enum Watch {
     Session { until: Instant },
 }
 
-pub(crate) async fn manage(shared: Arc<Shared>, group: Arc<Group>, mut inbox: mpsc::Receiver<Request>) {
-    let exits = &shared.exits;
+pub(crate) async fn manage(groups: Arc<Groups>, group: Arc<Group>, mut inbox: mpsc::Receiver<Request>) {
+    let exits = &groups.shared.exits;
     loop {
         let event = if group.stalled.load(Ordering::Acquire) {
             stalled(&group, exits).await
@@ -54,21 +54,21 @@ pub(crate) async fn manage(shared: Arc<Shared>, group: Arc<Group>, mut inbox: mp
         let now = Instant::now();
         match event {
             Event::Shutdown => return group.abandon(inbox),
-            Event::Asked(request) => group.state.lock().handle(request, now, &shared),
-            Event::Time => group.state.lock().expire(now, &shared),
+            Event::Asked(request) => group.state.lock().handle(request, now, &groups),
+            Event::Time => group.state.lock().expire(now, &groups.shared.config),
             Event::Control => {}
         }
         if group.state.lock().state == GroupState::Dead {
             // What is left in the queue is dropped with it: those who wait look the group up again.
-            return shared.groups.changed();
+            return groups.changed();
         }
         if group.retiring.swap(false, Ordering::AcqRel) && group.is_empty() {
             match group.put_back(inbox) {
-                Ok(()) => return shared.groups.changed(),
+                Ok(()) => return groups.changed(),
                 Err(still_wanted) => inbox = still_wanted,
             }
         }
-        shared.groups.changed();
+        groups.changed();
     }
 }
 

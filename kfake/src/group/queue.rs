@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::request::{ClientInfo, Reply, Request};
-use crate::api::dispatch::Refusal;
-use crate::cluster::exits::Wait;
-use crate::net::connection::Context;
+use super::registry::Groups;
+use super::request::{Reply, Request};
+use crate::cluster::exits::{Closing, Wait};
 
 /// What to do with a request for a group that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,17 +20,16 @@ pub(crate) enum Missing {
 /// Asks a group and waits for its answer; `None` if there is no such group. A group that is deleted while the request waits
 /// is looked up again: the request came later than the deletion.
 pub(crate) async fn ask<T>(
-    context: &Context,
+    groups: &Arc<Groups>,
     id: &str,
     missing: Missing,
     mut request: impl FnMut(Reply<T>) -> Request,
-) -> Result<Option<T>, Refusal> {
-    let shared = &context.shared;
-    let exits = &shared.exits;
+) -> Result<Option<T>, Closing> {
+    let exits = &groups.shared.exits;
     loop {
         let group = match missing {
-            Missing::Create => shared.groups.get_or_create(id),
-            Missing::Leave => match shared.groups.get(id) {
+            Missing::Create => groups.get_or_create(id),
+            Missing::Leave => match groups.get(id) {
                 Some(group) => group,
                 None => return Ok(None),
             },
@@ -40,17 +38,17 @@ pub(crate) async fn ask<T>(
         // drops what is in it.
         let room = tokio::select! {
             biased;
-            () = exits.shutdown(), if exits.heard_in(Wait::Hijack) => return Err(Refusal::ShuttingDown),
+            () = exits.shutdown(), if exits.heard_in(Wait::Hijack) => return Err(Closing),
             room = group.queue.reserve() => room,
         };
         let Ok(room) = room else { continue };
         let (reply, answer) = oneshot::channel();
         room.send(request(reply));
-        shared.groups.changed();
-        group.ensure_running(shared);
+        groups.changed();
+        group.ensure_running(groups);
         let answer = tokio::select! {
             biased;
-            () = exits.shutdown(), if exits.heard_in(Wait::Join) => return Err(Refusal::ShuttingDown),
+            () = exits.shutdown(), if exits.heard_in(Wait::Join) => return Err(Closing),
             answer = answer => answer,
         };
         match answer {
@@ -59,23 +57,8 @@ pub(crate) async fn ask<T>(
             // The member asked again on another connection: Kafka answers there, and here never.
             Err(_) => {
                 exits.shutdown().await;
-                return Err(Refusal::ShuttingDown);
+                return Err(Closing);
             }
         }
-    }
-}
-
-impl Context {
-    /// Who asks, as groups keep it.
-    pub(crate) fn client(&self) -> ClientInfo {
-        ClientInfo {
-            id: self.client_id.clone().unwrap_or_default(),
-            host: format!("/{}", self.client_host),
-        }
-    }
-
-    /// Whether the broker that was asked coordinates the group.
-    pub(crate) fn coordinates(self: &Context, group: &str) -> bool {
-        Arc::as_ref(&self.shared).coordinator(group) == self.broker
     }
 }

@@ -14,13 +14,22 @@ use crate::cluster::topics::BrokerId;
 const OFFSETS_PARTITIONS: u32 = 50;
 
 /// The groups, by id.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Groups {
+    pub shared: Arc<Shared>,
     by_id: Mutex<BTreeMap<String, Arc<Group>>>,
     changes: watch::Sender<u64>,
 }
 
 impl Groups {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            by_id: Mutex::default(),
+            changes: watch::Sender::default(),
+        }
+    }
+
     pub fn get(&self, id: &str) -> Option<Arc<Group>> {
         self.by_id.lock().get(id).cloned()
     }

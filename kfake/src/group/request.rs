@@ -27,7 +27,7 @@ pub(crate) enum Request {
     Sync(SyncGroupRequest, Reply<SyncGroupResponse>),
     Heartbeat(HeartbeatRequest, Reply<HeartbeatResponse>),
     Leave(LeaveGroupRequest, i16, Reply<LeaveGroupResponse>),
-    Commit(OffsetCommitRequest, i16, Reply<OffsetCommitResponse>),
+    Commit(OffsetCommitRequest, Reply<OffsetCommitResponse>),
     Fetch(OffsetFetchRequestGroup, Reply<OffsetFetchResponseGroup>),
     Describe(Reply<DescribedGroup>),
     Delete(Reply<Result<(), ResponseError>>),

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::frame::FrameReader;
+use crate::api::context::Context;
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
+use crate::group::registry::Groups;
 
 /// How long a reply that was being written when the cluster closed may take to be finished.
 const CLOSE_GRACE: Duration = Duration::from_millis(250);
@@ -22,18 +24,6 @@ pub(crate) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn abort(&mut self);
 }
 
-/// What a request's handler knows of where it came from.
-#[derive(Debug, Clone)]
-pub(crate) struct Context {
-    pub shared: Arc<Shared>,
-    /// The broker that was asked.
-    pub broker: BrokerId,
-    /// The client's address without its port, as groups show it.
-    pub client_host: String,
-    /// The client's own name from the request's header.
-    pub client_id: Option<String>,
-}
-
 /// Why a connection ended.
 enum End {
     Shutdown,
@@ -42,9 +32,11 @@ enum End {
 }
 
 /// Serves a new connection in a task of its own.
-pub(crate) fn open<S: Transport>(shared: &Arc<Shared>, broker: BrokerId, stream: S, peer: String, client_host: String) {
+pub(crate) fn open<S: Transport>(groups: &Arc<Groups>, broker: BrokerId, stream: S, peer: String, client_host: String) {
+    let shared = &groups.shared;
     let context = Context {
         shared: shared.clone(),
+        groups: groups.clone(),
         broker,
         client_host,
         client_id: None,

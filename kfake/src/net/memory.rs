@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::io::DuplexStream;
 
 use super::connection::{self, Transport};
-use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
+use crate::group::registry::Groups;
 
 /// The bytes on their way in each direction, as a socket's buffers would hold.
 const BUFFER: usize = 256 * 1024;
@@ -16,7 +16,8 @@ impl Transport for DuplexStream {
     fn abort(&mut self) {}
 }
 
-pub(crate) fn connect(shared: &Arc<Shared>, broker: BrokerId) -> io::Result<DuplexStream> {
+pub(crate) fn connect(groups: &Arc<Groups>, broker: BrokerId) -> io::Result<DuplexStream> {
+    let shared = &groups.shared;
     if shared.broker(broker).is_none() {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
@@ -31,7 +32,7 @@ pub(crate) fn connect(shared: &Arc<Shared>, broker: BrokerId) -> io::Result<Dupl
     }
     let (near, far) = tokio::io::duplex(BUFFER);
     connection::open(
-        shared,
+        groups,
         broker,
         far,
         format!("memory to broker {broker}"),

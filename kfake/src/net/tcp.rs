@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
 use super::connection::{self, Transport};
-use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
+use crate::group::registry::Groups;
 
 /// How long a port rests after `accept` failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -21,19 +21,21 @@ impl Transport for TcpStream {
 }
 
 /// Starts to accept connections for a broker.
-pub(crate) fn listen(shared: &Arc<Shared>, broker: BrokerId, listener: TcpListener) {
+pub(crate) fn listen(groups: &Arc<Groups>, broker: BrokerId, listener: TcpListener) {
     let name = format!("broker {broker}");
-    shared
+    groups
+        .shared
         .tasks
         .listeners
-        .spawn_named(name, accept(shared.clone(), broker, listener));
+        .spawn_named(name, accept(groups.clone(), broker, listener));
 }
 
-async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
+async fn accept(groups: Arc<Groups>, broker: BrokerId, listener: TcpListener) {
+    let exits = &groups.shared.exits;
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shared.exits.shutdown() => return,
+            () = exits.shutdown() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -43,7 +45,7 @@ async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
                     tracing::debug!(%peer, %error, "the peer left before it was served");
                     continue;
                 }
-                connection::open(&shared, broker, stream, peer.to_string(), peer.ip().to_string());
+                connection::open(&groups, broker, stream, peer.to_string(), peer.ip().to_string());
             }
             Err(error) if is_about_the_peer(&error) => {
                 tracing::debug!(%error, "a peer left before it was accepted");
@@ -52,7 +54,7 @@ async fn accept(shared: Arc<Shared>, broker: BrokerId, listener: TcpListener) {
                 tracing::warn!(%error, %broker, "cannot accept connections");
                 tokio::select! {
                     biased;
-                    () = shared.exits.shutdown() => return,
+                    () = exits.shutdown() => return,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
                 }
             }

@@ -6,12 +6,12 @@
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
+use crate::api::context::Context;
 use crate::api::dispatch::Answer;
 use crate::api::leader::{Leader, brokers_of};
 use crate::cluster::fetch_sessions::{NO_SESSION, PartitionKey, TopicKey};
 use crate::cluster::state::Broker;
 use crate::log::LogRead;
-use crate::net::connection::Context;
 
 /// Pieces up to this size are copied: that is less work than a write of their own.
 const COPIED_UP_TO: usize = 16 * 1024;

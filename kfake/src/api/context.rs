@@ -1,0 +1,36 @@
+//! Where a request came from.
+
+use std::sync::Arc;
+
+use crate::cluster::state::Shared;
+use crate::cluster::topics::BrokerId;
+use crate::group::registry::Groups;
+use crate::group::request::ClientInfo;
+
+/// What a request's handler knows: the cluster, the broker that was asked, and the client that asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub shared: Arc<Shared>,
+    pub groups: Arc<Groups>,
+    /// The broker that was asked.
+    pub broker: BrokerId,
+    /// The client's address without its port, as groups show it.
+    pub client_host: String,
+    /// The client's own name from the request's header.
+    pub client_id: Option<String>,
+}
+
+impl Context {
+    /// Who asks, as groups keep it.
+    pub fn client(&self) -> ClientInfo {
+        ClientInfo {
+            id: self.client_id.clone().unwrap_or_default(),
+            host: format!("/{}", self.client_host),
+        }
+    }
+
+    /// Whether the broker that was asked coordinates the group.
+    pub fn coordinates(&self, group: &str) -> bool {
+        self.shared.coordinator(group) == self.broker
+    }
+}
