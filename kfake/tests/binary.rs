@@ -42,7 +42,9 @@ impl Running {
     /// Sends a signal, by its name, and waits for the end.
     async fn end_by(mut self, signal: &str) -> (ExitStatus, String) {
         let pid = self.child.id().unwrap().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status().await.unwrap();
+        // The shell's own `kill`: not every machine has the program.
+        let kill = ["-c", "kill -s \"$0\" \"$1\"", signal, &pid];
+        let sent = Command::new("sh").args(kill).status().await.unwrap();
         assert!(sent.success());
         let mut stderr = String::new();
         self.child
@@ -100,6 +102,16 @@ async fn the_ith_port_is_node_i_and_the_same_ports_can_be_bound_again_at_once() 
         .collect();
     assert_eq!(nodes, [(1, ports[0].clone()), (2, ports[1].clone())]);
     assert_eq!(again.end_by("INT").await.0.code(), Some(0));
+}
+
+#[leakcheck]
+async fn a_broker_that_listens_on_every_address_names_one_that_clients_can_reach() {
+    let running = Running::start(&["--brokers", "1", "--listen", "0.0.0.0"]).await;
+    assert_eq!(running.ready[0].ip().to_string(), "127.0.0.1");
+    let mut client = Client::connect(running.ready[0]).await.unwrap();
+    let metadata = client.send(MetadataRequest::default()).await.unwrap();
+    assert_eq!(&*metadata.brokers[0].host, "127.0.0.1");
+    assert_eq!(running.end_by("TERM").await.0.code(), Some(0));
 }
 
 #[leakcheck]

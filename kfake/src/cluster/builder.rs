@@ -122,7 +122,8 @@ impl Builder {
         self
     }
 
-    /// The address to listen on, which Metadata also names. Default: 127.0.0.1.
+    /// The address to listen on, which Metadata also names; for 0.0.0.0 and :: it names the loopback address. Default:
+    /// 127.0.0.1.
     pub fn listen(mut self, address: IpAddr) -> Self {
         self.listen = address;
         self

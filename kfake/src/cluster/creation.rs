@@ -138,8 +138,7 @@ fn assigned(shared: &Shared, wanted: &Wanted<'_>) -> Result<Assignment, TopicErr
         }
         if partitions.insert(*index, replicas.clone()).is_some() {
             return invalid(format!(
-                "Found multiple manual partition assignments for partition {}",
-                index
+                "Found multiple manual partition assignments for partition {index}"
             ));
         }
     }

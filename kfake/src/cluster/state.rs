@@ -1,7 +1,7 @@
 //! What the cluster's tasks share.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -27,10 +27,16 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// A broker that listens on every address is one that clients reach on this machine: the loopback address is named.
     pub(crate) fn at(id: BrokerId, address: SocketAddr) -> Self {
+        let ip = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+            ip => ip,
+        };
         Self {
             id,
-            host: address.ip().to_string(),
+            host: ip.to_string(),
             port: address.port(),
         }
     }
