@@ -12,6 +12,12 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
+/// Addresses of one test each, where loopback has more than one: nobody else binds a port there that was just given up.
+const OWN: [&str; 2] = match cfg!(target_os = "linux") {
+    true => ["127.0.0.2", "127.0.0.3"],
+    false => ["127.0.0.1", "127.0.0.1"],
+};
+
 fn kfake(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kfake"));
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
@@ -65,7 +71,17 @@ async fn run(arguments: &[&str]) -> Output {
 #[leakcheck]
 async fn it_says_when_every_port_accepts_and_ends_cleanly_by_either_signal() {
     for signal in ["INT", "TERM"] {
-        let running = Running::start(&["--brokers", "2", "--topic", "orders:6:2", "--topic", "plain"]).await;
+        let running = Running::start(&[
+            "--listen",
+            OWN[0],
+            "--brokers",
+            "2",
+            "--topic",
+            "orders:6:2",
+            "--topic",
+            "plain",
+        ])
+        .await;
         assert_eq!(running.ready.len(), 2);
         let mut clients = Vec::new();
         for address in &running.ready {
@@ -87,12 +103,12 @@ async fn it_says_when_every_port_accepts_and_ends_cleanly_by_either_signal() {
 
 #[leakcheck]
 async fn the_ith_port_is_node_i_and_the_same_ports_can_be_bound_again_at_once() {
-    let first = Running::start(&["--brokers", "2"]).await;
+    let first = Running::start(&["--listen", OWN[1], "--brokers", "2"]).await;
     let ports: Vec<_> = first.ready.iter().map(|address| address.port().to_string()).collect();
     let mut client = Client::connect(first.ready[0]).await.unwrap();
     client.send(MetadataRequest::default()).await.unwrap();
     first.end_by("TERM").await;
-    let again = Running::start(&["--brokers", "2", "--ports", &ports.join(",")]).await;
+    let again = Running::start(&["--listen", OWN[1], "--brokers", "2", "--ports", &ports.join(",")]).await;
     let mut client = Client::connect(again.ready[1]).await.unwrap();
     let metadata = client.send(MetadataRequest::default()).await.unwrap();
     let nodes: Vec<_> = metadata

@@ -1,5 +1,6 @@
 //! Closing a cluster with groups in every state, and no DeleteGroups.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use kfake::client::{Client, ClientError};
@@ -175,16 +176,23 @@ async fn closing_twice_and_at_once_is_the_same_as_once() {
 
 #[leakcheck]
 async fn after_closing_no_port_listens_and_the_same_ports_can_be_bound_at_once() {
-    let cluster = tcp().await;
+    // An address of its own, where loopback has more than one: no other test binds a port there that is given up here.
+    let own: IpAddr = if cfg!(target_os = "linux") {
+        [127, 0, 0, 4]
+    } else {
+        [127, 0, 0, 1]
+    }
+    .into();
+    let cluster = builder().listen(own).start().await.unwrap();
     let ports: Vec<u16> = cluster.brokers().iter().map(|b| b.port).collect();
     let mut waiting = Waiting::<TcpStream>::new();
     waiting.every_state(&cluster).await;
     cluster.close().await;
     for port in &ports {
-        let refused = TcpStream::connect(("127.0.0.1", *port)).await.unwrap_err();
+        let refused = TcpStream::connect((own, *port)).await.unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
-    let again = builder().ports(ports.clone()).start().await.unwrap();
+    let again = builder().listen(own).ports(ports.clone()).start().await.unwrap();
     assert_eq!(again.brokers().iter().map(|b| b.port).collect::<Vec<_>>(), ports);
     again.close().await;
 }
