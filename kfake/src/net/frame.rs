@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// The room that is reserved before a client has sent anything to fill it.
 const FIRST_READ: usize = 8 * 1024;
 
+/// Room that is not worth a read of its own.
+const LEAST_READ: usize = 2 * 1024;
+
 /// While a request is being handled, the connection reads ahead this far and no further.
 const READ_AHEAD: usize = 256 * 1024;
 
@@ -72,7 +75,7 @@ impl FrameReader {
         if self.ended {
             return Ok(false);
         }
-        if self.buffer.capacity() == self.buffer.len() {
+        if self.buffer.capacity() - self.buffer.len() < LEAST_READ {
             self.buffer.reserve(self.buffer.len().max(FIRST_READ));
         }
         let read = stream.read_buf(&mut self.buffer).await?;
