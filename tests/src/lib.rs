@@ -37,6 +37,18 @@ pub fn first_broker(cluster: &Cluster) -> Client<DuplexStream> {
     cluster.client(BrokerId(1)).expect("the cluster is open")
 }
 
+/// Lets the cluster's tasks run until no more than `tasks` of them are left. On a current-thread runtime every task that is
+/// about to end has done so long before the limit.
+pub async fn until_tasks_are_left(cluster: &Cluster, tasks: usize) {
+    for _ in 0..100_000 {
+        if cluster.task_count() <= tasks {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("more than {tasks} tasks stay:\n{}", leakcheck::find());
+}
+
 /// A member of a classic group, or one that wants to be.
 pub struct Member<S = DuplexStream> {
     /// Its connection to the coordinator.

@@ -14,7 +14,11 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::creation::{self, Plan, Wanted};
+use crate::cluster::state::Shared;
 use crate::cluster::topics::{BrokerId, TopicError};
+
+/// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: a request for more creates nothing.
+const MAX_PARTITIONS: usize = 10_000;
 
 impl TopicError {
     fn error(&self) -> ResponseError {
@@ -36,6 +40,14 @@ pub(super) async fn handle(
     version: i16,
     request: CreateTopicsRequest,
 ) -> Result<CreateTopicsResponse, Refusal> {
+    if partitions_of(&context.shared, &request.topics) > MAX_PARTITIONS {
+        let refused = || TopicError::PolicyViolation("Excessively large number of partitions per request.".to_owned());
+        let results = request
+            .topics
+            .iter()
+            .map(|topic| result(topic, Err(refused()), version));
+        return Ok(CreateTopicsResponse::default().with_topics(results.collect()));
+    }
     let mut named: BTreeMap<&TopicName, usize> = BTreeMap::new();
     for topic in &request.topics {
         *named.entry(&topic.name).or_default() += 1;
@@ -54,6 +66,16 @@ pub(super) async fn handle(
         }
     }
     Ok(CreateTopicsResponse::default().with_topics(results))
+}
+
+/// `ReplicationControlManager.validateTotalNumberOfPartitions`: defaults and manual assignments count as well.
+fn partitions_of(shared: &Shared, topics: &[CreatableTopic]) -> usize {
+    let partitions = topics.iter().map(|topic| match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => topic.assignments.len(),
+        -1 => shared.config.num_partitions.0 as usize,
+        number => usize::try_from(number).unwrap_or(0),
+    });
+    partitions.fold(0, usize::saturating_add)
 }
 
 fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i16) -> CreatableTopicResult {

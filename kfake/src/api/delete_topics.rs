@@ -63,9 +63,12 @@ pub(super) async fn handle(
                 .with_error_message(Some(StrBytes::from_static_str(message))),
         });
     }
+    // Under the topics' lock: a commit to a topic that is created again must not be forgotten.
+    for topic in &gone {
+        context.groups.forget_topic(&topic.name);
+    }
     drop(topics);
     for topic in gone {
-        context.groups.forget_topic(&topic.name);
         // Fetches that wait for more records learn that there will be none.
         for partition in &topic.partitions {
             let waiting = partition.log.lock().waiters().wakeups();

@@ -108,7 +108,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     let by_id = version >= 13;
     let key = |name: &str, id| match by_id {
         true => TopicKey::Id(id),
-        false => TopicKey::Name(name.to_owned()),
+        false => TopicKey::Name(name.into()),
     };
     let mut wanted = Vec::new();
     for topic in &request.topics {
@@ -161,12 +161,17 @@ async fn wait_for_records(
     }
     let unknown = count_unknown(&outcomes);
     let notify = Arc::new(Notify::new());
-    let _registrations = register(&outcomes, &notify);
+    let mut registered = register(&outcomes, &notify);
     let exits = &context.shared.exits;
     let mut out_of_time = false;
     loop {
         // After registering, so that an append in between is seen here or leaves its notice.
         outcomes = read_all(context, opened, limits);
+        if !registered.covers(&outcomes) {
+            // A topic has been deleted and created again: its new logs are other ones.
+            registered = register(&outcomes, &notify);
+            continue;
+        }
         let deleted = count_unknown(&outcomes) > unknown;
         if out_of_time || deleted || is_complete(&outcomes, limits) {
             return Ok(outcomes);
@@ -180,12 +185,36 @@ async fn wait_for_records(
     }
 }
 
-fn register(outcomes: &[Outcome], notify: &Arc<Notify>) -> Vec<Registration> {
-    let partitions = outcomes.iter().filter_map(|outcome| match outcome {
+/// The logs that a fetch waits for. Dropping it takes the fetch out of their lists.
+struct Registered {
+    partitions: Vec<Arc<Partition>>,
+    _registrations: Vec<Registration>,
+}
+
+impl Registered {
+    /// Whether every log that was read is one that it waits for.
+    fn covers(&self, outcomes: &[Outcome]) -> bool {
+        let mut read = read_partitions(outcomes);
+        let mut registered = self.partitions.iter();
+        // Both are in the order of the request, and what was read again can only be less or other than what was.
+        read.all(|partition| registered.any(|known| Arc::ptr_eq(known, partition)))
+    }
+}
+
+fn register(outcomes: &[Outcome], notify: &Arc<Notify>) -> Registered {
+    let partitions: Vec<_> = read_partitions(outcomes).cloned().collect();
+    let registrations = partitions.iter().map(|p| p.log.lock().waiters().register(notify));
+    Registered {
+        _registrations: registrations.collect(),
+        partitions,
+    }
+}
+
+fn read_partitions(outcomes: &[Outcome]) -> impl Iterator<Item = &Arc<Partition>> {
+    outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::Read { partition, .. } => Some(partition),
         Outcome::Unknown(_) | Outcome::Refused(_) => None,
-    });
-    partitions.map(|p| p.log.lock().waiters().register(notify)).collect()
+    })
 }
 
 fn count_unknown(outcomes: &[Outcome]) -> usize {

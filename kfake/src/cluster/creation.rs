@@ -86,16 +86,8 @@ fn spread(shared: &Shared, topics: &Topics, partitions: i32, replicas: i32) -> R
             brokers.len()
         )));
     }
-    if partitions > MAX_PARTITIONS {
-        return Err(TopicError::PolicyViolation(
-            "Excessively large number of partitions per request.".to_owned(),
-        ));
-    }
     Ok(topics.spread(&brokers, partitions, replicas))
 }
-
-/// Kafka's `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: more in one request are refused.
-const MAX_PARTITIONS: usize = 10_000;
 
 /// A manual assignment: partitions 0 to n-1, each with the same number of known and different brokers.
 fn assigned(shared: &Shared, wanted: &Wanted<'_>) -> Result<Assignment, TopicError> {

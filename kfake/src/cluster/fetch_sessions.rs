@@ -2,6 +2,7 @@
 //! repeat it and the broker need not answer what has not changed. Kafka's `FetchSession` and `FetchManager`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -21,7 +22,7 @@ const EVICTABLE_AFTER: Duration = Duration::from_secs(120);
 /// A topic as a fetch names it: by id from version 13 on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum TopicKey {
-    Name(String),
+    Name(Arc<str>),
     Id(Uuid),
 }
 

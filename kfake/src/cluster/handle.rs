@@ -129,17 +129,18 @@ impl Cluster {
         let group = self.groups.get(id).ok_or(EndGroupError::NotRunning)?;
         let mut changes = self.groups.changes();
         group.ask_to_retire()?;
-        while group.is_running() {
+        loop {
             tokio::select! {
                 biased;
-                () = self.shared.exits.shutdown() => break,
+                () = self.shared.exits.shutdown() => return Ok(()),
+                () = group.tasks.wait() => return Ok(()),
                 _ = changes.changed() => {}
             }
-            if !group.is_empty() {
+            // Requests that were waiting come first, and may have given the group a member.
+            if group.ask_to_retire() == Err(EndGroupError::NotEmpty) {
                 return Err(EndGroupError::NotEmpty);
             }
         }
-        Ok(())
     }
 
     /// Makes a group's coordinator take no more requests, or take them again: requests wait, clients time out, as with a

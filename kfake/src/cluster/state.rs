@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use leakcheck::TaskTracker;
 use parking_lot::{Mutex, RwLock};
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -86,6 +87,8 @@ pub(crate) struct Shared {
     pub versions: BTreeMap<i16, i16>,
     pub exits: Exits,
     pub tasks: Tasks,
+    /// Where the cluster was started: its tasks run there, whoever asks for them.
+    pub runtime: Handle,
     clock: Clock,
     fetch_sessions: Vec<(BrokerId, Mutex<FetchSessions>)>,
     random: Mutex<fastrand::Rng>,
@@ -119,6 +122,7 @@ impl Shared {
             },
             clock: Clock::start(time_of_day),
             fetch_sessions,
+            runtime: Handle::current(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             next_producer_id: AtomicI64::new(0),
         }

@@ -23,6 +23,9 @@ use crate::cluster::config::BrokerConfig;
 /// How long a member that joins for the first time may wait: Kafka's `group.classic.new.member.join.timeout`.
 pub(super) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
+/// The shortest time after which a join phase that found nobody is looked at again.
+const LEAST_JOIN_PHASE: Duration = Duration::from_millis(1);
+
 /// The phase in which members are asked to join.
 #[derive(Debug)]
 struct JoinPhase {
@@ -282,9 +285,15 @@ impl ClassicGroup {
         if self.state == GroupState::CompletingRebalance {
             for member in self.members.values_mut() {
                 member.assignment = Bytes::new();
+                if member.awaiting_sync.is_some() {
+                    // It could not send a heartbeat while it waited: its session begins anew.
+                    member.session_deadline = Some(now + member.session_timeout);
+                }
                 answer_sync(member, || refused_sync(ResponseError::RebalanceInProgress));
             }
         }
+        let sessions = self.members.values().filter_map(|m| m.session_deadline);
+        self.next_session = sessions.chain(self.pending.values().copied()).min();
         self.pending_sync.clear();
         self.sync_deadline = None;
         let was_empty = self.state == GroupState::Empty;
@@ -356,9 +365,13 @@ impl ClassicGroup {
             self.remove(&id);
         }
         if !self.members.is_empty() && !self.elect_leader_that_joined() {
-            // Only static members are left, and none has joined: they have until their sessions end.
+            // Only static members are left, and none has joined: they have until their sessions end. A rebalance timeout of
+            // nothing would ask again at once, so it waits for the first of those.
+            let timeout = self.rebalance_timeout();
+            let sessions = self.members.values().filter_map(|m| m.session_deadline);
+            let first_session = sessions.min().filter(|at| timeout.is_zero() && *at > now);
             self.join = Some(JoinPhase {
-                deadline: now + self.rebalance_timeout(),
+                deadline: first_session.unwrap_or(now + timeout.max(LEAST_JOIN_PHASE)),
                 initial: None,
                 new_member_added: false,
             });
@@ -430,14 +443,16 @@ impl ClassicGroup {
     }
 
     /// Protocols that every member supports, by name.
-    pub(super) fn candidates(&self) -> Vec<&str> {
-        let mut members = self.members.values();
-        let Some(first) = members.next() else {
-            return Vec::new();
-        };
-        let others: Vec<_> = members.collect();
-        let by_all = |name: &&str| others.iter().all(|m| m.supports(name));
-        first.protocols.iter().map(|p| p.name.as_str()).filter(by_all).collect()
+    pub(super) fn candidates(&self) -> BTreeSet<&str> {
+        let mut supporters: BTreeMap<&str, usize> = BTreeMap::new();
+        for member in self.members.values() {
+            let names: BTreeSet<&str> = member.protocols.iter().map(|p| p.name.as_str()).collect();
+            for name in names {
+                *supporters.entry(name).or_default() += 1;
+            }
+        }
+        supporters.retain(|_, count| *count == self.members.len());
+        supporters.into_keys().collect()
     }
 
     /// Each member votes for the first of its protocols that all support; the most votes win.

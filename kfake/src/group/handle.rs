@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use leakcheck::TaskTracker;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
@@ -39,11 +40,15 @@ pub(crate) struct Group {
     pub control: Notify,
     pub stalled: AtomicBool,
     pub retiring: AtomicBool,
+    /// The group's task. Closed from the start, so that whoever waits is told when there is none.
+    pub tasks: TaskTracker,
 }
 
 impl Group {
-    pub fn new(id: &str) -> Arc<Self> {
+    /// A group whose task is spawned through `tasks`.
+    pub fn new(id: &str, tasks: TaskTracker) -> Arc<Self> {
         let (queue, inbox) = mpsc::channel(QUEUE);
+        tasks.close();
         Arc::new(Self {
             id: id.to_owned(),
             state: Mutex::new(ClassicGroup::new(id)),
@@ -52,6 +57,7 @@ impl Group {
             control: Notify::new(),
             stalled: AtomicBool::new(false),
             retiring: AtomicBool::new(false),
+            tasks,
         })
     }
 
@@ -60,12 +66,9 @@ impl Group {
         let Some(inbox) = self.inbox.lock().take() else {
             return;
         };
-        groups
-            .shared
-            .tasks
-            .all
-            .group(format!("group:{}", self.id))
-            .spawn_named("manage", manage(groups.clone(), self.clone(), inbox));
+        // On the runtime that the cluster was started on: the group outlives whoever asks first.
+        let manage = manage(groups.clone(), self.clone(), inbox);
+        self.tasks.spawn_named_on("manage", manage, &groups.shared.runtime);
     }
 
     /// Takes the queue's end back from a task that ends, unless a request has come in meanwhile.
@@ -81,6 +84,14 @@ impl Group {
     /// Takes the queue's end back at the cluster's end: nobody waits for what is in it.
     pub fn abandon(&self, inbox: mpsc::Receiver<Request>) {
         *self.inbox.lock() = Some(inbox);
+    }
+
+    /// Makes an end of a group whose task was torn down in the middle: what it had is lost, and the next request begins
+    /// anew.
+    pub fn perish(self: &Arc<Self>, groups: &Groups) {
+        self.state.lock().state = GroupState::Dead;
+        groups.remove_this(self);
+        groups.changed();
     }
 
     pub fn is_dead(&self) -> bool {

@@ -102,9 +102,15 @@ impl ClassicGroup {
         if self.state == GroupState::Empty {
             return !request.protocol_type.is_empty() && !request.protocols.is_empty();
         }
+        if self.protocol_type.as_ref() != Some(&request.protocol_type) {
+            return false;
+        }
+        // Of a group that has lost its members while it rebalances, every one of them supports everything.
+        if self.members.is_empty() {
+            return !request.protocols.is_empty();
+        }
         let candidates = self.candidates();
-        self.protocol_type.as_ref() == Some(&request.protocol_type)
-            && request.protocols.iter().any(|p| candidates.contains(&p.name.as_str()))
+        request.protocols.iter().any(|p| candidates.contains(p.name.as_str()))
     }
 
     /// A new dynamic member. From version 4 on it is given an id first and has to come again with it (KIP-394).

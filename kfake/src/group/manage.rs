@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -14,6 +15,9 @@ use super::registry::Groups;
 use super::request::Request;
 use super::view::GroupState;
 use crate::cluster::exits::{Exits, Wait};
+
+/// A deadline is late when it passed this long ago: tokio's timers have a resolution of a millisecond.
+const LATE: Duration = Duration::from_millis(1);
 
 #[expect(
     clippy::large_enum_variant,
@@ -38,35 +42,73 @@ enum Watch {
     Session { until: Instant },
 }
 
-pub(crate) async fn manage(groups: Arc<Groups>, group: Arc<Group>, mut inbox: mpsc::Receiver<Request>) {
-    let exits = &groups.shared.exits;
-    loop {
+/// A task's hold on its group. However the task ends, the group does not stay behind as if it had one.
+struct Tenure {
+    groups: Arc<Groups>,
+    group: Arc<Group>,
+    inbox: Option<mpsc::Receiver<Request>>,
+}
+
+impl Drop for Tenure {
+    fn drop(&mut self) {
+        if self.inbox.is_some() {
+            self.group.perish(&self.groups);
+        }
+    }
+}
+
+/// The group's task. The group is in its hands from this call on, also if it is never polled.
+pub(crate) fn manage(
+    groups: Arc<Groups>,
+    group: Arc<Group>,
+    inbox: mpsc::Receiver<Request>,
+) -> impl Future<Output = ()> + Send {
+    let inbox = Some(inbox);
+    run(Tenure { groups, group, inbox })
+}
+
+async fn run(mut tenure: Tenure) {
+    let (groups, group) = (tenure.groups.clone(), tenure.group.clone());
+    let (exits, config) = (&groups.shared.exits, &groups.shared.config);
+    while let Some(inbox) = &mut tenure.inbox {
         let event = if group.stalled.load(Ordering::Acquire) {
             stalled(&group, exits).await
         } else {
             let watch = group.state.lock().watch();
             match watch {
-                Watch::Nothing => idle(&group, exits, &mut inbox).await,
-                Watch::Rebalance { until } => rebalancing(&group, exits, &mut inbox, until).await,
-                Watch::Session { until } => watching(&group, exits, &mut inbox, until).await,
+                Watch::Nothing => idle(&group, exits, inbox).await,
+                Watch::Rebalance { until } => rebalancing(&group, exits, inbox, until).await,
+                Watch::Session { until } => watching(&group, exits, inbox, until).await,
             }
         };
         let now = Instant::now();
         match event {
-            Event::Shutdown => return group.abandon(inbox),
-            Event::Asked(request) => group.state.lock().handle(request, now, &groups),
-            Event::Time => group.state.lock().expire(now, &groups.shared.config),
+            Event::Shutdown => {
+                if let Some(inbox) = tenure.inbox.take() {
+                    group.abandon(inbox);
+                }
+                return;
+            }
+            Event::Asked(request) => {
+                let mut state = group.state.lock();
+                // Where requests never end, time goes on all the same: what was due before this one comes before it.
+                if let Some(before) = now.checked_sub(LATE) {
+                    state.expire(before, config);
+                }
+                state.handle(request, now, &groups);
+            }
+            Event::Time => group.state.lock().expire(now, config),
             Event::Control => {}
         }
-        if group.state.lock().state == GroupState::Dead {
+        if group.is_dead() {
             // What is left in the queue is dropped with it: those who wait look the group up again.
-            return groups.changed();
-        }
-        if group.retiring.swap(false, Ordering::AcqRel) && group.is_empty() {
-            match group.put_back(inbox) {
-                Ok(()) => return groups.changed(),
-                Err(still_wanted) => inbox = still_wanted,
-            }
+            tenure.inbox = None;
+        } else if group.retiring.swap(false, Ordering::AcqRel)
+            && group.is_empty()
+            && let Some(inbox) = tenure.inbox.take()
+        {
+            // A request that has come in meanwhile keeps the task.
+            tenure.inbox = group.put_back(inbox).err();
         }
         groups.changed();
     }
@@ -133,5 +175,32 @@ impl super::classic::ClassicGroup {
             },
             (None, Some(until)) => Watch::Session { until },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::cluster::config::BrokerConfig;
+    use crate::cluster::state::{Broker, Shared};
+    use crate::cluster::topics::BrokerId;
+
+    #[tokio::test]
+    async fn a_task_that_is_torn_down_before_its_first_poll_takes_its_group_along() {
+        let broker = Broker {
+            id: BrokerId(1),
+            host: "broker".to_owned(),
+            port: 9092,
+        };
+        let (config, exits) = (BrokerConfig::default(), Exits::default());
+        let shared = Shared::new("id".to_owned(), config, vec![broker], BTreeMap::new(), exits, 0, None);
+        let groups = Arc::new(Groups::new(Arc::new(shared)));
+        let group = groups.get_or_create("billing");
+        let (_queue, inbox) = mpsc::channel(1);
+        drop(manage(groups.clone(), group.clone(), inbox));
+        assert!(group.is_dead());
+        assert!(groups.get("billing").is_none(), "the next request begins anew");
     }
 }

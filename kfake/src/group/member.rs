@@ -1,5 +1,6 @@
 //! A member of a classic group.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -68,21 +69,17 @@ impl Member {
         self.protocols == protocols
     }
 
-    pub fn supports(&self, protocol: &str) -> bool {
-        self.protocols.iter().any(|p| &*p.name == protocol)
-    }
-
     pub fn metadata(&self, protocol: &str) -> Bytes {
         let protocol = self.protocols.iter().find(|p| &*p.name == protocol);
         protocol.map(|p| p.metadata.clone()).unwrap_or_default()
     }
 
     /// The first of its protocols among those that every member supports: its vote.
-    pub fn vote<'a>(&'a self, candidates: &[&str]) -> Option<&'a StrBytes> {
+    pub fn vote(&self, candidates: &BTreeSet<&str>) -> Option<&StrBytes> {
         self.protocols
             .iter()
             .map(|p| &p.name)
-            .find(|name| candidates.contains(&name.as_str()))
+            .find(|name| candidates.contains(name.as_str()))
     }
 
     /// A member that waits for the others needs no heartbeat, but for its first rebalance: a client that left before it

@@ -38,7 +38,11 @@ impl Groups {
         let mut groups = self.by_id.lock();
         match groups.get(id) {
             Some(group) => group.clone(),
-            None => groups.entry(id.to_owned()).or_insert(Group::new(id)).clone(),
+            None => {
+                let group = Group::new(id, self.shared.tasks.all.group(format!("group:{id}")));
+                groups.insert(id.to_owned(), group.clone());
+                group
+            }
         }
     }
 
@@ -50,6 +54,14 @@ impl Groups {
     /// Forgets a group that is dead. Until then no other has its id.
     pub fn remove(&self, id: &str) {
         self.by_id.lock().remove(id);
+    }
+
+    /// Forgets a group, if it is still the one of its id.
+    pub fn remove_this(&self, group: &Arc<Group>) {
+        let mut groups = self.by_id.lock();
+        if groups.get(&group.id).is_some_and(|known| Arc::ptr_eq(known, group)) {
+            groups.remove(&group.id);
+        }
     }
 
     /// Kafka forgets the committed offsets of a deleted topic (`GroupCoordinator.onPartitionsDeleted`).

@@ -42,12 +42,12 @@ pub(crate) fn open<S: Transport>(groups: &Arc<Groups>, broker: BrokerId, stream:
         client_id: None,
     };
     let name = peer.clone();
-    shared.tasks.connections.spawn_named(name, async move {
-        let span = peer;
+    let task = async move {
         if let End::Refused(refusal) = serve(stream, context).await {
-            tracing::warn!(peer = %span, %broker, %refusal, "closing the connection");
+            tracing::warn!(%peer, %broker, %refusal, "closing the connection");
         }
-    });
+    };
+    shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
 }
 
 async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
@@ -65,7 +65,7 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
                 };
                 match more {
                     Ok(true) => continue,
-                    Ok(false) if frames.leftover() > 0 => {
+                    Ok(false) | Err(_) if frames.leftover() > 0 => {
                         return End::Refused(Refusal::TruncatedFrame(frames.leftover()));
                     }
                     Ok(false) | Err(_) => return End::PeerGone,

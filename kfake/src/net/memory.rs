@@ -24,6 +24,8 @@ pub(crate) fn connect(groups: &Arc<Groups>, broker: BrokerId) -> io::Result<Dupl
             format!("the cluster has no broker {broker}"),
         ));
     }
+    // Held until the task is spawned: a close that begins in between waits for it.
+    let _hold = shared.tasks.all.token();
     if shared.exits.is_shut_down() {
         return Err(io::Error::new(
             io::ErrorKind::ConnectionRefused,

@@ -31,6 +31,9 @@ pub(crate) enum ShapeError {
         /// The bytes behind the prefix.
         remaining: usize,
     },
+    /// A string longer than any version before the flexible ones could say.
+    #[error("a string claims {0} bytes")]
+    StringTooLong(usize),
     /// A tagged field whose size is not that of its content.
     #[error("the tagged field {0} has the wrong size")]
     TagSize(u32),
@@ -121,6 +124,8 @@ impl Walk<'_> {
         match &field.kind {
             Kind::Fixed(size) => self.skip(*size),
             Kind::Str => match self.length(2)? {
+                // Flexible versions could say more, and Apache Kafka refuses it.
+                Some(size) if size > i16::MAX as usize => Err(ShapeError::StringTooLong(size)),
                 Some(size) => self.skip(size),
                 None => Ok(()),
             },
@@ -293,7 +298,8 @@ fn field(kind: Kind, suffix: &str, fields_of_struct: bool) -> Field {
 #[cfg(test)]
 mod tests {
     use bytes::{BufMut, BytesMut};
-    use kafka_protocol::messages::{ApiKey, FetchRequest, MetadataRequest};
+    use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+    use kafka_protocol::messages::{ApiKey, FetchRequest, MetadataRequest, TopicName};
     use kafka_protocol::protocol::{Encodable, VersionRange};
     use proptest::prelude::*;
 
@@ -326,6 +332,21 @@ mod tests {
         assert_eq!(body[size], 4);
         body[size] = 3;
         assert_eq!(check(ApiKey::Fetch as i16, 12, &body), Err(ShapeError::TagSize(0)));
+    }
+
+    #[test]
+    fn a_string_longer_than_32767_bytes_is_refused_in_flexible_versions_too() {
+        let name = "x".repeat(32_768);
+        let topic = MetadataRequestTopic::default().with_name(Some(TopicName(name.into())));
+        let mut body = BytesMut::new();
+        MetadataRequest::default()
+            .with_topics(Some(vec![topic]))
+            .encode(&mut body, 12)
+            .unwrap();
+        assert_eq!(
+            check(ApiKey::Metadata as i16, 12, &body),
+            Err(ShapeError::StringTooLong(32_768))
+        );
     }
 
     #[test]

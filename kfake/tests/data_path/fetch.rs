@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{BrokerId as WireBrokerId, FetchRequest};
+use kafka_protocol::messages::create_topics_request::CreatableTopic;
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::{BrokerId as WireBrokerId, CreateTopicsRequest, DeleteTopicsRequest, FetchRequest};
 use kafka_protocol::records::RecordBatchDecoder;
 use leakcheck::leakcheck;
 use tokio::time::Instant;
@@ -258,6 +260,37 @@ async fn deleting_the_topic_ends_the_wait() {
     let answer = only_fetched(consumer.finish(pending).await.unwrap());
     assert_eq!(answer.error_code, ResponseError::UnknownTopicOrPartition.code());
     assert_eq!(start.elapsed(), Duration::from_secs(1));
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_topic_that_is_created_again_wakes_who_waited_for_the_old_one() {
+    let mut given = given_with(|builder| builder.brokers(1)).await;
+    let mut consumer = given.client_of(1).await;
+    let start = Instant::now();
+    let request = fetch(&[("t", 0, 0)]).with_max_wait_ms(60_000);
+    let pending = consumer.start(request, BY_NAME).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Both at once, so that the fetch sees neither the one nor the other alone.
+    let delete =
+        DeleteTopicsRequest::default().with_topics(vec![DeleteTopicState::default().with_name(Some(name("t")))]);
+    let again = CreatableTopic::default()
+        .with_name(name("t"))
+        .with_num_partitions(1)
+        .with_replication_factor(1);
+    let deleted = given.client.start(delete, 6).await.unwrap();
+    let created = given
+        .client
+        .start(CreateTopicsRequest::default().with_topics(vec![again]), 7)
+        .await
+        .unwrap();
+    assert_eq!(given.client.finish(deleted).await.unwrap().responses[0].error_code, 0);
+    assert_eq!(given.client.finish(created).await.unwrap().topics[0].error_code, 0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(given.produced(produce("t", 0, batch_180())).await.error_code, 0);
+    let answer = only_fetched(consumer.finish(pending).await.unwrap());
+    assert_eq!((answer.error_code, answer.high_watermark > 0), (0, true));
+    assert_eq!(start.elapsed(), Duration::from_secs(2));
     given.closes().await;
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kfake::client::{Client, ClientError};
 use kfake::{BrokerId, Builder, Cluster, ClusterClosed, GroupState};
-use kfake_tests::Member;
+use kfake_tests::{Member, until_tasks_are_left};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
@@ -95,9 +95,7 @@ async fn connections_of_members_that_vanished_end_while_the_cluster_lives() {
     waiting.rebalancing(&cluster, "rebalancing").await;
     waiting.vanish();
     // What remains are the three groups' own tasks.
-    while cluster.task_count() > 3 {
-        tokio::task::yield_now().await;
-    }
+    until_tasks_are_left(&cluster, 3).await;
     assert_eq!(cluster.task_count(), 3);
     cluster.close().await;
 }

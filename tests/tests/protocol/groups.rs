@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
     DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName,
 };
 use kfake::{Cluster, EndGroupError, GroupState};
-use kfake_tests::{Member, coordinator, text};
+use kfake_tests::{Member, coordinator, text, until_tasks_are_left};
 use leakcheck::leakcheck;
 use tokio::time::{Instant, advance};
 
@@ -478,11 +478,87 @@ async fn deleting_a_group_ends_its_task_and_forgets_its_offsets() {
     let tasks = cluster.task_count();
     let delete = DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("billing"))]);
     assert_eq!(client.send(delete).await.unwrap().results[0].error_code, 0);
-    while cluster.task_count() == tasks {
-        tokio::task::yield_now().await;
-    }
+    until_tasks_are_left(&cluster, tasks - 1).await;
     assert_eq!(cluster.task_count(), tasks - 1);
     assert_eq!(fetched(&cluster, "billing", 0).await, -1);
+    cluster.close().await;
+}
+
+/// A group without members has no reason to keep its task: requests that wait in its queue are answered first, and a deletion
+/// among them ends the task as well.
+#[leakcheck(start_paused)]
+async fn ending_a_group_comes_after_the_requests_in_its_queue() {
+    for last_is_a_deletion in [false, true] {
+        let cluster = cluster().await;
+        let mut client = coordinator(&cluster, "billing");
+        client.send(commit("billing", 0, 7)).await.unwrap();
+        assert!(cluster.stall_group("billing", true));
+        let mut second = coordinator(&cluster, "billing");
+        let describe = DescribeGroupsRequest::default().with_groups(vec![GroupId(text("billing"))]);
+        let described = client.start(describe, 6).await.unwrap();
+        cluster.wait_for_group("billing", |g| g.queued == 1).await.unwrap();
+        let delete = DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("billing"))]);
+        let queued = if last_is_a_deletion { 2 } else { 1 };
+        let deleted = match last_is_a_deletion {
+            true => Some(second.start(delete, 2).await.unwrap()),
+            false => None,
+        };
+        cluster.wait_for_group("billing", |g| g.queued == queued).await.unwrap();
+        let (ended, ()) = tokio::join!(cluster.end_group("billing"), async {
+            cluster.stall_group("billing", false);
+        });
+        assert_eq!(ended, Ok(()));
+        assert_eq!(client.finish(described).await.unwrap().groups[0].error_code, 0);
+        if let Some(deleted) = deleted {
+            assert_eq!(second.finish(deleted).await.unwrap().results[0].error_code, 0);
+        }
+        let connections = 2;
+        assert_eq!(cluster.task_count(), connections);
+        cluster.close().await;
+    }
+}
+
+/// Kafka reschedules the heartbeat of a member whose sync it ends (`propagateAssignment`).
+#[leakcheck(start_paused)]
+async fn a_follower_that_waits_for_a_leader_that_died_survives_it() {
+    let cluster = cluster().await;
+    let mut leader = Member::of(&cluster, "billing");
+    leader.join_alone().await.unwrap();
+    let mut other = Member::of(&cluster, "billing");
+    let joining = other.start_join().await.unwrap();
+    cluster
+        .wait_for_group("billing", |g| g.members.len() == 2)
+        .await
+        .unwrap();
+    leader.join().await.unwrap();
+    other.finish_join(joining).await.unwrap();
+    // The leader says no more. The other cannot send a heartbeat: its sync is in the way.
+    let synced = other.sync(&[]).await.unwrap();
+    assert!(is(synced.error_code, RebalanceInProgress));
+    let joined = other.join().await.unwrap();
+    assert_eq!((joined.error_code, joined.members.len()), (0, 1));
+    cluster.close().await;
+}
+
+/// `ClassicGroup.supportsProtocols`: none of no members is in the way.
+#[leakcheck(start_paused)]
+async fn a_group_that_lost_its_members_in_a_rebalance_takes_new_ones() {
+    let cluster = cluster_with(&[("group.initial.rebalance.delay.ms", "3000")]).await;
+    let mut first = Member::of(&cluster, "billing");
+    let joining = first.start_join().await.unwrap();
+    cluster
+        .wait_for_group("billing", |g| g.members.len() == 1)
+        .await
+        .unwrap();
+    let mut administrator = Member::of(&cluster, "billing");
+    administrator.id = first.id.clone();
+    assert_eq!(administrator.leave().await.unwrap(), 0);
+    assert!(is(
+        first.finish_join(joining).await.unwrap().error_code,
+        UnknownMemberId
+    ));
+    let mut second = Member::of(&cluster, "billing");
+    assert_eq!(second.join().await.unwrap().error_code, 0);
     cluster.close().await;
 }
 

@@ -111,3 +111,26 @@ async fn an_administrator_removes_a_static_member_by_its_instance_id() {
     cluster.wait_for_group("billing", |g| g.is_empty()).await.unwrap();
     cluster.close().await;
 }
+
+/// A rebalance timeout of nothing must not keep the group's task, and with it a paused clock, busy.
+#[leakcheck(start_paused)]
+async fn a_rebalance_that_waits_for_a_static_member_alone_lets_time_pass() {
+    let cluster = cluster().await;
+    let mut leader = Member::of(&cluster, "billing");
+    leader.join_alone().await.unwrap();
+    let mut fixed = Member::of(&cluster, "billing").with_instance("a");
+    fixed.rebalance_timeout = 0;
+    let joining = fixed.start_join().await.unwrap();
+    cluster
+        .wait_for_group("billing", |g| g.members.len() == 2)
+        .await
+        .unwrap();
+    leader.join().await.unwrap();
+    fixed.finish_join(joining).await.unwrap();
+    assert_eq!(leader.sync(&[]).await.unwrap().error_code, 0);
+    assert_eq!(fixed.sync(&[]).await.unwrap().error_code, 0);
+    // The rebalance that this starts has only the static member to wait for, which does not join.
+    assert_eq!(leader.leave().await.unwrap(), 0);
+    cluster.wait_for_group("billing", |g| g.is_empty()).await.unwrap();
+    cluster.close().await;
+}

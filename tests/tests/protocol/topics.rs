@@ -163,6 +163,22 @@ async fn validation_alone_creates_nothing() {
     cluster.close().await;
 }
 
+/// `ReplicationControlManager.validateTotalNumberOfPartitions`.
+#[leakcheck(start_paused)]
+async fn a_request_for_too_many_partitions_in_all_creates_nothing() {
+    let (cluster, mut client) = cluster().await;
+    let request = create(vec![topic("a", 5_000, 1), topic("b", -1, 1), topic("c", 4_991, 1)]);
+    let results = client.send(request).await.unwrap().topics;
+    assert!(
+        results.iter().all(|t| t.error_code == code(PolicyViolation)),
+        "{results:?}"
+    );
+    assert_eq!(results.len(), 3);
+    let gone = client.send(metadata("a")).await.unwrap().topics.remove(0);
+    assert_eq!(gone.error_code, code(UnknownTopicOrPartition));
+    cluster.close().await;
+}
+
 #[leakcheck(start_paused)]
 async fn replicas_go_where_they_are_assigned() {
     let (cluster, mut client) = cluster().await;

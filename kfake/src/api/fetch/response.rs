@@ -252,7 +252,7 @@ mod tests {
         let key = |topic: &str, index| PartitionKey {
             topic: match version {
                 13.. => TopicKey::Id(ID),
-                _ => TopicKey::Name(topic.to_owned()),
+                _ => TopicKey::Name(topic.into()),
             },
             index,
         };

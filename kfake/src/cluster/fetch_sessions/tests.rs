@@ -4,7 +4,7 @@ use super::*;
 
 fn key(name: &str) -> PartitionKey {
     PartitionKey {
-        topic: TopicKey::Name(name.to_owned()),
+        topic: TopicKey::Name(name.into()),
         index: 0,
     }
 }
@@ -30,7 +30,7 @@ fn answers(opened: &Opened, with_records: &str) -> Vec<(PartitionKey, Wanted, Se
         high_watermark: 0,
         log_start_offset: 0,
         failed: false,
-        has_records: key.topic == TopicKey::Name(with_records.to_owned()),
+        has_records: key.topic == TopicKey::Name(with_records.into()),
     };
     opened.wanted.iter().map(|(k, w)| (k.clone(), *w, seen(k))).collect()
 }
