@@ -75,13 +75,14 @@ fn find(
     let known = known.ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition =
         led(context, &known, asked.partition_index, asked.current_leader_epoch).map_err(|refused| refused.error)?;
-    let found = partition.log.lock().find(spec, isolation);
+    // Walking a compressed batch takes time that nobody else should wait for.
+    let look_up = partition.log.lock().look_up(spec, isolation);
     let nothing = TimestampOffset {
         timestamp: -1,
         offset: -1,
         leader_epoch: -1,
     };
-    match found {
+    match look_up.resolve() {
         Ok(found) => Ok(found.unwrap_or(nothing)),
         Err(error) => {
             tracing::error!(topic = %topic.name.as_str(), %error, "a stored batch cannot be walked");

@@ -97,6 +97,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
             let index = data.index;
+            let is_compressed = is_compressed(&data);
             let response = PartitionProduceResponse::default().with_index(index);
             partitions.push(match batch.append(known.as_ref(), data) {
                 Ok(appended) => response
@@ -109,6 +110,14 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                     refuse(response, failure)
                 }
             });
+            if is_compressed {
+                // A batch may take its time to decompress, and a request may bring many: others come in between, and a
+                // cluster that closes does not wait for the rest.
+                tokio::task::yield_now().await;
+                if context.shared.exits.is_shut_down() {
+                    return Err(Refusal::ShuttingDown);
+                }
+            }
         }
         responses.push(
             TopicProduceResponse::default()
@@ -162,6 +171,12 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
             .with_port(i32::from(broker.port))
     };
     brokers.map(endpoint).collect()
+}
+
+/// Whether the batch's attributes, behind 21 bytes of header, name a codec.
+fn is_compressed(data: &PartitionProduceData) -> bool {
+    let attributes = data.records.as_ref().and_then(|records| records.get(22));
+    attributes.is_some_and(|low| low & 0b111 != 0)
 }
 
 /// `RequestUtils.hasTransactionalRecords`.

@@ -1,5 +1,10 @@
 //! What ListOffsets asks of a log.
 
+use std::ops::Range;
+
+use super::batch::RecordBatch;
+use super::records::RecordError;
+
 /// A place in a log, as ListOffsets names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetSpec {
@@ -45,4 +50,49 @@ pub struct TimestampOffset {
     pub offset: i64,
     /// The epoch of the leader that appended the record; -1 when unknown.
     pub leader_epoch: i32,
+}
+
+/// A look-up in a log: known at once, or to be found in batches that the log has handed out.
+#[derive(Debug)]
+pub enum LookUp {
+    /// The answer.
+    Known(TimestampOffset),
+    /// The first record at or after `time` among these batches, if it lies within `offsets`.
+    In {
+        /// In the order of their offsets; the first that may hold it, and the one behind.
+        batches: Vec<RecordBatch>,
+        /// In milliseconds.
+        time: i64,
+        /// From the log start offset to what the reader may see.
+        offsets: Range<i64>,
+    },
+}
+
+impl LookUp {
+    /// Walks the batches.
+    ///
+    /// # Errors
+    ///
+    /// When a batch's records cannot be read.
+    pub fn resolve(self) -> Result<Option<TimestampOffset>, RecordError> {
+        let (batches, time, offsets) = match self {
+            Self::Known(found) => return Ok(Some(found)),
+            Self::In { batches, time, offsets } => (batches, time, offsets),
+        };
+        for batch in &batches {
+            for record in batch.records()? {
+                let record = record?;
+                let offset = batch.base_offset() + i64::from(record.offset_delta);
+                if record.timestamp >= time && offset >= offsets.start {
+                    let found = TimestampOffset {
+                        timestamp: record.timestamp,
+                        offset,
+                        leader_epoch: batch.leader_epoch(),
+                    };
+                    return Ok(Some(found).filter(|found| found.offset < offsets.end));
+                }
+            }
+        }
+        Ok(None)
+    }
 }

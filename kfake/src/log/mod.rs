@@ -28,7 +28,7 @@ mod waiters;
 
 pub use batch::{BatchError, RecordBatch, TimestampType};
 pub use compression::Codec;
-pub use lookup::{OffsetSpec, TimestampOffset};
+pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};

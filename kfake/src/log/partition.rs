@@ -6,7 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::batch::{RecordBatch, TimestampType};
-use super::lookup::{OffsetSpec, TimestampOffset};
+use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
 use super::producers::{Producers, SequenceError};
 use super::records::RecordError;
 use super::validate::ValidBatch;
@@ -286,53 +286,47 @@ impl Log {
     ///
     /// A stored batch cannot be walked, which validation rules out.
     pub fn find(&self, spec: OffsetSpec, isolation: Isolation) -> Result<Option<TimestampOffset>, RecordError> {
-        let untimed = |offset, leader_epoch| TimestampOffset {
-            timestamp: -1,
-            offset,
-            leader_epoch,
-        };
-        let found = match spec {
-            OffsetSpec::Latest => {
-                return Ok(Some(untimed(self.visible_end(isolation), self.leader_epoch())));
-            }
-            OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
-                return Ok(Some(untimed(self.start_offset, self.epoch_of(self.start_offset))));
-            }
-            OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => {
-                return Ok(Some(untimed(-1, -1)));
-            }
-            OffsetSpec::MaxTimestamp => match self.batches.back() {
-                Some(last) => self.find_at(last.max_timestamp_so_far)?,
-                None => None,
-            },
-            OffsetSpec::At(time) => self.find_at(time)?,
-        };
-        Ok(found.filter(|found| found.offset < self.visible_end(isolation)))
+        self.look_up(spec, isolation).resolve()
     }
 
-    fn find_at(&self, time: i64) -> Result<Option<TimestampOffset>, RecordError> {
+    /// What [`find`](Self::find) needs of the log. Resolving it may decompress batches, and needs no lock on the log.
+    pub fn look_up(&self, spec: OffsetSpec, isolation: Isolation) -> LookUp {
+        let untimed = |offset, leader_epoch| {
+            LookUp::Known(TimestampOffset {
+                timestamp: -1,
+                offset,
+                leader_epoch,
+            })
+        };
+        match spec {
+            OffsetSpec::Latest => untimed(self.visible_end(isolation), self.leader_epoch()),
+            OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
+                untimed(self.start_offset, self.epoch_of(self.start_offset))
+            }
+            OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => untimed(-1, -1),
+            OffsetSpec::MaxTimestamp => self.walk_from(
+                self.batches.back().map_or(i64::MAX, |last| last.max_timestamp_so_far),
+                isolation,
+            ),
+            OffsetSpec::At(time) => self.walk_from(time, isolation),
+        }
+    }
+
+    fn walk_from(&self, time: i64, isolation: Isolation) -> LookUp {
         let first = self
             .batches
             .partition_point(|stored| stored.max_timestamp_so_far < time);
-        for stored in self.batches.range(first..) {
-            // Only where the log start offset cuts into the batch that the search found is there a second one to look at.
-            if stored.batch.max_timestamp() < time {
-                continue;
-            }
-            for record in stored.batch.records()? {
-                let record = record?;
-                let offset = stored.batch.base_offset() + i64::from(record.offset_delta);
-                if record.timestamp >= time && offset >= self.start_offset {
-                    let leader_epoch = stored.batch.leader_epoch();
-                    return Ok(Some(TimestampOffset {
-                        timestamp: record.timestamp,
-                        offset,
-                        leader_epoch,
-                    }));
-                }
-            }
+        let mut batches = self.batches.range(first..).map(|stored| &stored.batch);
+        let mut found: Vec<_> = batches.next().into_iter().cloned().collect();
+        // Only where the log start offset cuts into the batch that the search found is there a second one to look at.
+        if found.iter().any(|batch| batch.base_offset() < self.start_offset) {
+            found.extend(batches.find(|batch| batch.max_timestamp() >= time).cloned());
         }
-        Ok(None)
+        LookUp::In {
+            batches: found,
+            time,
+            offsets: self.start_offset..self.visible_end(isolation),
+        }
     }
 
     /// The leader epoch that `offset` was, or will be, appended in.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::frame::FrameReader;
@@ -72,12 +73,14 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
                 }
             }
         };
-        // Each wait inside of a handler lists the shutdown itself. A peer that has gone ends any of them here; what it had
-        // sent before is still handled, as far as that takes no waiting.
+        // Each wait inside of a handler lists the shutdown itself. A peer that has gone ends any of them here. What it had
+        // sent before is handled all the same, as far as that takes no waiting; a produce takes work alone, and is finished
+        // whether or not its sender still listens.
+        let is_produce = frame.starts_with(&(ApiKey::Produce as i16).to_be_bytes());
         let answer = tokio::select! {
             biased;
             answer = dispatch(&mut context, frame) => answer,
-            () = frames.departure(&mut stream) => Ok(Answer::Silent),
+            () = frames.departure(&mut stream), if !is_produce => Ok(Answer::Silent),
         };
         match answer {
             Ok(Answer::Reply(parts)) => match write(&mut stream, &parts, &shared).await {

@@ -70,7 +70,12 @@ pub fn record(timestamp: i64, value: &[u8]) -> Record {
 }
 
 /// A batch of these records.
-pub fn batch_of(mut records: Vec<Record>) -> Bytes {
+pub fn batch_of(records: Vec<Record>) -> Bytes {
+    compressed_batch_of(records, Compression::None)
+}
+
+/// A batch of these records, compressed.
+pub fn compressed_batch_of(mut records: Vec<Record>, compression: Compression) -> Bytes {
     for (record, offset) in records.iter_mut().zip(0..) {
         record.offset = i64::from(offset);
         // Without a producer too: the encoder begins another batch where offsets and sequences do not go together.
@@ -78,7 +83,7 @@ pub fn batch_of(mut records: Vec<Record>) -> Bytes {
     }
     let options = RecordEncodeOptions {
         version: 2,
-        compression: Compression::None,
+        compression,
     };
     let mut bytes = BytesMut::new();
     RecordBatchEncoder::encode(&mut bytes, &records, &options).expect("a batch");

@@ -1,7 +1,9 @@
+use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::produce_request::PartitionProduceData;
 use kafka_protocol::messages::{BrokerId as WireBrokerId, ProduceRequest, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
-use kafka_protocol::records::Record;
+use kafka_protocol::records::{Compression, Record};
 use leakcheck::leakcheck;
 
 use super::given::*;
@@ -111,6 +113,40 @@ async fn without_acks_there_is_no_answer_and_the_next_request_is_served() {
     drop(unanswered.unwrap());
     assert_eq!(given.has_records(batch(10)).await, 1);
     given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn what_was_sent_without_acks_is_stored_although_its_sender_hangs_up() {
+    let mut given = given_with(|builder| builder.brokers(1)).await;
+    let mut request = produce_acks(0, "t", 0, Bytes::new());
+    let compressed = compressed_batch_of(vec![record(0, b"x")], Compression::Zstd);
+    request.topic_data[0].partition_data = (0..3)
+        .map(|index| {
+            PartitionProduceData::default()
+                .with_index(index)
+                .with_records(Some(compressed.clone()))
+        })
+        .collect();
+    let mut hasty = given.client_of(1).await;
+    drop(hasty.start(request, BY_NAME).await.unwrap());
+    drop(hasty);
+    until_one_connection_is_left(&given).await;
+    for partition in 0..3 {
+        let answer = given.produced(produce("t", partition, batch(10))).await;
+        assert_eq!((answer.error_code, answer.base_offset), (0, 1), "partition {partition}");
+    }
+    given.closes().await;
+}
+
+/// The connection of the test's own client.
+async fn until_one_connection_is_left(given: &Given) {
+    for _ in 0..100_000 {
+        if given.cluster.task_count() == 1 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("the connection stays:\n{}", leakcheck::find());
 }
 
 #[leakcheck(start_paused)]
