@@ -1,0 +1,6 @@
+//! Real clients, rskafka and librdkafka, against a cluster over TCP.
+
+mod given;
+mod librdkafka;
+mod rdkafka;
+mod rskafka;
