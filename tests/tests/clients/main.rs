@@ -1,6 +1,7 @@
 //! Real clients, rskafka and librdkafka, against a cluster over TCP.
 
 mod given;
+mod groups;
 mod librdkafka;
 mod rdkafka;
 mod rskafka;

@@ -143,10 +143,12 @@ async fn partitions_on_several_brokers_each_have_their_records() {
 async fn a_stream_gets_records_as_they_are_produced() {
     let cluster = Cluster::builder().topic("orders", 1).start().await.unwrap();
     let client = connect(&cluster).await;
-    let partition = Arc::new(partition(&client, "orders", 0).await);
-    let mut stream = StreamConsumerBuilder::new(partition.clone(), StartOffset::Earliest).build();
+    // A connection's requests are answered in turn: what is produced over that of a waiting fetch waits for it.
+    let produced_to = partition(&client, "orders", 0).await;
+    let fetched_from = Arc::new(partition(&client, "orders", 0).await);
+    let mut stream = StreamConsumerBuilder::new(fetched_from, StartOffset::Earliest).build();
     for offset in 0..20 {
-        let produce = partition.produce(vec![record("order")], Compression::Snappy);
+        let produce = produced_to.produce(vec![record("order")], Compression::Snappy);
         let (next, produced) = tokio::join!(stream.next(), produce);
         assert_eq!(produced.unwrap(), [offset]);
         let (got, high_watermark) = next.unwrap().unwrap();
