@@ -1,5 +1,6 @@
 //! Real clients, rskafka and librdkafka, against a cluster over TCP.
 
+mod closing;
 mod given;
 mod groups;
 mod librdkafka;
