@@ -6,12 +6,12 @@ use leakcheck::leakcheck;
 
 use super::librdkafka::Consumer;
 
-fn builder() -> Builder {
+pub fn builder() -> Builder {
     Cluster::builder().brokers(3).topic("orders", 4)
 }
 
 /// Two members with their partitions.
-async fn stable(cluster: &Cluster, group: &str) -> Vec<Consumer> {
+pub async fn stable(cluster: &Cluster, group: &str) -> Vec<Consumer> {
     let first = Consumer::of(cluster, group);
     first.assigned(4).await;
     let second = Consumer::of(cluster, group);
@@ -23,7 +23,7 @@ async fn stable(cluster: &Cluster, group: &str) -> Vec<Consumer> {
 }
 
 /// A member that waits for another, which is not polled and so does not join again.
-async fn rebalancing(cluster: &Cluster, group: &str) -> Vec<Consumer> {
+pub async fn rebalancing(cluster: &Cluster, group: &str) -> Vec<Consumer> {
     let first = Consumer::of(cluster, group);
     first.assigned(4).await;
     first.stop_polling().await;
@@ -35,7 +35,7 @@ async fn rebalancing(cluster: &Cluster, group: &str) -> Vec<Consumer> {
 }
 
 /// A member that has left, and whose client lives.
-async fn empty(cluster: &Cluster, group: &str) -> Vec<Consumer> {
+pub async fn empty(cluster: &Cluster, group: &str) -> Vec<Consumer> {
     let consumer = Consumer::of(cluster, group);
     consumer.assigned(4).await;
     consumer.unsubscribe().await;

@@ -135,7 +135,6 @@ impl Consumer {
         let mut config = config(cluster);
         config
             .set("group.id", group)
-            .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "100")
             .set("auto.offset.reset", "earliest")
             .set("enable.auto.commit", "false");

@@ -3,6 +3,8 @@
 mod closing;
 mod given;
 mod groups;
+mod killed;
 mod librdkafka;
+mod planted;
 mod rdkafka;
 mod rskafka;
