@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kfake::{Builder, Cluster};
+use kfake::{Builder, Cluster, GroupView};
 use leakcheck::leakcheck;
 
 use super::librdkafka::{Consumed, Consumer, Producer, produce, producer};
@@ -103,6 +103,9 @@ async fn flows_through_rebalances(assignor: &str) {
     produced += 5;
     let leaving = async {
         second.unsubscribe().await;
+        // librdkafka that is ended while it commits what was taken from it may go without leaving its group.
+        let has_left = |g: &GroupView| g.members.len() == 1;
+        cluster.wait_for_group("billing", has_left).await.unwrap();
         second.close().await
     };
     let (mut consumed, ()) = tokio::join!(leaving, produce_each(&producer, produced, 5));
@@ -157,7 +160,7 @@ async fn a_static_member_that_restarts_causes_no_rebalance() {
     assert_each_once(consumed, 5);
     let after = cluster.group("billing").unwrap();
     assert_eq!((after.state, after.generation), (before.state, before.generation));
-    let ids = |group: &kfake::GroupView| group.members.iter().map(|m| m.id.clone()).collect::<BTreeSet<_>>();
+    let ids = |group: &GroupView| group.members.iter().map(|m| m.id.clone()).collect::<BTreeSet<_>>();
     assert!(ids(&before).is_disjoint(&ids(&after)));
     leader.close().await;
     follower.close().await;
