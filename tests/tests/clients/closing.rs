@@ -4,14 +4,49 @@
 use kfake::{Builder, Cluster, GroupState, GroupView};
 use leakcheck::leakcheck;
 
-use super::librdkafka::Consumer;
+use tokio::process::Child;
+
+use super::librdkafka::{Consumer, process};
 
 pub fn builder() -> Builder {
     Cluster::builder().brokers(3).topic("orders", 4)
 }
 
+/// Members of groups, alive.
+pub struct Members {
+    consumers: Vec<Consumer>,
+    processes: Vec<Child>,
+}
+
+impl Members {
+    fn and(mut self, other: Self) -> Self {
+        self.consumers.extend(other.consumers);
+        self.processes.extend(other.processes);
+        self
+    }
+
+    /// Ends them.
+    pub async fn end(self) {
+        for consumer in self.consumers {
+            consumer.close().await;
+        }
+        for mut process in self.processes {
+            process.kill().await.expect("the member runs");
+        }
+    }
+}
+
+impl From<Vec<Consumer>> for Members {
+    fn from(consumers: Vec<Consumer>) -> Self {
+        Self {
+            consumers,
+            processes: Vec::new(),
+        }
+    }
+}
+
 /// Two members with their partitions.
-pub async fn stable(cluster: &Cluster, group: &str) -> Vec<Consumer> {
+pub async fn stable(cluster: &Cluster, group: &str) -> Members {
     let first = Consumer::of(cluster, group);
     first.assigned(4).await;
     let second = Consumer::of(cluster, group);
@@ -19,46 +54,47 @@ pub async fn stable(cluster: &Cluster, group: &str) -> Vec<Consumer> {
     second.assigned(2).await;
     let view = cluster.wait_for_group(group, |g| g.is_stable()).await.unwrap();
     assert_eq!(view.members.len(), 2);
-    vec![first, second]
+    vec![first, second].into()
 }
 
-/// A member that waits for another, which is not polled and so does not join again.
-pub async fn rebalancing(cluster: &Cluster, group: &str) -> Vec<Consumer> {
-    let first = Consumer::of(cluster, group);
-    first.assigned(4).await;
-    first.stop_polling().await;
-    let second = Consumer::of(cluster, group);
+/// A member that waits for another, which is not polled and so does not join again. That one is a process: librdkafka may
+/// wait forever when a client ends that has not served a revocation.
+pub async fn rebalancing(cluster: &Cluster, group: &str) -> Members {
+    let unpolled = process(cluster, group, "45000", "stops");
+    cluster.wait_for_group(group, |g| g.is_stable()).await.unwrap();
+    let waiting = Consumer::of(cluster, group);
     let waits = |g: &GroupView| g.members.len() == 2 && g.members[1].is_joining;
     let view = cluster.wait_for_group(group, waits).await.unwrap();
     assert_eq!(view.state, GroupState::PreparingRebalance);
-    vec![first, second]
+    Members {
+        consumers: vec![waiting],
+        processes: vec![unpolled],
+    }
 }
 
 /// A member that has left, and whose client lives.
-pub async fn empty(cluster: &Cluster, group: &str) -> Vec<Consumer> {
+pub async fn empty(cluster: &Cluster, group: &str) -> Members {
     let consumer = Consumer::of(cluster, group);
     consumer.assigned(4).await;
     consumer.unsubscribe().await;
     cluster.wait_for_group(group, |g| g.is_empty()).await.unwrap();
-    vec![consumer]
+    vec![consumer].into()
 }
 
 /// A member in its group's initial delay.
-async fn joining(cluster: &Cluster, group: &str) -> Vec<Consumer> {
+async fn joining(cluster: &Cluster, group: &str) -> Members {
     let consumer = Consumer::of(cluster, group);
     let joins = |g: &GroupView| g.members.iter().any(|m| m.is_joining);
     let view = cluster.wait_for_group(group, joins).await.unwrap();
     assert_eq!(view.state, GroupState::PreparingRebalance);
-    vec![consumer]
+    vec![consumer].into()
 }
 
-/// Closes the cluster under its clients, and then ends these.
-async fn closes_under(cluster: Cluster, consumers: Vec<Consumer>) {
+/// Closes the cluster under its members, and then ends these.
+async fn closes_under(cluster: Cluster, members: Members) {
     cluster.close().await;
     assert_eq!(cluster.task_count(), 0);
-    for consumer in consumers {
-        consumer.close().await;
-    }
+    members.end().await;
 }
 
 async fn with_groups_in_every_state() {
@@ -68,8 +104,7 @@ async fn with_groups_in_every_state() {
         rebalancing(&cluster, "rebalancing"),
         empty(&cluster, "empty"),
     );
-    let consumers = stable.into_iter().chain(rebalancing).chain(empty).collect();
-    closes_under(cluster, consumers).await;
+    closes_under(cluster, stable.and(rebalancing).and(empty)).await;
 }
 
 async fn with_a_group_in_its_initial_delay() {
@@ -78,8 +113,8 @@ async fn with_a_group_in_its_initial_delay() {
         .start()
         .await
         .unwrap();
-    let consumers = joining(&cluster, "joining").await;
-    closes_under(cluster, consumers).await;
+    let members = joining(&cluster, "joining").await;
+    closes_under(cluster, members).await;
 }
 
 #[leakcheck]
@@ -105,12 +140,7 @@ async fn closing_ends_a_group_whose_real_member_is_in_its_initial_delay_on_many_
 #[leakcheck(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_while_real_members_leave_ends_their_groups() {
     let cluster = builder().start().await.unwrap();
-    let consumers = stable(&cluster, "stable").await;
-    let leaving = async {
-        for consumer in consumers {
-            consumer.close().await;
-        }
-    };
-    tokio::join!(leaving, cluster.close());
+    let members = stable(&cluster, "stable").await;
+    tokio::join!(members.end(), cluster.close());
     assert_eq!(cluster.task_count(), 0);
 }

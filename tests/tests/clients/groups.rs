@@ -91,10 +91,13 @@ async fn flows_through_rebalances(assignor: &str) {
         ("enable.auto.commit", "true"),
         ("partition.assignment.strategy", assignor),
     ];
-    let first = Consumer::with(&cluster, "billing", &settings);
-    first.assigned(4).await;
+    let mut first = Consumer::with(&cluster, "billing", &settings);
+    // A partition taken from librdkafka while it asks for the earliest offset may be set back to it later: the question
+    // outlives the partition. So each has a position before the second member comes.
+    produce_each(&producer, 0, 1).await;
+    let mut consumed = first.take(4).await;
     let second = Consumer::with(&cluster, "billing", &settings);
-    let mut produced = 0;
+    let mut produced = 1;
     while (first.partitions(), second.partitions()) != (2, 2) {
         produce_each(&producer, produced, 1).await;
         produced += 1;
@@ -108,12 +111,12 @@ async fn flows_through_rebalances(assignor: &str) {
         cluster.wait_for_group("billing", has_left).await.unwrap();
         second.close().await
     };
-    let (mut consumed, ()) = tokio::join!(leaving, produce_each(&producer, produced, 5));
+    let (of_second, ()) = tokio::join!(leaving, produce_each(&producer, produced, 5));
+    consumed.extend(of_second);
     produced += 5;
     first.assigned(4).await;
     produce_each(&producer, produced, 1).await;
     produced += 1;
-    let mut first = first;
     let left = produced * 4 - consumed.len();
     consumed.extend(first.take(left).await);
     assert_each_once(consumed, produced);

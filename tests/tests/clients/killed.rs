@@ -1,30 +1,20 @@
 //! Members that are killed: their sockets close, and no word is said.
 
-use kfake::{Cluster, GroupState, GroupView};
+use kfake::{GroupState, GroupView};
 use leakcheck::leakcheck;
-use tokio::process::{Child, Command};
 
 use super::closing::builder;
-use super::librdkafka::Consumer;
-
-/// A member in a process of its own.
-fn process(cluster: &Cluster, group: &str, session_timeout: &str) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_member"))
-        .args([&cluster.bootstrap_servers(), group, "orders", session_timeout])
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the member starts")
-}
+use super::librdkafka::{Consumer, process};
 
 async fn a_member_that_is_killed_before_the_cluster_closes() {
     let cluster = builder().start().await.unwrap();
     let survivor = Consumer::of(&cluster, "billing");
     survivor.assigned(4).await;
-    let mut killed = process(&cluster, "billing", "45000");
+    let mut killed = process(&cluster, "billing", "45000", "polls");
     survivor.assigned(2).await;
     let both = |g: &GroupView| g.is_stable() && g.members.len() == 2;
     cluster.wait_for_group("billing", both).await.unwrap();
-    let mut alone = process(&cluster, "shipping", "45000");
+    let mut alone = process(&cluster, "shipping", "45000", "polls");
     cluster.wait_for_group("shipping", |g| g.is_stable()).await.unwrap();
 
     killed.kill().await.unwrap();
@@ -50,10 +40,9 @@ async fn closing_ends_groups_whose_real_members_were_killed_on_many_threads() {
 #[leakcheck]
 async fn closing_ends_a_rebalance_in_which_a_real_member_was_killed() {
     let cluster = builder().start().await.unwrap();
-    let unpolled = Consumer::of(&cluster, "billing");
-    unpolled.assigned(4).await;
-    unpolled.stop_polling().await;
-    let mut killed = process(&cluster, "billing", "45000");
+    let mut unpolled = process(&cluster, "billing", "45000", "stops");
+    cluster.wait_for_group("billing", |g| g.is_stable()).await.unwrap();
+    let mut killed = process(&cluster, "billing", "45000", "polls");
     let waits = |g: &GroupView| g.members.len() == 2 && g.members[1].is_joining;
     cluster.wait_for_group("billing", waits).await.unwrap();
     killed.kill().await.unwrap();
@@ -61,7 +50,7 @@ async fn closing_ends_a_rebalance_in_which_a_real_member_was_killed() {
     assert_eq!(group.state, GroupState::PreparingRebalance);
     cluster.close().await;
     assert_eq!(cluster.task_count(), 0);
-    unpolled.close().await;
+    unpolled.kill().await.unwrap();
 }
 
 #[leakcheck]
@@ -73,7 +62,7 @@ async fn a_member_that_is_killed_loses_its_partitions_when_its_session_ends() {
         .unwrap();
     let survivor = Consumer::of(&cluster, "billing");
     survivor.assigned(4).await;
-    let mut killed = process(&cluster, "billing", "1000");
+    let mut killed = process(&cluster, "billing", "1000", "polls");
     survivor.assigned(2).await;
     killed.kill().await.unwrap();
     survivor.assigned(4).await;

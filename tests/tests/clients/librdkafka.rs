@@ -17,6 +17,7 @@ use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::AsyncRuntime;
 use rdkafka::{ClientContext, TopicPartitionList};
+use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_util::sync::CancellationToken;
@@ -203,19 +204,14 @@ impl Consumer {
         self.assigned(0).await;
     }
 
-    /// Polls no more: it still sends heartbeats, and takes no part in a rebalance.
-    pub async fn stop_polling(&self) {
-        self.stop.cancel();
-        self.polling.close();
-        self.polling.wait().await;
-    }
-
     /// Leaves the group, unless it is a static member, and ends the client. The records that it got and nobody took.
     ///
     /// A client that ends while it has partitions throws away the records it has fetched, and counts them as consumed: where
     /// each record matters, [`unsubscribe`](Self::unsubscribe) first.
     pub async fn close(mut self) -> Vec<Consumed> {
-        self.stop_polling().await;
+        self.stop.cancel();
+        self.polling.close();
+        self.polling.wait().await;
         let client = Arc::into_inner(self.client).expect("nobody else uses it");
         blocking(move || drop(client)).await;
         let mut left = Vec::new();
@@ -247,4 +243,13 @@ async fn poll(client: Arc<Client>, records: mpsc::UnboundedSender<KafkaResult<Co
 /// Makes a call that blocks on a thread that may: the cluster has to go on meanwhile.
 pub async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(call).await.expect("the call returns")
+}
+
+/// A member in a process of its own, which can be killed. Its partitions are revoked only while it is polled.
+pub fn process(cluster: &Cluster, group: &str, session_timeout: &str, mode: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_member"))
+        .args([&cluster.bootstrap_servers(), group, "orders", session_timeout, mode])
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the member starts")
 }

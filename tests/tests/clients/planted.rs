@@ -6,11 +6,10 @@ use std::time::Duration;
 use kfake::{Cluster, Plant};
 use leakcheck::{Check, Report};
 
-use super::closing::{builder, empty, rebalancing, stable};
-use super::librdkafka::Consumer;
+use super::closing::{Members, builder, empty, rebalancing, stable};
 
 /// Lets a cluster with the planted bug go under its clients, ends these, and returns what is left.
-fn check(plant: Option<Plant>, group: impl AsyncFnOnce(&Cluster) -> Vec<Consumer>) -> Report {
+fn check(plant: Option<Plant>, group: impl AsyncFnOnce(&Cluster) -> Members) -> Report {
     let check = Check::new("a cluster with a planted bug").grace(Duration::from_millis(500));
     let outcome = check.run(async move {
         let builder = match plant {
@@ -18,18 +17,16 @@ fn check(plant: Option<Plant>, group: impl AsyncFnOnce(&Cluster) -> Vec<Consumer
             None => builder(),
         };
         let cluster = builder.start().await.unwrap();
-        let consumers = group(&cluster).await;
+        let members = group(&cluster).await;
         drop(cluster);
-        for consumer in consumers {
-            consumer.close().await;
-        }
+        members.end().await;
     });
     outcome.body.expect("the scenario runs");
     outcome.report
 }
 
 /// Sees that the planted bug leaks the group's task and nothing else, and that without it nothing leaks.
-fn caught(plant: Plant, group: impl AsyncFn(&Cluster) -> Vec<Consumer>) {
+fn caught(plant: Plant, group: impl AsyncFn(&Cluster) -> Members) {
     let clean = check(None, &group);
     assert!(clean.is_clean(), "without the planted bug:\n{clean}");
     let report = check(Some(plant), &group);
