@@ -140,6 +140,38 @@ fn the_session_timeout_without_shutdown_is_caught() {
     assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
 }
 
+/// A line of a report without its line numbers, which change with every edit above them, and without columns.
+fn without_numbers(line: &str) -> String {
+    let words = line.split_whitespace().map(|word| match word.rsplit_once(':') {
+        Some((file, number)) if number.parse::<u32>().is_ok() => file,
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// The README's report is this one, but for its clock and the numbers of its lines.
+#[test]
+fn the_readme_shows_the_report_of_a_session_timeout_without_shutdown() {
+    let leak = caught(
+        Plant::Session,
+        "group:billing",
+        group_task(),
+        async |cluster: &Cluster| {
+            let mut waiting = Waiting::<DuplexStream>::new();
+            waiting.stable(cluster, "billing").await;
+            waiting
+        },
+    );
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let report = leak.to_string();
+    for line in report.lines().skip(1).filter(|line| !line.is_empty()) {
+        assert!(
+            readme.lines().any(|shown| shown == line),
+            "README.md has no line\n{line}\nof\n{report}"
+        );
+    }
+}
+
 #[test]
 fn a_connection_that_waits_for_the_groups_answer_without_shutdown_is_caught() {
     let leak = caught(
