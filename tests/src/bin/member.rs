@@ -26,8 +26,10 @@ fn main() -> ExitCode {
         Ok(consumer) => loop {
             consumer.poll(Duration::from_millis(100));
             let has_partitions = consumer.assignment().is_ok_and(|list| list.count() > 0);
-            while mode == "stops" && has_partitions {
-                std::thread::park();
+            if mode == "stops" && has_partitions {
+                loop {
+                    std::thread::park();
+                }
             }
         },
         Err(error) => {
