@@ -49,6 +49,7 @@ pub struct Check {
     runtime: Option<Builder>,
     grace: Duration,
     rules: Vec<Ignore>,
+    should_panic: bool,
 }
 
 impl Check {
@@ -59,6 +60,7 @@ impl Check {
             runtime: None,
             grace: GRACE,
             rules: Vec::new(),
+            should_panic: false,
         }
     }
 
@@ -124,6 +126,14 @@ impl Check {
         self
     }
 
+    /// Tells [`conclude`](Self::conclude) that the test harness takes a panic for success, as it does of a test with
+    /// `#[should_panic]`. A leak is printed then, and the check returns: whatever the body did, the harness sees no panic,
+    /// and fails the test. The attribute sets this by itself.
+    pub fn should_panic(mut self, should: bool) -> Self {
+        self.should_panic = should;
+        self
+    }
+
     /// Runs a test and says what came of it. Nothing is printed, and nothing is written for `cargo leak-audit`: what a
     /// leak means is up to the caller.
     ///
@@ -159,23 +169,27 @@ impl Check {
     ///
     /// # Panics
     ///
-    /// With the panic of `body`, or else with the report when there is a leak; and as [`run`](Self::run) does.
+    /// With the panic of `body`, or else with the report when there is a leak; and as [`run`](Self::run) does. Not when
+    /// there is a leak and the test [`should_panic`](Self::should_panic).
     #[track_caller]
     pub fn conclude<F: Future>(self, body: F) -> ExitCode
     where
         F::Output: Termination,
     {
-        self.run(body).conclude()
+        let should_panic = self.should_panic;
+        self.run(body).conclude(should_panic)
     }
 
     /// Runs a test that brings its own runtime, or none, and makes it fail when it leaves a task behind.
     ///
     /// # Panics
     ///
-    /// With the panic of `body`, or else with the report when there is a leak.
+    /// With the panic of `body`, or else with the report when there is a leak. Not when there is a leak and the test
+    /// [`should_panic`](Self::should_panic).
     #[track_caller]
     pub fn conclude_sync<T: Termination>(self, body: impl FnOnce() -> T) -> ExitCode {
-        self.run_sync(body).conclude()
+        let should_panic = self.should_panic;
+        self.run_sync(body).conclude(should_panic)
     }
 
     #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]
@@ -211,28 +225,29 @@ impl<T: Termination> Outcome<T> {
     /// Passes the outcome on to the test harness: the body's failure first, a leak second, so that neither hides the
     /// other. Appends the report's line for `cargo leak-audit`.
     #[track_caller]
-    fn conclude(self) -> ExitCode {
+    fn conclude(self, should_panic: bool) -> ExitCode {
         let Self { body, report } = self;
-        match body {
-            Err(panic) => {
-                publish(&report, Body::Panicked);
+        let (ended, how) = match body.map(Termination::report) {
+            Ok(ExitCode::SUCCESS) => (Ok(ExitCode::SUCCESS), Body::Passed),
+            Ok(code) => (Ok(code), Body::Error),
+            Err(panic) => (Err(panic), Body::Panicked),
+        };
+        publish(&report, how);
+        if should_panic && !report.is_clean() {
+            eprintln!("{report}");
+            eprintln!("a test that should panic fails by returning: a panic of leakcheck would make it pass");
+            return ended.unwrap_or(ExitCode::FAILURE);
+        }
+        match ended {
+            Ok(ExitCode::SUCCESS) => {
+                pass_or_panic(&report);
+                ExitCode::SUCCESS
+            }
+            ended => {
                 if !report.is_silent() {
                     eprintln!("{report}");
                 }
-                panic.resume()
-            }
-            Ok(value) => {
-                let code = value.report();
-                if code != ExitCode::SUCCESS {
-                    publish(&report, Body::Error);
-                    if !report.is_silent() {
-                        eprintln!("{report}");
-                    }
-                    return code;
-                }
-                publish(&report, Body::Passed);
-                pass_or_panic(&report);
-                code
+                ended.unwrap_or_else(|panic| panic.resume())
             }
         }
     }

@@ -231,6 +231,9 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// task waited: a task that went down with its runtime counts as leaked, unless the token of its tracker had been
 /// cancelled. Only `grace`, `ignore` and `crate` have a meaning then.
 ///
+/// A test with `#[should_panic]` fails by a leak as any other does, whether its body panicked or not: the report is printed,
+/// and the test returns, which the harness takes for its failure.
+///
 /// A test may return whatever a test may return. Without the feature `track` the test just runs.
 pub use leakcheck_macros::leakcheck;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};

@@ -59,6 +59,40 @@ mod fixture {
         }
     }
 
+    #[leakcheck(start_paused)]
+    #[should_panic(expected = "as it should")]
+    async fn panics_as_it_should_and_leaks() {
+        if asked() {
+            leak();
+        }
+        panic!("as it should");
+    }
+
+    #[leakcheck(start_paused)]
+    #[cfg_attr(all(), should_panic)]
+    async fn leaks_and_should_panic() {
+        match asked() {
+            true => leak(),
+            false => panic!("as it should"),
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic]
+    #[leakcheck]
+    async fn leaks_in_a_tokio_test_and_should_panic() {
+        match asked() {
+            true => leak(),
+            false => panic!("as it should"),
+        }
+    }
+
+    #[leakcheck]
+    #[should_panic(expected = "as it should")]
+    async fn panics_as_it_should() {
+        panic!("as it should");
+    }
+
     #[leakcheck]
     #[test]
     fn panics_and_leaks_around_a_runtime() {
@@ -238,6 +272,22 @@ fn a_panic_of_the_body_is_shown_beside_the_leak() {
 }
 
 #[test]
+fn a_leak_fails_a_test_that_should_panic_whether_it_does_or_not() {
+    for (fixture, body) in [
+        ("panics_as_it_should_and_leaks", "panicked"),
+        ("leaks_and_should_panic", "passed"),
+        ("leaks_in_a_tokio_test_and_should_panic", "passed"),
+    ] {
+        let ran = run_one(fixture);
+        let test = format!("failing::fixture::{fixture}");
+        let headline = format!("leaked: 1 task outlived test {test}");
+        assert_shows(&ran, &[&headline, "test did not panic as expected"]);
+        assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", body)]);
+    }
+    assert!(run_one("panics_as_it_should").passed);
+}
+
+#[test]
 fn an_error_of_the_body_is_shown_beside_the_leak() {
     let ran = run_one("errs_and_leaks");
     let headline = "leaked: 1 task outlived test failing::fixture::errs_and_leaks";
@@ -271,14 +321,18 @@ fn every_check_of_a_process_appends_its_line_also_side_by_side() {
             ("errs", "clean", "error"),
             ("errs_and_leaks", "leaked", "error"),
             ("leaks", "leaked", "passed"),
+            ("leaks_and_should_panic", "leaked", "passed"),
             ("leaks_around_a_runtime", "leaked", "passed"),
             ("leaks_before_verify_none", "leaked", "passed"),
             ("leaks_in_a_tokio_test", "leaked", "passed"),
+            ("leaks_in_a_tokio_test_and_should_panic", "leaked", "passed"),
             ("leaks_in_place_of_a_tokio_test", "leaked", "passed"),
             ("leaks_under_a_guard", "leaked", "passed"),
             ("panics_and_leaks", "leaked", "panicked"),
             ("panics_and_leaks_around_a_runtime", "leaked", "panicked"),
             ("panics_and_leaks_under_a_guard", "leaked", "panicked"),
+            ("panics_as_it_should", "clean", "panicked"),
+            ("panics_as_it_should_and_leaks", "leaked", "panicked"),
             ("passes", "clean", "passed"),
         ]
     );

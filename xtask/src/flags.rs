@@ -44,7 +44,7 @@ A baseline is a TOML file of entries like this one; * stands for any text:
   name = \"127.0.0.1:*\"
   reason = \"the listener is rewritten next month\"
 
-A leak counts unless the test that found it passed, as tests do that plant a leak and look at the report.
+A leak counts however the test that found it ended. Tests that plant a leak and look at the report as data write none.
 ";
 
 const LINT_GATE_HELP: &str = "\
