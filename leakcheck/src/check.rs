@@ -7,6 +7,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::{ExitCode, Termination};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -232,45 +233,64 @@ impl<T: Termination> Outcome<T> {
             Ok(code) => (Ok(code), Body::Error),
             Err(panic) => (Err(panic), Body::Panicked),
         };
-        publish(&report, how);
-        if should_panic && !report.is_clean() {
-            eprintln!("{report}");
+        let written = publish(&report, how);
+        if should_panic && (!report.is_clean() || written.is_err()) {
+            tell(&report, written);
             eprintln!("a test that should panic fails by returning: a panic of leakcheck would make it pass");
             return ended.unwrap_or(ExitCode::FAILURE);
         }
         match ended {
             Ok(ExitCode::SUCCESS) => {
-                pass_or_panic(&report);
+                pass_or_panic(&report, written);
                 ExitCode::SUCCESS
             }
             ended => {
-                if !report.is_silent() {
-                    eprintln!("{report}");
-                }
+                tell(&report, written);
                 ended.unwrap_or_else(|panic| panic.resume())
             }
         }
     }
 }
 
-/// Fails the test when the report has a leak. A rule that matches nothing is only told of.
+/// Fails the test when the report has a leak, or could not be written where it was to be. A rule that matches nothing is
+/// only told of.
 #[track_caller]
-pub(crate) fn pass_or_panic(report: &Report) {
-    if !report.is_clean() {
-        panic!("{report}");
+pub(crate) fn pass_or_panic(report: &Report, written: Result<(), Unwritten>) {
+    match written {
+        Err(unwritten) if report.is_clean() => panic!("{unwritten}"),
+        Err(unwritten) => panic!("{report}\n{unwritten}"),
+        Ok(()) if !report.is_clean() => panic!("{report}"),
+        Ok(()) => {}
     }
     if report.tracked && !report.is_silent() {
         eprintln!("{report}");
     }
 }
 
-/// Writes the report's line. What was not looked at is not written: it would read as clean.
-pub(crate) fn publish(report: &Report, body: Body) {
-    if report.tracked
-        && let Err(error) = append(report, body)
-    {
-        eprintln!("leakcheck: the report of {} could not be written: {error}", report.test);
+/// Prints what a test shows that fails by something else.
+pub(crate) fn tell(report: &Report, written: Result<(), Unwritten>) {
+    if !report.is_silent() {
+        eprintln!("{report}");
     }
+    if let Err(unwritten) = written {
+        eprintln!("{unwritten}");
+    }
+}
+
+/// Why a report is missing among those that were asked for. A test without one would count for one that was never run.
+#[derive(Debug, thiserror::Error)]
+#[error("leakcheck: the report of {test} could not be written: {source}")]
+pub(crate) struct Unwritten {
+    test: Arc<str>,
+    source: std::io::Error,
+}
+
+/// Writes the report's line, also where nothing was looked at: it says so.
+pub(crate) fn publish(report: &Report, body: Body) -> Result<(), Unwritten> {
+    append(report, body).map_err(|source| Unwritten {
+        test: report.test.clone(),
+        source,
+    })
 }
 
 /// The panic of a test's body.

@@ -143,7 +143,8 @@
 //!   source. Where they cannot be told apart for certain, the line of the `select!` stands for each.
 //!
 //! With `LEAKCHECK_REPORT_DIR` set, each check that may fail a test also appends a line of JSON to a file there, which
-//! is what `cargo leak-audit` reads.
+//! is what `cargo leak-audit` reads. A check that cannot write its line fails its test; one that looked at nothing, as
+//! the feature `track` is off, says so in its line.
 #![deny(clippy::disallowed_methods)]
 
 mod check;

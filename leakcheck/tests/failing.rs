@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
@@ -170,6 +170,15 @@ struct Ran {
 }
 
 impl Ran {
+    fn of(output: &Output, lines: Vec<Value>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            passed: output.status.success(),
+            output: text(&output.stdout) + &text(&output.stderr),
+            lines,
+        }
+    }
+
     fn verdicts(&self) -> Vec<(&str, &str, &str)> {
         let text = |line: &'static str, value: &Value| value[line].as_str().unwrap().to_owned().leak() as &str;
         let mut verdicts: Vec<_> = self
@@ -211,12 +220,7 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     fs::remove_dir_all(directory).unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran {
-        passed: output.status.success(),
-        output: text(&output.stdout) + &text(&output.stderr),
-        lines,
-    }
+    Ran::of(&output, lines)
 }
 
 fn run_one(fixture: &str) -> Ran {
@@ -285,6 +289,26 @@ fn a_leak_fails_a_test_that_should_panic_whether_it_does_or_not() {
         assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", body)]);
     }
     assert!(run_one("panics_as_it_should").passed);
+}
+
+#[test]
+fn a_check_fails_that_cannot_write_the_report_it_is_asked_for() {
+    for (fixture, shown) in [
+        ("passes", "panicked at"),
+        ("panics_as_it_should", "test did not panic as expected"),
+        ("errs", "the body's own error"),
+    ] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("fixture::{fixture}")])
+            .env(fixture::ASK, "1")
+            // A file, and not a directory.
+            .env("LEAKCHECK_REPORT_DIR", std::env::current_exe().unwrap())
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output, Vec::new());
+        let said = format!("the report of failing::fixture::{fixture} could not be written");
+        assert_shows(&ran, &[&said, shown]);
+    }
 }
 
 #[test]

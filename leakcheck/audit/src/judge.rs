@@ -134,6 +134,14 @@ pub enum Problem {
     /// Some of what leakcheck wrote cannot be read.
     #[error(transparent)]
     BrokenRecord(RecordError),
+    /// leakcheck knew of no task at all.
+    #[error("{} of {binary} ran and looked at nothing, as leakcheck was built without its feature `track`: {}", count(tests.len(), "check"), tests.join(", "))]
+    Unchecked {
+        /// The binary, as the records name it.
+        binary: String,
+        /// The tests, as the records name them.
+        tests: Vec<String>,
+    },
     /// leakcheck wrote nothing.
     #[error(
         "no guarded test ran: leakcheck wrote no record. Is a test marked #[leakcheck], and does the filter match it?"
@@ -165,6 +173,7 @@ pub fn judge(evidence: Evidence) -> Verdict {
         .filter_map(|outcome| problem(outcome, &records))
         .collect();
     problems.extend(broken.into_iter().map(Problem::BrokenRecord));
+    problems.extend(unchecked(&records));
     if records.is_empty() {
         problems.push(Problem::NoRecords);
     }
@@ -187,6 +196,23 @@ pub fn judge(evidence: Evidence) -> Verdict {
         fixed,
         problems,
     }
+}
+
+/// The checks that looked at nothing, by their binary. The records are in its order.
+fn unchecked(records: &[Record]) -> impl Iterator<Item = Problem> {
+    records
+        .chunk_by(|a, b| (&a.package, &a.binary) == (&b.package, &b.binary))
+        .filter_map(|of_one_binary| {
+            let tests: Vec<_> = of_one_binary
+                .iter()
+                .filter(|record| record.verdict == CheckVerdict::Unchecked)
+                .map(|record| record.test.clone())
+                .collect();
+            (!tests.is_empty()).then(|| Problem::Unchecked {
+                binary: of_one_binary[0].binary.clone(),
+                tests,
+            })
+        })
 }
 
 /// The leaks that a baseline does not know, those that it knows, and the entries that match none.

@@ -41,6 +41,8 @@ pub enum CheckVerdict {
     Clean,
     /// At least one did.
     Leaked,
+    /// Nobody looked: leakcheck was built without its feature `track`.
+    Unchecked,
 }
 
 /// How the body of a test ended.

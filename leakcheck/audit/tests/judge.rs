@@ -150,6 +150,20 @@ fn a_leak_counts_that_a_binary_reports_which_is_no_test() {
 }
 
 #[test]
+fn a_check_that_looked_at_nothing_leaves_no_verdict() {
+    let unchecked = record("a", 0, 0).replace(r#""verdict":"clean""#, r#""verdict":"unchecked""#);
+
+    let verdict = verdict(ended(BinaryResult::Passed), &[unchecked, record("b", 1, 0)]);
+
+    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
+    assert!(
+        matches!(&verdict.problems[..], [Problem::Unchecked { binary, tests }] if binary == "orders" && *tests == ["orders::a"]),
+        "{:?}",
+        verdict.problems
+    );
+}
+
+#[test]
 fn no_record_is_no_verdict() {
     let verdict = verdict(ended(BinaryResult::Passed), &[]);
 
