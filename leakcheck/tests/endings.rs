@@ -111,6 +111,37 @@ fn a_task_that_is_aborted_before_its_first_poll_is_aborted() {
 }
 
 #[test]
+fn a_tracked_future_that_its_owner_drops_is_aborted_also_without_a_runtime() {
+    let tasks = TaskTracker::named("tracked");
+    let outcome = Check::new("owner").run_sync(|| drop(tasks.track_future(pending::<()>())));
+    outcome.body.unwrap();
+    expect_one(ABORTED)(&outcome.report);
+
+    on_both(
+        || async { drop(TaskTracker::new().track_future(pending::<()>())) },
+        expect_one(ABORTED),
+    );
+}
+
+#[test]
+fn a_tracked_future_that_goes_down_with_its_runtime_is_dropped() {
+    let outcome = Check::new("runtime").run_sync(|| {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let (polled, is_polled) = tokio::sync::oneshot::channel();
+            tokio::spawn(TaskTracker::named("tracked").track_future(async move {
+                polled.send(()).unwrap();
+                pending::<()>().await;
+            }));
+            is_polled.await.unwrap();
+        });
+    });
+    outcome.body.unwrap();
+    assert_eq!(outcome.report.leaks.len(), 1, "{}", outcome.report);
+    assert_eq!(outcome.report.leaks[0].state, LeakState::Dropped);
+}
+
+#[test]
 fn a_task_that_panics_has_panicked() {
     on_both(
         || async {
