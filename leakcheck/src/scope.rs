@@ -121,7 +121,8 @@ impl Scope {
         self.count(task, |counts| counts.seen += 1);
     }
 
-    pub(crate) fn ended(&self, task: &Task, ended: Ended) {
+    /// Counts a task that has ended. It is still among the live ones: whoever misses it there finds it counted.
+    pub(crate) fn account(&self, task: &Task, ended: Ended) {
         self.count(task, |counts| {
             *match ended {
                 Ended::Returned => &mut counts.returned,
@@ -137,6 +138,10 @@ impl Scope {
         {
             lock(&check.dropped).push(task.info());
         }
+    }
+
+    /// Takes a task that has been counted off the live ones.
+    pub(crate) fn left(&self) {
         // In this order: whoever begins to watch now either sees this task gone, or is notified.
         self.live.fetch_sub(1, Ordering::SeqCst);
         if self.watchers.load(Ordering::SeqCst) > 0 {
