@@ -108,8 +108,8 @@ impl Check {
         })
     }
 
-    /// How long the test's tasks have to end after its body, by tokio's clock; one second unless it is set. It only
-    /// passes when a task is left.
+    /// How long the test's tasks have to end after its body, by tokio's clock, and by the wall clock those that another
+    /// runtime drives; one second unless it is set. It only passes when a task is left.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

@@ -135,6 +135,9 @@
 //! - Only what went through a [`TaskTracker`]. A bare `tokio::spawn` is not seen.
 //! - A leak is reported when the task's future has not been dropped, and never earlier: a task that was told to stop has
 //!   until the end of the grace to do so.
+//! - Under a paused clock the grace is over as soon as the test's runtime has nothing to do. What another runtime drives
+//!   is waited for by the wall clock, but a task of the test's own that a plain thread is about to wake cannot be told
+//!   from one that nothing will: end such threads before the body is over.
 //! - Tests in one process do not see each other's tasks: see [`Check`] for whose a task is.
 //! - Where a task waits is found by polling it once more, with a waker that takes a backtrace when it is cloned. A future
 //!   that waits must clone the waker, so that each branch of a `select!` shows. A combinator that polls its parts with
