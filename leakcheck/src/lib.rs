@@ -139,6 +139,10 @@
 //!   is waited for by the wall clock, but a task of the test's own that a plain thread is about to wake cannot be told
 //!   from one that nothing will: end such threads before the body is over.
 //! - Tests in one process do not see each other's tasks: see [`Check`] for whose a task is.
+//! - A tracked task that an untracked one spawns on a worker thread belongs to a check by its runtime, where that was
+//!   made for the check. On a runtime that the check did not make, such a task belongs to no test.
+//! - A task that is aborted as the very last thing before its runtime goes down has no chance to end by that. It is
+//!   reported as dropped with the runtime, as one is that was never told to stop.
 //! - Where a task waits is found by polling it once more, with a waker that takes a backtrace when it is cloned. A future
 //!   that waits must clone the waker, so that each branch of a `select!` shows. A combinator that polls its parts with
 //!   wakers of its own, as `FuturesUnordered` does, is told as itself.

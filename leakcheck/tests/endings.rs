@@ -179,6 +179,20 @@ fn a_task_that_is_going_down_right_now_is_never_missing() {
 }
 
 #[test]
+fn a_task_that_is_aborted_as_the_last_thing_before_its_runtime_goes_down_is_said_to_be_dropped() {
+    let outcome = Check::new("too late").run_sync(|| {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let task = TaskTracker::named("late").spawn_on(pending::<()>(), runtime.handle());
+        runtime.block_on(tokio::task::yield_now());
+        task.abort();
+    });
+    outcome.body.unwrap();
+    assert_eq!(outcome.report.leaks[0].state, LeakState::Dropped);
+    let said = "its token had not been cancelled, and no abort had taken effect";
+    assert!(outcome.report.to_string().contains(said), "{}", outcome.report);
+}
+
+#[test]
 fn a_task_that_panics_has_panicked() {
     on_both(
         || async {

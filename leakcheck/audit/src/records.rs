@@ -156,7 +156,7 @@ pub enum State {
     Silent,
     /// It runs on a blocking thread.
     Blocking,
-    /// Its runtime was dropped while it waited, and nobody had told it to stop.
+    /// It was dropped with its runtime. Its tracker's token had not been cancelled, and no abort had taken effect.
     Dropped,
 }
 

@@ -314,7 +314,7 @@ fn a_task_that_says_nothing_of_its_wait_is_told_by_its_state() {
         ("waiting", "nothing that would ever wake it"),
         ("silent", "does not answer"),
         ("blocking", "running on a blocking thread"),
-        ("dropped", "it was waiting when its runtime was dropped"),
+        ("dropped", "it was dropped with its runtime"),
     ] {
         let line = without_branches.replace(r#""state":"waiting""#, &format!(r#""state":"{state}""#));
         let text = render::text::verdict(&verdict(failed(&["a"]), &[line]), false);

@@ -92,7 +92,10 @@ fn waiting(leak: &Leak) -> String {
         (State::Waiting, None) => String::new(),
         (State::Silent, _) => "does not answer: its thread is blocked, or nobody drives its runtime".to_owned(),
         (State::Blocking, _) => "running on a blocking thread".to_owned(),
-        (State::Dropped, _) => "it was waiting when its runtime was dropped, and nobody had told it to stop".to_owned(),
+        (State::Dropped, _) => {
+            "it was dropped with its runtime: its token had not been cancelled, and no abort had taken effect"
+                .to_owned()
+        }
     };
     match (leak.select, branches(leak).as_slice()) {
         (None, [branch]) if leak.waiting_at.is_some() => field("waiting at", &said, &branch.leaf),
