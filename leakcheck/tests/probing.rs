@@ -255,10 +255,13 @@ fn a_task_that_another_runtime_drives_has_the_grace_of_the_wall_clock_under_a_pa
         .grace(grace)
         .run(async {
             TaskTracker::named("elsewhere").spawn_on(async { released.await.unwrap() }, elsewhere.handle());
-            // When the paused clock is at the end of the grace, and no earlier, the task may go.
+            // When the paused clock is at the end of the grace, and some rounds more, the task may go.
             let end = tokio::time::Instant::now() + grace;
             tokio::spawn(async move {
                 tokio::time::sleep_until(end).await;
+                for _ in 0..200 {
+                    tokio::task::yield_now().await;
+                }
                 ask.send(()).unwrap();
             });
         });
