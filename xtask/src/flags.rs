@@ -49,7 +49,7 @@ A leak counts however the test that found it ended. Tests that plant a leak and 
 
 const LINT_GATE_HELP: &str = "\
 Proves that the lint which keeps tasks inside trackers can fail: clippy must report a call of every path that a clippy.toml
-disallows, once, and the crates that the lint is for must deny it.
+disallows, once, and the crates that the lint is for must deny it, with no exceptions but those that the gate lists.
 
 Usage: cargo xtask lint-gate [OPTIONS]
 
