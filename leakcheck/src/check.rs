@@ -7,6 +7,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::{ExitCode, Termination};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -49,6 +50,7 @@ pub struct Check {
     runtime: Option<Builder>,
     grace: Duration,
     rules: Vec<Ignore>,
+    should_panic: bool,
 }
 
 impl Check {
@@ -59,6 +61,7 @@ impl Check {
             runtime: None,
             grace: GRACE,
             rules: Vec::new(),
+            should_panic: false,
         }
     }
 
@@ -105,8 +108,8 @@ impl Check {
         })
     }
 
-    /// How long the test's tasks have to end after its body, by tokio's clock; one second unless it is set. It only
-    /// passes when a task is left.
+    /// How long the test's tasks have to end after its body, by tokio's clock, and by the wall clock those that another
+    /// runtime drives; one second unless it is set. It only passes when a task is left.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -121,6 +124,14 @@ impl Check {
     /// Allows the tasks that any of these rules matches to stay.
     pub fn ignoring(mut self, rules: impl IntoIterator<Item = Ignore>) -> Self {
         self.rules.extend(rules);
+        self
+    }
+
+    /// Tells [`conclude`](Self::conclude) that the test harness takes a panic for success, as it does of a test with
+    /// `#[should_panic]`. A leak is printed then, and the check returns: whatever the body did, the harness sees no panic,
+    /// and fails the test. The attribute sets this by itself.
+    pub fn should_panic(mut self, should: bool) -> Self {
+        self.should_panic = should;
         self
     }
 
@@ -159,23 +170,27 @@ impl Check {
     ///
     /// # Panics
     ///
-    /// With the panic of `body`, or else with the report when there is a leak; and as [`run`](Self::run) does.
+    /// With the panic of `body`, or else with the report when there is a leak; and as [`run`](Self::run) does. Not when
+    /// there is a leak and the test [`should_panic`](Self::should_panic).
     #[track_caller]
     pub fn conclude<F: Future>(self, body: F) -> ExitCode
     where
         F::Output: Termination,
     {
-        self.run(body).conclude()
+        let should_panic = self.should_panic;
+        self.run(body).conclude(should_panic)
     }
 
     /// Runs a test that brings its own runtime, or none, and makes it fail when it leaves a task behind.
     ///
     /// # Panics
     ///
-    /// With the panic of `body`, or else with the report when there is a leak.
+    /// With the panic of `body`, or else with the report when there is a leak. Not when there is a leak and the test
+    /// [`should_panic`](Self::should_panic).
     #[track_caller]
     pub fn conclude_sync<T: Termination>(self, body: impl FnOnce() -> T) -> ExitCode {
-        self.run_sync(body).conclude()
+        let should_panic = self.should_panic;
+        self.run_sync(body).conclude(should_panic)
     }
 
     #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]
@@ -211,51 +226,71 @@ impl<T: Termination> Outcome<T> {
     /// Passes the outcome on to the test harness: the body's failure first, a leak second, so that neither hides the
     /// other. Appends the report's line for `cargo leak-audit`.
     #[track_caller]
-    fn conclude(self) -> ExitCode {
+    fn conclude(self, should_panic: bool) -> ExitCode {
         let Self { body, report } = self;
-        match body {
-            Err(panic) => {
-                publish(&report, Body::Panicked);
-                if !report.is_silent() {
-                    eprintln!("{report}");
-                }
-                panic.resume()
+        let (ended, how) = match body.map(Termination::report) {
+            Ok(ExitCode::SUCCESS) => (Ok(ExitCode::SUCCESS), Body::Passed),
+            Ok(code) => (Ok(code), Body::Error),
+            Err(panic) => (Err(panic), Body::Panicked),
+        };
+        let written = publish(&report, how);
+        if should_panic && (!report.is_clean() || written.is_err()) {
+            tell(&report, written);
+            eprintln!("a test that should panic fails by returning: a panic of leakcheck would make it pass");
+            return ended.unwrap_or(ExitCode::FAILURE);
+        }
+        match ended {
+            Ok(ExitCode::SUCCESS) => {
+                pass_or_panic(&report, written);
+                ExitCode::SUCCESS
             }
-            Ok(value) => {
-                let code = value.report();
-                if code != ExitCode::SUCCESS {
-                    publish(&report, Body::Error);
-                    if !report.is_silent() {
-                        eprintln!("{report}");
-                    }
-                    return code;
-                }
-                publish(&report, Body::Passed);
-                pass_or_panic(&report);
-                code
+            ended => {
+                tell(&report, written);
+                ended.unwrap_or_else(|panic| panic.resume())
             }
         }
     }
 }
 
-/// Fails the test when the report has a leak. A rule that matches nothing is only told of.
+/// Fails the test when the report has a leak, or could not be written where it was to be. A rule that matches nothing is
+/// only told of.
 #[track_caller]
-pub(crate) fn pass_or_panic(report: &Report) {
-    if !report.is_clean() {
-        panic!("{report}");
+pub(crate) fn pass_or_panic(report: &Report, written: Result<(), Unwritten>) {
+    match written {
+        Err(unwritten) if report.is_clean() => panic!("{unwritten}"),
+        Err(unwritten) => panic!("{report}\n{unwritten}"),
+        Ok(()) if !report.is_clean() => panic!("{report}"),
+        Ok(()) => {}
     }
     if report.tracked && !report.is_silent() {
         eprintln!("{report}");
     }
 }
 
-/// Writes the report's line. What was not looked at is not written: it would read as clean.
-pub(crate) fn publish(report: &Report, body: Body) {
-    if report.tracked
-        && let Err(error) = append(report, body)
-    {
-        eprintln!("leakcheck: the report of {} could not be written: {error}", report.test);
+/// Prints what a test shows that fails by something else.
+pub(crate) fn tell(report: &Report, written: Result<(), Unwritten>) {
+    if !report.is_silent() {
+        eprintln!("{report}");
     }
+    if let Err(unwritten) = written {
+        eprintln!("{unwritten}");
+    }
+}
+
+/// Why a report is missing among those that were asked for. A test without one would count for one that was never run.
+#[derive(Debug, thiserror::Error)]
+#[error("leakcheck: the report of {test} could not be written: {source}")]
+pub(crate) struct Unwritten {
+    test: Arc<str>,
+    source: std::io::Error,
+}
+
+/// Writes the report's line, also where nothing was looked at: it says so.
+pub(crate) fn publish(report: &Report, body: Body) -> Result<(), Unwritten> {
+    append(report, body).map_err(|source| Unwritten {
+        test: report.test.clone(),
+        source,
+    })
 }
 
 /// The panic of a test's body.

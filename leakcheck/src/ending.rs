@@ -36,11 +36,16 @@ pub(crate) fn of_unfinished(kind: TaskKind, home: Option<Home>) -> Ended {
         // except while the thread itself ends: then there is no context at all.
         TaskKind::Local => in_a_thread_that_lives() && takes(|| tokio::task::spawn_local(std::future::pending())),
         // A task that was spawned on a runtime that is gone is dropped by whoever spawned it, perhaps in the context of
-        // another runtime. A future that is only tracked may be dropped anywhere.
-        TaskKind::Async | TaskKind::Blocking | TaskKind::Future => Handle::try_current().is_ok_and(|current| {
+        // another runtime.
+        TaskKind::Async | TaskKind::Blocking => Handle::try_current().is_ok_and(|current| {
             let at_home = home.is_none_or(|home| home.runtime == current.id());
-            (at_home || kind == TaskKind::Future) && takes(|| current.spawn(std::future::pending()))
+            at_home && takes(|| current.spawn(std::future::pending()))
         }),
+        // A future that is only tracked may be dropped anywhere. Where there is no runtime, none took it down: whoever
+        // owned it let it go.
+        TaskKind::Future => Handle::try_current()
+            .ok()
+            .is_none_or(|current| takes(|| current.spawn(std::future::pending()))),
     };
     if alive { Ended::Aborted } else { Ended::Dropped }
 }

@@ -135,7 +135,14 @@
 //! - Only what went through a [`TaskTracker`]. A bare `tokio::spawn` is not seen.
 //! - A leak is reported when the task's future has not been dropped, and never earlier: a task that was told to stop has
 //!   until the end of the grace to do so.
+//! - Under a paused clock the grace is over as soon as the test's runtime has nothing to do. What another runtime drives
+//!   is waited for by the wall clock, but a task of the test's own that a plain thread is about to wake cannot be told
+//!   from one that nothing will: end such threads before the body is over.
 //! - Tests in one process do not see each other's tasks: see [`Check`] for whose a task is.
+//! - A tracked task that an untracked one spawns on a worker thread belongs to a check by its runtime, where that was
+//!   made for the check. On a runtime that the check did not make, such a task belongs to no test.
+//! - A task that is aborted as the very last thing before its runtime goes down has no chance to end by that. It is
+//!   reported as dropped with the runtime, as one is that was never told to stop.
 //! - Where a task waits is found by polling it once more, with a waker that takes a backtrace when it is cloned. A future
 //!   that waits must clone the waker, so that each branch of a `select!` shows. A combinator that polls its parts with
 //!   wakers of its own, as `FuturesUnordered` does, is told as itself.
@@ -143,7 +150,8 @@
 //!   source. Where they cannot be told apart for certain, the line of the `select!` stands for each.
 //!
 //! With `LEAKCHECK_REPORT_DIR` set, each check that may fail a test also appends a line of JSON to a file there, which
-//! is what `cargo leak-audit` reads.
+//! is what `cargo leak-audit` reads. A check that cannot write its line fails its test; one that looked at nothing, as
+//! the feature `track` is off, says so in its line.
 #![deny(clippy::disallowed_methods)]
 
 mod check;
@@ -230,6 +238,9 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// made around its body. tokio drops the runtime there before anything can be asked, so the report cannot say where a
 /// task waited: a task that went down with its runtime counts as leaked, unless the token of its tracker had been
 /// cancelled. Only `grace`, `ignore` and `crate` have a meaning then.
+///
+/// A test with `#[should_panic]` fails by a leak as any other does, whether its body panicked or not: the report is printed,
+/// and the test returns, which the harness takes for its failure.
 ///
 /// A test may return whatever a test may return. Without the feature `track` the test just runs.
 pub use leakcheck_macros::leakcheck;

@@ -1,6 +1,6 @@
 //! Checks for tests without the attribute.
 
-use crate::check::{GRACE, pass_or_panic, publish};
+use crate::check::{GRACE, pass_or_panic, publish, tell};
 use crate::ignore::Ignore;
 use crate::report::{Body, Report, binary};
 use crate::{Begun, verify_thread};
@@ -53,8 +53,8 @@ pub fn verify_none_ignoring(rules: impl IntoIterator<Item = Ignore>) {
     if !report.tracked {
         eprint!("{report}");
     }
-    publish(&report, Body::Passed);
-    pass_or_panic(&report);
+    let written = publish(&report, Body::Passed);
+    pass_or_panic(&report, written);
 }
 
 /// The test that runs on this thread, as `crate::module::name`: the test harness names the thread after it, and cargo
@@ -107,13 +107,11 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let report = self.begun.verify_here(&self.rules, GRACE);
         if std::thread::panicking() {
-            publish(&report, Body::Panicked);
-            if !report.is_silent() {
-                eprintln!("{report}");
-            }
+            let written = publish(&report, Body::Panicked);
+            tell(&report, written);
         } else {
-            publish(&report, Body::Passed);
-            pass_or_panic(&report);
+            let written = publish(&report, Body::Passed);
+            pass_or_panic(&report, written);
         }
     }
 }

@@ -121,7 +121,8 @@ impl Scope {
         self.count(task, |counts| counts.seen += 1);
     }
 
-    pub(crate) fn ended(&self, task: &Task, ended: Ended) {
+    /// Counts a task that has ended. It is still among the live ones: whoever misses it there finds it counted.
+    pub(crate) fn account(&self, task: &Task, ended: Ended) {
         self.count(task, |counts| {
             *match ended {
                 Ended::Returned => &mut counts.returned,
@@ -137,6 +138,10 @@ impl Scope {
         {
             lock(&check.dropped).push(task.info());
         }
+    }
+
+    /// Takes a task that has been counted off the live ones.
+    pub(crate) fn left(&self) {
         // In this order: whoever begins to watch now either sees this task gone, or is notified.
         self.live.fetch_sub(1, Ordering::SeqCst);
         if self.watchers.load(Ordering::SeqCst) > 0 {
@@ -173,46 +178,19 @@ thread_local! {
     static OF_THREAD: RefCell<Option<Arc<Scope>>> = const { RefCell::new(None) };
 }
 
-/// Whose the tasks are that a runtime's workers spawn without a tracked task around them.
-static RUNTIMES: Lazy<Mutex<HashMap<RuntimeId, Owner>>> = Lazy::new(Mutex::default);
-
-/// Once that many runtimes are known, those whose check is over are forgotten.
-const KNOWN_RUNTIMES: usize = 256;
-
-#[derive(Clone, Debug)]
-enum Owner {
-    /// The runtime was made for this check.
-    Made(Weak<Scope>),
-    /// This is the only scope that spawned there from its own thread.
-    Used(Weak<Scope>),
-    /// Several did. Nothing can be said for certain of a task whose parent is unknown.
-    Shared,
-}
+/// The check that each runtime was made for. Whose the tasks are of any other runtime's workers, nobody can tell: that a
+/// test has spawned there before says nothing, as several may share it.
+static RUNTIMES: Lazy<Mutex<HashMap<RuntimeId, Weak<Scope>>>> = Lazy::new(Mutex::default);
 
 /// The scope that a task which is being spawned belongs to: that of the task that spawns it; else that of the check
-/// begun on this thread; else that of the runtime; else this thread's own.
+/// begun on this thread; else that of the check that the runtime was made for; else this thread's own.
 pub(crate) fn attribute(parent: Option<&Task>, runtime: Option<Home>) -> Arc<Scope> {
     if let Some(parent) = parent {
         return parent.scope.clone();
     }
-    if let Some(scope) = begun_here() {
-        if let Some(home) = runtime {
-            used_by(home.runtime, &scope);
-        }
-        return scope;
-    }
-    let owner = runtime.and_then(|home| owner_of(home.runtime));
-    if let Some(scope) = owner {
-        return scope;
-    }
-    let scope = of_this_thread();
-    // A worker of a multi-thread runtime belongs to no test: there, nobody's own thread spawned the task.
-    if let Some(home) = runtime
-        && (!home.multi_thread || tokio::task::try_id().is_none())
-    {
-        used_by(home.runtime, &scope);
-    }
-    scope
+    begun_here()
+        .or_else(|| runtime.and_then(|home| made_for(home.runtime)))
+        .unwrap_or_else(of_this_thread)
 }
 
 /// The check that was begun last on this thread.
@@ -231,29 +209,8 @@ pub(crate) fn here() -> Arc<Scope> {
     begun_here().unwrap_or_else(of_this_thread)
 }
 
-fn owner_of(runtime: RuntimeId) -> Option<Arc<Scope>> {
-    match lock(&RUNTIMES).get(&runtime)? {
-        Owner::Made(scope) | Owner::Used(scope) => scope.upgrade(),
-        Owner::Shared => None,
-    }
-}
-
-fn used_by(runtime: RuntimeId, scope: &Arc<Scope>) {
-    let mut runtimes = lock(&RUNTIMES);
-    if runtimes.len() >= KNOWN_RUNTIMES {
-        runtimes.retain(|_, owner| match owner {
-            Owner::Made(scope) | Owner::Used(scope) => scope.strong_count() > 0,
-            Owner::Shared => true,
-        });
-    }
-    let owner = runtimes
-        .entry(runtime)
-        .or_insert_with(|| Owner::Used(Arc::downgrade(scope)));
-    if let Owner::Used(other) = owner
-        && other.as_ptr() != Arc::as_ptr(scope)
-    {
-        *owner = Owner::Shared;
-    }
+fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
+    lock(&RUNTIMES).get(&runtime)?.upgrade()
 }
 
 /// A check that is begun on this thread, until this is dropped.
@@ -279,7 +236,7 @@ impl Begun {
 
     /// Whatever is spawned on `runtime` belongs to this check, unless its parent says otherwise.
     pub(crate) fn made(&mut self, runtime: RuntimeId) {
-        lock(&RUNTIMES).insert(runtime, Owner::Made(Arc::downgrade(&self.scope)));
+        lock(&RUNTIMES).insert(runtime, Arc::downgrade(&self.scope));
         self.runtime = Some(runtime);
     }
 }

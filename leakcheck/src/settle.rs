@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,9 +16,13 @@ use crate::ignore::Ignore;
 use crate::probe::block_on_until;
 use crate::report::shorten;
 use crate::scope::Scope;
+use crate::task::Task;
 
 /// So many rounds of yielding in a row may change nothing before the wait for an event begins.
 const QUIET_ROUNDS: u32 = 8;
+
+/// How long this thread sleeps between two looks at what other runtimes drive, unless an end wakes it.
+const BREATH: Duration = Duration::from_millis(1);
 
 /// By how much the wall clock may exceed a grace that tokio's clock should have ended.
 const SLACK: Duration = Duration::from_millis(500);
@@ -37,6 +42,7 @@ pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> 
     let grace = grace.min(LONGEST);
     let _watch = scope.watch();
     let begun = Instant::now();
+    let wall = std::time::Instant::now();
     let mut rounds = 0;
     let (mut left, mut quiet) = (pending(scope, rules), 0);
     while left > 0 && quiet < QUIET_ROUNDS {
@@ -65,6 +71,16 @@ pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> 
             rounds += 1;
         }
     }
+    // A clock that was paused is at its end in a moment, and means nothing to what other runtimes drive.
+    while wall.elapsed() < grace && pending_elsewhere(scope, rules) {
+        // Yielding, and not waiting: the paused clock would move on to the next timer.
+        tokio::task::yield_now().await;
+        let mut changed = pin!(scope.changed.notified());
+        changed.as_mut().enable();
+        if pending_elsewhere(scope, rules) {
+            block_on_until((wall + grace).min(std::time::Instant::now() + BREATH), changed);
+        }
+    }
     Settled {
         rounds,
         took: begun.elapsed(),
@@ -91,19 +107,30 @@ pub(crate) fn settle_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> S
     }
 }
 
-/// How many tasks it is waited for. What a rule ignores for certain is not.
+/// How many tasks it is waited for.
 fn pending(scope: &Scope, rules: &[Ignore]) -> usize {
     if rules.is_empty() || scope.live() == 0 {
         return scope.live();
     }
-    let ignored = |rule: &Ignore, task: &crate::task::Task| {
-        rule.matches_identity(&task.label.group, &task.label.name.read(), &shorten(task.site.file()))
-    };
-    scope
-        .tasks()
+    scope.tasks().iter().filter(|task| is_waited_for(task, rules)).count()
+}
+
+/// Whether it is waited for a task that the current runtime does not drive.
+fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
+    let here = Handle::current().id();
+    let elsewhere = |task: &Task| task.runtime.is_none_or(|home| home.runtime != here);
+    scope.live() > 0
+        && scope
+            .tasks()
+            .iter()
+            .any(|task| elsewhere(task) && is_waited_for(task, rules))
+}
+
+/// For what a rule ignores for certain it is not.
+fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
+    !rules
         .iter()
-        .filter(|task| !rules.iter().any(|rule| ignored(rule, task)))
-        .count()
+        .any(|rule| rule.matches_identity(&task.label.group, &task.label.name.read(), &shorten(task.site.file())))
 }
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a

@@ -214,11 +214,13 @@ impl Drop for Record {
             CANCELLED => Ended::Cancelled,
             _ => Ended::Panicked,
         };
+        // In this order: a verdict that comes meanwhile finds the task alive, or finds how it ended, or both.
+        task.scope.account(task, ended);
         registry::remove(task.id());
         // In this order: a question that is put now finds either that the task has ended, or is found here.
         task.ended.store(true, Ordering::Release);
         task.probe.close();
-        task.scope.ended(task, ended);
+        task.scope.left();
     }
 }
 

@@ -166,16 +166,18 @@ impl<'a> Verdict<'a> {
     fn report(mut self, settled: Settled, answers: Vec<Answer>) -> Report {
         answer(&mut self.found, answers);
         let found = std::mem::take(&mut self.found);
-        let alive = found
+        let mut leaks: Vec<Leak> = found
             .into_iter()
             .filter(|found| !found.task.has_ended())
-            .map(Found::leak);
-        let dropped = self
-            .scope
-            .dropped()
-            .into_iter()
-            .map(|info| leak(info, LeakState::Dropped, Places::default()));
-        let mut leaks: Vec<Leak> = alive.chain(dropped).collect();
+            .map(Found::leak)
+            .collect();
+        // After that: a task that is going down right now is found above, or here, or twice.
+        let dropped = self.scope.dropped().into_iter();
+        let dropped: Vec<Leak> = dropped
+            .filter(|info| leaks.iter().all(|leak| leak.task != info.id))
+            .map(|info| leak(info, LeakState::Dropped, Places::default()))
+            .collect();
+        leaks.extend(dropped);
         leaks.retain(|leak| !self.is_ignored(leak));
         leaks.sort_by_key(|leak| leak.task);
         Report {

@@ -2,7 +2,9 @@
 //! runtime.
 #![cfg(feature = "track")]
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use leakcheck::report::{LeakState, SiteSummary};
@@ -111,6 +113,86 @@ fn a_task_that_is_aborted_before_its_first_poll_is_aborted() {
 }
 
 #[test]
+fn a_tracked_future_that_its_owner_drops_is_aborted_also_without_a_runtime() {
+    let tasks = TaskTracker::named("tracked");
+    let outcome = Check::new("owner").run_sync(|| drop(tasks.track_future(pending::<()>())));
+    outcome.body.unwrap();
+    expect_one(ABORTED)(&outcome.report);
+
+    on_both(
+        || async { drop(TaskTracker::new().track_future(pending::<()>())) },
+        expect_one(ABORTED),
+    );
+}
+
+#[test]
+fn a_tracked_future_that_goes_down_with_its_runtime_is_dropped() {
+    let outcome = Check::new("runtime").run_sync(|| {
+        let runtime = Runtime::new().unwrap();
+        runtime.block_on(async {
+            let (polled, is_polled) = tokio::sync::oneshot::channel();
+            tokio::spawn(TaskTracker::named("tracked").track_future(async move {
+                polled.send(()).unwrap();
+                pending::<()>().await;
+            }));
+            is_polled.await.unwrap();
+        });
+    });
+    outcome.body.unwrap();
+    assert_eq!(outcome.report.leaks.len(), 1, "{}", outcome.report);
+    assert_eq!(outcome.report.leaks[0].state, LeakState::Dropped);
+}
+
+#[test]
+fn a_task_that_is_going_down_right_now_is_never_missing() {
+    /// Looks for leaks when its last clone is dropped: the tracked task's record has one, and drops it while it ends.
+    struct Looks(mpsc::Sender<Report>);
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            self.0.send(leakcheck::find()).unwrap();
+        }
+    }
+
+    let (looks, found) = mpsc::channel();
+    let outcome = Check::new("going down").run_sync(|| {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let mut tracked = Box::pin(TaskTracker::named("tracked").track_future(pending::<()>()));
+        let mut looks = Some(looks);
+        runtime.spawn(poll_fn(move |_| {
+            if let Some(looks) = looks.take() {
+                let waker = Waker::from(Arc::new(Looks(looks)));
+                assert!(tracked.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            }
+            Poll::<()>::Pending
+        }));
+        runtime.block_on(tokio::task::yield_now());
+    });
+    outcome.body.unwrap();
+
+    let meanwhile = found.recv().unwrap();
+    assert_eq!(meanwhile.leaks.len(), 1, "{meanwhile}");
+    assert_eq!(meanwhile.leaks[0].state, LeakState::Dropped);
+    assert_eq!(outcome.report.leaks.len(), 1, "{}", outcome.report);
+}
+
+#[test]
+fn a_task_that_is_aborted_as_the_last_thing_before_its_runtime_goes_down_is_said_to_be_dropped() {
+    let outcome = Check::new("too late").run_sync(|| {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let task = TaskTracker::named("late").spawn_on(pending::<()>(), runtime.handle());
+        runtime.block_on(tokio::task::yield_now());
+        task.abort();
+    });
+    outcome.body.unwrap();
+    assert_eq!(outcome.report.leaks[0].state, LeakState::Dropped);
+    let said = "its token had not been cancelled, and no abort had taken effect";
+    assert!(outcome.report.to_string().contains(said), "{}", outcome.report);
+}
+
+#[test]
 fn a_task_that_panics_has_panicked() {
     on_both(
         || async {
@@ -211,7 +293,7 @@ fn a_closure_that_is_aborted_before_it_got_a_thread_is_aborted() {
     let mut builder = Builder::new_current_thread();
     builder.max_blocking_threads(1);
     let outcome = Check::new("queued").runtime(builder).run(async {
-        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let (end, ended) = mpsc::channel::<()>();
         let tasks = TaskTracker::new();
         let running = tasks.spawn_blocking_named("running", move || ended.recv().unwrap_err());
         let queued = tasks.spawn_blocking_named("queued", || ());

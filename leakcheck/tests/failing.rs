@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
@@ -57,6 +57,40 @@ mod fixture {
             true => Err("the body's own error".to_owned()),
             false => Ok(()),
         }
+    }
+
+    #[leakcheck(start_paused)]
+    #[should_panic(expected = "as it should")]
+    async fn panics_as_it_should_and_leaks() {
+        if asked() {
+            leak();
+        }
+        panic!("as it should");
+    }
+
+    #[leakcheck(start_paused)]
+    #[cfg_attr(all(), should_panic)]
+    async fn leaks_and_should_panic() {
+        match asked() {
+            true => leak(),
+            false => panic!("as it should"),
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic]
+    #[leakcheck]
+    async fn leaks_in_a_tokio_test_and_should_panic() {
+        match asked() {
+            true => leak(),
+            false => panic!("as it should"),
+        }
+    }
+
+    #[leakcheck]
+    #[should_panic(expected = "as it should")]
+    async fn panics_as_it_should() {
+        panic!("as it should");
     }
 
     #[leakcheck]
@@ -136,6 +170,15 @@ struct Ran {
 }
 
 impl Ran {
+    fn of(output: &Output, lines: Vec<Value>) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self {
+            passed: output.status.success(),
+            output: text(&output.stdout) + &text(&output.stderr),
+            lines,
+        }
+    }
+
     fn verdicts(&self) -> Vec<(&str, &str, &str)> {
         let text = |line: &'static str, value: &Value| value[line].as_str().unwrap().to_owned().leak() as &str;
         let mut verdicts: Vec<_> = self
@@ -177,12 +220,7 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     fs::remove_dir_all(directory).unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Ran {
-        passed: output.status.success(),
-        output: text(&output.stdout) + &text(&output.stderr),
-        lines,
-    }
+    Ran::of(&output, lines)
 }
 
 fn run_one(fixture: &str) -> Ran {
@@ -201,10 +239,10 @@ fn a_leak_fails_every_kind_of_test() {
     for (fixture, waiting) in [
         ("leaks", "Notify::notified"),
         ("leaks_in_place_of_a_tokio_test", "Notify::notified"),
-        ("leaks_in_a_tokio_test", "it was waiting when its runtime was dropped"),
-        ("leaks_around_a_runtime", "it was waiting when its runtime was dropped"),
+        ("leaks_in_a_tokio_test", "it was dropped with its runtime"),
+        ("leaks_around_a_runtime", "it was dropped with its runtime"),
         ("leaks_before_verify_none", "Notify::notified"),
-        ("leaks_under_a_guard", "it was waiting when its runtime was dropped"),
+        ("leaks_under_a_guard", "it was dropped with its runtime"),
     ] {
         let ran = run_one(fixture);
         let test = format!("failing::fixture::{fixture}");
@@ -218,14 +256,8 @@ fn a_leak_fails_every_kind_of_test() {
 fn a_panic_of_the_body_is_shown_beside_the_leak() {
     for (fixture, waiting) in [
         ("panics_and_leaks", "Notify::notified"),
-        (
-            "panics_and_leaks_around_a_runtime",
-            "it was waiting when its runtime was dropped",
-        ),
-        (
-            "panics_and_leaks_under_a_guard",
-            "it was waiting when its runtime was dropped",
-        ),
+        ("panics_and_leaks_around_a_runtime", "it was dropped with its runtime"),
+        ("panics_and_leaks_under_a_guard", "it was dropped with its runtime"),
     ] {
         let ran = run_one(fixture);
         let test = format!("failing::fixture::{fixture}");
@@ -234,6 +266,42 @@ fn a_panic_of_the_body_is_shown_beside_the_leak() {
         let panics = ran.output.matches("panicked at").count();
         assert_eq!(panics, 1, "one panic, the body's: {}", ran.output);
         assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", "panicked")]);
+    }
+}
+
+#[test]
+fn a_leak_fails_a_test_that_should_panic_whether_it_does_or_not() {
+    for (fixture, body) in [
+        ("panics_as_it_should_and_leaks", "panicked"),
+        ("leaks_and_should_panic", "passed"),
+        ("leaks_in_a_tokio_test_and_should_panic", "passed"),
+    ] {
+        let ran = run_one(fixture);
+        let test = format!("failing::fixture::{fixture}");
+        let headline = format!("leaked: 1 task outlived test {test}");
+        assert_shows(&ran, &[&headline, "test did not panic as expected"]);
+        assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", body)]);
+    }
+    assert!(run_one("panics_as_it_should").passed);
+}
+
+#[test]
+fn a_check_fails_that_cannot_write_the_report_it_is_asked_for() {
+    for (fixture, shown) in [
+        ("passes", "panicked at"),
+        ("panics_as_it_should", "test did not panic as expected"),
+        ("errs", "the body's own error"),
+    ] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("fixture::{fixture}")])
+            .env(fixture::ASK, "1")
+            // A file, and not a directory.
+            .env("LEAKCHECK_REPORT_DIR", std::env::current_exe().unwrap())
+            .output()
+            .unwrap();
+        let ran = Ran::of(&output, Vec::new());
+        let said = format!("the report of failing::fixture::{fixture} could not be written");
+        assert_shows(&ran, &[&said, shown]);
     }
 }
 
@@ -271,14 +339,18 @@ fn every_check_of_a_process_appends_its_line_also_side_by_side() {
             ("errs", "clean", "error"),
             ("errs_and_leaks", "leaked", "error"),
             ("leaks", "leaked", "passed"),
+            ("leaks_and_should_panic", "leaked", "passed"),
             ("leaks_around_a_runtime", "leaked", "passed"),
             ("leaks_before_verify_none", "leaked", "passed"),
             ("leaks_in_a_tokio_test", "leaked", "passed"),
+            ("leaks_in_a_tokio_test_and_should_panic", "leaked", "passed"),
             ("leaks_in_place_of_a_tokio_test", "leaked", "passed"),
             ("leaks_under_a_guard", "leaked", "passed"),
             ("panics_and_leaks", "leaked", "panicked"),
             ("panics_and_leaks_around_a_runtime", "leaked", "panicked"),
             ("panics_and_leaks_under_a_guard", "leaked", "panicked"),
+            ("panics_as_it_should", "clean", "panicked"),
+            ("panics_as_it_should_and_leaks", "leaked", "panicked"),
             ("passes", "clean", "passed"),
         ]
     );

@@ -2,7 +2,7 @@
 #![cfg(feature = "track")]
 
 use std::future::pending;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, LazyLock};
 use std::time::Duration;
 
 use leakcheck::{Check, Report, TaskTracker};
@@ -91,6 +91,30 @@ fn on_a_runtime_that_tests_share_each_sees_what_it_spawned_itself_and_its_descen
         assert_eq!(paths(&outcome.report), [format!("shared › child {number}")]);
         all_here.wait();
     });
+}
+
+#[test]
+fn on_a_runtime_that_tests_share_no_test_is_charged_with_another_ones_untracked_spawns() {
+    static SHARED: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+    let first = Check::new("first").grace(BRIEF).run_sync(|| {
+        let own = TaskTracker::named("first").spawn_on(async {}, SHARED.handle());
+        SHARED.block_on(own).unwrap();
+        let second = || {
+            Check::new("second").grace(BRIEF).run_sync(|| {
+                // A task that nobody tracks spawns one that is tracked, on a worker of the runtime.
+                let nobodys = SHARED.spawn(async { TaskTracker::named("second").spawn(pending::<()>()) });
+                SHARED.block_on(nobodys).unwrap()
+            })
+        };
+        let second = std::thread::scope(|threads| threads.spawn(second).join().unwrap());
+        assert!(second.report.is_clean(), "{}", second.report);
+        second.body.unwrap()
+    });
+
+    assert!(first.report.is_clean(), "{}", first.report);
+    assert_eq!(first.report.sites.iter().map(|site| site.seen).sum::<u64>(), 1);
+    first.body.unwrap().abort();
 }
 
 #[test]

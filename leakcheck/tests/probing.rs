@@ -239,6 +239,38 @@ fn thousands_of_tasks_are_told_apart_and_folded_in_the_text() {
 }
 
 #[test]
+fn a_task_that_another_runtime_drives_has_the_grace_of_the_wall_clock_under_a_paused_one() {
+    let elsewhere = multi_thread().build().unwrap();
+    let (ask, asked) = mpsc::channel::<()>();
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let helper = std::thread::spawn(move || {
+        asked.recv().unwrap();
+        release.send(()).unwrap();
+    });
+    let grace = Duration::from_secs(3_600);
+    let outcome = Check::new("elsewhere")
+        .configure(|runtime| {
+            runtime.start_paused(true);
+        })
+        .grace(grace)
+        .run(async {
+            TaskTracker::named("elsewhere").spawn_on(async { released.await.unwrap() }, elsewhere.handle());
+            // When the paused clock is at the end of the grace, and some rounds more, the task may go.
+            let end = tokio::time::Instant::now() + grace;
+            tokio::spawn(async move {
+                tokio::time::sleep_until(end).await;
+                for _ in 0..200 {
+                    tokio::task::yield_now().await;
+                }
+                ask.send(()).unwrap();
+            });
+        });
+    outcome.body.unwrap();
+    assert!(outcome.report.is_clean(), "{}", outcome.report);
+    helper.join().unwrap();
+}
+
+#[test]
 fn a_paused_clock_moves_by_the_grace_and_no_further() {
     let timer = Arc::new(Mutex::new(None));
     let woken = timer.clone();

@@ -1,7 +1,10 @@
 //! Without the feature `track` everything is there, nothing is known, and nothing is claimed.
 #![cfg(not(feature = "track"))]
 
+use std::fs;
 use std::future::pending;
+use std::path::PathBuf;
+use std::process::Command;
 
 use leakcheck::{Check, TaskTracker, leakcheck};
 
@@ -34,6 +37,27 @@ fn a_report_says_that_nothing_was_checked() {
     );
     leakcheck::verify_none();
     drop(leakcheck::guard());
+}
+
+#[test]
+fn a_check_writes_that_it_looked_at_nothing() {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("untracked-{}", std::process::id()));
+    let ran = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_test_runs_and_is_not_checked"])
+        .env("LEAKCHECK_REPORT_DIR", &directory)
+        .output()
+        .unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    let files: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    let line: serde_json::Value = serde_json::from_slice(&fs::read(&files[0]).unwrap()).unwrap();
+    assert_eq!(
+        (&line["test"], &line["verdict"]),
+        (&"untracked::a_test_runs_and_is_not_checked".into(), &"unchecked".into())
+    );
+    fs::remove_dir_all(directory).unwrap();
 }
 
 #[tokio::test]

@@ -44,12 +44,12 @@ A baseline is a TOML file of entries like this one; * stands for any text:
   name = \"127.0.0.1:*\"
   reason = \"the listener is rewritten next month\"
 
-A leak counts unless the test that found it passed, as tests do that plant a leak and look at the report.
+A leak counts however the test that found it ended. Tests that plant a leak and look at the report as data write none.
 ";
 
 const LINT_GATE_HELP: &str = "\
 Proves that the lint which keeps tasks inside trackers can fail: clippy must report a call of every path that a clippy.toml
-disallows, once, and the crates that the lint is for must deny it.
+disallows, once, and the crates that the lint is for must deny it, with no exceptions but those that the gate lists.
 
 Usage: cargo xtask lint-gate [OPTIONS]
 

@@ -1,8 +1,7 @@
 //! The verdict: data in, data out.
 //!
-//! A leak counts when the test that reports it failed. Where everything that failed in its binary is explained, it belongs
-//! to a test that passed: such a test took the report as data and judged it by itself (leakcheck's own tests do), and the
-//! leak is listed as [`Verdict::expected`]. Otherwise nobody can tell, and it is [`Verdict::doubtful`].
+//! A leak that leakcheck wrote down counts, however its test ended. A test that takes a report as data, to judge it by
+//! itself, has none written: see `leakcheck::Check::run`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,10 +61,6 @@ pub struct Verdict {
     pub sites: Vec<SiteTotals>,
     /// The leaks that count.
     pub leaks: Vec<TestLeak>,
-    /// The leaks that passing tests took as data.
-    pub expected: Vec<TestLeak>,
-    /// The leaks of which cannot be told whether their tests failed by them. Each is also a problem.
-    pub doubtful: Vec<TestLeak>,
     /// The leaks that the baseline tolerates.
     pub known: Vec<KnownLeak>,
     /// The entries of the baseline that match no leak any more. Empty unless every test ran, and passed or leaked.
@@ -139,9 +134,9 @@ pub enum Problem {
     /// Some of what leakcheck wrote cannot be read.
     #[error(transparent)]
     BrokenRecord(RecordError),
-    /// Leaks may be why something failed.
-    #[error("cannot tell whether something failed by the leaks that these tests of {binary} report: {}", tests.join(", "))]
-    DoubtfulLeaks {
+    /// leakcheck knew of no task at all.
+    #[error("{} of {binary} ran and looked at nothing, as leakcheck was built without its feature `track`: {}", count(tests.len(), "check"), tests.join(", "))]
+    Unchecked {
         /// The binary, as the records name it.
         binary: String,
         /// The tests, as the records name them.
@@ -173,32 +168,20 @@ pub fn judge(evidence: Evidence) -> Verdict {
     } = evidence;
     records.sort_by(|a, b| (&a.package, &a.binary, &a.test).cmp(&(&b.package, &b.binary, &b.test)));
 
-    let mut problems = Vec::new();
-    let mut unexplained = Vec::new();
-    for outcome in &outcomes {
-        if let Some(problem) = problem(outcome, &records) {
-            problems.push(problem);
-            unexplained.push(outcome);
-        }
-    }
+    let mut problems: Vec<_> = outcomes
+        .iter()
+        .filter_map(|outcome| problem(outcome, &records))
+        .collect();
     problems.extend(broken.into_iter().map(Problem::BrokenRecord));
+    problems.extend(unchecked(&records));
     if records.is_empty() {
         problems.push(Problem::NoRecords);
     }
 
-    let (mut leaks, mut expected, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
-    for record in &records {
-        let failed = outcomes.iter().any(|outcome| failed_in(outcome, record));
-        let explained = outcomes.iter().any(|outcome| is_of(outcome, record))
-            && !unexplained.iter().any(|outcome| is_of(outcome, record));
-        let list = match (failed, explained) {
-            (true, _) => &mut leaks,
-            (false, true) => &mut expected,
-            (false, false) => &mut doubtful,
-        };
-        list.extend(record.leaks.iter().map(|leak| TestLeak::of(record, leak)));
-    }
-    problems.extend(doubts(&doubtful));
+    let leaks = records
+        .iter()
+        .flat_map(|record| record.leaks.iter().map(|leak| TestLeak::of(record, leak)))
+        .collect();
     let (leaks, known, unmatched) = against(&baseline, leaks);
     let fixed = if complete && problems.is_empty() {
         unmatched
@@ -209,25 +192,26 @@ pub fn judge(evidence: Evidence) -> Verdict {
         sites: sites(&records),
         tests: records,
         leaks,
-        expected,
-        doubtful,
         known,
         fixed,
         problems,
     }
 }
 
-/// The doubtful leaks by their binary. They are in the order of the records.
-fn doubts(doubtful: &[TestLeak]) -> impl Iterator<Item = Problem> {
-    doubtful
+/// The checks that looked at nothing, by their binary. The records are in its order.
+fn unchecked(records: &[Record]) -> impl Iterator<Item = Problem> {
+    records
         .chunk_by(|a, b| (&a.package, &a.binary) == (&b.package, &b.binary))
-        .map(|of_one_binary| {
-            let mut tests: Vec<_> = of_one_binary.iter().map(|leak| leak.test.clone()).collect();
-            tests.dedup();
-            Problem::DoubtfulLeaks {
+        .filter_map(|of_one_binary| {
+            let tests: Vec<_> = of_one_binary
+                .iter()
+                .filter(|record| record.verdict == CheckVerdict::Unchecked)
+                .map(|record| record.test.clone())
+                .collect();
+            (!tests.is_empty()).then(|| Problem::Unchecked {
                 binary: of_one_binary[0].binary.clone(),
                 tests,
-            }
+            })
         })
 }
 
@@ -269,13 +253,6 @@ fn problem(outcome: &BinaryOutcome, records: &[Record]) -> Option<Problem> {
             let tests: Vec<_> = tests.iter().filter(|test| !explained(test)).cloned().collect();
             (!tests.is_empty()).then_some(Problem::TestsFailed { binary, tests })
         }
-    }
-}
-
-fn failed_in(outcome: &BinaryOutcome, record: &Record) -> bool {
-    match &outcome.result {
-        BinaryResult::Failed(tests) => is_of(outcome, record) && tests.iter().any(|test| is_test(record, test)),
-        BinaryResult::Passed | BinaryResult::Died(_) => false,
     }
 }
 

@@ -181,7 +181,8 @@ impl Plant {
             });
         }
         let found = match readable(records)?.as_slice() {
-            [record] if record.verdict != CheckVerdict::Clean => "its record says that it leaked".to_owned(),
+            [record] if record.verdict == CheckVerdict::Leaked => "its record says that it leaked".to_owned(),
+            [record] if record.verdict == CheckVerdict::Unchecked => "its record says that nobody looked".to_owned(),
             [record] if record.sites.iter().all(|site| site.ends.seen == 0) => "its record saw no task".to_owned(),
             [record] if !self.is_test(record) => format!("its record is of {}", record.test),
             [_] => return Ok(()),

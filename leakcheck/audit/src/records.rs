@@ -41,6 +41,8 @@ pub enum CheckVerdict {
     Clean,
     /// At least one did.
     Leaked,
+    /// Nobody looked: leakcheck was built without its feature `track`.
+    Unchecked,
 }
 
 /// How the body of a test ended.
@@ -154,7 +156,7 @@ pub enum State {
     Silent,
     /// It runs on a blocking thread.
     Blocking,
-    /// Its runtime was dropped while it waited, and nobody had told it to stop.
+    /// It was dropped with its runtime. Its tracker's token had not been cancelled, and no abort had taken effect.
     Dropped,
 }
 

@@ -2,7 +2,8 @@
 //!
 //! libtest has no machine-readable output on stable Rust. What is read here is cargo's line before each binary, which
 //! names the file that was built, cargo's line after each binary that failed, and libtest's final list of failures.
-//! Where these do not fit together the binary counts as failed without its tests being known: never as passed.
+//! Where these do not fit together, or libtest's summary is missing, the binary counts as failed without its tests being
+//! known: never as passed.
 
 use std::fmt;
 
@@ -25,11 +26,12 @@ pub struct BinaryOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BinaryResult {
-    /// Every test that ran passed.
+    /// It ran to its end, and every test that ran passed.
     Passed,
     /// These tests failed, by their names in the binary.
     Failed(Vec<String>),
-    /// It failed without saying which tests did: it crashed, or it has a test harness of its own.
+    /// It ended without saying how its tests went: it crashed, a test ended the process, or it has a test harness of its
+    /// own.
     Died(String),
 }
 
@@ -64,11 +66,29 @@ struct Section<'a> {
     /// The list of failures that is being read, or that was read last.
     listed: Vec<String>,
     listing: bool,
-    /// How many tests failed, by the summary line.
-    summary: Option<u64>,
+    /// What the summary line says, the last one.
+    summary: Option<Summary>,
     failed: bool,
     /// What cargo says about how the process ended.
     cause: Option<String>,
+}
+
+/// libtest's last line: `test result: ok. 3 passed; 0 failed; …`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Summary {
+    ok: bool,
+    failed: Option<u64>,
+}
+
+impl Summary {
+    fn parse(text: &str) -> Self {
+        Self {
+            ok: text.starts_with("ok."),
+            failed: text
+                .split(';')
+                .find_map(|part| part.trim().strip_suffix(" failed")?.parse().ok()),
+        }
+    }
 }
 
 impl<'a> Transcript<'a> {
@@ -134,10 +154,9 @@ impl Section<'_> {
             self.listing = true;
         } else if let Some(summary) = line.strip_prefix("test result: ") {
             self.listing = false;
-            self.summary = summary
-                .split(';')
-                .find_map(|part| part.trim().strip_suffix(" failed")?.parse().ok());
-        } else if line.starts_with("error: test failed, to rerun pass") {
+            self.summary = Some(Summary::parse(summary));
+        } else if line.contains("error: test failed, to rerun pass") {
+            // Not always at the beginning: a test that ends the process leaves `test name ... ` without an end of line.
             self.failed = true;
         } else if let Some(cause) = line.trim_start().strip_prefix("process didn't exit successfully: ") {
             self.cause = cause
@@ -153,13 +172,33 @@ impl Section<'_> {
 
     fn finish(self) -> BinaryOutcome {
         let listed = self.listed.len() as u64;
-        let result = match self.summary {
-            _ if !self.failed => BinaryResult::Passed,
-            Some(failed) if failed > 0 && failed == listed => BinaryResult::Failed(self.listed),
-            Some(failed) if failed > 0 => BinaryResult::Died(format!(
+        let result = match (self.failed, self.summary) {
+            (
+                false,
+                Some(Summary {
+                    ok: true,
+                    failed: Some(0),
+                }),
+            ) => BinaryResult::Passed,
+            (false, None) => BinaryResult::Died("it ended without a summary of its tests".to_owned()),
+            (false, Some(_)) => {
+                BinaryResult::Died("its summary is not that of tests that passed, and cargo saw no failure".to_owned())
+            }
+            (
+                true,
+                Some(Summary {
+                    failed: Some(failed), ..
+                }),
+            ) if failed > 0 && failed == listed => BinaryResult::Failed(self.listed),
+            (
+                true,
+                Some(Summary {
+                    failed: Some(failed), ..
+                }),
+            ) if failed > 0 => BinaryResult::Died(format!(
                 "its summary counts {failed} failed tests, its list has {listed}"
             )),
-            _ => BinaryResult::Died(
+            (true, _) => BinaryResult::Died(
                 self.cause
                     .unwrap_or_else(|| "it failed without a summary of its tests".to_owned()),
             ),
@@ -217,6 +256,8 @@ mod tests {
     const FAILED: &str = "\nrunning 3 tests\ntest b ... FAILED\ntest ok ... ok\ntest m::a ... FAILED\n\nfailures:\n\n\
         ---- m::a stdout ----\nfailures:\n    printed::by::the::test\n\n---- b stdout ----\nError: \"x\"\n\n\nfailures:\n    b\n    m::a\n\n\
         test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.06s\n\n";
+    const OK: &str =
+        "test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\n";
     const RERUN: &str = "error: test failed, to rerun pass `-p shop --test orders`\n";
 
     #[test]
@@ -235,7 +276,38 @@ mod tests {
 
     #[test]
     fn what_a_passing_binary_prints_is_no_failure() {
-        assert_eq!(only(FAILED), BinaryResult::Passed);
+        assert_eq!(only(&format!("{FAILED}{OK}")), BinaryResult::Passed);
+    }
+
+    #[test]
+    fn a_binary_that_ends_without_a_summary_has_not_passed() {
+        for text in ["", "\nrunning 1 test\n", "\nrunning 1 test\ntest ends_the_process ... "] {
+            assert_eq!(
+                only(text),
+                BinaryResult::Died("it ended without a summary of its tests".to_owned()),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_summary_of_failures_is_never_passed() {
+        assert!(matches!(only(FAILED), BinaryResult::Died(_)));
+    }
+
+    #[test]
+    fn cargos_line_is_found_behind_one_that_the_test_left_unfinished() {
+        let text = format!("\nrunning 1 test\ntest crashes ... {RERUN}");
+
+        assert_eq!(
+            only(&text),
+            BinaryResult::Died("it failed without a summary of its tests".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_failure_after_a_summary_of_passed_tests_is_not_passed() {
+        assert!(matches!(only(&format!("{OK}{RERUN}")), BinaryResult::Died(_)));
     }
 
     #[test]
@@ -259,14 +331,7 @@ mod tests {
 
     #[test]
     fn each_binary_has_its_own_failures() {
-        let text = [
-            &running("orders"),
-            "test result: ok. 1 passed; 0 failed;\n",
-            &running("stock"),
-            FAILED,
-            RERUN,
-        ]
-        .concat();
+        let text = [&running("orders"), OK, &running("stock"), FAILED, RERUN].concat();
 
         let outcomes = outcomes(&["orders", "stock"], &text).expect("both ran");
 

@@ -133,6 +133,18 @@ fn a_crash_leaves_no_verdict() {
 }
 
 #[test]
+fn a_test_that_ends_the_process_as_if_all_were_well_leaves_no_verdict() {
+    let verdict = verdict(&Workspace::new(PLANT, &[CLEAN, "#[test] fn exits() { std::process::exit(0) }"]).audit());
+
+    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
+    assert!(
+        matches!(&verdict.problems[..], [Problem::BinaryDied { binary, how }] if binary == "shop › orders" && how.contains("without a summary")),
+        "{:?}",
+        verdict.problems
+    );
+}
+
+#[test]
 fn tests_without_a_record_leave_no_verdict() {
     let workspace = Workspace::new(PLANT, &["#[test] fn a_sum_is_right() { assert_eq!(1 + 1, 2); }"]);
 

@@ -110,43 +110,27 @@ fn a_body_that_panicked_and_leaked_is_both() {
 }
 
 #[test]
-fn a_leak_that_a_passing_test_took_as_data_is_expected() {
-    let verdict = verdict(
-        ended(BinaryResult::Passed),
-        &[record("a planted bug", 2, 1), record("b", 1, 0)],
-    );
+fn a_leak_counts_although_its_test_passed() {
+    let verdict = verdict(ended(BinaryResult::Passed), &[record("a", 2, 1), record("b", 1, 0)]);
 
-    assert_eq!(verdict.conclusion(), Conclusion::Clean);
-    assert_eq!(verdict.expected.len(), 1);
-    assert!(render::text::summary(&verdict).ends_with("0 leaked, 1 leak expected by tests that passed"));
+    assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+    assert_eq!(verdict.leaks.len(), 1);
 }
 
 #[test]
-fn a_leak_is_doubtful_where_another_test_failed_for_no_known_reason() {
-    let verdict = verdict(failed(&["b"]), &[record("a planted bug", 2, 1)]);
+fn a_leak_counts_where_another_test_failed_for_no_known_reason() {
+    let verdict = verdict(failed(&["b"]), &[record("a", 2, 1)]);
 
-    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
-    assert_eq!(
-        (verdict.leaks.len(), verdict.expected.len(), verdict.doubtful.len()),
-        (0, 0, 1)
-    );
-    let text = render::text::verdict(&verdict, false);
-    assert!(
-        text.contains("doubtful: 1 task outlived test orders::a planted bug"),
-        "{text}"
-    );
-    assert!(
-        text.contains("these tests of orders report: orders::a planted bug"),
-        "{text}"
-    );
+    assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+    assert!(matches!(&verdict.problems[..], [Problem::TestsFailed { tests, .. }] if *tests == ["b"]));
 }
 
 #[test]
-fn a_leak_is_doubtful_where_its_binary_crashed() {
+fn a_leak_counts_where_its_binary_crashed() {
     let verdict = verdict(ended(BinaryResult::Died("signal: 6".to_owned())), &[record("a", 2, 1)]);
 
-    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
-    assert_eq!(verdict.doubtful.len(), 1);
+    assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+    assert!(matches!(&verdict.problems[..], [Problem::BinaryDied { .. }]));
 }
 
 #[test]
@@ -157,13 +141,26 @@ fn a_crash_without_a_leak_leaves_no_verdict() {
 }
 
 #[test]
-fn a_leak_of_a_binary_that_is_no_test_is_doubtful() {
+fn a_leak_counts_that_a_binary_reports_which_is_no_test() {
     let stray = record("a", 2, 1).replace(r#""binary":"orders""#, r#""binary":"server""#);
 
     let verdict = verdict(ended(BinaryResult::Passed), &[stray]);
 
+    assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+}
+
+#[test]
+fn a_check_that_looked_at_nothing_leaves_no_verdict() {
+    let unchecked = record("a", 0, 0).replace(r#""verdict":"clean""#, r#""verdict":"unchecked""#);
+
+    let verdict = verdict(ended(BinaryResult::Passed), &[unchecked, record("b", 1, 0)]);
+
     assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
-    assert!(matches!(&verdict.problems[..], [Problem::DoubtfulLeaks { binary, .. }] if binary == "server"));
+    assert!(
+        matches!(&verdict.problems[..], [Problem::Unchecked { binary, tests }] if binary == "orders" && *tests == ["orders::a"]),
+        "{:?}",
+        verdict.problems
+    );
 }
 
 #[test]
@@ -317,7 +314,7 @@ fn a_task_that_says_nothing_of_its_wait_is_told_by_its_state() {
         ("waiting", "nothing that would ever wake it"),
         ("silent", "does not answer"),
         ("blocking", "running on a blocking thread"),
-        ("dropped", "it was waiting when its runtime was dropped"),
+        ("dropped", "it was dropped with its runtime"),
     ] {
         let line = without_branches.replace(r#""state":"waiting""#, &format!(r#""state":"{state}""#));
         let text = render::text::verdict(&verdict(failed(&["a"]), &[line]), false);

@@ -131,8 +131,14 @@ fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         quote!(.grace(::core::time::Duration::new(#seconds, #nanos)))
     });
     let ignore = args.ignore.iter().map(|rule| quote!(.ignore(#rule)));
+    // What comes as `cfg_attr` is resolved before this attribute is expanded.
+    let should_panic = test
+        .attrs
+        .iter()
+        .any(|attribute| is_path(attribute.path(), &["should_panic"]))
+        .then(|| quote!(.should_panic(true)));
     quote! {
-        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #grace #(#ignore)*
+        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #grace #(#ignore)* #should_panic
     }
 }
 

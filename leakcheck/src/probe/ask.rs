@@ -17,9 +17,12 @@ use crate::info::TaskKind;
 use crate::sync::lock;
 use crate::task::Task;
 
-/// How long tasks have for their answers, all together, by the wall clock: a task that is blocked may also block the
-/// clock of its runtime. It only passes when one of them does not answer.
+/// How long the next answer may take, by the wall clock: a task that is blocked may also block the clock of its runtime.
+/// It only passes when a task does not answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long all answers may take together. Thousands of tasks on a slow machine may need longer than one answer does.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// How long the asking thread sleeps between two rounds of yielding, unless an answer wakes it.
 const BREATH: Duration = Duration::from_millis(1);
@@ -56,10 +59,47 @@ struct Round {
     answered: Notify,
 }
 
+/// How long it is still waited for answers: anew after each, but not without end.
+#[derive(Debug)]
+struct Patience {
+    open: usize,
+    until: Instant,
+    longest: Instant,
+}
+
+impl Patience {
+    fn new(open: usize, now: Instant) -> Self {
+        Self {
+            open,
+            until: now + PATIENCE,
+            longest: now + LONGEST,
+        }
+    }
+
+    /// Until when to wait when so many questions are open.
+    fn until(&mut self, open: usize, now: Instant) -> Instant {
+        if open < self.open {
+            self.open = open;
+            self.until = (now + PATIENCE).min(self.longest);
+        }
+        self.until
+    }
+}
+
 impl Drop for Question {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::AcqRel);
         self.0.answered.notify_one();
+    }
+}
+
+impl Round {
+    /// Until when, while there are open questions and there is patience left.
+    fn is_worth_waiting(&self, patience: &mut Patience) -> Option<Instant> {
+        let open = self.open.load(Ordering::Acquire);
+        let now = Instant::now();
+        let until = patience.until(open, now);
+        (open > 0 && now < until).then_some(until)
     }
 }
 
@@ -143,9 +183,9 @@ impl fmt::Debug for Probe {
 /// Asks `tasks` where they wait, all at once, from inside a runtime.
 pub(crate) async fn ask(tasks: &[Arc<Task>]) -> Vec<Answer> {
     let round = put(tasks);
-    let patience = Instant::now() + PATIENCE;
     let mut rounds = 0;
-    while round.open.load(Ordering::Acquire) > 0 && Instant::now() < patience {
+    let mut patience = Patience::new(tasks.len(), Instant::now());
+    while round.is_worth_waiting(&mut patience).is_some() {
         // Yielding, and not waiting: a runtime that has nothing to do would move a paused clock on to its next timer.
         tokio::task::yield_now().await;
         rounds += 1;
@@ -159,8 +199,10 @@ pub(crate) async fn ask(tasks: &[Arc<Task>]) -> Vec<Answer> {
 /// Asks `tasks` where they wait, all at once, from a thread that drives none of them.
 pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
     let round = put(tasks);
-    let patience = Instant::now() + PATIENCE;
-    while round.open.load(Ordering::Acquire) > 0 && block_on_until(patience, round.answered.notified()).is_some() {}
+    let mut patience = Patience::new(tasks.len(), Instant::now());
+    while let Some(until) = round.is_worth_waiting(&mut patience) {
+        block_on_until(until, round.answered.notified());
+    }
     tasks.iter().map(|task| task.probe.take_answer()).collect()
 }
 
@@ -196,5 +238,27 @@ pub(crate) fn block_on_until<T>(deadline: Instant, future: impl Future<Output = 
         }
         let left = deadline.checked_duration_since(Instant::now())?;
         thread::park_timeout(left);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_renews_the_patience_up_to_the_longest() {
+        let begun = Instant::now();
+        let mut patience = Patience::new(100, begun);
+        assert_eq!(patience.until(100, begun), begun + PATIENCE);
+
+        // No answer, no more patience, whatever time it is.
+        let later = begun + Duration::from_secs(1);
+        assert_eq!(patience.until(100, later), begun + PATIENCE);
+        assert_eq!(patience.until(99, later), later + PATIENCE);
+        assert_eq!(patience.until(99, later + PATIENCE), later + PATIENCE);
+
+        let late = begun + LONGEST - Duration::from_millis(1);
+        assert_eq!(patience.until(98, late), begun + LONGEST);
+        assert_eq!(patience.until(1, begun + 2 * LONGEST), begun + LONGEST);
     }
 }

@@ -65,8 +65,11 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("test").string(&report.test);
         json.key("package").optional(package, Json::string);
         json.key("binary").string(binary);
-        json.key("verdict")
-            .string(if report.is_clean() { "clean" } else { "leaked" });
+        json.key("verdict").string(match report.is_clean() {
+            _ if !report.tracked => "unchecked",
+            true => "clean",
+            false => "leaked",
+        });
         json.key("body").string(match body {
             Body::Passed => "passed",
             Body::Panicked => "panicked",
@@ -242,8 +245,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_not_looked_at_is_not_called_clean() {
+        for (tracked, verdict) in [(true, "clean"), (false, "unchecked")] {
+            let report = Report {
+                tracked,
+                ..Report::new("t")
+            };
+            let read: serde_json::Value = serde_json::from_str(&line(&report, Body::Passed, "binary", None)).unwrap();
+            assert_eq!(read["verdict"], verdict);
+        }
+    }
+
+    #[test]
     fn a_place_that_leaked_is_written_member_by_member() {
-        let mut report = Report::new("t");
+        let mut report = Report {
+            tracked: true,
+            ..Report::new("t")
+        };
         report.settled = Duration::from_millis(1500);
         let spawned_at = Place {
             file: "src/a.rs".into(),

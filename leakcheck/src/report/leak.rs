@@ -55,7 +55,7 @@ pub enum LeakState {
     Undriven,
     /// It runs on a thread for blocking work, where it cannot be asked.
     Blocking,
-    /// It waited until its runtime was dropped; nobody had told it to stop.
+    /// It was dropped with its runtime. Its tracker's token had not been cancelled, and no abort had taken effect.
     Dropped,
 }
 

@@ -100,7 +100,9 @@ fn write_waits(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
         LeakState::Silent => "does not answer: its thread is blocked or it is being polled",
         LeakState::Undriven => "does not answer: its runtime is not being driven",
         LeakState::Blocking => "running on a blocking thread",
-        LeakState::Dropped => "it was waiting when its runtime was dropped, and nobody had told it to stop",
+        LeakState::Dropped => {
+            "it was dropped with its runtime: its token had not been cancelled, and no abort had taken effect"
+        }
     };
     writeln!(f, "    waiting at   {said}")
 }

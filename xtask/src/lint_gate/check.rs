@@ -23,6 +23,7 @@ pub fn run(options: LintGate) -> anyhow::Result<u8> {
     for root in roots::without_the_lint(&root)? {
         findings.push(format!("{root}: does not deny the lint: add {}", roots::LINE));
     }
+    findings.extend(roots::other_exceptions(&root)?);
     let mut lists = Vec::new();
     for (path, name) in LISTS {
         let list = list::read(&root.join(path))?;

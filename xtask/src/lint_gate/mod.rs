@@ -5,6 +5,7 @@
 
 mod calls;
 mod check;
+mod code;
 mod fixture;
 mod list;
 mod roots;

@@ -19,8 +19,6 @@ struct Document<'a> {
     totals: Ends,
     sites: Vec<SiteOf<'a>>,
     leaks: &'a [TestLeak],
-    expected: &'a [TestLeak],
-    doubtful: &'a [TestLeak],
     known: &'a [KnownLeak],
     fixed: &'a [Known],
     problems: Vec<String>,
@@ -38,7 +36,8 @@ struct SiteOf<'a> {
 }
 
 /// The document of a verdict: `schema`, `conclusion` (`clean`, `leaked`, `cannot_judge`, `baseline_outdated`), `exit_code`,
-/// `binaries`, `totals`, `sites`, `leaks`, `expected`, `doubtful`, `known`, `fixed`, `problems` and `tests`; the tasks and tests in the words of leakcheck's records.
+/// `binaries`, `totals`, `sites`, `leaks`, `known`, `fixed`, `problems` and `tests`; the tasks and tests in the words of
+/// leakcheck's records.
 #[must_use]
 pub fn verdict(verdict: &Verdict) -> String {
     let sites = verdict.sites.iter().map(|site| SiteOf {
@@ -56,8 +55,6 @@ pub fn verdict(verdict: &Verdict) -> String {
         totals: verdict.totals(),
         sites: sites.collect(),
         leaks: &verdict.leaks,
-        expected: &verdict.expected,
-        doubtful: &verdict.doubtful,
         known: &verdict.known,
         fixed: &verdict.fixed,
         problems: verdict.problems.iter().map(ToString::to_string).collect(),
@@ -76,8 +73,6 @@ pub fn error(error: &AuditError) -> String {
         totals: Ends::default(),
         sites: Vec::new(),
         leaks: &[],
-        expected: &[],
-        doubtful: &[],
         known: &[],
         fixed: &[],
         problems: vec![error.to_string()],

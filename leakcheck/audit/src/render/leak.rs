@@ -11,13 +11,13 @@ const VALUE: usize = 15;
 const BESIDE: usize = 45;
 
 /// The leaks of each test under a line of its own. Tasks that wait at the same lines are shown once, with their number.
-pub(super) fn report(leaks: &[TestLeak], heading: &str) -> String {
+pub(super) fn report(leaks: &[TestLeak]) -> String {
     let mut text = String::new();
     for of_one_test in leaks.chunk_by(|a, b| (&a.package, &a.binary, &a.test) == (&b.package, &b.binary, &b.test)) {
         let first = &of_one_test[0];
         let _ = writeln!(
             text,
-            "{heading}: {} outlived test {} (settled {}, {})\n",
+            "leaked: {} outlived test {} (settled {}, {})\n",
             count(of_one_test.len(), "task"),
             first.test,
             count(first.rounds, "round"),
@@ -92,7 +92,10 @@ fn waiting(leak: &Leak) -> String {
         (State::Waiting, None) => String::new(),
         (State::Silent, _) => "does not answer: its thread is blocked, or nobody drives its runtime".to_owned(),
         (State::Blocking, _) => "running on a blocking thread".to_owned(),
-        (State::Dropped, _) => "it was waiting when its runtime was dropped, and nobody had told it to stop".to_owned(),
+        (State::Dropped, _) => {
+            "it was dropped with its runtime: its token had not been cancelled, and no abort had taken effect"
+                .to_owned()
+        }
     };
     match (leak.select, branches(leak).as_slice()) {
         (None, [branch]) if leak.waiting_at.is_some() => field("waiting at", &said, &branch.leaf),

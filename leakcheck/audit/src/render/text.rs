@@ -28,10 +28,7 @@ pub fn verdict(verdict: &Verdict, by_test: bool) -> String {
         blocks.push(test_table(&listed));
     }
     if !verdict.leaks.is_empty() {
-        blocks.push(leak::report(&verdict.leaks, "leaked").trim_end().to_owned() + "\n");
-    }
-    if !verdict.doubtful.is_empty() {
-        blocks.push(leak::report(&verdict.doubtful, "doubtful").trim_end().to_owned() + "\n");
+        blocks.push(leak::report(&verdict.leaks).trim_end().to_owned() + "\n");
     }
     if !verdict.known.is_empty() {
         blocks.push(known(&verdict.known));
@@ -70,12 +67,6 @@ pub fn summary(verdict: &Verdict) -> String {
         count(verdict.sites.len(), "spawn site"),
         grouped(verdict.leaks.len() as u64),
     );
-    if !verdict.expected.is_empty() {
-        line.push_str(&format!(
-            ", {} expected by tests that passed",
-            count(verdict.expected.len(), "leak")
-        ));
-    }
     if !verdict.known.is_empty() {
         line.push_str(&format!(", {} known", grouped(verdict.known.len() as u64)));
     }
