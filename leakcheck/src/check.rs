@@ -136,19 +136,28 @@ impl Check {
     }
 
     /// Runs a test and says what came of it. Nothing is printed, and nothing is written for `cargo leak-audit`: what a
-    /// leak means is up to the caller.
+    /// leak means is up to the caller. Only a task that blocks the test's own thread is more than it can hand out: it
+    /// prints the report, and ends the process.
     ///
     /// # Panics
     ///
     /// When called inside of a runtime, and when the operating system has no runtime to give. A panic of `body` is
     /// caught.
-    pub fn run<F: Future>(mut self, body: F) -> Outcome<F::Output> {
+    pub fn run<F: Future>(self, body: F) -> Outcome<F::Output> {
+        self.run_and(false, body)
+    }
+
+    /// Runs a test. A check that is `to_publish` writes its line also where it has to end the process.
+    fn run_and<F: Future>(mut self, to_publish: bool, body: F) -> Outcome<F::Output> {
         let mut begun = Begun::new(&self.name);
         let runtime = self.build();
         begun.made(runtime.handle().id());
         let (body, report) = runtime.block_on(async {
             let body = Caught(Some(Box::pin(body))).await;
-            (body, begun.verify(&self.rules, self.grace).await)
+            // Whether it returned an error is known once the check is over: a line that cannot wait does without.
+            let how = if body.is_ok() { Body::Passed } else { Body::Panicked };
+            let wanted = to_publish.then_some(how);
+            (body, begun.verify(&self.rules, self.grace, wanted).await)
         });
         self.shut_down(runtime, &report);
         Outcome { body, report }
@@ -178,7 +187,7 @@ impl Check {
         F::Output: Termination,
     {
         let should_panic = self.should_panic;
-        self.run(body).conclude(should_panic)
+        self.run_and(true, body).conclude(should_panic)
     }
 
     /// Runs a test that brings its own runtime, or none, and makes it fail when it leaves a task behind.

@@ -138,6 +138,8 @@
 //! - Under a paused clock the grace is over as soon as the test's runtime has nothing to do. What another runtime drives
 //!   is waited for by the wall clock, but a task of the test's own that a plain thread is about to wake cannot be told
 //!   from one that nothing will: end such threads before the body is over.
+//! - A task that blocks the very thread which would have to find it, as it can on a current-thread runtime, is reported
+//!   all the same. Its test cannot be ended alone: the process ends with it, after the report.
 //! - Tests in one process do not see each other's tasks: see [`Check`] for whose a task is.
 //! - A tracked task that an untracked one spawns on a worker thread belongs to a check by its runtime, where that was
 //!   made for the check. On a runtime that the check did not make, such a task belongs to no test.
@@ -187,6 +189,8 @@ mod tracker;
 mod untracked;
 #[cfg(feature = "track")]
 mod verify;
+#[cfg(feature = "track")]
+mod watchdog;
 
 #[cfg(not(feature = "track"))]
 use untracked::{Begun, Group, Record, verify_thread};

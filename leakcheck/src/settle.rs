@@ -17,6 +17,7 @@ use crate::probe::block_on_until;
 use crate::report::shorten;
 use crate::scope::Scope;
 use crate::task::Task;
+use crate::watchdog::Watchdog;
 
 /// So many rounds of yielding in a row may change nothing before the wait for an event begins.
 const QUIET_ROUNDS: u32 = 8;
@@ -25,10 +26,10 @@ const QUIET_ROUNDS: u32 = 8;
 const BREATH: Duration = Duration::from_millis(1);
 
 /// By how much the wall clock may exceed a grace that tokio's clock should have ended.
-const SLACK: Duration = Duration::from_millis(500);
+pub(crate) const SLACK: Duration = Duration::from_millis(500);
 
 /// A grace beyond this is as good as one without end, and clocks cannot count that far.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// How it was waited.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,7 +39,7 @@ pub(crate) struct Settled {
 }
 
 /// Waits inside of the runtime that drives the tasks: first by letting them run, then for the end of each.
-pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> Settled {
+pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration, watchdog: &Watchdog) -> Settled {
     let grace = grace.min(LONGEST);
     let _watch = scope.watch();
     let begun = Instant::now();
@@ -47,6 +48,7 @@ pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> 
     let (mut left, mut quiet) = (pending(scope, rules), 0);
     while left > 0 && quiet < QUIET_ROUNDS {
         tokio::task::yield_now().await;
+        watchdog.beat();
         rounds += 1;
         let now = pending(scope, rules);
         quiet = if now == left { quiet + 1 } else { 0 };
@@ -65,7 +67,9 @@ pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> 
                 Poll::Ready(()) => Poll::Ready(false),
                 Poll::Pending => changed.as_mut().poll(cx).map(|ended| ended.is_ok()),
             });
-            if !in_time.await {
+            let in_time = in_time.await;
+            watchdog.beat();
+            if !in_time {
                 break;
             }
             rounds += 1;
@@ -75,6 +79,7 @@ pub(crate) async fn settle(scope: &Scope, rules: &[Ignore], grace: Duration) -> 
     while wall.elapsed() < grace && pending_elsewhere(scope, rules) {
         // Yielding, and not waiting: the paused clock would move on to the next timer.
         tokio::task::yield_now().await;
+        watchdog.beat();
         let mut changed = pin!(scope.changed.notified());
         changed.as_mut().enable();
         if pending_elsewhere(scope, rules) {

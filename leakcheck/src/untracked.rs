@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
-use crate::report::{Leak, Report};
+use crate::report::{Body, Leak, Report};
 
 /// A group that has no name.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,7 @@ impl Begun {
     #[expect(clippy::unused_self, reason = "the real one keeps it")]
     pub(crate) fn made(&mut self, _runtime: RuntimeId) {}
 
-    pub(crate) async fn verify(&self, _rules: &[Ignore], _grace: Duration) -> Report {
+    pub(crate) async fn verify(&self, _rules: &[Ignore], _grace: Duration, _wanted: Option<Body>) -> Report {
         Report::new(&self.name)
     }
 

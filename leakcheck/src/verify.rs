@@ -1,27 +1,40 @@
 //! The verdict on a scope: settle, ask what is left where it waits, report.
 
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::check::publish;
 use crate::group::Group;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
 use crate::probe::{self, Answer, Places};
 use crate::registry;
-use crate::report::{Ignored, Leak, LeakState, Place, Report, SiteSummary};
+use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary};
 use crate::scope::{Begun, Scope, here};
-use crate::settle::{Settled, settle, settle_here};
+use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
 use crate::task::Task;
+use crate::watchdog::Watchdog;
 
 impl Begun {
-    /// Checks this scope from inside of the runtime that drives its tasks.
-    pub(crate) async fn verify(&self, rules: &[Ignore], grace: Duration) -> Report {
-        let settled = settle(&self.scope, rules, grace).await;
+    /// Checks this scope from inside of the runtime that drives its tasks. A check that a task's blocked thread holds up
+    /// ends the process, and writes its line before, if one is `wanted` of a body that ended so.
+    pub(crate) async fn verify(&self, rules: &[Ignore], grace: Duration, wanted: Option<Body>) -> Report {
+        // Most tests leave nothing, and cost no thread.
+        let watchdog = if self.scope.live() == 0 {
+            Watchdog::asleep()
+        } else {
+            let (scope, rules) = (self.scope.clone(), rules.to_vec());
+            let stalled = move |settled| end_stalled(&scope, &rules, settled, wanted);
+            Watchdog::over(grace.min(LONGEST) + SLACK, stalled)
+        };
+        let settled = settle(&self.scope, rules, grace, &watchdog).await;
         let verdict = Verdict::new(&self.scope, rules);
-        let answers = probe::ask(&verdict.to_ask()).await;
+        let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
+        drop(watchdog);
         verdict.report(settled, answers)
     }
 
@@ -30,6 +43,30 @@ impl Begun {
         verify_here(&self.scope, rules, grace)
     }
 }
+
+/// Ends the process if a tracked task is what holds the check up: its thread is blocked, so nothing else can end the test.
+/// Of what is not tracked nothing could be said.
+fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option<Body>) {
+    let verdict = Verdict::new(scope, rules);
+    if !verdict.found.iter().any(|found| found.task.is_being_polled()) {
+        return;
+    }
+    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    let report = verdict.report(settled, answers);
+    let mut text = format!("{report}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
+    if let Some(body) = wanted
+        && let Err(unwritten) = publish(&report, body)
+    {
+        text.push_str(&format!("{unwritten}\n"));
+    }
+    // Not by `eprintln!`: the test harness would keep it for a test that never ends.
+    let shown = std::io::stderr().write_all(text.as_bytes());
+    drop(shown);
+    std::process::exit(STALLED_CODE);
+}
+
+/// As of a panic.
+const STALLED_CODE: i32 = 101;
 
 /// Checks what belongs to the calling thread.
 pub(crate) fn verify_thread(rules: &[Ignore], grace: Duration) -> Report {
@@ -55,7 +92,7 @@ impl Group {
     pub(crate) async fn inspect(&self) -> Vec<Leak> {
         let tasks = registry::live(|task| task.group.is_within(self));
         let mut found: Vec<Found> = tasks.into_iter().map(Found::new).collect();
-        let answers = probe::ask(&to_ask(&found)).await;
+        let answers = probe::ask(&to_ask(&found), || ()).await;
         answer(&mut found, answers);
         found
             .into_iter()

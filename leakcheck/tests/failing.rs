@@ -162,6 +162,24 @@ mod fixture {
     }
 }
 
+/// Tests that end their whole process, and so run alone.
+mod ending {
+    use leakcheck::{TaskTracker, leakcheck};
+
+    #[leakcheck(grace = "1ms")]
+    async fn blocks_the_thread_of_its_test() {
+        if std::env::var_os(super::fixture::ASK).is_some() {
+            let (_keeps, never) = std::sync::mpsc::channel::<()>();
+            let tasks = TaskTracker::named("fixture");
+            tasks.spawn_named("blocks", async move {
+                let _keeps = _keeps;
+                never.recv().unwrap();
+            });
+            tasks.spawn_named("never runs", async {});
+        }
+    }
+}
+
 struct Ran {
     passed: bool,
     output: String,
@@ -303,6 +321,26 @@ fn a_check_fails_that_cannot_write_the_report_it_is_asked_for() {
         let said = format!("the report of failing::fixture::{fixture} could not be written");
         assert_shows(&ran, &[&said, shown]);
     }
+}
+
+#[test]
+fn a_task_that_blocks_the_thread_of_its_test_is_reported_before_the_process_ends() {
+    let ran = run(&["--exact", "ending::blocks_the_thread_of_its_test"], "0");
+    assert_shows(
+        &ran,
+        &[
+            "leaked: 2 tasks outlived test failing::ending::blocks_the_thread_of_its_test",
+            "fixture › blocks",
+            "does not answer: its thread is blocked",
+            "fixture › never runs",
+            "does not answer: its runtime is not being driven",
+            "the process is ended",
+        ],
+    );
+    assert_eq!(
+        ran.verdicts(),
+        [("failing::ending::blocks_the_thread_of_its_test", "leaked", "passed")]
+    );
 }
 
 #[test]

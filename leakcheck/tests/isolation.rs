@@ -103,7 +103,8 @@ fn on_a_runtime_that_tests_share_no_test_is_charged_with_another_ones_untracked_
         let second = || {
             Check::new("second").grace(BRIEF).run_sync(|| {
                 // A task that nobody tracks spawns one that is tracked, on a worker of the runtime.
-                let nobodys = SHARED.spawn(async { TaskTracker::named("second").spawn(pending::<()>()) });
+                let nobodys =
+                    SHARED.spawn(async { TaskTracker::named("second").spawn(pending::<()>()).abort_handle() });
                 SHARED.block_on(nobodys).unwrap()
             })
         };

@@ -29,6 +29,7 @@ impl Workspace {
         for path in [
             "leakcheck/src/ending.rs",
             "leakcheck/src/settle.rs",
+            "leakcheck/src/watchdog.rs",
             "kfake/src/cluster/state.rs",
         ] {
             workspace.write(path, EXCEPTION);

@@ -180,14 +180,15 @@ impl fmt::Debug for Probe {
     }
 }
 
-/// Asks `tasks` where they wait, all at once, from inside a runtime.
-pub(crate) async fn ask(tasks: &[Arc<Task>]) -> Vec<Answer> {
+/// Asks `tasks` where they wait, all at once, from inside a runtime. Calls `beat` again and again meanwhile.
+pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
     let round = put(tasks);
     let mut rounds = 0;
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while round.is_worth_waiting(&mut patience).is_some() {
         // Yielding, and not waiting: a runtime that has nothing to do would move a paused clock on to its next timer.
         tokio::task::yield_now().await;
+        beat();
         rounds += 1;
         if rounds > EAGER_ROUNDS {
             block_on_until(Instant::now() + BREATH, round.answered.notified());
