@@ -123,7 +123,7 @@
 //! | --- | --- |
 //! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
 //! | `test-util` (default) | [`Check::start_paused`]; turns tokio's `test-util` on |
-//! | `metrics` | `TaskTracker::metrics`, by tokio-metrics |
+//! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
 //!
@@ -147,7 +147,8 @@
 //!   reported as dropped with the runtime, as one is that was never told to stop.
 //! - Where a task waits is found by polling it once more, with a waker that takes a backtrace when it is cloned. A future
 //!   that waits must clone the waker, so that each branch of a `select!` shows. A combinator that polls its parts with
-//!   wakers of its own, as `FuturesUnordered` does, is told as itself.
+//!   wakers of its own, as `FuturesUnordered` does, is told as itself; so is, with the feature `metrics`, a tracked future
+//!   that a task polls.
 //! - Lines need debug information; `debug = "line-tables-only"` is enough. The branches of a `select!` are read from the
 //!   source. Where they cannot be told apart for certain, the line of the `select!` stands for each.
 //!
