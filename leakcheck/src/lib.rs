@@ -122,7 +122,7 @@
 //! | feature | |
 //! | --- | --- |
 //! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
-//! | `test-util` (default) | [`Check::start_paused`]; turns tokio's `test-util` on |
+//! | `test-util` (default) | `Check::start_paused`; turns tokio's `test-util` on |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
