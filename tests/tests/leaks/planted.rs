@@ -89,18 +89,27 @@ fn connection_task() -> (&'static str, u32) {
     (CONNECTION, line_of(CONNECTION, "fn open", "spawn_named"))
 }
 
+async fn empty(cluster: &Cluster) -> Waiting<DuplexStream> {
+    let mut waiting = Waiting::new();
+    waiting.empty(cluster, "billing").await;
+    waiting
+}
+
+async fn rebalancing(cluster: &Cluster) -> Waiting<DuplexStream> {
+    let mut waiting = Waiting::new();
+    waiting.rebalancing(cluster, "billing").await;
+    waiting
+}
+
+async fn stable(cluster: &Cluster) -> Waiting<DuplexStream> {
+    let mut waiting = Waiting::new();
+    waiting.stable(cluster, "billing").await;
+    waiting
+}
+
 #[test]
 fn the_manage_loop_without_shutdown_is_caught() {
-    let leak = caught(
-        Plant::Manage,
-        "group:billing",
-        group_task(),
-        async |cluster: &Cluster| {
-            let mut waiting = Waiting::<DuplexStream>::new();
-            waiting.empty(cluster, "billing").await;
-            waiting
-        },
-    );
+    let leak = caught(Plant::Manage, "group:billing", group_task(), empty);
     assert_eq!(leak.name, "manage");
     waits_in(&leak, MANAGE, "async fn idle");
     assert!(leak.help[0].contains("no branch waits for cancellation"), "{leak}");
@@ -108,16 +117,7 @@ fn the_manage_loop_without_shutdown_is_caught() {
 
 #[test]
 fn the_rebalance_timer_without_shutdown_is_caught() {
-    let leak = caught(
-        Plant::Rebalance,
-        "group:billing",
-        group_task(),
-        async |cluster: &Cluster| {
-            let mut waiting = Waiting::<DuplexStream>::new();
-            waiting.rebalancing(cluster, "billing").await;
-            waiting
-        },
-    );
+    let leak = caught(Plant::Rebalance, "group:billing", group_task(), rebalancing);
     waits_in(&leak, MANAGE, "async fn rebalancing");
     let timer = line_of(MANAGE, "async fn rebalancing", "sleep_until(until) =>");
     assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
@@ -125,16 +125,7 @@ fn the_rebalance_timer_without_shutdown_is_caught() {
 
 #[test]
 fn the_session_timeout_without_shutdown_is_caught() {
-    let leak = caught(
-        Plant::Session,
-        "group:billing",
-        group_task(),
-        async |cluster: &Cluster| {
-            let mut waiting = Waiting::<DuplexStream>::new();
-            waiting.stable(cluster, "billing").await;
-            waiting
-        },
-    );
+    let leak = caught(Plant::Session, "group:billing", group_task(), stable);
     waits_in(&leak, MANAGE, "async fn watching");
     let timer = line_of(MANAGE, "async fn watching", "sleep_until(until) =>");
     assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
@@ -152,16 +143,7 @@ fn without_numbers(line: &str) -> String {
 /// The README's report is this one, but for its clock and the numbers of its lines.
 #[test]
 fn the_readme_shows_the_report_of_a_session_timeout_without_shutdown() {
-    let leak = caught(
-        Plant::Session,
-        "group:billing",
-        group_task(),
-        async |cluster: &Cluster| {
-            let mut waiting = Waiting::<DuplexStream>::new();
-            waiting.stable(cluster, "billing").await;
-            waiting
-        },
-    );
+    let leak = caught(Plant::Session, "group:billing", group_task(), stable);
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
     let report = leak.to_string();
     for line in report.lines().skip(1).filter(|line| !line.is_empty()) {
@@ -174,16 +156,7 @@ fn the_readme_shows_the_report_of_a_session_timeout_without_shutdown() {
 
 #[test]
 fn a_connection_that_waits_for_the_groups_answer_without_shutdown_is_caught() {
-    let leak = caught(
-        Plant::Join,
-        "connection",
-        connection_task(),
-        async |cluster: &Cluster| {
-            let mut waiting = Waiting::<DuplexStream>::new();
-            waiting.rebalancing(cluster, "billing").await;
-            waiting
-        },
-    );
+    let leak = caught(Plant::Join, "connection", connection_task(), rebalancing);
     let answer = line_of(QUEUE, "let answer = tokio::select!", "answer = answer =>");
     let text = leak.to_string();
     assert!(text.contains(&format!("{QUEUE}:")), "{leak}");
