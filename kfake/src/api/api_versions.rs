@@ -39,9 +39,12 @@ pub(super) fn unsupported(offered: VersionRange) -> ApiVersionsResponse {
 }
 
 fn row(key: ApiKey, offered: VersionRange) -> ApiVersion {
+    // Apache Kafka 4 names version 0 of Produce although it takes none below 3: older librdkafkas, which look for it, would
+    // compress nothing otherwise (KAFKA-18659, `ApiKeys.PRODUCE_API_VERSIONS_RESPONSE_MIN_VERSION`).
+    let min = if key == ApiKey::Produce { 0 } else { offered.min };
     ApiVersion::default()
         .with_api_key(key as i16)
-        .with_min_version(offered.min)
+        .with_min_version(min)
         .with_max_version(offered.max)
 }
 

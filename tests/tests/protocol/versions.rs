@@ -55,6 +55,9 @@ async fn api_versions() {
         assert_eq!(response.error_code, 0, "{version}");
         let joins = response.api_keys.iter().find(|api| api.api_key == 11).unwrap();
         assert_eq!((joins.min_version, joins.max_version), (0, 9), "{version}");
+        // Apache Kafka 4.4 says so too, and closes the connection of who believes it.
+        let produces = response.api_keys.iter().find(|api| api.api_key == 0).unwrap();
+        assert_eq!((produces.min_version, produces.max_version), (0, 13), "{version}");
     }
     cluster.close().await;
 }
