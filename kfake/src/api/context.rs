@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use kafka_protocol::error::ResponseError;
+
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 use crate::group::registry::Groups;
@@ -26,6 +28,17 @@ impl Context {
         ClientInfo {
             id: self.client_id.clone().unwrap_or_default(),
             host: format!("/{}", self.client_host),
+        }
+    }
+
+    /// What every request of a member asks first: that the group has a name, and that its coordinator was asked.
+    pub fn check_group(&self, group: &str) -> Result<(), ResponseError> {
+        if group.is_empty() {
+            return Err(ResponseError::InvalidGroupId);
+        }
+        match self.coordinates(group) {
+            true => Ok(()),
+            false => Err(ResponseError::NotCoordinator),
         }
     }
 

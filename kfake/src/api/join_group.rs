@@ -19,11 +19,8 @@ pub(super) async fn handle(
     request: JoinGroupRequest,
 ) -> Result<JoinGroupResponse, Refusal> {
     let refuse = |error: ResponseError| Ok(refused(error, request.member_id.clone(), version));
-    if request.group_id.is_empty() {
-        return refuse(ResponseError::InvalidGroupId);
-    }
-    if !context.coordinates(&request.group_id) {
-        return refuse(ResponseError::NotCoordinator);
+    if let Err(error) = context.check_group(&request.group_id) {
+        return refuse(error);
     }
     let config = &context.shared.config;
     let allowed = config.group_min_session_timeout..=config.group_max_session_timeout;

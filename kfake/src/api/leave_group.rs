@@ -17,11 +17,8 @@ pub(super) async fn handle(
     request: LeaveGroupRequest,
 ) -> Result<LeaveGroupResponse, Refusal> {
     let refuse = |error: ResponseError| Ok(LeaveGroupResponse::default().with_error_code(error.code()));
-    if request.group_id.is_empty() {
-        return refuse(ResponseError::InvalidGroupId);
-    }
-    if !context.coordinates(&request.group_id) {
-        return refuse(ResponseError::NotCoordinator);
+    if let Err(error) = context.check_group(&request.group_id) {
+        return refuse(error);
     }
     let left = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::Leave(request.clone(), version, reply)

@@ -20,11 +20,8 @@ pub(super) async fn handle(
     if version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return refuse(ResponseError::InconsistentGroupProtocol);
     }
-    if request.group_id.is_empty() {
-        return refuse(ResponseError::InvalidGroupId);
-    }
-    if !context.coordinates(&request.group_id) {
-        return refuse(ResponseError::NotCoordinator);
+    if let Err(error) = context.check_group(&request.group_id) {
+        return refuse(error);
     }
     let synced = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::Sync(request.clone(), reply)

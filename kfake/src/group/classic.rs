@@ -283,17 +283,16 @@ impl ClassicGroup {
 
     fn start_rebalance(&mut self, now: Instant, config: &BrokerConfig) {
         if self.state == GroupState::CompletingRebalance {
+            // Who waited for its assignment could not send a heartbeat: its session begins anew.
+            let waiting = self.members.values().filter(|m| m.awaiting_sync.is_some());
+            for id in waiting.map(|m| m.id.clone()).collect::<Vec<_>>() {
+                self.heard_from(&id, now);
+            }
             for member in self.members.values_mut() {
                 member.assignment = Bytes::new();
-                if member.awaiting_sync.is_some() {
-                    // It could not send a heartbeat while it waited: its session begins anew.
-                    member.session_deadline = Some(now + member.session_timeout);
-                }
                 answer_sync(member, || refused_sync(ResponseError::RebalanceInProgress));
             }
         }
-        let sessions = self.members.values().filter_map(|m| m.session_deadline);
-        self.next_session = sessions.chain(self.pending.values().copied()).min();
         self.pending_sync.clear();
         self.sync_deadline = None;
         let was_empty = self.state == GroupState::Empty;

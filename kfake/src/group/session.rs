@@ -140,7 +140,7 @@ impl ClassicGroup {
         let mut members = Vec::new();
         for member in leaving {
             let left = self.leave_one(&member);
-            someone_left |= left == Ok(true);
+            someone_left |= left.is_ok();
             members.push(
                 MemberResponse::default()
                     .with_member_id(member.member_id)
@@ -157,8 +157,7 @@ impl ClassicGroup {
         }
     }
 
-    /// Whether the group has changed by it.
-    fn leave_one(&mut self, leaving: &MemberIdentity) -> Result<bool, ResponseError> {
+    fn leave_one(&mut self, leaving: &MemberIdentity) -> Result<(), ResponseError> {
         let id = &leaving.member_id;
         let instance = leaving.group_instance_id.as_ref();
         if self.pending.contains_key(id) {
@@ -166,7 +165,7 @@ impl ClassicGroup {
                 return Err(ResponseError::UnknownServerError);
             }
             self.pending.remove(id);
-            return Ok(true);
+            return Ok(());
         }
         // An administrator removes a static member by its instance id alone.
         let current = match instance {
@@ -181,6 +180,6 @@ impl ClassicGroup {
             }
         };
         self.remove(&current);
-        Ok(true)
+        Ok(())
     }
 }
