@@ -48,9 +48,26 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 pub struct Check {
     name: Cow<'static, str>,
     runtime: Option<Builder>,
-    grace: Duration,
-    rules: Vec<Ignore>,
+    terms: Terms,
     should_panic: bool,
+}
+
+/// What a check allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// How long tasks have to end.
+    pub(crate) grace: Duration,
+    /// What may stay.
+    pub(crate) rules: Vec<Ignore>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            grace: GRACE,
+            rules: Vec::new(),
+        }
+    }
 }
 
 impl Check {
@@ -59,8 +76,7 @@ impl Check {
         Self {
             name: name.into(),
             runtime: None,
-            grace: GRACE,
-            rules: Vec::new(),
+            terms: Terms::default(),
             should_panic: false,
         }
     }
@@ -111,19 +127,19 @@ impl Check {
     /// How long the test's tasks have to end after its body, by tokio's clock, and by the wall clock those that another
     /// runtime drives; one second unless it is set. It only passes when a task is left.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
+        self.terms.grace = grace;
         self
     }
 
     /// Allows the tasks that a rule matches to stay.
     pub fn ignore(mut self, rule: Ignore) -> Self {
-        self.rules.push(rule);
+        self.terms.rules.push(rule);
         self
     }
 
     /// Allows the tasks that any of these rules matches to stay.
     pub fn ignoring(mut self, rules: impl IntoIterator<Item = Ignore>) -> Self {
-        self.rules.extend(rules);
+        self.terms.rules.extend(rules);
         self
     }
 
@@ -157,7 +173,7 @@ impl Check {
             // Whether it returned an error is known once the check is over: a line that cannot wait does without.
             let how = if body.is_ok() { Body::Passed } else { Body::Panicked };
             let wanted = to_publish.then_some(how);
-            (body, begun.verify(&self.rules, self.grace, wanted).await)
+            (body, begun.verify(&self.terms, wanted).await)
         });
         self.shut_down(runtime, &report);
         Outcome { body, report }
@@ -171,7 +187,7 @@ impl Check {
     pub fn run_sync<T>(self, body: impl FnOnce() -> T) -> Outcome<T> {
         let begun = Begun::new(&self.name);
         let body = catch_unwind(AssertUnwindSafe(body)).map_err(Panic);
-        let report = begun.verify_here(&self.rules, self.grace);
+        let report = begun.verify_here(&self.terms);
         Outcome { body, report }
     }
 
@@ -214,7 +230,7 @@ impl Check {
     /// Ends what is left. Threads that do not return are left to themselves: the report has told of those it knows.
     fn shut_down(&self, runtime: Runtime, report: &Report) {
         if report.is_clean() {
-            runtime.shutdown_timeout(self.grace);
+            runtime.shutdown_timeout(self.terms.grace);
         } else {
             runtime.shutdown_background();
         }

@@ -167,6 +167,8 @@ pub mod ignore;
 mod info;
 #[cfg(feature = "track")]
 mod names;
+#[cfg(not(feature = "track"))]
+mod off;
 mod plain;
 #[cfg(feature = "track")]
 mod probe;
@@ -186,15 +188,13 @@ mod task;
     reason = "this is the tracker: what others may not call, it calls"
 )]
 mod tracker;
-#[cfg(not(feature = "track"))]
-mod untracked;
 #[cfg(feature = "track")]
 mod verify;
 #[cfg(feature = "track")]
 mod watchdog;
 
 #[cfg(not(feature = "track"))]
-use untracked::{Begun, Group, Record, verify_thread};
+use off::{Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
@@ -249,14 +249,14 @@ pub use info::{Parent, TaskInfo, TaskKind};
 ///
 /// A test may return whatever a test may return. Without the feature `track` the test just runs.
 pub use leakcheck_macros::leakcheck;
+#[cfg(not(feature = "track"))]
+pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
 #[cfg(feature = "track")]
 pub use registry::tasks;
 pub use report::{Leak, Report};
 pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
-#[cfg(not(feature = "track"))]
-pub use untracked::tasks;
 
 /// What the attribute's expansion names. Not part of the interface.
 #[doc(hidden)]

@@ -1,6 +1,6 @@
 //! Checks for tests without the attribute.
 
-use crate::check::{GRACE, pass_or_panic, publish, tell};
+use crate::check::{Terms, pass_or_panic, publish, tell};
 use crate::ignore::Ignore;
 use crate::report::{Body, Report, binary};
 use crate::{Begun, verify_thread};
@@ -19,8 +19,10 @@ pub fn find() -> Report {
 /// [`find`], but tasks that a rule matches may stay.
 #[must_use]
 pub fn find_ignoring(rules: impl IntoIterator<Item = Ignore>) -> Report {
-    let rules: Vec<Ignore> = rules.into_iter().collect();
-    verify_thread(&rules, GRACE)
+    verify_thread(&Terms {
+        rules: rules.into_iter().collect(),
+        ..Terms::default()
+    })
 }
 
 /// Fails the test when this thread has left a task behind. See [`find`] for what it sees.
@@ -80,7 +82,7 @@ pub(crate) fn test_of_this_thread() -> String {
 pub fn guard() -> Guard {
     Guard {
         begun: Begun::new(&test_of_this_thread()),
-        rules: Vec::new(),
+        terms: Terms::default(),
     }
 }
 
@@ -90,14 +92,14 @@ pub fn guard() -> Guard {
 #[derive(Debug)]
 pub struct Guard {
     begun: Begun,
-    rules: Vec<Ignore>,
+    terms: Terms,
 }
 
 impl Guard {
     /// Allows the tasks that a rule matches to stay.
     #[must_use = "the check ends when the guard is dropped"]
     pub fn ignoring(mut self, rules: impl IntoIterator<Item = Ignore>) -> Self {
-        self.rules.extend(rules);
+        self.terms.rules.extend(rules);
         self
     }
 }
@@ -105,7 +107,7 @@ impl Guard {
 impl Drop for Guard {
     #[track_caller]
     fn drop(&mut self) {
-        let report = self.begun.verify_here(&self.rules, GRACE);
+        let report = self.begun.verify_here(&self.terms);
         if std::thread::panicking() {
             let written = publish(&report, Body::Panicked);
             tell(&report, written);

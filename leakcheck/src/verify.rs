@@ -2,11 +2,10 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::check::publish;
+use crate::check::{Terms, publish};
 use crate::group::Group;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
@@ -22,16 +21,17 @@ use crate::watchdog::Watchdog;
 impl Begun {
     /// Checks this scope from inside of the runtime that drives its tasks. A check that a task's blocked thread holds up
     /// ends the process, and writes its line before, if one is `wanted` of a body that ended so.
-    pub(crate) async fn verify(&self, rules: &[Ignore], grace: Duration, wanted: Option<Body>) -> Report {
+    pub(crate) async fn verify(&self, terms: &Terms, wanted: Option<Body>) -> Report {
+        let Terms { grace, rules } = terms;
         // Most tests leave nothing, and cost no thread.
         let watchdog = if self.scope.live() == 0 {
             Watchdog::asleep()
         } else {
-            let (scope, rules) = (self.scope.clone(), rules.to_vec());
+            let (scope, rules) = (self.scope.clone(), rules.clone());
             let stalled = move |settled| end_stalled(&scope, &rules, settled, wanted);
-            Watchdog::over(grace.min(LONGEST) + SLACK, stalled)
+            Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
         };
-        let settled = settle(&self.scope, rules, grace, &watchdog).await;
+        let settled = settle(&self.scope, rules, *grace, &watchdog).await;
         let verdict = Verdict::new(&self.scope, rules);
         let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
         drop(watchdog);
@@ -39,8 +39,8 @@ impl Begun {
     }
 
     /// Checks this scope from a thread that drives none of its tasks.
-    pub(crate) fn verify_here(&self, rules: &[Ignore], grace: Duration) -> Report {
-        verify_here(&self.scope, rules, grace)
+    pub(crate) fn verify_here(&self, terms: &Terms) -> Report {
+        verify_here(&self.scope, terms)
     }
 }
 
@@ -69,14 +69,15 @@ fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option
 const STALLED_CODE: i32 = 101;
 
 /// Checks what belongs to the calling thread.
-pub(crate) fn verify_thread(rules: &[Ignore], grace: Duration) -> Report {
-    verify_here(&here(), rules, grace)
+pub(crate) fn verify_thread(terms: &Terms) -> Report {
+    verify_here(&here(), terms)
 }
 
-fn verify_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> Report {
+fn verify_here(scope: &Scope, terms: &Terms) -> Report {
+    let Terms { grace, rules } = terms;
     let driven_elsewhere = scope.tasks().iter().any(|task| !runs_on_this_thread(task));
     let settled = if driven_elsewhere {
-        settle_here(scope, rules, grace)
+        settle_here(scope, rules, *grace)
     } else {
         Settled::default()
     };

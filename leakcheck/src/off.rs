@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::runtime::{Handle, Id as RuntimeId};
 use tokio_util::sync::CancellationToken;
 
-use crate::ignore::Ignore;
+use crate::check::Terms;
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
 use crate::report::{Body, Leak, Report};
@@ -84,16 +83,16 @@ impl Begun {
     #[expect(clippy::unused_self, reason = "the real one keeps it")]
     pub(crate) fn made(&mut self, _runtime: RuntimeId) {}
 
-    pub(crate) async fn verify(&self, _rules: &[Ignore], _grace: Duration, _wanted: Option<Body>) -> Report {
+    pub(crate) async fn verify(&self, _terms: &Terms, _wanted: Option<Body>) -> Report {
         Report::new(&self.name)
     }
 
-    pub(crate) fn verify_here(&self, _rules: &[Ignore], _grace: Duration) -> Report {
+    pub(crate) fn verify_here(&self, _terms: &Terms) -> Report {
         Report::new(&self.name)
     }
 }
 
-pub(crate) fn verify_thread(_rules: &[Ignore], _grace: Duration) -> Report {
+pub(crate) fn verify_thread(_terms: &Terms) -> Report {
     Report::new(&test_of_this_thread())
 }
 

@@ -41,7 +41,7 @@ fn a_report_says_that_nothing_was_checked() {
 
 #[test]
 fn a_check_writes_that_it_looked_at_nothing() {
-    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("untracked-{}", std::process::id()));
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("off-{}", std::process::id()));
     let ran = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_test_runs_and_is_not_checked"])
         .env("LEAKCHECK_REPORT_DIR", &directory)
@@ -55,7 +55,7 @@ fn a_check_writes_that_it_looked_at_nothing() {
     let line: serde_json::Value = serde_json::from_slice(&fs::read(&files[0]).unwrap()).unwrap();
     assert_eq!(
         (&line["test"], &line["verdict"]),
-        (&"untracked::a_test_runs_and_is_not_checked".into(), &"unchecked".into())
+        (&"off::a_test_runs_and_is_not_checked".into(), &"unchecked".into())
     );
     fs::remove_dir_all(directory).unwrap();
 }
