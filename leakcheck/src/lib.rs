@@ -159,6 +159,8 @@
 
 mod check;
 #[cfg(feature = "track")]
+mod clock;
+#[cfg(feature = "track")]
 mod ending;
 #[cfg(feature = "track")]
 mod group;

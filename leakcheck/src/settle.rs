@@ -123,7 +123,7 @@ fn pending(scope: &Scope, rules: &[Ignore]) -> usize {
 /// Whether it is waited for a task that the current runtime does not drive.
 fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
     let here = Handle::current().id();
-    let elsewhere = |task: &Task| task.runtime.is_none_or(|home| home.runtime != here);
+    let elsewhere = |task: &Task| task.home().is_none_or(|home| home.runtime != here);
     scope.live() > 0
         && scope
             .tasks()
@@ -135,7 +135,7 @@ fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
 fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
     !rules
         .iter()
-        .any(|rule| rule.matches_identity(&task.label.group, &task.label.name.read(), &shorten(task.site.file())))
+        .any(|rule| rule.matches_identity(task.group.path(), &task.name.read(), &shorten(task.site.file())))
 }
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a

@@ -341,7 +341,7 @@ impl TaskTracker {
             None => Above::None,
             Some([parent]) => Above::Parent { _count: parent.token() },
             Some(ancestors) => Above::Ancestors {
-                _counts: ancestors.iter().map(Counter::token).collect(),
+                _counts: Box::new(ancestors.iter().map(Counter::token).collect()),
             },
         };
         Count {
@@ -404,12 +404,12 @@ struct Count {
     _above: Above,
 }
 
-/// The common depths cost no allocation.
+/// The common depths cost no allocation, and no more than a word and its tag.
 #[derive(Debug)]
 enum Above {
     None,
     Parent { _count: Counted },
-    Ancestors { _counts: Box<[Counted]> },
+    Ancestors { _counts: Box<Box<[Counted]>> },
 }
 
 /// Counts as a task of its tracker until it is dropped.

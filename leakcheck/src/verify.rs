@@ -108,7 +108,7 @@ fn runs_on_this_thread(task: &Task) -> bool {
     let current = Handle::try_current().ok().map(|handle| handle.id());
     task.kind != TaskKind::Blocking
         && task
-            .runtime
+            .home()
             .is_some_and(|home| !home.multi_thread && Some(home.runtime) == current)
 }
 
@@ -145,7 +145,7 @@ impl Found {
     /// Why the task does not answer.
     fn silence(&self) -> LeakState {
         let by_somebody = matches!(self.task.kind, TaskKind::Local | TaskKind::Future)
-            || self.task.runtime.is_some_and(|home| !home.multi_thread);
+            || self.task.home().is_some_and(|home| !home.multi_thread);
         if by_somebody && !self.task.is_being_polled() {
             LeakState::Undriven
         } else {

@@ -4,7 +4,7 @@ use std::backtrace::Backtrace;
 use std::fmt;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -32,12 +32,24 @@ const EAGER_ROUNDS: u32 = 64;
 
 /// The part of a task's record that questions go through.
 #[derive(Default)]
-pub(crate) struct Probe {
-    asked: AtomicBool,
-    question: Mutex<Option<Question>>,
-    answer: Mutex<Option<Vec<Backtrace>>>,
+pub(crate) struct Probe(Mutex<Kept>);
+
+/// What a probe keeps between two polls.
+#[derive(Default)]
+struct Kept {
     /// Of the latest poll: what wakes the task.
-    waker: Mutex<Option<Waker>>,
+    waker: Option<Waker>,
+    /// Few tasks are ever asked.
+    asked: Option<Box<Asked>>,
+}
+
+/// A task that was asked.
+#[derive(Default)]
+struct Asked {
+    /// The next poll is to answer.
+    now: bool,
+    question: Option<Question>,
+    answer: Option<Vec<Backtrace>>,
 }
 
 /// What became of a question.
@@ -113,52 +125,74 @@ impl Probe {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         // A future that something other than tokio polls might own itself through its waker, and never be dropped.
-        if kind != TaskKind::Future || tokio::task::try_id().is_some() {
-            self.remember(cx.waker());
-        }
-        if self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::AcqRel) {
+        let remember = kind != TaskKind::Future || tokio::task::try_id().is_some();
+        if self.begin(remember, cx.waker()) {
             self.answer(cx.waker(), poll)
         } else {
             poll(cx)
         }
     }
 
-    fn remember(&self, waker: &Waker) {
-        let mut known = lock(&self.waker);
-        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            let outdated = known.replace(unseen(|| waker.clone()));
-            drop(known);
-            drop(outdated);
-        }
+    /// Keeps the waker if it is to, and says whether this poll is to answer.
+    #[inline]
+    fn begin(&self, remember: bool, waker: &Waker) -> bool {
+        let mut kept = lock(&self.0);
+        let outdated = match &kept.waker {
+            Some(known) if !remember || known.will_wake(waker) => None,
+            None if !remember => None,
+            _ => kept.waker.replace(unseen(|| waker.clone())),
+        };
+        let asked = match &mut kept.asked {
+            Some(asked) => std::mem::take(&mut asked.now),
+            None => false,
+        };
+        drop(kept);
+        drop(outdated);
+        asked
     }
 
     #[cold]
     fn answer<T>(&self, waker: &Waker, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let (polled, traces) = lend(waker, |waker| poll(&mut Context::from_waker(waker)));
-        *lock(&self.answer) = Some(traces);
+        let mut kept = lock(&self.0);
+        let asked = kept.asked.get_or_insert_default();
+        asked.answer = Some(traces);
         // A task that this poll was the last of, also by a panic, has answered once its future is dropped: until then
         // it would be taken for one that waits.
-        if polled.is_pending() {
-            let question = lock(&self.question).take();
-            drop(question);
-        }
+        let question = polled.is_pending().then(|| asked.question.take());
+        drop(kept);
+        drop(question);
         polled
     }
 
     fn put(&self, question: Question) {
-        drop(lock(&self.answer).take());
-        let unanswered = lock(&self.question).replace(question);
-        drop(unanswered);
-        self.asked.store(true, Ordering::Release);
-        let waker = unseen(|| lock(&self.waker).clone());
+        let asked = Box::new(Asked {
+            now: true,
+            question: Some(question),
+            answer: None,
+        });
+        let mut kept = lock(&self.0);
+        let before = kept.asked.replace(asked);
         // Without one it was never polled, which means that it is about to be.
+        let waker = unseen(|| kept.waker.clone());
+        drop(kept);
+        drop(before);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
     fn take_answer(&self) -> Answer {
-        match lock(&self.answer).take() {
+        let mut kept = lock(&self.0);
+        let Some(asked) = &mut kept.asked else {
+            return Answer::None;
+        };
+        let answer = asked.answer.take();
+        // Another question may have been put meanwhile.
+        let done = asked.question.is_none().then(|| kept.asked.take());
+        drop(kept);
+        drop(done);
+        match answer {
             Some(traces) => Answer::Waits(traces),
             None => Answer::None,
         }
@@ -166,8 +200,10 @@ impl Probe {
 
     /// The task has ended: nobody waits for its answer, and it keeps nobody.
     pub(crate) fn close(&self) {
-        let question = lock(&self.question).take();
-        let waker = lock(&self.waker).take();
+        let mut kept = lock(&self.0);
+        let question = kept.asked.as_mut().map(|asked| asked.question.take());
+        let waker = kept.waker.take();
+        drop(kept);
         drop((question, waker));
     }
 }
@@ -175,7 +211,7 @@ impl Probe {
 impl fmt::Debug for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Probe")
-            .field("asked", &self.asked)
+            .field("asked", &lock(&self.0).asked.is_some())
             .finish_non_exhaustive()
     }
 }
