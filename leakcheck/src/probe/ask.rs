@@ -1,8 +1,9 @@
 //! The question to a task, its answer, and the wait for it.
 
 use std::backtrace::Backtrace;
+use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -35,7 +36,6 @@ const EAGER_ROUNDS: u32 = 64;
 pub(crate) struct Probe {
     asked: AtomicBool,
     question: Mutex<Option<Question>>,
-    answer: Mutex<Option<Vec<Backtrace>>>,
     /// Of the latest poll: what wakes the task.
     waker: Mutex<Option<Waker>>,
 }
@@ -48,15 +48,20 @@ pub(crate) enum Answer {
     None,
 }
 
-/// A task's part in a round of questions. Dropped when the task has answered, or has ended.
+/// A task's part in a round of questions. Dropped when the task has answered, or has ended, or was asked by another round.
 #[derive(Debug)]
-struct Question(Arc<Round>);
+struct Question {
+    round: Arc<Round>,
+    number: usize,
+}
 
 /// Questions that were asked together.
 #[derive(Debug, Default)]
 struct Round {
     open: AtomicUsize,
     answered: Notify,
+    /// By the questions' numbers.
+    answers: Mutex<HashMap<usize, Vec<Backtrace>>>,
 }
 
 /// How long it is still waited for answers: anew after each, but not without end.
@@ -88,12 +93,26 @@ impl Patience {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
-        self.0.answered.notify_one();
+        self.round.open.fetch_sub(1, Ordering::AcqRel);
+        self.round.answered.notify_one();
+    }
+}
+
+impl Question {
+    fn answer(self, traces: Vec<Backtrace>) {
+        lock(&self.round.answers).insert(self.number, traces);
     }
 }
 
 impl Round {
+    /// What became of each of so many questions.
+    fn answers(&self, questions: usize) -> Vec<Answer> {
+        let mut answers = lock(&self.answers);
+        (0..questions)
+            .map(|number| answers.remove(&number).map_or(Answer::None, Answer::Waits))
+            .collect()
+    }
+
     /// Until when, while there are open questions and there is patience left.
     fn is_worth_waiting(&self, patience: &mut Patience) -> Option<Instant> {
         let open = self.open.load(Ordering::Acquire);
@@ -135,32 +154,32 @@ impl Probe {
     #[cold]
     fn answer<T>(&self, waker: &Waker, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let (polled, traces) = lend(waker, |waker| poll(&mut Context::from_waker(waker)));
-        *lock(&self.answer) = Some(traces);
         // A task that this poll was the last of, also by a panic, has answered once its future is dropped: until then
         // it would be taken for one that waits.
         if polled.is_pending() {
             let question = lock(&self.question).take();
-            drop(question);
+            if let Some(question) = question {
+                question.answer(traces);
+            }
         }
         polled
     }
 
-    fn put(&self, question: Question) {
-        drop(lock(&self.answer).take());
-        let unanswered = lock(&self.question).replace(question);
+    /// Puts a question. One that a check waits for an answer to goes before a question by the way.
+    fn put(&self, question: Question, by_the_way: bool) {
+        let mut open = lock(&self.question);
+        if by_the_way && open.is_some() {
+            drop(open);
+            return;
+        }
+        let unanswered = open.replace(question);
+        drop(open);
         drop(unanswered);
         self.asked.store(true, Ordering::Release);
         let waker = unseen(|| lock(&self.waker).clone());
         // Without one it was never polled, which means that it is about to be.
         if let Some(waker) = waker {
             waker.wake();
-        }
-    }
-
-    fn take_answer(&self) -> Answer {
-        match lock(&self.answer).take() {
-            Some(traces) => Answer::Waits(traces),
-            None => Answer::None,
         }
     }
 
@@ -182,7 +201,7 @@ impl fmt::Debug for Probe {
 
 /// Asks `tasks` where they wait, all at once, from inside a runtime. Calls `beat` again and again meanwhile.
 pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
-    let round = put(tasks);
+    let round = put(tasks, false);
     let mut rounds = 0;
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while round.is_worth_waiting(&mut patience).is_some() {
@@ -194,26 +213,48 @@ pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
             block_on_until(Instant::now() + BREATH, round.answered.notified());
         }
     }
-    tasks.iter().map(|task| task.probe.take_answer()).collect()
+    round.answers(tasks.len())
 }
 
 /// Asks `tasks` where they wait, all at once, from a thread that drives none of them.
 pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
-    let round = put(tasks);
+    let round = put(tasks, false);
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while let Some(until) = round.is_worth_waiting(&mut patience) {
         block_on_until(until, round.answered.notified());
     }
-    tasks.iter().map(|task| task.probe.take_answer()).collect()
+    round.answers(tasks.len())
 }
 
-fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
+/// Asks `tasks` where they wait, all at once, in the middle of their work: until all have answered, or `enough` is ready.
+/// It blocks no thread.
+pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Output = ()>) -> Vec<Answer> {
+    let round = put(tasks, true);
+    let mut enough = pin!(enough);
+    while round.open.load(Ordering::Acquire) > 0 {
+        let mut answered = pin!(round.answered.notified());
+        let in_time = poll_fn(|cx| match enough.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => answered.as_mut().poll(cx).map(|()| true),
+        });
+        if !in_time.await {
+            break;
+        }
+    }
+    round.answers(tasks.len())
+}
+
+fn put(tasks: &[Arc<Task>], by_the_way: bool) -> Arc<Round> {
     let round = Arc::new(Round {
         open: AtomicUsize::new(tasks.len()),
         ..Round::default()
     });
-    for task in tasks {
-        task.probe.put(Question(round.clone()));
+    for (number, task) in tasks.iter().enumerate() {
+        let question = Question {
+            round: round.clone(),
+            number,
+        };
+        task.probe.put(question, by_the_way);
         if task.has_ended() {
             task.probe.close();
         }
