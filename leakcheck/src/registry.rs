@@ -33,6 +33,11 @@ pub(crate) fn remove(id: u64) {
     drop(task);
 }
 
+/// How many tasks live, as of about now.
+pub(crate) fn len() -> usize {
+    SHARDED.iter().map(|shard| lock(shard).len()).sum()
+}
+
 /// The live tasks that `wanted` picks, in the order in which they were spawned.
 pub(crate) fn live(wanted: impl Fn(&Task) -> bool) -> Vec<Arc<Task>> {
     let mut found: Vec<_> = SHARDED

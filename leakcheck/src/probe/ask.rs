@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::waker::{lend, unseen};
 use crate::info::TaskKind;
+use crate::registry;
 use crate::sync::lock;
 use crate::task::Task;
 
@@ -28,8 +29,10 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// How long the asking thread sleeps between two rounds of yielding, unless an answer wakes it.
 const BREATH: Duration = Duration::from_millis(1);
 
-/// So many rounds of yielding are tried before the first sleep: on a current-thread runtime, one is enough.
-const EAGER_ROUNDS: u32 = 64;
+/// So many rounds of yielding are tried before the first sleep. On a current-thread runtime one is enough for as many
+/// tasks as that runs before it looks at the asking one again, which is [`TASKS_A_ROUND`] or more.
+const EAGER_ROUNDS: usize = 64;
+const TASKS_A_ROUND: usize = 16;
 
 /// The part of a task's record that questions go through.
 #[derive(Default)]
@@ -203,13 +206,14 @@ impl fmt::Debug for Probe {
 pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
     let round = put(tasks, false);
     let mut rounds = 0;
+    let eager_rounds = EAGER_ROUNDS + registry::len() / TASKS_A_ROUND;
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while round.is_worth_waiting(&mut patience).is_some() {
         // Yielding, and not waiting: a runtime that has nothing to do would move a paused clock on to its next timer.
         tokio::task::yield_now().await;
         beat();
         rounds += 1;
-        if rounds > EAGER_ROUNDS {
+        if rounds > eager_rounds {
             block_on_until(Instant::now() + BREATH, round.answered.notified());
         }
     }
