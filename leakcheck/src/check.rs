@@ -4,7 +4,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::{ExitCode, Termination};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Begun;
 use crate::ignore::Ignore;
-use crate::report::{Body, Report, append};
+use crate::report::{Body, Report, Style, append};
 
 /// How long a test's tasks have to end, unless it says otherwise.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
@@ -283,19 +283,37 @@ impl<T: Termination> Outcome<T> {
 pub(crate) fn pass_or_panic(report: &Report, written: Result<(), Unwritten>) {
     match written {
         Err(unwritten) if report.is_clean() => panic!("{unwritten}"),
-        Err(unwritten) => panic!("{report}\n{unwritten}"),
-        Ok(()) if !report.is_clean() => panic!("{report}"),
+        Err(unwritten) => fail(report, &format!("\n{unwritten}")),
+        Ok(()) if !report.is_clean() => fail(report, ""),
         Ok(()) => {}
     }
     if report.tracked && !report.is_silent() {
-        eprintln!("{report}");
+        eprintln!("{}", report.render(&Style::of_a_test()));
     }
+}
+
+/// Panics with the report. What is caught is always the plain text, so that a test may expect it; where a terminal shows
+/// the message, it is laid out for that.
+#[track_caller]
+fn fail(report: &Report, besides: &str) -> ! {
+    let style = Style::of_a_test();
+    if style == Style::plain() {
+        panic!("{report}{besides}");
+    }
+    let thread = std::thread::current();
+    eprintln!(
+        "\nthread '{}' panicked at {}:\n{}{besides}",
+        thread.name().unwrap_or("<unnamed>"),
+        Location::caller(),
+        report.render(&style),
+    );
+    resume_unwind(Box::new(format!("{report}{besides}")))
 }
 
 /// Prints what a test shows that fails by something else.
 pub(crate) fn tell(report: &Report, written: Result<(), Unwritten>) {
     if !report.is_silent() {
-        eprintln!("{report}");
+        eprintln!("{}", report.render(&Style::of_a_test()));
     }
     if let Err(unwritten) = written {
         eprintln!("{unwritten}");

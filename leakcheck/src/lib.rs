@@ -58,6 +58,7 @@
 //!     spawned at   src/server.rs:12
 //!     waiting at   src/server.rs:13  mpsc::Receiver::recv
 //!     help         no branch waits for cancellation: add one for the token that its owner cancels
+//!     help         or drop the last sender of its channel, which is still there
 //! ```
 //!
 //! # Mend it
@@ -164,6 +165,8 @@ mod clock;
 mod ending;
 #[cfg(feature = "track")]
 mod group;
+#[cfg(feature = "track")]
+mod help;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;

@@ -47,6 +47,15 @@ pub(crate) fn remove(task: &Task) {
     drop(gone);
 }
 
+/// How many tasks live, as of about now.
+pub(crate) fn len() -> usize {
+    let live = |shard: &Mutex<Shard>| {
+        let shard = lock(shard);
+        shard.slots.len() - shard.free.len()
+    };
+    SHARDED.iter().map(live).sum()
+}
+
 /// The live tasks that `wanted` picks, in the order in which they were spawned.
 pub(crate) fn live(wanted: impl Fn(&Task) -> bool) -> Vec<Arc<Task>> {
     let mut found: Vec<_> = SHARDED

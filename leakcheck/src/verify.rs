@@ -1,5 +1,6 @@
 //! The verdict on a scope: settle, ask what is left where it waits, report.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -7,12 +8,13 @@ use tokio::runtime::Handle;
 
 use crate::check::{Terms, publish};
 use crate::group::Group;
+use crate::help;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
 use crate::probe::{self, Answer, Places};
 use crate::registry;
-use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary};
+use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style};
 use crate::scope::{Begun, Scope, here};
 use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
 use crate::task::Task;
@@ -32,7 +34,7 @@ impl Begun {
             Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
-        let verdict = Verdict::new(&self.scope, rules);
+        let mut verdict = Verdict::new(&self.scope, rules);
         let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
@@ -51,9 +53,10 @@ fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option
     if !verdict.found.iter().any(|found| found.task.is_being_polled()) {
         return;
     }
-    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
     let report = verdict.report(settled, answers);
-    let mut text = format!("{report}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
+    let shown = report.render(&Style::of_stderr());
+    let mut text = format!("{shown}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
     if let Some(body) = wanted
         && let Err(unwritten) = publish(&report, body)
     {
@@ -93,6 +96,7 @@ impl Group {
     pub(crate) async fn inspect(&self) -> Vec<Leak> {
         let tasks = registry::live(|task| task.group.is_within(self));
         let mut found: Vec<Found> = tasks.into_iter().map(Found::new).collect();
+        leave_out(&mut found);
         let answers = probe::ask(&to_ask(&found), || ()).await;
         answer(&mut found, answers);
         found
@@ -153,8 +157,21 @@ impl Found {
         }
     }
 
-    fn leak(self) -> Leak {
-        leak(self.info, self.state.unwrap_or(LeakState::Silent), self.places)
+    fn leak(mut self) -> Leak {
+        // It has not answered in between, so that it is the same poll.
+        self.info.polling &= self.task.is_being_polled();
+        let told_to_stop = self.task.group.told_to_stop();
+        let state = self.state.unwrap_or(LeakState::Silent);
+        leak(self.info, state, self.places, told_to_stop)
+    }
+}
+
+/// Leaves some unasked, where there are thousands to ask.
+fn leave_out(found: &mut [Found]) {
+    let chosen = probe::choose(&to_ask(found));
+    let to_ask = found.iter_mut().filter(|found| found.state.is_none());
+    for (found, _) in to_ask.zip(chosen).filter(|(_, chosen)| !chosen) {
+        found.state = Some(LeakState::Unasked);
     }
 }
 
@@ -197,7 +214,11 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    fn to_ask(&self) -> Vec<Arc<Task>> {
+    fn to_ask(&mut self) -> Vec<Arc<Task>> {
+        // A rule may be for a function that only one of thousands waits in.
+        if !self.rules.iter().any(Ignore::needs_waits) {
+            leave_out(&mut self.found);
+        }
         to_ask(&self.found)
     }
 
@@ -210,11 +231,11 @@ impl<'a> Verdict<'a> {
             .map(Found::leak)
             .collect();
         // After that: a task that is going down right now is found above, or here, or twice.
+        let known: HashSet<u64> = leaks.iter().map(|leak| leak.task).collect();
         let dropped = self.scope.dropped().into_iter();
-        let dropped: Vec<Leak> = dropped
-            .filter(|info| leaks.iter().all(|leak| leak.task != info.id))
-            .map(|info| leak(info, LeakState::Dropped, Places::default()))
-            .collect();
+        let dropped = dropped
+            .filter(|info| !known.contains(&info.id))
+            .map(|info| leak(info, LeakState::Dropped, Places::default(), false));
         leaks.extend(dropped);
         leaks.retain(|leak| !self.is_ignored(leak));
         leaks.sort_by_key(|leak| leak.task);
@@ -259,16 +280,18 @@ impl<'a> Verdict<'a> {
     }
 
     fn sites(&self, leaks: &[Leak]) -> Vec<SiteSummary> {
+        let mut leaked: HashMap<(&str, &str, &Place), u64> = HashMap::new();
+        for leak in leaks {
+            *leaked.entry((&leak.group, &leak.name, &leak.spawned_at)).or_default() += 1;
+        }
         let mut sites: Vec<SiteSummary> = self
             .scope
             .sites()
             .into_iter()
             .map(|(site, counts)| {
                 let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
-                let leaked = leaks
-                    .iter()
-                    .filter(|leak| leak.spawned_at == spawned_at && leak.group == site.group && leak.name == name)
-                    .count() as u64;
+                let leaked = leaked.get(&(&*site.group, name.as_str(), &spawned_at));
+                let leaked = leaked.copied().unwrap_or_default();
                 SiteSummary {
                     group: site.group,
                     name,
@@ -288,8 +311,8 @@ impl<'a> Verdict<'a> {
     }
 }
 
-fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
-    let help = help(state, &places);
+fn leak(info: TaskInfo, state: LeakState, places: Places, told_to_stop: bool) -> Leak {
+    let help = help::of(state, info.polling, &places, told_to_stop);
     Leak {
         task: info.id,
         group: info.group,
@@ -306,14 +329,4 @@ fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
         waiting: places.waits,
         help,
     }
-}
-
-fn help(state: LeakState, places: &Places) -> Vec<String> {
-    let help = match state {
-        LeakState::Waiting if places.for_cancellation => "a branch waits for cancellation: cancel its token",
-        LeakState::Waiting => "no branch waits for cancellation: add one for the token that its owner cancels",
-        LeakState::Blocking => "a closure cannot be cancelled: let it see that its owner is gone",
-        LeakState::Silent | LeakState::Undriven | LeakState::Dropped => return Vec::new(),
-    };
-    vec![help.to_owned()]
 }

@@ -6,6 +6,7 @@ mod ask;
 mod leaf;
 mod outline;
 mod places;
+mod sample;
 mod select;
 mod symbols;
 mod tokens;
@@ -13,3 +14,4 @@ mod waker;
 
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
 pub(crate) use places::{Places, read};
+pub(crate) use sample::choose;
