@@ -160,6 +160,8 @@
 mod check;
 #[cfg(feature = "track")]
 mod ending;
+#[cfg(feature = "test-util")]
+mod explore;
 #[cfg(feature = "track")]
 mod group;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
@@ -199,6 +201,8 @@ use off::{Begun, Group, Record, verify_thread};
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
 pub use check::{Check, Outcome, Panic};
+#[cfg(feature = "test-util")]
+pub use explore::{Exploration, Explore, Failure, Hung, Polled, Shutdown, explore};
 pub use ignore::Ignore;
 pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.

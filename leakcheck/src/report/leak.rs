@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::text::write_leak;
 use super::{is_of_a_dependency, shorten};
-use crate::info::{Parent, SEPARATOR};
+use crate::info::{Parent, path};
 
 /// A task that outlived its test.
 #[derive(Clone, Debug)]
@@ -156,11 +156,7 @@ impl Leak {
     /// `group › name`
     #[must_use]
     pub fn path(&self) -> String {
-        if self.group.is_empty() {
-            self.name.clone()
-        } else {
-            format!("{}{SEPARATOR}{}", self.group, self.name)
-        }
+        path(&self.group, &self.name)
     }
 }
 
