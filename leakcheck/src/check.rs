@@ -20,6 +20,14 @@ use crate::report::{Body, Report, Style, append};
 /// How long a test's tasks have to end, unless it says otherwise.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
+/// A grace beyond this is as good as one without end, and clocks cannot count that far.
+#[cfg(any(feature = "track", feature = "test-util"))]
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// As of a panic.
+#[cfg(feature = "track")]
+pub(crate) const STALLED_CODE: i32 = 101;
+
 /// A check of one test: everything that `#[leakcheck]` does, as a function.
 ///
 /// Use it where the verdict is wanted as data, for instance to test that a leak is found:
@@ -169,7 +177,7 @@ impl Check {
         let runtime = self.build();
         begun.made(runtime.handle().id());
         let (body, report) = runtime.block_on(async {
-            let body = Caught(Some(Box::pin(body))).await;
+            let body = Caught::new(body).await;
             // Whether it returned an error is known once the check is over: a line that cannot wait does without.
             let how = if body.is_ok() { Body::Passed } else { Body::Panicked };
             let wanted = to_publish.then_some(how);
@@ -368,7 +376,13 @@ impl fmt::Debug for Panic {
 }
 
 /// A future whose panic is its output. It is dropped before that is handed out, as its tasks may wait for that.
-struct Caught<F>(Option<Pin<Box<F>>>);
+pub(crate) struct Caught<F>(Option<Pin<Box<F>>>);
+
+impl<F> Caught<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self(Some(Box::pin(future)))
+    }
+}
 
 impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panic>;

@@ -163,6 +163,8 @@ mod check;
 mod clock;
 #[cfg(feature = "track")]
 mod ending;
+#[cfg(feature = "test-util")]
+mod explore;
 #[cfg(feature = "track")]
 mod group;
 #[cfg(feature = "track")]
@@ -204,6 +206,8 @@ use off::{Begun, Group, Record, verify_thread};
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
 pub use check::{Check, Outcome, Panic};
+#[cfg(feature = "test-util")]
+pub use explore::{Exploration, Explore, Failure, Hung, Polled, Shutdown, explore};
 pub use ignore::Ignore;
 pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.

@@ -6,12 +6,15 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll};
 
 use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
 use tokio::sync::Notify;
 
 use crate::ending::Ended;
+#[cfg(feature = "test-util")]
+use crate::explore::Steps;
 use crate::info::TaskInfo;
 use crate::registry;
 use crate::sync::lock;
@@ -22,6 +25,9 @@ use crate::task::{Home, Name, Task};
 pub(crate) struct Scope {
     id: u64,
     check: Option<Check>,
+    /// Counted when the check is one run of an exploration.
+    #[cfg(feature = "test-util")]
+    steps: Option<Arc<Steps>>,
     live: AtomicUsize,
     /// How many wait for the end of tasks. While nobody does, a task that ends takes no lock that the others need.
     watchers: AtomicUsize,
@@ -35,6 +41,16 @@ struct Check {
     name: Arc<str>,
     sites: Mutex<HashMap<Site, Counts, BuildHasherDefault<Mix>>>,
     dropped: Mutex<Vec<TaskInfo>>,
+}
+
+impl Check {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            sites: Mutex::default(),
+            dropped: Mutex::default(),
+        }
+    }
 }
 
 /// Tasks are counted by where they come from.
@@ -100,23 +116,50 @@ pub(crate) struct Counts {
 impl Scope {
     /// The scope of a check.
     pub(crate) fn of_check(name: &str) -> Arc<Self> {
-        Self::new(Some(Check {
-            name: name.into(),
-            sites: Mutex::default(),
-            dropped: Mutex::default(),
-        }))
+        Arc::new(Self::new(Some(Check::new(name))))
     }
 
-    fn new(check: Option<Check>) -> Arc<Self> {
+    /// The scope of one run of an exploration.
+    #[cfg(feature = "test-util")]
+    fn of_run(name: &str, steps: &Arc<Steps>) -> Arc<Self> {
+        Arc::new(Self {
+            steps: Some(steps.clone()),
+            ..Self::new(Some(Check::new(name)))
+        })
+    }
+
+    fn new(check: Option<Check>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self {
+        Self {
             id,
             check,
+            #[cfg(feature = "test-util")]
+            steps: None,
             live: AtomicUsize::new(0),
             watchers: AtomicUsize::new(0),
             changed: Notify::new(),
-        })
+        }
+    }
+
+    /// One poll of a task, seen by the exploration if there is one.
+    #[inline]
+    pub(crate) fn traced<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        #[cfg(feature = "test-util")]
+        if let Some(steps) = &self.steps {
+            return steps.traced(cx, poll);
+        }
+        poll(cx)
+    }
+
+    /// A poll of a task is over.
+    #[inline]
+    #[cfg_attr(not(feature = "test-util"), expect(unused_variables, reason = "nothing explores"))]
+    pub(crate) fn stepped(&self, task: &Task) {
+        #[cfg(feature = "test-util")]
+        if let Some(steps) = &self.steps {
+            steps.stepped(task);
+        }
     }
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
@@ -242,8 +285,12 @@ fn begun_here() -> Option<Arc<Scope>> {
 
 fn of_this_thread() -> Arc<Scope> {
     OF_THREAD
-        .try_with(|own| own.borrow_mut().get_or_insert_with(|| Scope::new(None)).clone())
-        .unwrap_or_else(|_| Scope::new(None))
+        .try_with(|own| {
+            own.borrow_mut()
+                .get_or_insert_with(|| Arc::new(Scope::new(None)))
+                .clone()
+        })
+        .unwrap_or_else(|_| Arc::new(Scope::new(None)))
 }
 
 /// What a check of a plain test looks at: the check begun last on this thread, or else the thread's own tasks.
@@ -267,7 +314,16 @@ pub(crate) struct Begun {
 impl Begun {
     /// Begins a check of everything that this thread spawns from now on.
     pub(crate) fn new(name: &str) -> Self {
-        let scope = Scope::of_check(name);
+        Self::of(Scope::of_check(name))
+    }
+
+    /// Begins one run of an exploration.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn exploring(name: &str, steps: &Arc<Steps>) -> Self {
+        Self::of(Scope::of_run(name, steps))
+    }
+
+    fn of(scope: Arc<Scope>) -> Self {
         BEGUN.with(|begun| begun.borrow_mut().push(scope.clone()));
         Self {
             scope,

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::check::LONGEST;
 use crate::ignore::Ignore;
 use crate::probe::block_on_until;
 use crate::report::shorten;
@@ -27,9 +28,6 @@ const BREATH: Duration = Duration::from_millis(1);
 
 /// By how much the wall clock may exceed a grace that tokio's clock should have ended.
 pub(crate) const SLACK: Duration = Duration::from_millis(500);
-
-/// A grace beyond this is as good as one without end, and clocks cannot count that far.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// How it was waited.
 #[derive(Clone, Copy, Debug, Default)]

@@ -253,8 +253,10 @@ impl Record {
     /// One poll of the task's future.
     pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let running = Running::begin(&self.task);
-        let polled = self.task.probe.poll(self.task.kind, cx, poll);
+        let scope = &self.task.scope;
+        let polled = scope.traced(cx, |cx| self.task.probe.poll(self.task.kind, cx, poll));
         running.end(polled.is_ready());
+        scope.stepped(&self.task);
         polled
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::check::{Terms, publish};
+use crate::check::{LONGEST, STALLED_CODE, Terms, publish};
 use crate::group::Group;
 use crate::help;
 use crate::ignore::Ignore;
@@ -16,7 +16,7 @@ use crate::probe::{self, Answer, Places};
 use crate::registry;
 use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style};
 use crate::scope::{Begun, Scope, here};
-use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
+use crate::settle::{SLACK, Settled, settle, settle_here};
 use crate::task::Task;
 use crate::watchdog::Watchdog;
 
@@ -68,8 +68,13 @@ fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option
     std::process::exit(STALLED_CODE);
 }
 
-/// As of a panic.
-const STALLED_CODE: i32 = 101;
+/// What is there of a scope whose thread is blocked.
+#[cfg(feature = "test-util")]
+pub(crate) fn stalled(scope: &Scope, rules: &[Ignore]) -> Report {
+    let mut verdict = Verdict::new(scope, rules);
+    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    verdict.report(Settled::default(), answers)
+}
 
 /// Checks what belongs to the calling thread.
 pub(crate) fn verify_thread(terms: &Terms) -> Report {

@@ -15,3 +15,5 @@ mod waker;
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
 pub(crate) use places::{Places, read};
 pub(crate) use sample::choose;
+#[cfg(feature = "test-util")]
+pub(crate) use waker::lend;

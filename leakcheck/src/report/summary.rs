@@ -65,6 +65,20 @@ pub struct Ignored {
     pub matched: u64,
 }
 
+impl SiteSummary {
+    /// Adds what became of the tasks of the same place in another check.
+    #[cfg(feature = "test-util")]
+    fn absorb(&mut self, other: &Self) {
+        self.seen += other.seen;
+        self.returned += other.returned;
+        self.cancelled += other.cancelled;
+        self.aborted += other.aborted;
+        self.panicked += other.panicked;
+        self.dropped += other.dropped;
+        self.leaked += other.leaked;
+    }
+}
+
 impl Report {
     pub(crate) fn new(test: &str) -> Self {
         Self {
@@ -75,6 +89,27 @@ impl Report {
             leaks: Vec::new(),
             sites: Vec::new(),
             ignored: Vec::new(),
+        }
+    }
+
+    /// Adds what another check of the same name did, but for its leaks.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        self.rounds = self.rounds.saturating_add(other.rounds);
+        self.settled = self.settled.saturating_add(other.settled);
+        for site in &other.sites {
+            let key = |site: &SiteSummary| (site.group.clone(), site.name.clone(), site.spawned_at.clone());
+            match self.sites.binary_search_by_key(&key(site), key) {
+                Ok(known) => self.sites[known].absorb(site),
+                Err(at) => self.sites.insert(at, site.clone()),
+            }
+        }
+        if self.ignored.is_empty() {
+            self.ignored.clone_from(&other.ignored);
+        } else {
+            for (rule, more) in self.ignored.iter_mut().zip(&other.ignored) {
+                rule.matched += more.matched;
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use super::page::Page;
 use super::style::{Role, Style};
 use super::tree::{self, Kind, pattern};
 use super::{Ignored, Leak, LeakState, Report, Wait};
+use crate::info;
 use crate::info::Parent;
 
 /// Leaks are shown on so many lines at most, but for the first of them; the JSON has all.
@@ -208,7 +209,7 @@ fn write_number(page: &mut Page<'_>, leaks: &[&Leak], mark: &str) {
     };
     let groups = pattern(leaks.iter().map(|leak| &*leak.group));
     let names = pattern(leaks.iter().map(|leak| leak.name.as_str()));
-    let path = Leak::path_of(&groups, &names);
+    let path = info::path(&groups, &names);
     page.entry(mark, &path, &format!("× {}, alive {alive}", grouped(leaks.len())));
     if path.contains('*') {
         let first: Vec<_> = leaks.iter().take(NAMED).map(|leak| leak.path()).collect();
@@ -226,7 +227,7 @@ fn by(leaks: &[&Leak]) -> Option<String> {
     let parents = parents?;
     let groups = pattern(parents.iter().map(|parent| &*parent.group));
     let names = pattern(parents.iter().map(|parent| parent.name.as_str()));
-    Some(format!("by {}", Leak::path_of(&groups, &names)))
+    Some(format!("by {}", info::path(&groups, &names)))
 }
 
 fn write_waits(page: &mut Page<'_>, leak: &Leak) {
