@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
@@ -12,9 +12,10 @@ use tokio::sync::Notify;
 
 use crate::ending::Ended;
 use crate::info::TaskInfo;
-use crate::registry;
+use crate::panics::Panics;
 use crate::sync::lock;
 use crate::task::{Home, Name, Task};
+use crate::{panics, registry};
 
 /// The tasks of one check, or of one thread that no check was begun on.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ struct Check {
     name: Arc<str>,
     sites: Mutex<HashMap<Site, Counts>>,
     dropped: Mutex<Vec<TaskInfo>>,
+    panics: Mutex<Panics>,
 }
 
 /// Tasks are counted by where they come from.
@@ -62,6 +64,7 @@ impl Scope {
             name: name.into(),
             sites: Mutex::default(),
             dropped: Mutex::default(),
+            panics: Mutex::default(),
         }))
     }
 
@@ -105,6 +108,11 @@ impl Scope {
             .unwrap_or_default()
     }
 
+    /// What is known of its tasks' panics, where a check is there to ask for it.
+    pub(crate) fn panics(&self) -> Option<MutexGuard<'_, Panics>> {
+        self.check.as_ref().map(|check| lock(&check.panics))
+    }
+
     /// What became of its tasks, by where they were spawned.
     pub(crate) fn sites(&self) -> Vec<(Site, Counts)> {
         let Some(check) = &self.check else {
@@ -132,6 +140,9 @@ impl Scope {
                 Ended::Dropped => &mut counts.dropped,
             } += 1;
         });
+        if ended == Ended::Panicked {
+            panics::conclude(task);
+        }
         if let Some(check) = &self.check
             && ended == Ended::Dropped
             && !task.group.told_to_stop()

@@ -10,29 +10,30 @@ use crate::group::Group;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
+use crate::policy::Panics;
 use crate::probe::{self, Answer, Places};
-use crate::registry;
-use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary};
+use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, TaskPanic};
 use crate::scope::{Begun, Scope, here};
 use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
 use crate::task::Task;
 use crate::watchdog::Watchdog;
+use crate::{panics, registry};
 
 impl Begun {
     /// Checks this scope from inside of the runtime that drives its tasks. A check that a task's blocked thread holds up
     /// ends the process, and writes its line before, if one is `wanted` of a body that ended so.
     pub(crate) async fn verify(&self, terms: &Terms, wanted: Option<Body>) -> Report {
-        let Terms { grace, rules } = terms;
+        let Terms { grace, rules, .. } = terms;
         // Most tests leave nothing, and cost no thread.
         let watchdog = if self.scope.live() == 0 {
             Watchdog::asleep()
         } else {
-            let (scope, rules) = (self.scope.clone(), rules.clone());
-            let stalled = move |settled| end_stalled(&scope, &rules, settled, wanted);
+            let (scope, terms) = (self.scope.clone(), terms.clone());
+            let stalled = move |settled| end_stalled(&scope, &terms, settled, wanted);
             Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
-        let verdict = Verdict::new(&self.scope, rules);
+        let verdict = Verdict::new(&self.scope, terms);
         let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
@@ -46,8 +47,8 @@ impl Begun {
 
 /// Ends the process if a tracked task is what holds the check up: its thread is blocked, so nothing else can end the test.
 /// Of what is not tracked nothing could be said.
-fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option<Body>) {
-    let verdict = Verdict::new(scope, rules);
+fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Body>) {
+    let verdict = Verdict::new(scope, terms);
     if !verdict.found.iter().any(|found| found.task.is_being_polled()) {
         return;
     }
@@ -74,14 +75,14 @@ pub(crate) fn verify_thread(terms: &Terms) -> Report {
 }
 
 fn verify_here(scope: &Scope, terms: &Terms) -> Report {
-    let Terms { grace, rules } = terms;
+    let Terms { grace, rules, .. } = terms;
     let driven_elsewhere = scope.tasks().iter().any(|task| !runs_on_this_thread(task));
     let settled = if driven_elsewhere {
         settle_here(scope, rules, *grace)
     } else {
         Settled::default()
     };
-    let mut verdict = Verdict::new(scope, rules);
+    let mut verdict = Verdict::new(scope, terms);
     verdict.state_those_of_this_thread();
     let answers = probe::ask_and_wait(&verdict.to_ask());
     verdict.report(settled, answers)
@@ -176,16 +177,19 @@ fn answer(found: &mut [Found], answers: Vec<Answer>) {
 struct Verdict<'a> {
     scope: &'a Scope,
     rules: &'a [Ignore],
+    panics: Panics,
     matched: Vec<u64>,
     found: Vec<Found>,
 }
 
 impl<'a> Verdict<'a> {
-    fn new(scope: &'a Scope, rules: &'a [Ignore]) -> Self {
+    fn new(scope: &'a Scope, terms: &'a Terms) -> Self {
+        let rules = &terms.rules;
         let found = scope.tasks().into_iter().map(Found::new).collect();
         Self {
             scope,
             rules,
+            panics: terms.panics,
             matched: vec![0; rules.len()],
             found,
         }
@@ -218,12 +222,14 @@ impl<'a> Verdict<'a> {
         leaks.extend(dropped);
         leaks.retain(|leak| !self.is_ignored(leak));
         leaks.sort_by_key(|leak| leak.task);
+        let panics = self.panics();
         Report {
             rounds: settled.rounds,
             settled: settled.took,
             sites: self.sites(&leaks),
             leaks,
             ignored: self.ignored(),
+            panics,
             ..Report::new(&self.test())
         }
     }
@@ -232,15 +238,30 @@ impl<'a> Verdict<'a> {
         self.scope.name().map_or_else(test_of_this_thread, ToString::to_string)
     }
 
+    /// The panics that nobody awaited and that no rule ignores.
+    fn panics(&mut self) -> Vec<TaskPanic> {
+        let mut panics = panics::report(self.scope, self.panics);
+        panics.retain(|panic| {
+            let (group, name, file) = (&panic.group, &panic.name, &panic.spawned_at.file);
+            !self.is_matched(|rule| rule.matches_identity(group, name, file))
+        });
+        panics
+    }
+
     fn is_ignored(&mut self, leak: &Leak) -> bool {
-        let matching = self.rules.iter().position(|rule| {
+        self.is_matched(|rule| {
             rule.matches_identity(&leak.group, &leak.name, &leak.spawned_at.file)
                 || leak
                     .waiting
                     .iter()
                     .flat_map(|wait| &wait.frames)
                     .any(|at| rule.matches_function(&at.function))
-        });
+        })
+    }
+
+    /// Whether a rule matches. The first one counts it.
+    fn is_matched(&mut self, matches: impl Fn(&Ignore) -> bool) -> bool {
+        let matching = self.rules.iter().position(matches);
         if let Some(rule) = matching {
             self.matched[rule] += 1;
         }

@@ -111,7 +111,7 @@ pub struct Frame {
 
 impl Frame {
     /// Whether it belongs to a crate that was downloaded.
-    fn is_of_a_dependency(&self) -> bool {
+    pub(super) fn is_of_a_dependency(&self) -> bool {
         is_of_a_dependency(&self.file)
     }
 }
@@ -156,11 +156,16 @@ impl Leak {
     /// `group › name`
     #[must_use]
     pub fn path(&self) -> String {
-        if self.group.is_empty() {
-            self.name.clone()
-        } else {
-            format!("{}{SEPARATOR}{}", self.group, self.name)
-        }
+        path(&self.group, &self.name)
+    }
+}
+
+/// `group › name`
+pub(super) fn path(group: &str, name: &str) -> String {
+    if group.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{group}{SEPARATOR}{name}")
     }
 }
 

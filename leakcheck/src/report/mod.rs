@@ -6,10 +6,11 @@ mod leak;
 mod place;
 mod summary;
 mod text;
+mod unseen;
 
 pub(crate) use json::{Body, append, binary};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
 #[cfg(feature = "track")]
 pub(crate) use place::{DEPENDENCY, Places};
 pub(crate) use place::{is_of_a_dependency, shorten};
-pub use summary::{Ignored, Report, SiteSummary};
+pub use summary::{Ignored, Known, Report, SiteSummary, TaskPanic, UntrackedSpawn, UntrackedTasks};

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::{Ignored, Leak, LeakState, Report, Wait};
+use super::{Ignored, Leak, LeakState, Report, Wait, unseen};
 
 /// Tasks that one line spawned are told apart up to this many; the JSON has all of them.
 const SHOWN_PER_SITE: usize = 8;
@@ -15,7 +15,7 @@ impl fmt::Display for Report {
             return f.write_str("not checked: leakcheck was built without its feature `track`\n");
         }
         match self.leaks.len() {
-            0 => write!(f, "clean: no task outlived test {}", self.test)?,
+            0 => unseen::write_headline(f, self)?,
             1 => write!(f, "leaked: 1 task outlived test {}", self.test)?,
             n => write!(f, "leaked: {n} tasks outlived test {}", self.test)?,
         }
@@ -26,6 +26,7 @@ impl fmt::Display for Report {
             self.settled.as_secs_f64()
         )?;
         self.write_leaks(f)?;
+        unseen::write(f, self)?;
         self.ignored.iter().try_for_each(|rule| write_ignored(f, rule))
     }
 }
