@@ -194,6 +194,8 @@ mod task;
 )]
 mod tracker;
 #[cfg(feature = "track")]
+mod untracked;
+#[cfg(feature = "track")]
 mod verify;
 #[cfg(feature = "track")]
 mod watchdog;

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
@@ -12,10 +13,11 @@ use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
 use crate::policy::Panics;
 use crate::probe::{self, Answer, Places};
-use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, TaskPanic};
+use crate::report::{Body, Ignored, Known, Leak, LeakState, Place, Report, SiteSummary, TaskPanic, UntrackedTasks};
 use crate::scope::{Begun, Scope, here};
 use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
 use crate::task::Task;
+use crate::untracked::{self, Counted};
 use crate::watchdog::Watchdog;
 use crate::{panics, registry};
 
@@ -25,7 +27,8 @@ impl Begun {
     pub(crate) async fn verify(&self, terms: &Terms, wanted: Option<Body>) -> Report {
         let Terms { grace, rules, .. } = terms;
         // Most tests leave nothing, and cost no thread.
-        let watchdog = if self.scope.live() == 0 {
+        let looked_for = terms.untracked.is_looked_for();
+        let watchdog = if self.scope.live() == 0 && !(looked_for && untracked::alive() > 0) {
             Watchdog::asleep()
         } else {
             let (scope, terms) = (self.scope.clone(), terms.clone());
@@ -33,7 +36,12 @@ impl Begun {
             Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
-        let verdict = Verdict::new(&self.scope, terms);
+        let untracked = match looked_for {
+            true => untracked::settle(*grace, settled, &watchdog).await,
+            false => Counted::Unsure,
+        };
+        let mut verdict = Verdict::new(&self.scope, terms);
+        verdict.count(untracked, terms);
         let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
@@ -50,6 +58,14 @@ impl Begun {
 fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Body>) {
     let verdict = Verdict::new(scope, terms);
     if !verdict.found.iter().any(|found| found.task.is_being_polled()) {
+        // It may be a task that no tracker saw, or a destructor, or that the machine stood still.
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            let test = verdict.test();
+            let text =
+                format!("leakcheck: something blocks the thread of test {test}, so that its check cannot go on\n");
+            drop(std::io::stderr().write_all(text.as_bytes()));
+        }
         return;
     }
     let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
@@ -178,6 +194,7 @@ struct Verdict<'a> {
     scope: &'a Scope,
     rules: &'a [Ignore],
     panics: Panics,
+    untracked: Option<UntrackedTasks>,
     matched: Vec<u64>,
     found: Vec<Found>,
 }
@@ -190,8 +207,21 @@ impl<'a> Verdict<'a> {
             scope,
             rules,
             panics: terms.panics,
+            untracked: None,
             matched: vec![0; rules.len()],
             found,
+        }
+    }
+
+    /// Tells of the tasks that no tracker saw.
+    fn count(&mut self, counted: Counted, terms: &Terms) {
+        if let Counted::Tasks(count @ 1..) = counted {
+            self.untracked = Some(UntrackedTasks {
+                count,
+                known: Known::Counted,
+                spawned: Vec::new(),
+                policy: terms.untracked,
+            });
         }
     }
 
@@ -230,6 +260,7 @@ impl<'a> Verdict<'a> {
             leaks,
             ignored: self.ignored(),
             panics,
+            untracked: self.untracked.take(),
             ..Report::new(&self.test())
         }
     }

@@ -174,6 +174,13 @@ mod fixture {
         panic!("as it should");
     }
 
+    #[leakcheck(start_paused, untracked = deny)]
+    async fn leaves_a_task_that_no_tracker_saw() {
+        if asked() {
+            tokio::spawn(std::future::pending::<()>());
+        }
+    }
+
     #[leakcheck]
     async fn passes() {
         if asked() {
@@ -291,6 +298,19 @@ fn a_leak_fails_every_kind_of_test() {
         assert_shows(&ran, &[&headline, "fixture › stays", waiting]);
         assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", "passed")]);
     }
+}
+
+#[test]
+fn a_task_that_no_tracker_saw_fails_a_test_that_denies_it() {
+    let ran = run_one("leaves_a_task_that_no_tracker_saw");
+    let test = "failing::fixture::leaves_a_task_that_no_tracker_saw";
+    assert_shows(
+        &ran,
+        &[&format!("leaked: 1 task that no tracker saw outlived test {test}")],
+    );
+    assert_eq!(ran.verdicts(), [(test, "leaked", "passed")]);
+    let untracked = &ran.lines[0]["untracked"];
+    assert_eq!((&untracked["count"], &untracked["denied"]), (&1.into(), &true.into()));
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -423,6 +443,7 @@ fn every_check_of_a_process_appends_its_line_also_side_by_side() {
             ("leaks_in_a_tokio_test_and_should_panic", "leaked", "passed"),
             ("leaks_in_place_of_a_tokio_test", "leaked", "passed"),
             ("leaks_under_a_guard", "leaked", "passed"),
+            ("leaves_a_task_that_no_tracker_saw", "leaked", "passed"),
             ("loses_a_panic", LOST, "passed"),
             ("panics_and_leaks", "leaked", "panicked"),
             ("panics_and_leaks_around_a_runtime", "leaked", "panicked"),
