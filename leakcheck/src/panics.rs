@@ -40,8 +40,8 @@ struct Unseen {
 /// Notes the panic of a task, which goes on afterwards.
 #[cold]
 pub(crate) fn note(task: &Arc<Task>, panic: &(dyn Any + Send), waker: Option<&Waker>) {
-    // Of a future that somebody else polls, somebody else gets the panic.
-    if task.kind == TaskKind::Future {
+    // Of a future that somebody else polls, somebody else gets the panic. One by a check's own question is the check's doing.
+    if task.kind == TaskKind::Future || task.probe.is_answering() {
         return;
     }
     // Outside of the lock: the first of a process calibrates.

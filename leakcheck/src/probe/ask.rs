@@ -145,6 +145,11 @@ impl Probe {
         polled
     }
 
+    /// Whether the task is being polled for a question alone.
+    pub(crate) fn is_answering(&self) -> bool {
+        !self.asked.load(Ordering::Acquire) && lock(&self.question).is_some()
+    }
+
     fn put(&self, question: Question) {
         drop(lock(&self.answer).take());
         let unanswered = lock(&self.question).replace(question);
