@@ -15,6 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Begun;
 use crate::ignore::Ignore;
+use crate::policy::{Panics, Untracked};
 use crate::report::{Body, Report, Style, append};
 
 /// How long a test's tasks have to end, unless it says otherwise.
@@ -67,6 +68,8 @@ pub(crate) struct Terms {
     pub(crate) grace: Duration,
     /// What may stay.
     pub(crate) rules: Vec<Ignore>,
+    pub(crate) untracked: Untracked,
+    pub(crate) panics: Panics,
 }
 
 impl Default for Terms {
@@ -74,6 +77,8 @@ impl Default for Terms {
         Self {
             grace: GRACE,
             rules: Vec::new(),
+            untracked: Untracked::default(),
+            panics: Panics::default(),
         }
     }
 }
@@ -148,6 +153,18 @@ impl Check {
     /// Allows the tasks that any of these rules matches to stay.
     pub fn ignoring(mut self, rules: impl IntoIterator<Item = Ignore>) -> Self {
         self.terms.rules.extend(rules);
+        self
+    }
+
+    /// What to make of tasks that no tracker saw; [`Untracked::Warn`] unless it is set.
+    pub fn untracked(mut self, policy: Untracked) -> Self {
+        self.terms.untracked = policy;
+        self
+    }
+
+    /// What to make of tracked tasks that panicked; [`Panics::Detached`] unless it is set.
+    pub fn panics(mut self, policy: Panics) -> Self {
+        self.terms.panics = policy;
         self
     }
 
@@ -351,10 +368,7 @@ impl Panic {
     /// What `panic!` was given, when it was a text.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.0
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| self.0.downcast_ref::<&str>().copied())
+        text_of(&*self.0)
     }
 
     /// Lets it go on.
@@ -365,6 +379,12 @@ impl Panic {
     pub fn resume(self) -> ! {
         resume_unwind(self.0)
     }
+}
+
+/// What `panic!` was given, when it was a text.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> Option<&str> {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied())
 }
 
 impl fmt::Debug for Panic {

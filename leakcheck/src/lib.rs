@@ -158,6 +158,8 @@
 //! the feature `track` is off, says so in its line.
 #![deny(clippy::disallowed_methods)]
 
+#[cfg(feature = "track")]
+mod cell;
 mod check;
 #[cfg(feature = "track")]
 mod clock;
@@ -176,7 +178,10 @@ mod info;
 mod names;
 #[cfg(not(feature = "track"))]
 mod off;
+#[cfg(feature = "track")]
+mod panics;
 mod plain;
+mod policy;
 #[cfg(feature = "track")]
 mod probe;
 #[cfg(feature = "track")]
@@ -195,6 +200,8 @@ mod task;
     reason = "this is the tracker: what others may not call, it calls"
 )]
 mod tracker;
+#[cfg(feature = "track")]
+mod untracked;
 #[cfg(feature = "track")]
 mod verify;
 #[cfg(feature = "track")]
@@ -242,6 +249,8 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// | `start_paused`, `start_paused = true` | the clock stands still while the test has anything to do; needs tokio's feature `test-util` |
 /// | `grace = "2s"` | how long tasks have to end after the body, by tokio's clock; one second unless given |
 /// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
+/// | `untracked = deny`, `warn` or `allow` | what to make of tasks that no tracker saw: see [`Untracked`] |
+/// | `panics = deny`, `detached` or `allow` | what to make of tasks that panicked: see [`Panics`] |
 /// | `crate = "path"` | where this crate is, when it has another name |
 ///
 /// # With other attributes
@@ -251,7 +260,7 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// Behind `#[tokio::test]`, or in front of a plain `#[test]`, the test runs as that attribute has it, and the check is
 /// made around its body. tokio drops the runtime there before anything can be asked, so the report cannot say where a
 /// task waited: a task that went down with its runtime counts as leaked, unless the token of its tracker had been
-/// cancelled. Only `grace`, `ignore` and `crate` have a meaning then.
+/// cancelled. The arguments that make the runtime have no meaning then.
 ///
 /// A test with `#[should_panic]` fails by a leak as any other does, whether its body panicked or not: the report is printed,
 /// and the test returns, which the harness takes for its failure.
@@ -261,9 +270,10 @@ pub use leakcheck_macros::leakcheck;
 #[cfg(not(feature = "track"))]
 pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
+pub use policy::{Panics, Untracked};
 #[cfg(feature = "track")]
 pub use registry::tasks;
-pub use report::{Leak, Report};
+pub use report::{Leak, Report, TaskPanic};
 pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
 
 use once_cell::sync::Lazy;
@@ -16,9 +16,10 @@ use crate::ending::Ended;
 #[cfg(feature = "test-util")]
 use crate::explore::Steps;
 use crate::info::TaskInfo;
-use crate::registry;
+use crate::panics::Panics;
 use crate::sync::lock;
 use crate::task::{Home, Name, Task};
+use crate::{panics, registry};
 
 /// The tasks of one check, or of one thread that no check was begun on.
 #[derive(Debug)]
@@ -41,6 +42,7 @@ struct Check {
     name: Arc<str>,
     sites: Mutex<HashMap<Site, Counts, BuildHasherDefault<Mix>>>,
     dropped: Mutex<Vec<TaskInfo>>,
+    panics: Mutex<Panics>,
 }
 
 impl Check {
@@ -49,6 +51,7 @@ impl Check {
             name: name.into(),
             sites: Mutex::default(),
             dropped: Mutex::default(),
+            panics: Mutex::default(),
         }
     }
 }
@@ -190,6 +193,11 @@ impl Scope {
             .unwrap_or_default()
     }
 
+    /// What is known of its tasks' panics, where a check is there to ask for it.
+    pub(crate) fn panics(&self) -> Option<MutexGuard<'_, Panics>> {
+        self.check.as_ref().map(|check| lock(&check.panics))
+    }
+
     /// What became of its tasks, by where they were spawned.
     pub(crate) fn sites(&self) -> Vec<(Site, Counts)> {
         let Some(check) = &self.check else {
@@ -217,6 +225,9 @@ impl Scope {
                 Ended::Dropped => &mut counts.dropped,
             } += 1;
         });
+        if ended == Ended::Panicked {
+            panics::conclude(task);
+        }
         if let Some(check) = &self.check
             && ended == Ended::Dropped
             && !task.group.told_to_stop()

@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -19,7 +19,7 @@ use crate::group::Group;
 use crate::info::{Parent, TaskInfo, TaskKind};
 use crate::probe::Probe;
 use crate::scope::Scope;
-use crate::{ending, registry, scope};
+use crate::{ending, panics, registry, scope};
 
 /// A name that somebody gave, or a type to make one of when somebody reads it.
 #[derive(Clone, Debug)]
@@ -254,7 +254,14 @@ impl Record {
     pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let running = Running::begin(&self.task);
         let scope = &self.task.scope;
-        let polled = scope.traced(cx, |cx| self.task.probe.poll(self.task.kind, cx, poll));
+        let once = || scope.traced(cx, |cx| self.task.probe.poll(self.task.kind, cx, poll));
+        let polled = match catch_unwind(AssertUnwindSafe(once)) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                panics::note(&self.task, &*panic, Some(cx.waker()));
+                resume_unwind(panic)
+            }
+        };
         running.end(polled.is_ready());
         scope.stepped(&self.task);
         polled
@@ -263,7 +270,13 @@ impl Record {
     /// The one run of a blocking task's closure.
     pub(crate) fn run<T>(&self, task: impl FnOnce() -> T) -> T {
         let running = Running::begin(&self.task);
-        let value = task();
+        let value = match catch_unwind(AssertUnwindSafe(task)) {
+            Ok(value) => value,
+            Err(panic) => {
+                panics::note(&self.task, &*panic, None);
+                resume_unwind(panic)
+            }
+        };
         running.end(true);
         value
     }

@@ -186,6 +186,11 @@ impl Probe {
         polled
     }
 
+    /// Whether the task is being polled for a question alone.
+    pub(crate) fn is_answering(&self) -> bool {
+        lock(&self.0).asked.as_ref().is_some_and(|asked| !asked.now)
+    }
+
     /// Puts a question. One that a check waits for an answer to goes before a question by the way.
     fn put(&self, question: Question, by_the_way: bool) {
         let mut kept = lock(&self.0);

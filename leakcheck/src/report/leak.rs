@@ -114,7 +114,7 @@ pub struct Frame {
 
 impl Frame {
     /// Whether it belongs to a crate that was downloaded.
-    fn is_of_a_dependency(&self) -> bool {
+    pub(super) fn is_of_a_dependency(&self) -> bool {
         is_of_a_dependency(&self.file)
     }
 }

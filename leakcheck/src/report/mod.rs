@@ -9,6 +9,7 @@ mod style;
 mod summary;
 mod text;
 mod tree;
+mod unseen;
 
 pub(crate) use json::{Body, append, binary};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
@@ -16,5 +17,5 @@ pub use leak::{Frame, Leak, LeakState, Place, Wait};
 pub(crate) use place::{DEPENDENCY, Places};
 pub(crate) use place::{is_of_a_dependency, shorten};
 pub use style::Style;
-pub use summary::{Ignored, Report, SiteSummary};
+pub use summary::{Ignored, Known, Report, SiteSummary, TaskPanic, UntrackedSpawn, UntrackedTasks};
 pub(crate) use text::{count, leaks};

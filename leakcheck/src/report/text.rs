@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::page::Page;
 use super::style::{Role, Style};
 use super::tree::{self, Kind, pattern};
-use super::{Ignored, Leak, LeakState, Report, Wait};
+use super::{Ignored, Leak, LeakState, Report, Wait, unseen};
 use crate::info;
 use crate::info::Parent;
 
@@ -47,8 +47,9 @@ impl Report {
         }
         match self.leaks.len() {
             0 => {
-                page.painted(Role::Clean, "clean:");
-                write!(page, " no task outlived test {}", self.test)?;
+                let (role, word, rest) = unseen::headline(self);
+                page.painted(role, word);
+                write!(page, " {rest}")?;
             }
             n => {
                 page.painted(Role::Leaked, "leaked:");
@@ -62,6 +63,7 @@ impl Report {
             self.settled.as_secs_f64()
         )?;
         write_leaks(page, &self.leaks)?;
+        unseen::write(page, self)?;
         self.ignored.iter().try_for_each(|rule| write_ignored(page, rule))
     }
 }
