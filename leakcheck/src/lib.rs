@@ -169,6 +169,8 @@ mod ending;
 mod explore;
 #[cfg(feature = "track")]
 mod group;
+#[cfg(all(any(doc, doctest), feature = "track", feature = "test-util"))]
+pub mod guide;
 #[cfg(feature = "track")]
 mod help;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
