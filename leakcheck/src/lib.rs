@@ -176,6 +176,8 @@ mod help;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
+#[cfg(all(test, loom, feature = "track"))]
+mod models;
 #[cfg(feature = "track")]
 mod names;
 #[cfg(not(feature = "track"))]

@@ -1,16 +1,17 @@
 //! Every live tracked task of the process.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
+#[cfg(not(all(test, loom)))]
 use once_cell::sync::Lazy;
 
 use crate::info::TaskInfo;
-use crate::sync::lock;
+use crate::sync::modelled::{Mutex, lock};
 use crate::task::Task;
 
 /// Enough that a machine's workers seldom meet at one lock.
-const SHARDS: usize = 64;
+const SHARDS: usize = if cfg!(all(test, loom)) { 1 } else { 64 };
 
 /// Tasks, each in a slot that it knows: a task leaves without being looked for.
 #[derive(Default)]
@@ -19,7 +20,13 @@ struct Shard {
     free: Vec<u32>,
 }
 
+#[cfg(not(all(test, loom)))]
 static SHARDED: Lazy<Vec<Mutex<Shard>>> = Lazy::new(|| (0..SHARDS).map(|_| Mutex::default()).collect());
+#[cfg(all(test, loom))]
+loom::lazy_static! {
+    /// Anew in each run of a model.
+    static ref SHARDED: Vec<Mutex<Shard>> = (0..SHARDS).map(|_| Mutex::default()).collect();
+}
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 pub(crate) fn next_id() -> u64 {

@@ -4,20 +4,20 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, Weak};
 use std::task::{Context, Poll};
 
 use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
-use tokio::sync::Notify;
 
 use crate::ending::Ended;
 #[cfg(feature = "test-util")]
 use crate::explore::Steps;
 use crate::info::TaskInfo;
 use crate::panics::Panics;
-use crate::sync::lock;
+use crate::sync::lock as std_lock;
+use crate::sync::modelled::{AtomicUsize, Mutex, Notify, in_one_order, lock};
 use crate::task::{Home, Name, Task};
 use crate::{panics, registry};
 
@@ -42,7 +42,7 @@ struct Check {
     name: Arc<str>,
     sites: Mutex<HashMap<Site, Counts, BuildHasherDefault<Mix>>>,
     dropped: Mutex<Vec<TaskInfo>>,
-    panics: Mutex<Panics>,
+    panics: StdMutex<Panics>,
 }
 
 impl Check {
@@ -51,7 +51,7 @@ impl Check {
             name: name.into(),
             sites: Mutex::default(),
             dropped: Mutex::default(),
-            panics: Mutex::default(),
+            panics: StdMutex::default(),
         }
     }
 }
@@ -177,6 +177,7 @@ impl Scope {
     /// From here on until the guard is dropped, each end of a task notifies `changed`.
     pub(crate) fn watch(&self) -> Watch<'_> {
         self.watchers.fetch_add(1, Ordering::SeqCst);
+        in_one_order();
         Watch(self)
     }
 
@@ -195,7 +196,7 @@ impl Scope {
 
     /// What is known of its tasks' panics, where a check is there to ask for it.
     pub(crate) fn panics(&self) -> Option<MutexGuard<'_, Panics>> {
-        self.check.as_ref().map(|check| lock(&check.panics))
+        self.check.as_ref().map(|check| std_lock(&check.panics))
     }
 
     /// What became of its tasks, by where they were spawned.
@@ -240,7 +241,19 @@ impl Scope {
     pub(crate) fn left(&self) {
         // In this order: whoever begins to watch now either sees this task gone, or is notified.
         self.live.fetch_sub(1, Ordering::SeqCst);
+        in_one_order();
         if self.watchers.load(Ordering::SeqCst) > 0 {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// As `left` must not be.
+    #[cfg(all(test, loom))]
+    pub(crate) fn left_after_a_look_around(&self) {
+        let watched = self.watchers.load(Ordering::SeqCst) > 0;
+        in_one_order();
+        self.live.fetch_sub(1, Ordering::SeqCst);
+        if watched {
             self.changed.notify_waiters();
         }
     }
@@ -276,7 +289,7 @@ thread_local! {
 
 /// The check that each runtime was made for. Whose the tasks are of any other runtime's workers, nobody can tell: that a
 /// test has spawned there before says nothing, as several may share it.
-static RUNTIMES: Lazy<Mutex<HashMap<RuntimeId, Weak<Scope>>>> = Lazy::new(Mutex::default);
+static RUNTIMES: Lazy<StdMutex<HashMap<RuntimeId, Weak<Scope>>>> = Lazy::new(Default::default);
 
 /// The scope that a task which is being spawned belongs to: that of the task that spawns it; else that of the check
 /// begun on this thread; else that of the check that the runtime was made for; else this thread's own.
@@ -309,8 +322,12 @@ pub(crate) fn here() -> Arc<Scope> {
     begun_here().unwrap_or_else(of_this_thread)
 }
 
+fn runtimes() -> MutexGuard<'static, HashMap<RuntimeId, Weak<Scope>>> {
+    std_lock(&RUNTIMES)
+}
+
 fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
-    lock(&RUNTIMES).get(&runtime)?.upgrade()
+    runtimes().get(&runtime)?.upgrade()
 }
 
 /// A check that is begun on this thread, until this is dropped.
@@ -345,7 +362,7 @@ impl Begun {
 
     /// Whatever is spawned on `runtime` belongs to this check, unless its parent says otherwise.
     pub(crate) fn made(&mut self, runtime: RuntimeId) {
-        lock(&RUNTIMES).insert(runtime, Arc::downgrade(&self.scope));
+        runtimes().insert(runtime, Arc::downgrade(&self.scope));
         self.runtime = Some(runtime);
     }
 }
@@ -353,7 +370,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime {
-            lock(&RUNTIMES).remove(&runtime);
+            runtimes().remove(&runtime);
         }
         // Guards may be dropped in any order: out goes this one, wherever it stands.
         let _ = BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));

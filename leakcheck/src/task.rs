@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use crate::group::Group;
 use crate::info::{Parent, TaskInfo, TaskKind};
 use crate::probe::Probe;
 use crate::scope::Scope;
+use crate::sync::modelled::{AtomicU8, AtomicU32};
 use crate::{ending, panics, registry, scope};
 
 /// A name that somebody gave, or a type to make one of when somebody reads it.
@@ -151,6 +152,11 @@ impl Task {
             runtime,
             multi_thread: self.multi_thread,
         })
+    }
+
+    /// Its future has been dropped.
+    fn end(&self) {
+        self.state.store(ENDED, Ordering::Release);
     }
 
     fn label(&self) -> Arc<Label> {
@@ -295,7 +301,7 @@ impl Drop for Record {
         task.scope.account(task, ended);
         registry::remove(task);
         // In this order: a question that is put now finds either that the task has ended, or is found here.
-        task.state.store(ENDED, Ordering::Release);
+        task.end();
         task.probe.close();
         task.scope.left();
     }
@@ -353,4 +359,42 @@ impl Drop for Running<'_> {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How a record must not go: what `models.rs` has to see through.
+#[cfg(all(test, loom))]
+impl Record {
+    pub(crate) fn task(&self) -> &Arc<Task> {
+        &self.task
+    }
+
+    /// Out of the registry before it is counted.
+    pub(crate) fn leave_before_it_is_counted(self) {
+        let task = std::mem::ManuallyDrop::new(self).task.clone();
+        registry::remove(&task);
+        task.scope.account(&task, Ended::Dropped);
+        task.end();
+        task.probe.close();
+        task.scope.left();
+    }
+
+    /// Closed to questions before it is said to have ended.
+    pub(crate) fn leave_before_it_has_ended(self) {
+        let task = std::mem::ManuallyDrop::new(self).task.clone();
+        task.scope.account(&task, Ended::Dropped);
+        registry::remove(&task);
+        task.probe.close();
+        task.end();
+        task.scope.left();
+    }
+
+    /// Off the live ones only after it has looked whether anybody waits for that.
+    pub(crate) fn leave_after_a_look_around(self) {
+        let task = std::mem::ManuallyDrop::new(self).task.clone();
+        task.scope.account(&task, Ended::Dropped);
+        registry::remove(&task);
+        task.end();
+        task.probe.close();
+        task.scope.left_after_a_look_around();
+    }
 }

@@ -114,6 +114,14 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
     verdict.report(settled, answers)
 }
 
+/// The verdict as it is now, without a wait and without a question.
+#[cfg(all(test, loom))]
+pub(crate) fn judge(scope: &Scope) -> Report {
+    let verdict = Verdict::new(scope, &[]);
+    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    verdict.report(Settled::default(), answers)
+}
+
 impl Group {
     /// Asks the tasks of this group, and of those below it, where they wait, from inside of a runtime. Those that end
     /// meanwhile are left out.

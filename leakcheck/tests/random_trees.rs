@@ -311,6 +311,10 @@ impl World {
     }
 
     /// A task's whole life.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "it spawns itself, so that whether it is `Send` has to be said"
+    )]
     fn live(
         self: Arc<Self>,
         tasks: TaskTracker,

@@ -5,18 +5,17 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+#[cfg(not(all(test, loom)))]
+use std::thread;
 use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
 
 use super::waker::{lend, unseen};
 use crate::info::TaskKind;
 use crate::registry;
-use crate::sync::lock;
+use crate::sync::modelled::{AtomicUsize, Mutex, Notify, lock};
 use crate::task::Task;
 
 /// How long the next answer may take, by the wall clock: a task that is blocked may also block the clock of its runtime.
@@ -287,11 +286,26 @@ fn put(tasks: &[Arc<Task>], by_the_way: bool) -> Arc<Round> {
     round
 }
 
-/// Runs `future` on this thread, whether that is a runtime's or not, up to a moment of the wall clock.
-pub(crate) fn block_on_until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    struct Unpark(Thread);
+/// Asks a task, lets others go on to their ends, and says whether its question is still open then.
+#[cfg(all(test, loom))]
+pub(crate) fn is_open_after(task: &Arc<Task>, others: impl FnOnce()) -> bool {
+    let round = put(std::slice::from_ref(task));
+    others();
+    round.open.load(Ordering::Acquire) > 0
+}
 
-    impl Wake for Unpark {
+/// A model has no clock: what would only go on by it stands still there, and is found.
+#[cfg(all(test, loom))]
+pub(crate) fn block_on_until<T>(_deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    Some(loom::future::block_on(pin!(future)))
+}
+
+/// Runs `future` on this thread, whether that is a runtime's or not, up to a moment of the wall clock.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn block_on_until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    struct Unpark(thread::Thread);
+
+    impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
             self.0.unpark();
         }

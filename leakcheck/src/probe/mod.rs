@@ -12,6 +12,8 @@ mod symbols;
 mod tokens;
 mod waker;
 
+#[cfg(all(test, loom))]
+pub(crate) use ask::is_open_after;
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
 pub(crate) use places::{Places, read};
 pub(crate) use sample::choose;
