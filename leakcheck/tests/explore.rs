@@ -302,6 +302,24 @@ fn what_ends_by_its_own_timers_is_not_hung() {
 }
 
 #[test]
+fn what_takes_longer_to_end_than_it_may_is_hung() {
+    let explored = Explore::new("a scenario")
+        .ends_within(Duration::from_secs(10))
+        .run(|shutdown| async move {
+            for pause in [1, 30, 1] {
+                let pause = Duration::from_secs(pause);
+                if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                    break;
+                }
+                tokio::time::sleep(pause).await; // forgets the shutdown
+            }
+        });
+    let failure = &explored.failures[0];
+    assert_eq!(failure.hung.as_ref().unwrap().waited, Some(Duration::from_secs(10)));
+    assert_eq!(explored.failing(), [4], "{explored}");
+}
+
+#[test]
 fn tasks_that_wait_for_the_shutdown_alone_end_with_the_body() {
     let explored = explored(|shutdown| async move {
         let tasks = TaskTracker::named("server");

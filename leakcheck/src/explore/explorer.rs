@@ -66,7 +66,7 @@ where
     F: Future,
     F::Output: Termination,
 {
-    Explore::new(test_of_this_thread()).conclude(scenario);
+    Explore::default().conclude(scenario);
 }
 
 /// Shuts a scenario down after each of its steps.
@@ -101,7 +101,7 @@ where
 /// # What a run must do
 ///
 /// - It ends: its body returns once the shutdown has been called. What it waits for may take time, as the clock passes by
-///   itself, up to the [patience](Self::patience).
+///   itself, but only [so much](Self::ends_within) of it.
 /// - It leaves nothing: the verdict is that of a [`Check`](crate::Check). When the body has returned, the token is cancelled
 ///   in any case, so that tasks which wait for the shutdown alone end then.
 /// - Nothing panics, neither the body nor a tracked task.
@@ -128,7 +128,15 @@ pub struct Explore {
     only: Option<u64>,
     limit: Option<u64>,
     patience: Duration,
+    ends_within: Option<Duration>,
     stuck: Duration,
+}
+
+impl Default for Explore {
+    /// An exploration that is named after the test which runs on this thread.
+    fn default() -> Self {
+        Self::new(test_of_this_thread())
+    }
 }
 
 impl Explore {
@@ -143,6 +151,7 @@ impl Explore {
             only: None,
             limit: None,
             patience: PATIENCE,
+            ends_within: None,
             stuck: STUCK,
         }
     }
@@ -161,10 +170,17 @@ impl Explore {
         self
     }
 
-    /// How long the scenario may wait for nothing but time, by its paused clock: before it is shut down, and again before it
-    /// counts as hung. One hour unless it is set. It takes no time by the wall clock.
+    /// How long the scenario may go on without the shutdown, by its paused clock; one hour unless it is set. It is shut down
+    /// then, and no further step is tried. It takes no time by the wall clock.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience.min(crate::check::LONGEST);
+        self
+    }
+
+    /// How long the scenario has to end after the shutdown, by its paused clock, before it counts as hung. As long as the
+    /// [patience](Self::patience) unless it is set: a task that ends by its own timeout, however long, does end.
+    pub fn ends_within(mut self, limit: Duration) -> Self {
+        self.ends_within = Some(limit.min(crate::check::LONGEST));
         self
     }
 
@@ -282,6 +298,7 @@ impl Explore {
             traced,
             terms: &self.terms,
             patience: self.patience,
+            ends_within: self.ends_within.unwrap_or(self.patience),
         };
         run::run(&order, scenario, stuck)
     }

@@ -30,6 +30,7 @@ pub(super) struct Order<'a> {
     pub(super) traced: bool,
     pub(super) terms: &'a Terms,
     pub(super) patience: Duration,
+    pub(super) ends_within: Duration,
 }
 
 /// What came of a run.
@@ -95,7 +96,7 @@ where
     let (came, ended_by_itself, report) = runtime.block_on(async {
         let body = async { scenario(Shutdown::new(&token)).await };
         let mut body = Body::new(Caught::new(body), &steps);
-        let (came, ended_by_itself) = body.drive(&token, order.patience).await;
+        let (came, ended_by_itself) = body.drive(&token, order).await;
         steps.end();
         // Whoever listens to the shutdown itself may stay until the body has ended, and not for longer.
         token.cancel();
@@ -188,17 +189,17 @@ impl<'a, F: Future> Body<'a, F> {
         polled
     }
 
-    /// Runs it to its end. Where it has none, the shutdown is called once the patience is over, and it is given up when the
-    /// patience is over once more. Also says whether it ended although nothing had shut it down.
-    async fn drive(&mut self, token: &CancellationToken, patience: Duration) -> (Came<Result<F::Output, Panic>>, bool) {
-        if let Some(ended) = self.until(token.cancelled(), patience).await {
+    /// Runs it to its end. Where it has none, the shutdown is called once the patience is over, and it is given up when it
+    /// does not end within its time after that. Also says whether it ended although nothing had shut it down.
+    async fn drive(&mut self, token: &CancellationToken, order: &Order<'_>) -> (Came<Result<F::Output, Panic>>, bool) {
+        if let Some(ended) = self.until(token.cancelled(), order.patience).await {
             return (Came::Ended(ended), !self.steps.is_reached());
         }
         // Otherwise a step has called it, or the scenario itself.
         let is_due = !token.is_cancelled();
         token.cancel();
         let mut watched = Instant::now();
-        let until = watched + patience;
+        let until = watched + order.ends_within;
         self.steps.watch();
         loop {
             if let Some(ended) = self.until(self.steps.many.notified(), until - Instant::now()).await {
@@ -206,7 +207,7 @@ impl<'a, F: Future> Body<'a, F> {
             }
             let now = Instant::now();
             if now >= until {
-                return (Came::Hung(Some(patience), self.inspect()), false);
+                return (Came::Hung(Some(order.ends_within), self.inspect()), false);
             }
             if now == watched {
                 return (Came::Hung(None, self.inspect()), false);
