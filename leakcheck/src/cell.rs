@@ -105,13 +105,10 @@ unsafe fn word_at(task: *const AtomicUsize, word: usize) -> usize {
     unsafe { (*task.add(word)).load(Ordering::Acquire) }
 }
 
-/// The address and the owner of the task that `waker` wakes.
-#[cfg(feature = "install")]
-pub(crate) fn address_and_owner(waker: &Waker) -> Option<(usize, usize)> {
+/// Where the memory of the task begins that `waker` wakes. `None` when it is no task of this tokio.
+pub(crate) fn address(waker: &Waker) -> Option<usize> {
     let cell = Cell::of(waker)?;
-    let task = cell.0.data().cast();
-    // SAFETY: as in `Cell::state`. Whoever has the waker was given it by the task, which has an owner since its spawn.
-    Some((task as usize, unsafe { owner_at(task) }))
+    Some(cell.0.data().addr())
 }
 
 /// Whether tasks can be read at all.
@@ -203,7 +200,7 @@ impl Subject {
         let told = Arc::new(Told::default());
         let own = told.clone();
         let handle = tokio::spawn(poll_fn(move |cx| {
-            if let Some(task) = address(cx.waker()) {
+            if let Some(task) = memory(cx.waker()) {
                 // SAFETY: as in `Subject::word`; the task is being polled, so that its memory is there.
                 own.when_polled
                     .store(unsafe { word_at(task, STATE) }, Ordering::Relaxed);
@@ -221,7 +218,7 @@ impl Subject {
             tokio::task::yield_now().await;
             let waker = lock(&told.waker).clone();
             if let Some(waker) = waker {
-                address(&waker)?;
+                memory(&waker)?;
                 return Some(Self {
                     handle: Some(handle),
                     waker,
@@ -240,9 +237,9 @@ impl Subject {
     }
 
     fn word(&self, word: usize) -> Option<usize> {
-        let task = address(&self.waker)?;
+        let task = memory(&self.waker)?;
         // SAFETY: in every tokio 1 so far the waker of a task points to the task's header, of four words or more, which the
-        // waker keeps alive. Another kind of pointer would not be aligned to a cache line, which `address` asks for.
+        // waker keeps alive. Another kind of pointer would not be aligned to a cache line, which `memory` asks for.
         Some(unsafe { word_at(task, word) })
     }
 
@@ -281,7 +278,7 @@ fn has(word: usize, set: &[usize], unset: &[usize]) -> bool {
 }
 
 /// Where a waker of tokio's points to, if it can be a task's memory.
-fn address(waker: &Waker) -> Option<*const AtomicUsize> {
+fn memory(waker: &Waker) -> Option<*const AtomicUsize> {
     /// No cache line that tokio knows of is shorter.
     const LINE: usize = 16;
     let task: *const AtomicUsize = waker.data().cast();

@@ -15,6 +15,8 @@ use crate::info::TaskInfo;
 use crate::panics::Panics;
 use crate::sync::lock;
 use crate::task::{Home, Name, Task};
+#[cfg(feature = "install")]
+use crate::untracked;
 use crate::{panics, registry};
 
 /// The tasks of one check, or of one thread that no check was begun on.
@@ -78,6 +80,11 @@ impl Scope {
             watchers: AtomicUsize::new(0),
             changed: Notify::new(),
         })
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
@@ -229,6 +236,8 @@ fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
 pub(crate) struct Begun {
     pub(crate) scope: Arc<Scope>,
     runtime: Option<RuntimeId>,
+    #[cfg(feature = "install")]
+    _watch: untracked::Watch,
     /// It belongs to its thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
@@ -238,9 +247,13 @@ impl Begun {
     pub(crate) fn new(name: &str) -> Self {
         let scope = Scope::of_check(name);
         BEGUN.with(|begun| begun.borrow_mut().push(scope.clone()));
+        #[cfg(feature = "install")]
+        untracked::enter(scope.id);
         Self {
             scope,
             runtime: None,
+            #[cfg(feature = "install")]
+            _watch: untracked::Watch::begin(),
             _not_send: std::marker::PhantomData,
         }
     }
@@ -259,5 +272,7 @@ impl Drop for Begun {
         }
         // Guards may be dropped in any order: out goes this one, wherever it stands.
         let _ = BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));
+        #[cfg(feature = "install")]
+        untracked::enter(begun_here().map_or(0, |scope| scope.id));
     }
 }

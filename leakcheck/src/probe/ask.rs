@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::waker::{lend, unseen};
+use crate::cell;
 use crate::info::TaskKind;
 use crate::sync::lock;
 use crate::task::Task;
@@ -143,6 +144,12 @@ impl Probe {
             drop(question);
         }
         polled
+    }
+
+    /// Where the memory of the tokio task begins that polled it last. `None` when something else did, or nobody.
+    pub(crate) fn polled_by(&self) -> Option<usize> {
+        let waker = unseen(|| lock(&self.waker).clone())?;
+        cell::address(&waker)
     }
 
     /// Whether the task is being polled for a question alone.
