@@ -34,6 +34,7 @@ pub(crate) struct State(usize);
 
 impl State {
     /// Whether the task has ended and its output is there, or is gone already.
+    #[cfg(feature = "install")]
     pub(crate) fn is_complete(self) -> bool {
         self.0 & COMPLETE != 0
     }
@@ -49,10 +50,7 @@ impl State {
     }
 
     /// Whether anybody refers to it. A task does from the moment on that its memory is filled.
-    #[cfg_attr(
-        not(feature = "install"),
-        expect(dead_code, reason = "memory is seen unfilled by its allocator alone")
-    )]
+    #[cfg(feature = "install")]
     pub(crate) fn is_referred_to(self) -> bool {
         self.0 & !FLAGS != 0
     }
@@ -88,10 +86,7 @@ pub(crate) unsafe fn state_at(task: *const AtomicUsize) -> State {
 /// # Safety
 ///
 /// As of [`state_at`]. Besides, whoever spawned the task must have written the word before.
-#[cfg_attr(
-    not(feature = "install"),
-    expect(dead_code, reason = "only what an allocator finds is without a runtime")
-)]
+#[cfg(feature = "install")]
 pub(crate) unsafe fn owner_at(task: *const AtomicUsize) -> usize {
     // SAFETY: as this function's contract says. tokio writes the word once, right after it has made the task.
     unsafe { word_at(task, OWNER) }
@@ -282,7 +277,7 @@ fn memory(waker: &Waker) -> Option<*const AtomicUsize> {
     /// No cache line that tokio knows of is shorter.
     const LINE: usize = 16;
     let task: *const AtomicUsize = waker.data().cast();
-    (!task.is_null() && task as usize % LINE == 0).then_some(task)
+    (!task.is_null() && task.addr().is_multiple_of(LINE)).then_some(task)
 }
 
 #[cfg(test)]

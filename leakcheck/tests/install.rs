@@ -147,7 +147,7 @@ fn a_task_of_a_local_set_that_is_kept_is_told_of() {
     let outcome = Check::new("t").grace(BRIEF).run(async {
         let local = LocalSet::new();
         local.spawn_local(pending::<()>());
-        local
+        [local]
     });
     let report = outcome.report;
     assert_eq!(count(&report), 1, "{report}");
@@ -158,7 +158,7 @@ fn a_task_of_a_local_set_that_is_kept_is_told_of() {
 fn a_task_of_a_local_set_that_is_gone_is_not() {
     let outcome = Check::new("t").grace(BRIEF).run(async {
         let local = LocalSet::new();
-        local.spawn_local(pending::<()>())
+        [local.spawn_local(pending::<()>())]
     });
     assert!(outcome.body.is_ok());
     assert!(outcome.report.is_silent(), "{}", outcome.report);

@@ -97,7 +97,7 @@ impl Wait {
 }
 
 /// A function of the user's, and the line that it is at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Frame {
     /// Its path, as in `kfake::group::manage`.

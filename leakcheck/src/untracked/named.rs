@@ -101,12 +101,10 @@ pub(crate) fn candidates(scope: u64) -> Vec<Candidate> {
 /// The tasks by where they were spawned, the most frequent first.
 pub(crate) fn fold(tasks: &[Candidate]) -> Vec<UntrackedSpawn> {
     let mut spawns: Vec<UntrackedSpawn> = Vec::new();
-    let mut known: HashMap<(TaskKind, Vec<(String, String, u32)>), usize> = HashMap::new();
+    let mut known: HashMap<(TaskKind, &[Frame]), usize> = HashMap::new();
     for task in tasks {
         let frames = &task.trace.frames;
-        let place = |frame: &Frame| (frame.function.clone(), frame.file.clone(), frame.line);
-        let key = (task.kind(), frames.iter().map(place).collect());
-        let at = *known.entry(key).or_insert(spawns.len());
+        let at = *known.entry((task.kind(), frames)).or_insert(spawns.len());
         match spawns.get_mut(at) {
             Some(spawn) => spawn.count += 1,
             None => spawns.push(UntrackedSpawn {
