@@ -34,6 +34,7 @@ pub(crate) struct State(usize);
 
 impl State {
     /// Whether the task has ended and its output is there, or is gone already.
+    #[cfg(feature = "install")]
     pub(crate) fn is_complete(self) -> bool {
         self.0 & COMPLETE != 0
     }
@@ -49,10 +50,7 @@ impl State {
     }
 
     /// Whether anybody refers to it. A task does from the moment on that its memory is filled.
-    #[cfg_attr(
-        not(feature = "install"),
-        expect(dead_code, reason = "memory is seen unfilled by its allocator alone")
-    )]
+    #[cfg(feature = "install")]
     pub(crate) fn is_referred_to(self) -> bool {
         self.0 & !FLAGS != 0
     }
@@ -88,10 +86,7 @@ pub(crate) unsafe fn state_at(task: *const AtomicUsize) -> State {
 /// # Safety
 ///
 /// As of [`state_at`]. Besides, whoever spawned the task must have written the word before.
-#[cfg_attr(
-    not(feature = "install"),
-    expect(dead_code, reason = "only what an allocator finds is without a runtime")
-)]
+#[cfg(feature = "install")]
 pub(crate) unsafe fn owner_at(task: *const AtomicUsize) -> usize {
     // SAFETY: as this function's contract says. tokio writes the word once, right after it has made the task.
     unsafe { word_at(task, OWNER) }
@@ -105,13 +100,10 @@ unsafe fn word_at(task: *const AtomicUsize, word: usize) -> usize {
     unsafe { (*task.add(word)).load(Ordering::Acquire) }
 }
 
-/// The address and the owner of the task that `waker` wakes.
-#[cfg(feature = "install")]
-pub(crate) fn address_and_owner(waker: &Waker) -> Option<(usize, usize)> {
+/// Where the memory of the task begins that `waker` wakes. `None` when it is no task of this tokio.
+pub(crate) fn address(waker: &Waker) -> Option<usize> {
     let cell = Cell::of(waker)?;
-    let task = cell.0.data().cast();
-    // SAFETY: as in `Cell::state`. Whoever has the waker was given it by the task, which has an owner since its spawn.
-    Some((task as usize, unsafe { owner_at(task) }))
+    Some(cell.0.data().addr())
 }
 
 /// Whether tasks can be read at all.
@@ -203,7 +195,7 @@ impl Subject {
         let told = Arc::new(Told::default());
         let own = told.clone();
         let handle = tokio::spawn(poll_fn(move |cx| {
-            if let Some(task) = address(cx.waker()) {
+            if let Some(task) = memory(cx.waker()) {
                 // SAFETY: as in `Subject::word`; the task is being polled, so that its memory is there.
                 own.when_polled
                     .store(unsafe { word_at(task, STATE) }, Ordering::Relaxed);
@@ -221,7 +213,7 @@ impl Subject {
             tokio::task::yield_now().await;
             let waker = lock(&told.waker).clone();
             if let Some(waker) = waker {
-                address(&waker)?;
+                memory(&waker)?;
                 return Some(Self {
                     handle: Some(handle),
                     waker,
@@ -240,9 +232,9 @@ impl Subject {
     }
 
     fn word(&self, word: usize) -> Option<usize> {
-        let task = address(&self.waker)?;
+        let task = memory(&self.waker)?;
         // SAFETY: in every tokio 1 so far the waker of a task points to the task's header, of four words or more, which the
-        // waker keeps alive. Another kind of pointer would not be aligned to a cache line, which `address` asks for.
+        // waker keeps alive. Another kind of pointer would not be aligned to a cache line, which `memory` asks for.
         Some(unsafe { word_at(task, word) })
     }
 
@@ -281,11 +273,11 @@ fn has(word: usize, set: &[usize], unset: &[usize]) -> bool {
 }
 
 /// Where a waker of tokio's points to, if it can be a task's memory.
-fn address(waker: &Waker) -> Option<*const AtomicUsize> {
+fn memory(waker: &Waker) -> Option<*const AtomicUsize> {
     /// No cache line that tokio knows of is shorter.
     const LINE: usize = 16;
     let task: *const AtomicUsize = waker.data().cast();
-    (!task.is_null() && task as usize % LINE == 0).then_some(task)
+    (!task.is_null() && task.addr().is_multiple_of(LINE)).then_some(task)
 }
 
 #[cfg(test)]

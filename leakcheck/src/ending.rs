@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use tokio::runtime::{Handle, Id as RuntimeId};
 use tokio::task::JoinHandle;
 
+use crate::Ours;
 use crate::info::TaskKind;
 use crate::sync::lock;
 use crate::task::Home;
@@ -102,7 +103,9 @@ pub(crate) fn questions_open(runtime: RuntimeId) -> usize {
 
 /// Whether a task that never finishes by itself is alive after its spawn. It is aborted at once.
 fn takes(spawn: impl FnOnce() -> JoinHandle<()>) -> bool {
+    let ours = Ours::begin();
     let question = spawn();
+    drop(ours);
     let alive = !question.is_finished();
     question.abort();
     alive

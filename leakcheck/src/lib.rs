@@ -124,6 +124,7 @@
 //! | --- | --- |
 //! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
 //! | `test-util` (default) | `Check::start_paused`; turns tokio's `test-util` on |
+//! | `install` | `install!`, which tells where tasks come from that no tracker saw; it needs the `backtrace` crate |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
@@ -182,6 +183,8 @@ mod models;
 mod names;
 #[cfg(not(feature = "track"))]
 mod off;
+#[cfg(not(feature = "install"))]
+mod ours;
 #[cfg(feature = "track")]
 mod panics;
 mod plain;
@@ -215,6 +218,11 @@ mod watchdog;
 use off::{Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
+
+#[cfg(not(feature = "install"))]
+use ours::Ours;
+#[cfg(feature = "install")]
+use untracked::Ours;
 
 pub use check::{Check, Outcome, Panic};
 #[cfg(feature = "test-util")]
@@ -280,6 +288,8 @@ pub use registry::tasks;
 pub use report::{Leak, Report, TaskPanic};
 pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
+#[cfg(feature = "install")]
+pub use untracked::Allocator;
 
 /// What the attribute's expansion names. Not part of the interface.
 #[doc(hidden)]

@@ -19,6 +19,8 @@ use crate::panics::Panics;
 use crate::sync::lock as std_lock;
 use crate::sync::modelled::{AtomicUsize, Mutex, Notify, in_one_order, lock};
 use crate::task::{Home, Name, Task};
+#[cfg(feature = "install")]
+use crate::untracked;
 use crate::{panics, registry};
 
 /// The tasks of one check, or of one thread that no check was begun on.
@@ -163,6 +165,11 @@ impl Scope {
         if let Some(steps) = &self.steps {
             steps.stepped(task);
         }
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
@@ -335,6 +342,8 @@ fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
 pub(crate) struct Begun {
     pub(crate) scope: Arc<Scope>,
     runtime: Option<RuntimeId>,
+    #[cfg(feature = "install")]
+    _watch: untracked::Watch,
     /// It belongs to its thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
@@ -353,9 +362,13 @@ impl Begun {
 
     fn of(scope: Arc<Scope>) -> Self {
         BEGUN.with(|begun| begun.borrow_mut().push(scope.clone()));
+        #[cfg(feature = "install")]
+        untracked::enter(scope.id);
         Self {
             scope,
             runtime: None,
+            #[cfg(feature = "install")]
+            _watch: untracked::Watch::begin(),
             _not_send: std::marker::PhantomData,
         }
     }
@@ -374,5 +387,7 @@ impl Drop for Begun {
         }
         // Guards may be dropped in any order: out goes this one, wherever it stands.
         let _ = BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));
+        #[cfg(feature = "install")]
+        untracked::enter(begun_here().map_or(0, |scope| scope.id));
     }
 }

@@ -313,6 +313,8 @@ struct Running<'a> {
     outer: Option<Arc<Task>>,
     begun: std::time::Instant,
     outcome: u8,
+    #[cfg(feature = "install")]
+    outer_scope: u64,
 }
 
 impl<'a> Running<'a> {
@@ -330,6 +332,8 @@ impl<'a> Running<'a> {
             outer,
             begun: std::time::Instant::now(),
             outcome: PANICKED,
+            #[cfg(feature = "install")]
+            outer_scope: crate::untracked::enter(task.scope.id()),
         }
     }
 
@@ -351,6 +355,8 @@ impl Drop for Running<'_> {
         if self.outcome != UNFINISHED {
             self.task.state.store(self.outcome, Ordering::Relaxed);
         }
+        #[cfg(feature = "install")]
+        crate::untracked::enter(self.outer_scope);
         let outer = self.outer.take();
         // The value that comes out is dropped here, outside of the borrow: it may be the last handle of its record.
         drop(CURRENT.try_with(|current| current.replace(outer)));

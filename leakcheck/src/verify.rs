@@ -15,15 +15,12 @@ use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
 use crate::policy::Panics;
 use crate::probe::{self, Answer, Places};
-use crate::report::{
-    Body, Ignored, Known, Leak, LeakState, Place, Report, SiteSummary, Style, TaskPanic, UntrackedTasks,
-};
+use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style, TaskPanic, UntrackedTasks};
 use crate::scope::{Begun, Scope, here};
 use crate::settle::{SLACK, Settled, settle, settle_here};
 use crate::task::Task;
-use crate::untracked::{self, Counted};
 use crate::watchdog::Watchdog;
-use crate::{panics, registry};
+use crate::{panics, registry, untracked};
 
 impl Begun {
     /// Checks this scope from inside of the runtime that drives its tasks. A check that a task's blocked thread holds up
@@ -40,12 +37,9 @@ impl Begun {
             Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
-        let untracked = match looked_for {
-            true => untracked::settle(*grace, settled, &watchdog).await,
-            false => Counted::Unsure,
-        };
+        let untracked = untracked::find(&self.scope, terms.untracked, *grace, settled, &watchdog).await;
         let mut verdict = Verdict::new(&self.scope, terms);
-        verdict.count(untracked, terms);
+        verdict.untracked = untracked;
         let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
@@ -108,7 +102,9 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
     } else {
         Settled::default()
     };
+    let untracked = untracked::find_here(scope, terms.untracked, grace.saturating_sub(settled.took));
     let mut verdict = Verdict::new(scope, terms);
+    verdict.untracked = untracked;
     verdict.state_those_of_this_thread();
     let answers = probe::ask_and_wait(&verdict.to_ask());
     verdict.report(settled, answers)
@@ -242,18 +238,6 @@ impl<'a> Verdict<'a> {
             untracked: None,
             matched: vec![0; rules.len()],
             found,
-        }
-    }
-
-    /// Tells of the tasks that no tracker saw.
-    fn count(&mut self, counted: Counted, terms: &Terms) {
-        if let Counted::Tasks(count @ 1..) = counted {
-            self.untracked = Some(UntrackedTasks {
-                count,
-                known: Known::Counted,
-                spawned: Vec::new(),
-                policy: terms.untracked,
-            });
         }
     }
 

@@ -4,8 +4,11 @@
 use std::panic::resume_unwind;
 
 use leakcheck::{Check, Outcome, Panics, TaskTracker, ignore};
+#[cfg(not(feature = "metrics"))]
 use tokio::runtime::Builder;
-use tokio::task::{LocalSet, yield_now};
+#[cfg(not(feature = "metrics"))]
+use tokio::task::LocalSet;
+use tokio::task::yield_now;
 
 /// As `panic!` does, without a word on stderr.
 fn panic_with(message: &str) -> ! {
@@ -115,7 +118,7 @@ fn a_panic_whose_handle_is_kept_is_told_of_and_fails_only_where_that_is_asked_fo
         let outcome = Check::new("t").panics(policy).run(async {
             let task = tasks().spawn_named("peer", async { panic_with("planned") });
             yield_now().await;
-            task
+            [task]
         });
         assert_eq!(seen(&outcome), [(PEER.to_owned(), Some("planned"), false, denied)]);
         assert_eq!(

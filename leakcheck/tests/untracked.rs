@@ -142,7 +142,7 @@ fn a_local_sets_tasks_are_not_counted() {
         let outcome = Check::new("t").grace(BRIEF).runtime(runtime).run(async {
             let local = LocalSet::new();
             local.spawn_local(pending::<()>());
-            local
+            [local]
         });
         assert!(outcome.report.is_silent(), "{}", outcome.report);
     }

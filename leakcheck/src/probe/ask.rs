@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::waker::{lend, unseen};
+use crate::cell;
 use crate::info::TaskKind;
 use crate::registry;
 use crate::sync::modelled::{AtomicUsize, Mutex, Notify, lock};
@@ -183,6 +184,12 @@ impl Probe {
             }
         }
         polled
+    }
+
+    /// Where the memory of the tokio task begins that polled it last. `None` when something else did, or nobody.
+    pub(crate) fn polled_by(&self) -> Option<usize> {
+        let waker = unseen(|| lock(&self.0).waker.clone())?;
+        cell::address(&waker)
     }
 
     /// Whether the task is being polled for a question alone.

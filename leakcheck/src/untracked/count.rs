@@ -5,8 +5,10 @@
 //! nobody can look in that moment. On others a number counts only if, for so long that no thread can have been stuck in
 //! that moment, no task came to the registry or left it.
 
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use crate::ending::questions_open;
 use crate::info::TaskKind;
 use crate::registry;
 use crate::settle::{Alarm, SLACK, Settled};
+use crate::task::Task;
 use crate::watchdog::Watchdog;
 
 /// So many rounds of yielding come before the first sleep.
@@ -92,7 +95,8 @@ async fn unless(mut alarm: Pin<&mut impl Future<Output = ()>>, wait: impl Future
 struct Look {
     runtime: Handle,
     tracked: Vec<u64>,
-    questions: usize,
+    /// So many tasks in tokio's list are known.
+    listed: usize,
     changed: std::time::Instant,
     zeros: u32,
 }
@@ -102,7 +106,7 @@ impl Look {
         Self {
             runtime: Handle::current(),
             tracked: Vec::new(),
-            questions: 0,
+            listed: 0,
             changed: std::time::Instant::now(),
             zeros: 0,
         }
@@ -117,30 +121,53 @@ impl Look {
         let before = self.known();
         let alive = self.runtime.metrics().num_alive_tasks();
         let after = self.known();
-        if before != after || before != (std::mem::take(&mut self.tracked), self.questions) {
-            (self.tracked, self.questions) = after;
+        if before != after || before != (std::mem::take(&mut self.tracked), self.listed) {
+            (self.tracked, self.listed) = after;
             self.changed = std::time::Instant::now();
             self.zeros = 0;
             return None;
         }
-        (self.tracked, self.questions) = after;
-        let untracked = alive.saturating_sub(self.tracked.len() + self.questions);
+        (self.tracked, self.listed) = after;
+        let untracked = alive.saturating_sub(self.listed);
         // A tracked task is in the registry before it is in tokio's list: it may have hidden another one.
         self.zeros = if untracked == 0 { self.zeros + 1 } else { 0 };
         (untracked > 0 || self.zeros > 1).then_some(untracked)
     }
 
-    /// The tasks in tokio's list that are no leak, or are reported as one anyhow: the tracked ones, and the questions.
+    /// The tasks of the registry that may be in tokio's list, and how many others there are ours or theirs.
     fn known(&self) -> (Vec<u64>, usize) {
         let runtime = self.runtime.id();
-        let here = |task: &crate::task::Task| {
-            task.kind == TaskKind::Async && task.home().is_some_and(|home| home.runtime == runtime)
-        };
-        let tracked = registry::live(here).iter().map(|task| task.id()).collect();
-        (tracked, questions_open(runtime))
+        let here = |task: &Task| task.home().is_none_or(|home| home.runtime == runtime);
+        let tracked = registry::live(|task| matches!(task.kind, TaskKind::Async | TaskKind::Future) && here(task));
+        let (futures, mut tasks): (Vec<_>, Vec<_>) =
+            tracked.into_iter().partition(|task| task.kind == TaskKind::Future);
+        tasks.retain(|task| task.home().is_some());
+        let others = questions_open(runtime) + hosts(&futures, &tasks);
+        let ids = futures.iter().chain(&tasks).map(|task| task.id());
+        (ids.collect(), others + tasks.len())
     }
 
     fn is_certain(&self) -> bool {
         self.runtime.runtime_flavor() == RuntimeFlavor::CurrentThread || self.changed.elapsed() >= QUIET
     }
+}
+
+/// How many tasks tokio may have for these futures alone, which are tracked without a task of their own. Where that cannot
+/// be known, it is one for each: it is rather told of too few tasks than of one that is tracked.
+fn hosts(futures: &[Arc<Task>], tasks: &[Arc<Task>]) -> usize {
+    if futures.is_empty() {
+        return 0;
+    }
+    let tracked: HashSet<usize> = tasks.iter().filter_map(|task| task.probe.polled_by()).collect();
+    let (mut hosts, mut unknown) = (HashSet::new(), 0);
+    for future in futures {
+        match future.probe.polled_by() {
+            Some(host) if tracked.contains(&host) => {}
+            Some(host) => {
+                hosts.insert(host);
+            }
+            None => unknown += 1,
+        }
+    }
+    hosts.len() + unknown
 }
