@@ -160,6 +160,8 @@
 
 mod check;
 #[cfg(feature = "track")]
+mod durations;
+#[cfg(feature = "track")]
 mod ending;
 #[cfg(feature = "track")]
 mod group;
@@ -183,6 +185,8 @@ mod scope;
 #[cfg(feature = "track")]
 mod settle;
 mod shutdown;
+#[cfg(feature = "track")]
+mod stop;
 mod sync;
 #[cfg(feature = "track")]
 mod task;

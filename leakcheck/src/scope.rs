@@ -10,6 +10,7 @@ use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
 use tokio::sync::Notify;
 
+use crate::durations::Durations;
 use crate::ending::Ended;
 use crate::info::TaskInfo;
 use crate::registry;
@@ -45,7 +46,7 @@ pub(crate) struct Site {
 }
 
 /// What became of the tasks of one site.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) seen: u64,
     pub(crate) returned: u64,
@@ -53,6 +54,8 @@ pub(crate) struct Counts {
     pub(crate) aborted: u64,
     pub(crate) panicked: u64,
     pub(crate) dropped: u64,
+    /// From the cancellation of their token to their end.
+    pub(crate) stopping: Durations,
 }
 
 impl Scope {
@@ -112,7 +115,7 @@ impl Scope {
         };
         lock(&check.sites)
             .iter()
-            .map(|(site, counts)| (site.clone(), *counts))
+            .map(|(site, counts)| (site.clone(), counts.clone()))
             .collect()
     }
 
@@ -123,7 +126,13 @@ impl Scope {
 
     /// Counts a task that has ended. It is still among the live ones: whoever misses it there finds it counted.
     pub(crate) fn account(&self, task: &Task, ended: Ended) {
+        let Some(check) = &self.check else { return };
+        let told = task.group.told_at();
+        let took = told
+            .filter(|told| task.id() < told.next_task)
+            .map(|told| told.at.elapsed());
         self.count(task, |counts| {
+            took.into_iter().for_each(|took| counts.stopping.add(took));
             *match ended {
                 Ended::Returned => &mut counts.returned,
                 Ended::Cancelled => &mut counts.cancelled,
@@ -132,10 +141,7 @@ impl Scope {
                 Ended::Dropped => &mut counts.dropped,
             } += 1;
         });
-        if let Some(check) = &self.check
-            && ended == Ended::Dropped
-            && !task.group.told_to_stop()
-        {
+        if ended == Ended::Dropped && told.is_none() {
             lock(&check.dropped).push(task.info());
         }
     }

@@ -303,6 +303,7 @@ impl<'a> Verdict<'a> {
                     panicked: counts.panicked,
                     dropped: counts.dropped,
                     leaked,
+                    stopping: counts.stopping.summary(),
                 }
             })
             .collect();

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
@@ -232,13 +233,44 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         file.file_name().unwrap().to_str().unwrap().starts_with("failing-"),
         "{file:?}"
     );
-    let lines = fs::read_to_string(file)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = fs::read_to_string(file).unwrap().lines().map(valid).collect();
     fs::remove_dir_all(directory).unwrap();
     Ran::of(&output, lines)
+}
+
+/// A line that was written, if the schema allows it.
+fn valid(line: &str) -> Value {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(leakcheck::report::SCHEMA).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    });
+    let line = serde_json::from_str(line).unwrap();
+    let errors: Vec<_> = SCHEMA.iter_errors(&line).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}: {line}");
+    line
+}
+
+#[test]
+fn the_schema_is_not_for_any_line() {
+    let schema: Value = serde_json::from_str(leakcheck::report::SCHEMA).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let line = run_one("leaks").lines.remove(0);
+    assert!(schema.is_valid(&line));
+    for (member, value) in [
+        ("schema", Value::from(2)),
+        ("verdict", "clean".into()),
+        ("body", "unknown".into()),
+        ("sites", Value::Null),
+        ("rounds", (-1).into()),
+    ] {
+        let mut other = line.clone();
+        other[member] = value;
+        assert!(!schema.is_valid(&other), "{member}: {other}");
+    }
+    let mut more = line;
+    more["one that is added"] = 7.into();
+    assert!(schema.is_valid(&more), "members may be added: {more}");
 }
 
 fn run_one(fixture: &str) -> Ran {

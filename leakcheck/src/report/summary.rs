@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Leak, Place};
+use super::{Leak, Place, Stopping};
 
 /// What one check found. It prints as a text for people.
 #[derive(Clone, Debug)]
@@ -51,6 +51,9 @@ pub struct SiteSummary {
     pub dropped: u64,
     /// How many the report lists as leaks.
     pub leaked: u64,
+    /// How long those took to end that ended after the token of their tracker, or of one above it, was cancelled. `None`
+    /// when none did.
+    pub stopping: Option<Stopping>,
 }
 
 /// A rule that allowed tasks to stay.
