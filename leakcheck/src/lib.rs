@@ -124,6 +124,8 @@
 //! | --- | --- |
 //! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
 //! | `test-util` (default) | `Check::start_paused`; turns tokio's `test-util` on |
+//! | `tracing` | `Dump::emit`, which tells the live tasks to `tracing` |
+//! | `signal` | `dump_on_sigusr1`, on Unix |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
@@ -159,6 +161,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod check;
+mod dump;
 #[cfg(feature = "track")]
 mod durations;
 #[cfg(feature = "track")]
@@ -185,6 +188,8 @@ mod scope;
 #[cfg(feature = "track")]
 mod settle;
 mod shutdown;
+#[cfg(all(unix, feature = "signal"))]
+mod signal;
 #[cfg(feature = "track")]
 mod stop;
 mod sync;
@@ -201,11 +206,12 @@ mod verify;
 mod watchdog;
 
 #[cfg(not(feature = "track"))]
-use off::{Begun, Group, Record, verify_thread};
+use off::{self as registry, Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
 pub use check::{Check, Outcome, Panic};
+pub use dump::{Dump, Dumped, Waits, dump};
 pub use ignore::Ignore;
 pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.
@@ -263,6 +269,8 @@ pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_igno
 pub use registry::tasks;
 pub use report::{Leak, Report};
 pub use shutdown::ShutdownError;
+#[cfg(all(unix, feature = "signal"))]
+pub use signal::dump_on_sigusr1;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 
 /// What the attribute's expansion names. Not part of the interface.

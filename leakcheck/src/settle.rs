@@ -140,7 +140,7 @@ fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a
 /// blocking thread.
-struct Alarm {
+pub(crate) struct Alarm {
     rings: Arc<Notify>,
     /// Dropped, it sends the thread home.
     _off: Option<Sender<()>>,
@@ -151,7 +151,7 @@ impl Alarm {
         clippy::disallowed_methods,
         reason = "the thread ends with the alarm that holds its channel"
     )]
-    async fn after(delay: Duration) {
+    pub(crate) async fn after(delay: Duration) {
         let (off, is_off) = mpsc::channel();
         let rings = Arc::new(Notify::new());
         let bell = rings.clone();

@@ -181,6 +181,19 @@ mod ending {
     }
 }
 
+/// A test that expects its report.
+mod expecting {
+    use leakcheck::TaskTracker;
+
+    #[test]
+    #[should_panic(expected = "leaked: 1 task outlived test failing::expecting::a_leak (settled")]
+    fn a_leak() {
+        let _guard = leakcheck::guard();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        TaskTracker::named("fixture").spawn_on(std::future::pending::<()>(), runtime.handle());
+    }
+}
+
 struct Ran {
     passed: bool,
     output: String,
@@ -212,6 +225,10 @@ impl Ran {
 
 /// Runs the fixtures whose names contain `filter`, or the one that it names exactly.
 fn run(arguments: &[&str], backtrace: &str) -> Ran {
+    run_with(arguments, &[("RUST_BACKTRACE", backtrace)])
+}
+
+fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("failing-{}-{run}", std::process::id()));
@@ -219,7 +236,11 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         .args(arguments)
         .env(fixture::ASK, "1")
         .env("LEAKCHECK_REPORT_DIR", &directory)
-        .env("RUST_BACKTRACE", backtrace)
+        .env_remove("COLUMNS")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("FORCE_COLOR")
+        .env_remove("NO_COLOR")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let files: Vec<_> = fs::read_dir(&directory)
@@ -300,6 +321,33 @@ fn a_leak_fails_every_kind_of_test() {
         assert_shows(&ran, &[&headline, "fixture › stays", waiting]);
         assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", "passed")]);
     }
+}
+
+#[test]
+fn a_report_is_laid_out_for_the_terminal_and_caught_as_plain_text() {
+    let red = "\x1b[1;31mleaked:\x1b[0m";
+    let arguments = ["--exact", "fixture::leaks", "fixture::panics_and_leaks"];
+    let ran = run_with(&arguments, &[("FORCE_COLOR", "1")]);
+    assert_shows(
+        &ran,
+        &[red, "thread 'fixture::leaks' panicked at leakcheck/tests/failing.rs:"],
+    );
+    assert_eq!(ran.output.matches(red).count(), 2, "{}", ran.output);
+    assert_eq!(ran.output.matches("panicked at").count(), 2, "{}", ran.output);
+    let ran = run_with(&arguments, &[("FORCE_COLOR", "1"), ("NO_COLOR", "1")]);
+    assert_shows(&ran, &["leaked: 1 task"]);
+    assert!(!ran.output.contains('\x1b'), "{}", ran.output);
+
+    let ran = run_with(&arguments[..2], &[("COLUMNS", "60"), ("RUST_BACKTRACE", "0")]);
+    let widest = ran
+        .output
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .map(|line| line.chars().count());
+    assert!(widest.max() <= Some(60), "{}", ran.output);
+
+    let ran = run_with(&["--exact", "expecting::a_leak"], &[("FORCE_COLOR", "1")]);
+    assert!(ran.passed, "{}", ran.output);
 }
 
 #[test]

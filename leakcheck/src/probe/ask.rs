@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -38,7 +38,8 @@ const TASKS_A_ROUND: usize = 16;
 #[derive(Default)]
 pub(crate) struct Probe {
     asked: AtomicBool,
-    question: Mutex<Option<Question>>,
+    /// Those that its next answer is for.
+    questions: Mutex<Vec<Question>>,
     /// Of the latest poll: what wakes the task.
     waker: Mutex<Option<Waker>>,
 }
@@ -46,15 +47,16 @@ pub(crate) struct Probe {
 /// What became of a question.
 pub(crate) enum Answer {
     /// The traces of the places where the task waits.
-    Waits(Vec<Backtrace>),
+    Waits(Arc<Vec<Backtrace>>),
     /// The task was not polled in time.
     None,
 }
 
-/// A task's part in a round of questions. Dropped when the task has answered, or has ended, or was asked by another round.
+/// A task's part in a round of questions. Dropped when the task has answered, or has ended.
 #[derive(Debug)]
 struct Question {
-    round: Arc<Round>,
+    /// Gone when nobody waits for the answer any more.
+    round: Weak<Round>,
     number: usize,
 }
 
@@ -64,7 +66,7 @@ struct Round {
     open: AtomicUsize,
     answered: Notify,
     /// By the questions' numbers.
-    answers: Mutex<HashMap<usize, Vec<Backtrace>>>,
+    answers: Mutex<HashMap<usize, Arc<Vec<Backtrace>>>>,
 }
 
 /// How long it is still waited for answers: anew after each, but not without end.
@@ -96,14 +98,18 @@ impl Patience {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.round.open.fetch_sub(1, Ordering::AcqRel);
-        self.round.answered.notify_one();
+        if let Some(round) = self.round.upgrade() {
+            round.open.fetch_sub(1, Ordering::AcqRel);
+            round.answered.notify_one();
+        }
     }
 }
 
 impl Question {
-    fn answer(self, traces: Vec<Backtrace>) {
-        lock(&self.round.answers).insert(self.number, traces);
+    fn answer(self, traces: &Arc<Vec<Backtrace>>) {
+        if let Some(round) = self.round.upgrade() {
+            lock(&round.answers).insert(self.number, traces.clone());
+        }
     }
 }
 
@@ -160,24 +166,19 @@ impl Probe {
         // A task that this poll was the last of, also by a panic, has answered once its future is dropped: until then
         // it would be taken for one that waits.
         if polled.is_pending() {
-            let question = lock(&self.question).take();
-            if let Some(question) = question {
-                question.answer(traces);
-            }
+            let traces = Arc::new(traces);
+            let questions = std::mem::take(&mut *lock(&self.questions));
+            questions.into_iter().for_each(|question| question.answer(&traces));
         }
         polled
     }
 
-    /// Puts a question. One that a check waits for an answer to goes before a question by the way.
-    fn put(&self, question: Question, by_the_way: bool) {
-        let mut open = lock(&self.question);
-        if by_the_way && open.is_some() {
-            drop(open);
-            return;
-        }
-        let unanswered = open.replace(question);
-        drop(open);
-        drop(unanswered);
+    fn put(&self, question: Question) {
+        let mut questions = lock(&self.questions);
+        // A task that is blocked may be asked again and again.
+        questions.retain(|question| question.round.strong_count() > 0);
+        questions.push(question);
+        drop(questions);
         self.asked.store(true, Ordering::Release);
         let waker = unseen(|| lock(&self.waker).clone());
         // Without one it was never polled, which means that it is about to be.
@@ -188,9 +189,9 @@ impl Probe {
 
     /// The task has ended: nobody waits for its answer, and it keeps nobody.
     pub(crate) fn close(&self) {
-        let question = lock(&self.question).take();
+        let questions = std::mem::take(&mut *lock(&self.questions));
         let waker = lock(&self.waker).take();
-        drop((question, waker));
+        drop((questions, waker));
     }
 }
 
@@ -204,7 +205,7 @@ impl fmt::Debug for Probe {
 
 /// Asks `tasks` where they wait, all at once, from inside a runtime. Calls `beat` again and again meanwhile.
 pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
-    let round = put(tasks, false);
+    let round = put(tasks);
     let mut rounds = 0;
     let eager_rounds = EAGER_ROUNDS + registry::len() / TASKS_A_ROUND;
     let mut patience = Patience::new(tasks.len(), Instant::now());
@@ -222,7 +223,7 @@ pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
 
 /// Asks `tasks` where they wait, all at once, from a thread that drives none of them.
 pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
-    let round = put(tasks, false);
+    let round = put(tasks);
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while let Some(until) = round.is_worth_waiting(&mut patience) {
         block_on_until(until, round.answered.notified());
@@ -233,7 +234,7 @@ pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
 /// Asks `tasks` where they wait, all at once, in the middle of their work: until all have answered, or `enough` is ready.
 /// It blocks no thread.
 pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Output = ()>) -> Vec<Answer> {
-    let round = put(tasks, true);
+    let round = put(tasks);
     let mut enough = pin!(enough);
     while round.open.load(Ordering::Acquire) > 0 {
         let mut answered = pin!(round.answered.notified());
@@ -248,17 +249,17 @@ pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Outp
     round.answers(tasks.len())
 }
 
-fn put(tasks: &[Arc<Task>], by_the_way: bool) -> Arc<Round> {
+fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
     let round = Arc::new(Round {
         open: AtomicUsize::new(tasks.len()),
         ..Round::default()
     });
     for (number, task) in tasks.iter().enumerate() {
         let question = Question {
-            round: round.clone(),
+            round: Arc::downgrade(&round),
             number,
         };
-        task.probe.put(question, by_the_way);
+        task.probe.put(question);
         if task.has_ended() {
             task.probe.close();
         }

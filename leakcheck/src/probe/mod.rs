@@ -12,6 +12,6 @@ mod symbols;
 mod tokens;
 mod waker;
 
-pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
+pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, ask_by_the_way, block_on_until};
 pub(crate) use places::{Places, read};
 pub(crate) use sample::choose;

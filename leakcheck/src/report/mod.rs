@@ -19,7 +19,7 @@ pub(crate) use place::{is_of_a_dependency, shorten};
 pub use stopping::Stopping;
 pub use style::Style;
 pub use summary::{Ignored, Report, SiteSummary};
-pub(crate) use text::{count, leaks};
+pub(crate) use text::{age, count, leaks};
 
 /// The JSON schema (draft 2020-12) of the lines that checks append to the files in `LEAKCHECK_REPORT_DIR`.
 ///
