@@ -125,6 +125,8 @@
 //! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
 //! | `test-util` (default) | `Check::start_paused`; turns tokio's `test-util` on |
 //! | `install` | `install!`, which tells where tasks come from that no tracker saw; it needs the `backtrace` crate |
+//! | `tracing` | `Dump::emit`, which tells the live tasks to `tracing` |
+//! | `signal` | `dump_on_sigusr1`, on Unix |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
@@ -164,6 +166,9 @@ mod cell;
 mod check;
 #[cfg(feature = "track")]
 mod clock;
+mod dump;
+#[cfg(feature = "track")]
+mod durations;
 #[cfg(feature = "track")]
 mod ending;
 #[cfg(feature = "test-util")]
@@ -199,6 +204,10 @@ mod scope;
 #[cfg(feature = "track")]
 mod settle;
 mod shutdown;
+#[cfg(all(unix, feature = "signal"))]
+mod signal;
+#[cfg(feature = "track")]
+mod stop;
 mod sync;
 #[cfg(feature = "track")]
 mod task;
@@ -215,7 +224,7 @@ mod verify;
 mod watchdog;
 
 #[cfg(not(feature = "track"))]
-use off::{Begun, Group, Record, verify_thread};
+use off::{self as registry, Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
@@ -225,6 +234,7 @@ use ours::Ours;
 use untracked::Ours;
 
 pub use check::{Check, Outcome, Panic};
+pub use dump::{Dump, Dumped, Waits, dump};
 #[cfg(feature = "test-util")]
 pub use explore::{Exploration, Explore, Failure, Hung, Polled, Shutdown, explore};
 pub use ignore::Ignore;
@@ -287,6 +297,8 @@ pub use policy::{Panics, Untracked};
 pub use registry::tasks;
 pub use report::{Leak, Report, TaskPanic};
 pub use shutdown::ShutdownError;
+#[cfg(all(unix, feature = "signal"))]
+pub use signal::dump_on_sigusr1;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 #[cfg(feature = "install")]
 pub use untracked::Allocator;

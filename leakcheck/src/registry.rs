@@ -33,6 +33,11 @@ pub(crate) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
+/// A number that is greater than that of any task so far, and not than that of any later one.
+pub(crate) fn upcoming_id() -> u64 {
+    NEXT_ID.load(Ordering::Relaxed)
+}
+
 pub(crate) fn insert(task: Arc<Task>) {
     let mut shard = lock(shard(task.id()));
     let slot = shard.free.pop().unwrap_or_else(|| {

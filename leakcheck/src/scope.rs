@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
 
+use crate::durations::Durations;
 use crate::ending::Ended;
 #[cfg(feature = "test-util")]
 use crate::explore::Steps;
@@ -108,7 +109,7 @@ impl Hasher for Mix {
 }
 
 /// What became of the tasks of one site.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) seen: u64,
     pub(crate) returned: u64,
@@ -116,6 +117,8 @@ pub(crate) struct Counts {
     pub(crate) aborted: u64,
     pub(crate) panicked: u64,
     pub(crate) dropped: u64,
+    /// From the cancellation of their token to their end.
+    pub(crate) stopping: Durations,
 }
 
 impl Scope {
@@ -213,7 +216,7 @@ impl Scope {
         };
         lock(&check.sites)
             .iter()
-            .map(|(site, counts)| (site.clone(), *counts))
+            .map(|(site, counts)| (site.clone(), counts.clone()))
             .collect()
     }
 
@@ -224,7 +227,13 @@ impl Scope {
 
     /// Counts a task that has ended. It is still among the live ones: whoever misses it there finds it counted.
     pub(crate) fn account(&self, task: &Task, ended: Ended) {
+        let Some(check) = &self.check else { return };
+        let told = task.group.told_at();
+        let took = told
+            .filter(|told| task.id() < told.next_task)
+            .map(|told| told.at.elapsed());
         self.count(task, |counts| {
+            took.into_iter().for_each(|took| counts.stopping.add(took));
             *match ended {
                 Ended::Returned => &mut counts.returned,
                 Ended::Cancelled => &mut counts.cancelled,
@@ -236,10 +245,7 @@ impl Scope {
         if ended == Ended::Panicked {
             panics::conclude(task);
         }
-        if let Some(check) = &self.check
-            && ended == Ended::Dropped
-            && !task.group.told_to_stop()
-        {
+        if ended == Ended::Dropped && told.is_none() {
             lock(&check.dropped).push(task.info());
         }
     }

@@ -354,6 +354,7 @@ impl<'a> Verdict<'a> {
                     panicked: counts.panicked,
                     dropped: counts.dropped,
                     leaked,
+                    stopping: counts.stopping.summary(),
                 }
             })
             .collect();

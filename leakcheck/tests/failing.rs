@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
@@ -209,6 +210,18 @@ mod ending {
 
 /// What a panic comes to that nobody awaited: with the measurement around its task, nobody knows that.
 const LOST: &str = if cfg!(feature = "metrics") { "clean" } else { "panicked" };
+/// A test that expects its report.
+mod expecting {
+    use leakcheck::TaskTracker;
+
+    #[test]
+    #[should_panic(expected = "leaked: 1 task outlived test failing::expecting::a_leak (settled")]
+    fn a_leak() {
+        let _guard = leakcheck::guard();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        TaskTracker::named("fixture").spawn_on(std::future::pending::<()>(), runtime.handle());
+    }
+}
 
 struct Ran {
     passed: bool,
@@ -241,6 +254,10 @@ impl Ran {
 
 /// Runs the fixtures whose names contain `filter`, or the one that it names exactly.
 fn run(arguments: &[&str], backtrace: &str) -> Ran {
+    run_with(arguments, &[("RUST_BACKTRACE", backtrace)])
+}
+
+fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("failing-{}-{run}", std::process::id()));
@@ -248,7 +265,11 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         .args(arguments)
         .env(fixture::ASK, "1")
         .env("LEAKCHECK_REPORT_DIR", &directory)
-        .env("RUST_BACKTRACE", backtrace)
+        .env_remove("COLUMNS")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("FORCE_COLOR")
+        .env_remove("NO_COLOR")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let files: Vec<_> = fs::read_dir(&directory)
@@ -262,13 +283,44 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         file.file_name().unwrap().to_str().unwrap().starts_with("failing-"),
         "{file:?}"
     );
-    let lines = fs::read_to_string(file)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = fs::read_to_string(file).unwrap().lines().map(valid).collect();
     fs::remove_dir_all(directory).unwrap();
     Ran::of(&output, lines)
+}
+
+/// A line that was written, if the schema allows it.
+fn valid(line: &str) -> Value {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(leakcheck::report::SCHEMA).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    });
+    let line = serde_json::from_str(line).unwrap();
+    let errors: Vec<_> = SCHEMA.iter_errors(&line).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}: {line}");
+    line
+}
+
+#[test]
+fn the_schema_is_not_for_any_line() {
+    let schema: Value = serde_json::from_str(leakcheck::report::SCHEMA).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let line = run_one("leaks").lines.remove(0);
+    assert!(schema.is_valid(&line));
+    for (member, value) in [
+        ("schema", Value::from(2)),
+        ("verdict", "clean".into()),
+        ("body", "unknown".into()),
+        ("sites", Value::Null),
+        ("rounds", (-1).into()),
+    ] {
+        let mut other = line.clone();
+        other[member] = value;
+        assert!(!schema.is_valid(&other), "{member}: {other}");
+    }
+    let mut more = line;
+    more["one that is added"] = 7.into();
+    assert!(schema.is_valid(&more), "members may be added: {more}");
 }
 
 fn run_one(fixture: &str) -> Ran {
@@ -327,6 +379,33 @@ fn a_panic_of_a_task_that_nobody_awaited_fails_its_test() {
         assert_eq!(ran.verdicts(), [(test.as_str(), "panicked", body)]);
         assert_eq!(ran.lines[0]["panics"][0]["message"], "of a task");
     }
+}
+
+#[test]
+fn a_report_is_laid_out_for_the_terminal_and_caught_as_plain_text() {
+    let red = "\x1b[1;31mleaked:\x1b[0m";
+    let arguments = ["--exact", "fixture::leaks", "fixture::panics_and_leaks"];
+    let ran = run_with(&arguments, &[("FORCE_COLOR", "1")]);
+    assert_shows(
+        &ran,
+        &[red, "thread 'fixture::leaks' panicked at leakcheck/tests/failing.rs:"],
+    );
+    assert_eq!(ran.output.matches(red).count(), 2, "{}", ran.output);
+    assert_eq!(ran.output.matches("panicked at").count(), 2, "{}", ran.output);
+    let ran = run_with(&arguments, &[("FORCE_COLOR", "1"), ("NO_COLOR", "1")]);
+    assert_shows(&ran, &["leaked: 1 task"]);
+    assert!(!ran.output.contains('\x1b'), "{}", ran.output);
+
+    let ran = run_with(&arguments[..2], &[("COLUMNS", "60"), ("RUST_BACKTRACE", "0")]);
+    let widest = ran
+        .output
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .map(|line| line.chars().count());
+    assert!(widest.max() <= Some(60), "{}", ran.output);
+
+    let ran = run_with(&["--exact", "expecting::a_leak"], &[("FORCE_COLOR", "1")]);
+    assert!(ran.passed, "{}", ran.output);
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 #[cfg(not(all(test, loom)))]
 use std::thread;
@@ -48,24 +48,27 @@ struct Kept {
 }
 
 /// A task that was asked.
+#[derive(Default)]
 struct Asked {
     /// The next poll is to answer.
     now: bool,
-    question: Question,
+    /// Those that its answer is for.
+    questions: Vec<Question>,
 }
 
 /// What became of a question.
 pub(crate) enum Answer {
     /// The traces of the places where the task waits.
-    Waits(Vec<Backtrace>),
+    Waits(Arc<Vec<Backtrace>>),
     /// The task was not polled in time.
     None,
 }
 
-/// A task's part in a round of questions. Dropped when the task has answered, or has ended, or was asked by another round.
+/// A task's part in a round of questions. Dropped when the task has answered, or has ended.
 #[derive(Debug)]
 struct Question {
-    round: Arc<Round>,
+    /// Gone when nobody waits for the answer any more.
+    round: Weak<Round>,
     number: usize,
 }
 
@@ -75,7 +78,7 @@ struct Round {
     open: AtomicUsize,
     answered: Notify,
     /// By the questions' numbers.
-    answers: Mutex<HashMap<usize, Vec<Backtrace>>>,
+    answers: Mutex<HashMap<usize, Arc<Vec<Backtrace>>>>,
 }
 
 /// How long it is still waited for answers: anew after each, but not without end.
@@ -107,14 +110,18 @@ impl Patience {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.round.open.fetch_sub(1, Ordering::AcqRel);
-        self.round.answered.notify_one();
+        if let Some(round) = self.round.upgrade() {
+            round.open.fetch_sub(1, Ordering::AcqRel);
+            round.answered.notify_one();
+        }
     }
 }
 
 impl Question {
-    fn answer(self, traces: Vec<Backtrace>) {
-        lock(&self.round.answers).insert(self.number, traces);
+    fn answer(self, traces: &Arc<Vec<Backtrace>>) {
+        if let Some(round) = self.round.upgrade() {
+            lock(&round.answers).insert(self.number, traces.clone());
+        }
     }
 }
 
@@ -180,7 +187,11 @@ impl Probe {
         if polled.is_pending() {
             let asked = lock(&self.0).asked.take();
             if let Some(asked) = asked {
-                asked.question.answer(traces);
+                let traces = Arc::new(traces);
+                asked
+                    .questions
+                    .into_iter()
+                    .for_each(|question| question.answer(&traces));
             }
         }
         polled
@@ -197,18 +208,16 @@ impl Probe {
         lock(&self.0).asked.as_ref().is_some_and(|asked| !asked.now)
     }
 
-    /// Puts a question. One that a check waits for an answer to goes before a question by the way.
-    fn put(&self, question: Question, by_the_way: bool) {
+    fn put(&self, question: Question) {
         let mut kept = lock(&self.0);
-        if by_the_way && kept.asked.is_some() {
-            drop(kept);
-            return;
-        }
-        let unanswered = kept.asked.replace(Box::new(Asked { now: true, question }));
+        let asked = kept.asked.get_or_insert_default();
+        // A task that is blocked may be asked again and again.
+        asked.questions.retain(|question| question.round.strong_count() > 0);
+        asked.questions.push(question);
+        asked.now = true;
         // Without one it was never polled, which means that it is about to be.
         let waker = unseen(|| kept.waker.clone());
         drop(kept);
-        drop(unanswered);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -231,7 +240,7 @@ impl fmt::Debug for Probe {
 
 /// Asks `tasks` where they wait, all at once, from inside a runtime. Calls `beat` again and again meanwhile.
 pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
-    let round = put(tasks, false);
+    let round = put(tasks);
     let mut rounds = 0;
     let eager_rounds = EAGER_ROUNDS + registry::len() / TASKS_A_ROUND;
     let mut patience = Patience::new(tasks.len(), Instant::now());
@@ -249,7 +258,7 @@ pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
 
 /// Asks `tasks` where they wait, all at once, from a thread that drives none of them.
 pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
-    let round = put(tasks, false);
+    let round = put(tasks);
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while let Some(until) = round.is_worth_waiting(&mut patience) {
         block_on_until(until, round.answered.notified());
@@ -260,7 +269,7 @@ pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
 /// Asks `tasks` where they wait, all at once, in the middle of their work: until all have answered, or `enough` is ready.
 /// It blocks no thread.
 pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Output = ()>) -> Vec<Answer> {
-    let round = put(tasks, true);
+    let round = put(tasks);
     let mut enough = pin!(enough);
     while round.open.load(Ordering::Acquire) > 0 {
         let mut answered = pin!(round.answered.notified());
@@ -275,17 +284,17 @@ pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Outp
     round.answers(tasks.len())
 }
 
-fn put(tasks: &[Arc<Task>], by_the_way: bool) -> Arc<Round> {
+fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
     let round = Arc::new(Round {
         open: AtomicUsize::new(tasks.len()),
         ..Round::default()
     });
     for (number, task) in tasks.iter().enumerate() {
         let question = Question {
-            round: round.clone(),
+            round: Arc::downgrade(&round),
             number,
         };
-        task.probe.put(question, by_the_way);
+        task.probe.put(question);
         if task.has_ended() {
             task.probe.close();
         }

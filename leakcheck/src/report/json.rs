@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, process};
 
-use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, TaskPanic, UntrackedTasks, Wait};
+use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, Stopping, TaskPanic, UntrackedTasks, Wait};
 use crate::info::{Parent, TaskKind};
 use crate::policy::Untracked;
 
@@ -106,6 +106,22 @@ fn site(json: &mut Json, site: &SiteSummary) {
         ] {
             json.key(key).number(count);
         }
+        json.key("stopping").optional(site.stopping.as_ref(), stopping);
+    });
+}
+
+fn stopping(json: &mut Json, stopping: &Stopping) {
+    json.object(|json| {
+        json.key("count").number(stopping.count);
+        json.key("p50_ms").milliseconds(stopping.p50);
+        json.key("p99_ms").milliseconds(stopping.p99);
+        json.key("worst_ms").milliseconds(stopping.worst);
+        json.key("buckets").array(&stopping.buckets, |json, (up_to_us, count)| {
+            json.object(|json| {
+                json.key("up_to_us").number(*up_to_us);
+                json.key("count").number(*count);
+            });
+        });
     });
 }
 
@@ -157,6 +173,7 @@ fn place(json: &mut Json, place: &Place) {
 
 fn parent(json: &mut Json, parent: &Parent) {
     json.object(|json| {
+        json.key("task").number(parent.id);
         json.key("group").string(&parent.group);
         json.key("name").string(&parent.name);
     });
@@ -298,9 +315,22 @@ mod tests {
                 tracked,
                 ..Report::new("t")
             };
-            let read: serde_json::Value = serde_json::from_str(&line(&report, Body::Passed, "binary", None)).unwrap();
+            let read = valid(&line(&report, Body::Passed, "binary", None));
             assert_eq!(read["verdict"], verdict);
         }
+    }
+
+    /// `line`, if the schema allows it.
+    fn valid(line: &str) -> serde_json::Value {
+        let read: serde_json::Value = serde_json::from_str(line).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        let errors: Vec<_> = jsonschema::validator_for(&schema)
+            .unwrap()
+            .iter_errors(&read)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}: {line}");
+        read
     }
 
     #[test]
@@ -359,14 +389,20 @@ mod tests {
             panicked: 0,
             dropped: 0,
             leaked: 1,
+            stopping: Some(Stopping {
+                count: 1,
+                p50: Duration::from_micros(1_500),
+                p99: Duration::from_micros(1_500),
+                worst: Duration::from_micros(1_500),
+                buckets: vec![(1_536, 1)],
+            }),
         });
         report.ignored.push(Ignored {
             rule: "name x".into(),
             reason: "known".into(),
             matched: 0,
         });
-        let read: serde_json::Value =
-            serde_json::from_str(&line(&report, Body::Error, "binary", Some("kfake"))).unwrap();
+        let read = valid(&line(&report, Body::Error, "binary", Some("kfake")));
         let at = serde_json::json!({"file": "src/a.rs", "line": 8, "column": 9});
         assert_eq!(
             read,
@@ -374,9 +410,11 @@ mod tests {
                 "schema": 1, "test": "t", "package": "kfake", "binary": "binary", "verdict": "leaked", "body": "error",
                 "rounds": 0, "settled_ms": 1500.0,
                 "sites": [{"group": "group:orders", "name": "manage", "spawned_at": at, "seen": 3, "returned": 1,
-                    "cancelled": 1, "aborted": 0, "panicked": 0, "dropped": 0, "leaked": 1}],
+                    "cancelled": 1, "aborted": 0, "panicked": 0, "dropped": 0, "leaked": 1,
+                    "stopping": {"count": 1, "p50_ms": 1.5, "p99_ms": 1.5, "worst_ms": 1.5,
+                        "buckets": [{"up_to_us": 1536, "count": 1}]}}],
                 "leaks": [{"task": 17, "group": "group:orders", "name": "manage", "spawned_at": at,
-                    "parent": {"group": "connection", "name": "peer"}, "alive_ms": 1020.1, "polls": 7,
+                    "parent": {"task": 1, "group": "connection", "name": "peer"}, "alive_ms": 1020.1, "polls": 7,
                     "last_poll_ms": null, "busy_ms": 0.2, "state": "waiting",
                     "waiting_at": {"function": "a::manage", "file": "src/b.rs", "line": 214}, "select": 2,
                     "branches": [{"leaf": "mpsc::Receiver::recv", "line": 215,

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Frame, Leak, Place};
-use crate::info::path;
-use crate::info::{Parent, TaskKind};
+use super::{Frame, Leak, Place, Stopping};
+use crate::info::{Parent, TaskKind, path};
 use crate::policy::Untracked;
 
 /// What one check found. It prints as a text for people.
@@ -142,6 +141,9 @@ pub struct SiteSummary {
     pub dropped: u64,
     /// How many the report lists as leaks.
     pub leaked: u64,
+    /// How long those took to end that ended after the token of their tracker, or of one above it, was cancelled. `None`
+    /// when none did.
+    pub stopping: Option<Stopping>,
 }
 
 /// A rule that allowed tasks to stay.
