@@ -35,7 +35,7 @@ impl Begun {
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
         let mut verdict = Verdict::new(&self.scope, rules);
-        let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
+        let answers = probe::ask(&verdict.asked(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
     }
@@ -86,7 +86,7 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
     };
     let mut verdict = Verdict::new(scope, rules);
     verdict.state_those_of_this_thread();
-    let answers = probe::ask_and_wait(&verdict.to_ask());
+    let answers = probe::ask_and_wait(&verdict.asked());
     verdict.report(settled, answers)
 }
 
@@ -214,7 +214,7 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    fn to_ask(&mut self) -> Vec<Arc<Task>> {
+    fn asked(&mut self) -> Vec<Arc<Task>> {
         // A rule may be for a function that only one of thousands waits in.
         if !self.rules.iter().any(Ignore::needs_waits) {
             leave_out(&mut self.found);
