@@ -1,22 +1,32 @@
 //! Every live tracked task of the process.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
+#[cfg(not(all(test, loom)))]
 use once_cell::sync::Lazy;
 
 use crate::info::TaskInfo;
-use crate::sync::lock;
+use crate::sync::modelled::{Mutex, lock};
 use crate::task::Task;
 
 /// Enough that a machine's workers seldom meet at one lock.
-const SHARDS: usize = 64;
+const SHARDS: usize = if cfg!(all(test, loom)) { 1 } else { 64 };
 
-type Shard = Mutex<HashMap<u64, Arc<Task>, BuildHasherDefault<ById>>>;
+/// Tasks, each in a slot that it knows: a task leaves without being looked for.
+#[derive(Default)]
+struct Shard {
+    slots: Vec<Option<Arc<Task>>>,
+    free: Vec<u32>,
+}
 
-static SHARDED: Lazy<Vec<Shard>> = Lazy::new(|| (0..SHARDS).map(|_| Shard::default()).collect());
+#[cfg(not(all(test, loom)))]
+static SHARDED: Lazy<Vec<Mutex<Shard>>> = Lazy::new(|| (0..SHARDS).map(|_| Mutex::default()).collect());
+#[cfg(all(test, loom))]
+loom::lazy_static! {
+    /// Anew in each run of a model.
+    static ref SHARDED: Vec<Mutex<Shard>> = (0..SHARDS).map(|_| Mutex::default()).collect();
+}
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 pub(crate) fn next_id() -> u64 {
@@ -29,18 +39,33 @@ pub(crate) fn upcoming_id() -> u64 {
 }
 
 pub(crate) fn insert(task: Arc<Task>) {
-    lock(shard(task.id())).insert(task.id(), task);
+    let mut shard = lock(shard(task.id()));
+    let slot = shard.free.pop().unwrap_or_else(|| {
+        shard.slots.push(None);
+        u32::try_from(shard.slots.len() - 1).unwrap_or(u32::MAX)
+    });
+    // Only the lock's holder and the task's record read it.
+    task.slot.store(slot, Ordering::Relaxed);
+    shard.slots[slot as usize] = Some(task);
 }
 
-pub(crate) fn remove(id: u64) {
-    // Taken out of the lock's way: the last handle of a record may run a waker's destructor.
-    let task = lock(shard(id)).remove(&id);
-    drop(task);
+pub(crate) fn remove(task: &Task) {
+    let slot = task.slot.load(Ordering::Relaxed);
+    let mut shard = lock(shard(task.id()));
+    let gone = shard.slots[slot as usize].take();
+    shard.free.push(slot);
+    drop(shard);
+    // Out of the lock's way: the last handle of a record may run a waker's destructor.
+    drop(gone);
 }
 
 /// How many tasks live, as of about now.
 pub(crate) fn len() -> usize {
-    SHARDED.iter().map(|shard| lock(shard).len()).sum()
+    let live = |shard: &Mutex<Shard>| {
+        let shard = lock(shard);
+        shard.slots.len() - shard.free.len()
+    };
+    SHARDED.iter().map(live).sum()
 }
 
 /// The live tasks that `wanted` picks, in the order in which they were spawned.
@@ -49,7 +74,9 @@ pub(crate) fn live(wanted: impl Fn(&Task) -> bool) -> Vec<Arc<Task>> {
         .iter()
         .flat_map(|shard| {
             lock(shard)
-                .values()
+                .slots
+                .iter()
+                .flatten()
                 .filter(|task| wanted(task))
                 .cloned()
                 .collect::<Vec<_>>()
@@ -73,27 +100,7 @@ pub fn tasks() -> Vec<TaskInfo> {
     live(|_| true).iter().map(|task| task.info()).collect()
 }
 
-fn shard(id: u64) -> &'static Shard {
+/// Numbers are consecutive, so that tasks spread by themselves.
+fn shard(id: u64) -> &'static Mutex<Shard> {
     &SHARDED[id as usize % SHARDS]
-}
-
-/// Ids are consecutive, so that they spread by themselves; the multiplication is for the table's control bytes, which
-/// are taken from the high bits.
-#[derive(Default)]
-struct ById(u64);
-
-impl Hasher for ById {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = (self.0 ^ id).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
 }

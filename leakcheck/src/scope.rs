@@ -2,26 +2,36 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, Weak};
+use std::task::{Context, Poll};
 
 use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
-use tokio::sync::Notify;
 
 use crate::durations::Durations;
 use crate::ending::Ended;
+#[cfg(feature = "test-util")]
+use crate::explore::Steps;
 use crate::info::TaskInfo;
-use crate::registry;
-use crate::sync::lock;
+use crate::panics::Panics;
+use crate::sync::lock as std_lock;
+use crate::sync::modelled::{AtomicUsize, Mutex, Notify, in_one_order, lock};
 use crate::task::{Home, Name, Task};
+#[cfg(feature = "install")]
+use crate::untracked;
+use crate::{panics, registry};
 
 /// The tasks of one check, or of one thread that no check was begun on.
 #[derive(Debug)]
 pub(crate) struct Scope {
     id: u64,
     check: Option<Check>,
+    /// Counted when the check is one run of an exploration.
+    #[cfg(feature = "test-util")]
+    steps: Option<Arc<Steps>>,
     live: AtomicUsize,
     /// How many wait for the end of tasks. While nobody does, a task that ends takes no lock that the others need.
     watchers: AtomicUsize,
@@ -33,16 +43,69 @@ pub(crate) struct Scope {
 #[derive(Debug)]
 struct Check {
     name: Arc<str>,
-    sites: Mutex<HashMap<Site, Counts>>,
+    sites: Mutex<HashMap<Site, Counts, BuildHasherDefault<Mix>>>,
     dropped: Mutex<Vec<TaskInfo>>,
+    panics: StdMutex<Panics>,
+}
+
+impl Check {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            sites: Mutex::default(),
+            dropped: Mutex::default(),
+            panics: StdMutex::default(),
+        }
+    }
 }
 
 /// Tasks are counted by where they come from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(crate) group: Arc<str>,
     pub(crate) name: Name,
     pub(crate) spawned_at: &'static Location<'static>,
+}
+
+impl Hash for Site {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // The line stands for the file: its path is long, and says little more.
+        state.write_u32(self.spawned_at.line());
+        self.group.hash(state);
+        self.name.hash(state);
+    }
+}
+
+/// A hash for keys that nobody chooses to harm: each spawn makes two.
+#[derive(Default)]
+struct Mix(u64);
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.write_u64(u64::from(byte));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // The table takes bits from both ends.
+        let mixed = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
 }
 
 /// What became of the tasks of one site.
@@ -61,23 +124,55 @@ pub(crate) struct Counts {
 impl Scope {
     /// The scope of a check.
     pub(crate) fn of_check(name: &str) -> Arc<Self> {
-        Self::new(Some(Check {
-            name: name.into(),
-            sites: Mutex::default(),
-            dropped: Mutex::default(),
-        }))
+        Arc::new(Self::new(Some(Check::new(name))))
     }
 
-    fn new(check: Option<Check>) -> Arc<Self> {
+    /// The scope of one run of an exploration.
+    #[cfg(feature = "test-util")]
+    fn of_run(name: &str, steps: &Arc<Steps>) -> Arc<Self> {
+        Arc::new(Self {
+            steps: Some(steps.clone()),
+            ..Self::new(Some(Check::new(name)))
+        })
+    }
+
+    fn new(check: Option<Check>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self {
+        Self {
             id,
             check,
+            #[cfg(feature = "test-util")]
+            steps: None,
             live: AtomicUsize::new(0),
             watchers: AtomicUsize::new(0),
             changed: Notify::new(),
-        })
+        }
+    }
+
+    /// One poll of a task, seen by the exploration if there is one.
+    #[inline]
+    pub(crate) fn traced<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        #[cfg(feature = "test-util")]
+        if let Some(steps) = &self.steps {
+            return steps.traced(cx, poll);
+        }
+        poll(cx)
+    }
+
+    /// A poll of a task is over.
+    #[inline]
+    #[cfg_attr(not(feature = "test-util"), expect(unused_variables, reason = "nothing explores"))]
+    pub(crate) fn stepped(&self, task: &Task) {
+        #[cfg(feature = "test-util")]
+        if let Some(steps) = &self.steps {
+            steps.stepped(task);
+        }
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
@@ -92,6 +187,7 @@ impl Scope {
     /// From here on until the guard is dropped, each end of a task notifies `changed`.
     pub(crate) fn watch(&self) -> Watch<'_> {
         self.watchers.fetch_add(1, Ordering::SeqCst);
+        in_one_order();
         Watch(self)
     }
 
@@ -106,6 +202,11 @@ impl Scope {
             .as_ref()
             .map(|check| lock(&check.dropped).clone())
             .unwrap_or_default()
+    }
+
+    /// What is known of its tasks' panics, where a check is there to ask for it.
+    pub(crate) fn panics(&self) -> Option<MutexGuard<'_, Panics>> {
+        self.check.as_ref().map(|check| std_lock(&check.panics))
     }
 
     /// What became of its tasks, by where they were spawned.
@@ -141,6 +242,9 @@ impl Scope {
                 Ended::Dropped => &mut counts.dropped,
             } += 1;
         });
+        if ended == Ended::Panicked {
+            panics::conclude(task);
+        }
         if ended == Ended::Dropped && told.is_none() {
             lock(&check.dropped).push(task.info());
         }
@@ -150,7 +254,19 @@ impl Scope {
     pub(crate) fn left(&self) {
         // In this order: whoever begins to watch now either sees this task gone, or is notified.
         self.live.fetch_sub(1, Ordering::SeqCst);
+        in_one_order();
         if self.watchers.load(Ordering::SeqCst) > 0 {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// As `left` must not be.
+    #[cfg(all(test, loom))]
+    pub(crate) fn left_after_a_look_around(&self) {
+        let watched = self.watchers.load(Ordering::SeqCst) > 0;
+        in_one_order();
+        self.live.fetch_sub(1, Ordering::SeqCst);
+        if watched {
             self.changed.notify_waiters();
         }
     }
@@ -158,8 +274,8 @@ impl Scope {
     fn count(&self, task: &Task, count: impl FnOnce(&mut Counts)) {
         if let Some(check) = &self.check {
             let site = Site {
-                group: task.label.group.clone(),
-                name: task.label.name.clone(),
+                group: task.group.path().clone(),
+                name: task.name.clone(),
                 spawned_at: task.site,
             };
             count(lock(&check.sites).entry(site).or_default());
@@ -186,7 +302,7 @@ thread_local! {
 
 /// The check that each runtime was made for. Whose the tasks are of any other runtime's workers, nobody can tell: that a
 /// test has spawned there before says nothing, as several may share it.
-static RUNTIMES: Lazy<Mutex<HashMap<RuntimeId, Weak<Scope>>>> = Lazy::new(Mutex::default);
+static RUNTIMES: Lazy<StdMutex<HashMap<RuntimeId, Weak<Scope>>>> = Lazy::new(Default::default);
 
 /// The scope that a task which is being spawned belongs to: that of the task that spawns it; else that of the check
 /// begun on this thread; else that of the check that the runtime was made for; else this thread's own.
@@ -206,8 +322,12 @@ fn begun_here() -> Option<Arc<Scope>> {
 
 fn of_this_thread() -> Arc<Scope> {
     OF_THREAD
-        .try_with(|own| own.borrow_mut().get_or_insert_with(|| Scope::new(None)).clone())
-        .unwrap_or_else(|_| Scope::new(None))
+        .try_with(|own| {
+            own.borrow_mut()
+                .get_or_insert_with(|| Arc::new(Scope::new(None)))
+                .clone()
+        })
+        .unwrap_or_else(|_| Arc::new(Scope::new(None)))
 }
 
 /// What a check of a plain test looks at: the check begun last on this thread, or else the thread's own tasks.
@@ -215,8 +335,12 @@ pub(crate) fn here() -> Arc<Scope> {
     begun_here().unwrap_or_else(of_this_thread)
 }
 
+fn runtimes() -> MutexGuard<'static, HashMap<RuntimeId, Weak<Scope>>> {
+    std_lock(&RUNTIMES)
+}
+
 fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
-    lock(&RUNTIMES).get(&runtime)?.upgrade()
+    runtimes().get(&runtime)?.upgrade()
 }
 
 /// A check that is begun on this thread, until this is dropped.
@@ -224,6 +348,8 @@ fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
 pub(crate) struct Begun {
     pub(crate) scope: Arc<Scope>,
     runtime: Option<RuntimeId>,
+    #[cfg(feature = "install")]
+    _watch: untracked::Watch,
     /// It belongs to its thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
@@ -231,18 +357,31 @@ pub(crate) struct Begun {
 impl Begun {
     /// Begins a check of everything that this thread spawns from now on.
     pub(crate) fn new(name: &str) -> Self {
-        let scope = Scope::of_check(name);
+        Self::of(Scope::of_check(name))
+    }
+
+    /// Begins one run of an exploration.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn exploring(name: &str, steps: &Arc<Steps>) -> Self {
+        Self::of(Scope::of_run(name, steps))
+    }
+
+    fn of(scope: Arc<Scope>) -> Self {
         BEGUN.with(|begun| begun.borrow_mut().push(scope.clone()));
+        #[cfg(feature = "install")]
+        untracked::enter(scope.id);
         Self {
             scope,
             runtime: None,
+            #[cfg(feature = "install")]
+            _watch: untracked::Watch::begin(),
             _not_send: std::marker::PhantomData,
         }
     }
 
     /// Whatever is spawned on `runtime` belongs to this check, unless its parent says otherwise.
     pub(crate) fn made(&mut self, runtime: RuntimeId) {
-        lock(&RUNTIMES).insert(runtime, Arc::downgrade(&self.scope));
+        runtimes().insert(runtime, Arc::downgrade(&self.scope));
         self.runtime = Some(runtime);
     }
 }
@@ -250,9 +389,11 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime {
-            lock(&RUNTIMES).remove(&runtime);
+            runtimes().remove(&runtime);
         }
         // Guards may be dropped in any order: out goes this one, wherever it stands.
         let _ = BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));
+        #[cfg(feature = "install")]
+        untracked::enter(begun_here().map_or(0, |scope| scope.id));
     }
 }

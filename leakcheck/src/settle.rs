@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::check::LONGEST;
 use crate::ignore::Ignore;
 use crate::probe::block_on_until;
 use crate::report::shorten;
@@ -27,9 +28,6 @@ const BREATH: Duration = Duration::from_millis(1);
 
 /// By how much the wall clock may exceed a grace that tokio's clock should have ended.
 pub(crate) const SLACK: Duration = Duration::from_millis(500);
-
-/// A grace beyond this is as good as one without end, and clocks cannot count that far.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// How it was waited.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,7 +121,7 @@ fn pending(scope: &Scope, rules: &[Ignore]) -> usize {
 /// Whether it is waited for a task that the current runtime does not drive.
 fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
     let here = Handle::current().id();
-    let elsewhere = |task: &Task| task.runtime.is_none_or(|home| home.runtime != here);
+    let elsewhere = |task: &Task| task.home().is_none_or(|home| home.runtime != here);
     scope.live() > 0
         && scope
             .tasks()
@@ -135,7 +133,7 @@ fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
 fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
     !rules
         .iter()
-        .any(|rule| rule.matches_identity(&task.label.group, &task.label.name.read(), &shorten(task.site.file())))
+        .any(|rule| rule.matches_identity(task.group.path(), &task.name.read(), &shorten(task.site.file())))
 }
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a

@@ -3,38 +3,43 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
-use crate::check::{Terms, publish};
+use crate::check::{LONGEST, STALLED_CODE, Terms, publish};
 use crate::group::Group;
 use crate::help;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
+use crate::policy::Panics;
 use crate::probe::{self, Answer, Places};
-use crate::registry;
-use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style};
+use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style, TaskPanic, UntrackedTasks};
 use crate::scope::{Begun, Scope, here};
-use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
+use crate::settle::{SLACK, Settled, settle, settle_here};
 use crate::task::Task;
 use crate::watchdog::Watchdog;
+use crate::{panics, registry, untracked};
 
 impl Begun {
     /// Checks this scope from inside of the runtime that drives its tasks. A check that a task's blocked thread holds up
     /// ends the process, and writes its line before, if one is `wanted` of a body that ended so.
     pub(crate) async fn verify(&self, terms: &Terms, wanted: Option<Body>) -> Report {
-        let Terms { grace, rules } = terms;
+        let Terms { grace, rules, .. } = terms;
         // Most tests leave nothing, and cost no thread.
-        let watchdog = if self.scope.live() == 0 {
+        let looked_for = terms.untracked.is_looked_for();
+        let watchdog = if self.scope.live() == 0 && !(looked_for && untracked::alive() > 0) {
             Watchdog::asleep()
         } else {
-            let (scope, rules) = (self.scope.clone(), rules.clone());
-            let stalled = move |settled| end_stalled(&scope, &rules, settled, wanted);
+            let (scope, terms) = (self.scope.clone(), terms.clone());
+            let stalled = move |settled| end_stalled(&scope, &terms, settled, wanted);
             Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
-        let mut verdict = Verdict::new(&self.scope, rules);
+        let untracked = untracked::find(&self.scope, terms.untracked, *grace, settled, &watchdog).await;
+        let mut verdict = Verdict::new(&self.scope, terms);
+        verdict.untracked = untracked;
         let answers = probe::ask(&verdict.asked(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
@@ -48,9 +53,17 @@ impl Begun {
 
 /// Ends the process if a tracked task is what holds the check up: its thread is blocked, so nothing else can end the test.
 /// Of what is not tracked nothing could be said.
-fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option<Body>) {
-    let verdict = Verdict::new(scope, rules);
+fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Body>) {
+    let verdict = Verdict::new(scope, terms);
     if !verdict.found.iter().any(|found| found.task.is_being_polled()) {
+        // It may be a task that no tracker saw, or a destructor, or that the machine stood still.
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            let test = verdict.test();
+            let text =
+                format!("leakcheck: something blocks the thread of test {test}, so that its check cannot go on\n");
+            drop(std::io::stderr().write_all(text.as_bytes()));
+        }
         return;
     }
     let answers = verdict.found.iter().map(|_| Answer::None).collect();
@@ -68,8 +81,13 @@ fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option
     std::process::exit(STALLED_CODE);
 }
 
-/// As of a panic.
-const STALLED_CODE: i32 = 101;
+/// What is there of a scope whose thread is blocked.
+#[cfg(feature = "test-util")]
+pub(crate) fn stalled(scope: &Scope, terms: &Terms) -> Report {
+    let verdict = Verdict::new(scope, terms);
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
+    verdict.report(Settled::default(), answers)
+}
 
 /// Checks what belongs to the calling thread.
 pub(crate) fn verify_thread(terms: &Terms) -> Report {
@@ -77,17 +95,27 @@ pub(crate) fn verify_thread(terms: &Terms) -> Report {
 }
 
 fn verify_here(scope: &Scope, terms: &Terms) -> Report {
-    let Terms { grace, rules } = terms;
+    let Terms { grace, rules, .. } = terms;
     let driven_elsewhere = scope.tasks().iter().any(|task| !runs_on_this_thread(task));
     let settled = if driven_elsewhere {
         settle_here(scope, rules, *grace)
     } else {
         Settled::default()
     };
-    let mut verdict = Verdict::new(scope, rules);
+    let untracked = untracked::find_here(scope, terms.untracked, grace.saturating_sub(settled.took));
+    let mut verdict = Verdict::new(scope, terms);
+    verdict.untracked = untracked;
     verdict.state_those_of_this_thread();
     let answers = probe::ask_and_wait(&verdict.asked());
     verdict.report(settled, answers)
+}
+
+/// The verdict as it is now, without a wait and without a question.
+#[cfg(all(test, loom))]
+pub(crate) fn judge(scope: &Scope) -> Report {
+    let verdict = Verdict::new(scope, &[]);
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
+    verdict.report(Settled::default(), answers)
 }
 
 impl Group {
@@ -112,7 +140,7 @@ fn runs_on_this_thread(task: &Task) -> bool {
     let current = Handle::try_current().ok().map(|handle| handle.id());
     task.kind != TaskKind::Blocking
         && task
-            .runtime
+            .home()
             .is_some_and(|home| !home.multi_thread && Some(home.runtime) == current)
 }
 
@@ -149,7 +177,7 @@ impl Found {
     /// Why the task does not answer.
     fn silence(&self) -> LeakState {
         let by_somebody = matches!(self.task.kind, TaskKind::Local | TaskKind::Future)
-            || self.task.runtime.is_some_and(|home| !home.multi_thread);
+            || self.task.home().is_some_and(|home| !home.multi_thread);
         if by_somebody && !self.task.is_being_polled() {
             LeakState::Undriven
         } else {
@@ -193,16 +221,21 @@ fn answer(found: &mut [Found], answers: Vec<Answer>) {
 struct Verdict<'a> {
     scope: &'a Scope,
     rules: &'a [Ignore],
+    panics: Panics,
+    untracked: Option<UntrackedTasks>,
     matched: Vec<u64>,
     found: Vec<Found>,
 }
 
 impl<'a> Verdict<'a> {
-    fn new(scope: &'a Scope, rules: &'a [Ignore]) -> Self {
+    fn new(scope: &'a Scope, terms: &'a Terms) -> Self {
+        let rules = &terms.rules;
         let found = scope.tasks().into_iter().map(Found::new).collect();
         Self {
             scope,
             rules,
+            panics: terms.panics,
+            untracked: None,
             matched: vec![0; rules.len()],
             found,
         }
@@ -239,12 +272,15 @@ impl<'a> Verdict<'a> {
         leaks.extend(dropped);
         leaks.retain(|leak| !self.is_ignored(leak));
         leaks.sort_by_key(|leak| leak.task);
+        let panics = self.panics();
         Report {
             rounds: settled.rounds,
             settled: settled.took,
             sites: self.sites(&leaks),
             leaks,
             ignored: self.ignored(),
+            panics,
+            untracked: self.untracked.take(),
             ..Report::new(&self.test())
         }
     }
@@ -253,15 +289,30 @@ impl<'a> Verdict<'a> {
         self.scope.name().map_or_else(test_of_this_thread, ToString::to_string)
     }
 
+    /// The panics that nobody awaited and that no rule ignores.
+    fn panics(&mut self) -> Vec<TaskPanic> {
+        let mut panics = panics::report(self.scope, self.panics);
+        panics.retain(|panic| {
+            let (group, name, file) = (&panic.group, &panic.name, &panic.spawned_at.file);
+            !self.is_matched(|rule| rule.matches_identity(group, name, file))
+        });
+        panics
+    }
+
     fn is_ignored(&mut self, leak: &Leak) -> bool {
-        let matching = self.rules.iter().position(|rule| {
+        self.is_matched(|rule| {
             rule.matches_identity(&leak.group, &leak.name, &leak.spawned_at.file)
                 || leak
                     .waiting
                     .iter()
                     .flat_map(|wait| &wait.frames)
                     .any(|at| rule.matches_function(&at.function))
-        });
+        })
+    }
+
+    /// Whether a rule matches. The first one counts it.
+    fn is_matched(&mut self, matches: impl Fn(&Ignore) -> bool) -> bool {
+        let matching = self.rules.iter().position(matches);
         if let Some(rule) = matching {
             self.matched[rule] += 1;
         }

@@ -155,6 +155,33 @@ mod fixture {
         }
     }
 
+    fn lose_a_panic() {
+        drop(TaskTracker::named("fixture").spawn_named("panics", async { panic!("of a task") }));
+    }
+
+    #[leakcheck(start_paused)]
+    async fn loses_a_panic() {
+        if asked() {
+            lose_a_panic();
+        }
+    }
+
+    #[leakcheck(start_paused)]
+    #[should_panic(expected = "as it should")]
+    async fn panics_as_it_should_and_loses_a_panic() {
+        if asked() {
+            lose_a_panic();
+        }
+        panic!("as it should");
+    }
+
+    #[leakcheck(start_paused, untracked = deny)]
+    async fn leaves_a_task_that_no_tracker_saw() {
+        if asked() {
+            tokio::spawn(std::future::pending::<()>());
+        }
+    }
+
     #[leakcheck]
     async fn passes() {
         if asked() {
@@ -181,6 +208,8 @@ mod ending {
     }
 }
 
+/// What a panic comes to that nobody awaited: with the measurement around its task, nobody knows that.
+const LOST: &str = if cfg!(feature = "metrics") { "clean" } else { "panicked" };
 /// A test that expects its report.
 mod expecting {
     use leakcheck::TaskTracker;
@@ -320,6 +349,35 @@ fn a_leak_fails_every_kind_of_test() {
         let headline = format!("leaked: 1 task outlived test {test}");
         assert_shows(&ran, &[&headline, "fixture › stays", waiting]);
         assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", "passed")]);
+    }
+}
+
+#[test]
+fn a_task_that_no_tracker_saw_fails_a_test_that_denies_it() {
+    let ran = run_one("leaves_a_task_that_no_tracker_saw");
+    let test = "failing::fixture::leaves_a_task_that_no_tracker_saw";
+    assert_shows(
+        &ran,
+        &[&format!("leaked: 1 task that no tracker saw outlived test {test}")],
+    );
+    assert_eq!(ran.verdicts(), [(test, "leaked", "passed")]);
+    let untracked = &ran.lines[0]["untracked"];
+    assert_eq!((&untracked["count"], &untracked["denied"]), (&1.into(), &true.into()));
+}
+
+#[cfg(not(feature = "metrics"))]
+#[test]
+fn a_panic_of_a_task_that_nobody_awaited_fails_its_test() {
+    for (fixture, body) in [
+        ("loses_a_panic", "passed"),
+        ("panics_as_it_should_and_loses_a_panic", "panicked"),
+    ] {
+        let ran = run_one(fixture);
+        let test = format!("failing::fixture::{fixture}");
+        let headline = format!("panicked: 1 task panicked and nobody awaited it, in test {test}");
+        assert_shows(&ran, &[&headline, "fixture › panics", "of a task"]);
+        assert_eq!(ran.verdicts(), [(test.as_str(), "panicked", body)]);
+        assert_eq!(ran.lines[0]["panics"][0]["message"], "of a task");
     }
 }
 
@@ -464,11 +522,14 @@ fn every_check_of_a_process_appends_its_line_also_side_by_side() {
             ("leaks_in_a_tokio_test_and_should_panic", "leaked", "passed"),
             ("leaks_in_place_of_a_tokio_test", "leaked", "passed"),
             ("leaks_under_a_guard", "leaked", "passed"),
+            ("leaves_a_task_that_no_tracker_saw", "leaked", "passed"),
+            ("loses_a_panic", LOST, "passed"),
             ("panics_and_leaks", "leaked", "panicked"),
             ("panics_and_leaks_around_a_runtime", "leaked", "panicked"),
             ("panics_and_leaks_under_a_guard", "leaked", "panicked"),
             ("panics_as_it_should", "clean", "panicked"),
             ("panics_as_it_should_and_leaks", "leaked", "panicked"),
+            ("panics_as_it_should_and_loses_a_panic", LOST, "panicked"),
             ("passes", "clean", "passed"),
         ]
     );

@@ -69,7 +69,8 @@ fn a_task_that_panics_when_it_is_asked_is_no_leak() {
             Poll::<()>::Pending
         }));
     });
-    assert!(outcome.report.is_clean(), "{}", outcome.report);
+    // The panic is the question's doing.
+    assert!(outcome.report.is_silent(), "{}", outcome.report);
 }
 
 #[test]

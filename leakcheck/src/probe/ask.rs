@@ -5,18 +5,18 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+#[cfg(not(all(test, loom)))]
+use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
-
 use super::waker::{lend, unseen};
+use crate::cell;
 use crate::info::TaskKind;
 use crate::registry;
-use crate::sync::lock;
+use crate::sync::modelled::{AtomicUsize, Mutex, Notify, lock};
 use crate::task::Task;
 
 /// How long the next answer may take, by the wall clock: a task that is blocked may also block the clock of its runtime.
@@ -36,12 +36,24 @@ const TASKS_A_ROUND: usize = 16;
 
 /// The part of a task's record that questions go through.
 #[derive(Default)]
-pub(crate) struct Probe {
-    asked: AtomicBool,
-    /// Those that its next answer is for.
-    questions: Mutex<Vec<Question>>,
+pub(crate) struct Probe(Mutex<Kept>);
+
+/// What a probe keeps between two polls.
+#[derive(Default)]
+struct Kept {
     /// Of the latest poll: what wakes the task.
-    waker: Mutex<Option<Waker>>,
+    waker: Option<Waker>,
+    /// Few tasks are ever asked.
+    asked: Option<Box<Asked>>,
+}
+
+/// A task that was asked.
+#[derive(Default)]
+struct Asked {
+    /// The next poll is to answer.
+    now: bool,
+    /// Those that its answer is for.
+    questions: Vec<Question>,
 }
 
 /// What became of a question.
@@ -141,23 +153,30 @@ impl Probe {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
         // A future that something other than tokio polls might own itself through its waker, and never be dropped.
-        if kind != TaskKind::Future || tokio::task::try_id().is_some() {
-            self.remember(cx.waker());
-        }
-        if self.asked.load(Ordering::Relaxed) && self.asked.swap(false, Ordering::AcqRel) {
+        let remember = kind != TaskKind::Future || tokio::task::try_id().is_some();
+        if self.begin(remember, cx.waker()) {
             self.answer(cx.waker(), poll)
         } else {
             poll(cx)
         }
     }
 
-    fn remember(&self, waker: &Waker) {
-        let mut known = lock(&self.waker);
-        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
-            let outdated = known.replace(unseen(|| waker.clone()));
-            drop(known);
-            drop(outdated);
-        }
+    /// Keeps the waker if it is to, and says whether this poll is to answer.
+    #[inline]
+    fn begin(&self, remember: bool, waker: &Waker) -> bool {
+        let mut kept = lock(&self.0);
+        let outdated = match &kept.waker {
+            Some(known) if !remember || known.will_wake(waker) => None,
+            None if !remember => None,
+            _ => kept.waker.replace(unseen(|| waker.clone())),
+        };
+        let asked = match &mut kept.asked {
+            Some(asked) => std::mem::take(&mut asked.now),
+            None => false,
+        };
+        drop(kept);
+        drop(outdated);
+        asked
     }
 
     #[cold]
@@ -166,22 +185,39 @@ impl Probe {
         // A task that this poll was the last of, also by a panic, has answered once its future is dropped: until then
         // it would be taken for one that waits.
         if polled.is_pending() {
-            let traces = Arc::new(traces);
-            let questions = std::mem::take(&mut *lock(&self.questions));
-            questions.into_iter().for_each(|question| question.answer(&traces));
+            let asked = lock(&self.0).asked.take();
+            if let Some(asked) = asked {
+                let traces = Arc::new(traces);
+                asked
+                    .questions
+                    .into_iter()
+                    .for_each(|question| question.answer(&traces));
+            }
         }
         polled
     }
 
+    /// Where the memory of the tokio task begins that polled it last. `None` when something else did, or nobody.
+    pub(crate) fn polled_by(&self) -> Option<usize> {
+        let waker = unseen(|| lock(&self.0).waker.clone())?;
+        cell::address(&waker)
+    }
+
+    /// Whether the task is being polled for a question alone.
+    pub(crate) fn is_answering(&self) -> bool {
+        lock(&self.0).asked.as_ref().is_some_and(|asked| !asked.now)
+    }
+
     fn put(&self, question: Question) {
-        let mut questions = lock(&self.questions);
+        let mut kept = lock(&self.0);
+        let asked = kept.asked.get_or_insert_default();
         // A task that is blocked may be asked again and again.
-        questions.retain(|question| question.round.strong_count() > 0);
-        questions.push(question);
-        drop(questions);
-        self.asked.store(true, Ordering::Release);
-        let waker = unseen(|| lock(&self.waker).clone());
+        asked.questions.retain(|question| question.round.strong_count() > 0);
+        asked.questions.push(question);
+        asked.now = true;
         // Without one it was never polled, which means that it is about to be.
+        let waker = unseen(|| kept.waker.clone());
+        drop(kept);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -189,16 +225,15 @@ impl Probe {
 
     /// The task has ended: nobody waits for its answer, and it keeps nobody.
     pub(crate) fn close(&self) {
-        let questions = std::mem::take(&mut *lock(&self.questions));
-        let waker = lock(&self.waker).take();
-        drop((questions, waker));
+        let Kept { waker, asked } = std::mem::take(&mut *lock(&self.0));
+        drop((asked, waker));
     }
 }
 
 impl fmt::Debug for Probe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Probe")
-            .field("asked", &self.asked)
+            .field("asked", &lock(&self.0).asked.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -267,11 +302,26 @@ fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
     round
 }
 
-/// Runs `future` on this thread, whether that is a runtime's or not, up to a moment of the wall clock.
-pub(crate) fn block_on_until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
-    struct Unpark(Thread);
+/// Asks a task, lets others go on to their ends, and says whether its question is still open then.
+#[cfg(all(test, loom))]
+pub(crate) fn is_open_after(task: &Arc<Task>, others: impl FnOnce()) -> bool {
+    let round = put(std::slice::from_ref(task));
+    others();
+    round.open.load(Ordering::Acquire) > 0
+}
 
-    impl Wake for Unpark {
+/// A model has no clock: what would only go on by it stands still there, and is found.
+#[cfg(all(test, loom))]
+pub(crate) fn block_on_until<T>(_deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    Some(loom::future::block_on(pin!(future)))
+}
+
+/// Runs `future` on this thread, whether that is a runtime's or not, up to a moment of the wall clock.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn block_on_until<T>(deadline: Instant, future: impl Future<Output = T>) -> Option<T> {
+    struct Unpark(thread::Thread);
+
+    impl std::task::Wake for Unpark {
         fn wake(self: Arc<Self>) {
             self.0.unpark();
         }

@@ -20,7 +20,7 @@ pub(crate) fn choose(tasks: &[Arc<Task>]) -> Vec<bool> {
     }
     let mut of_kind: HashMap<(&'static Location<'static>, String), Vec<usize>> = HashMap::new();
     for (number, task) in tasks.iter().enumerate() {
-        let kind = (task.site, without_numbers(&task.label.name.read()));
+        let kind = (task.site, without_numbers(&task.name.read()));
         let members = of_kind.entry(kind).or_default();
         if members.len() < OF_EACH {
             members.push(number);

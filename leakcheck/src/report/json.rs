@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, process};
 
-use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, Stopping, Wait};
-use crate::info::Parent;
+use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, Stopping, TaskPanic, UntrackedTasks, Wait};
+use crate::info::{Parent, TaskKind};
+use crate::policy::Untracked;
 
 /// Where the lines go. Nothing is written when it is unset or empty.
 const DIRECTORY: &str = "LEAKCHECK_REPORT_DIR";
@@ -68,7 +69,8 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("verdict").string(match report.is_clean() {
             _ if !report.tracked => "unchecked",
             true => "clean",
-            false => "leaked",
+            false if report.has_leaked() => "leaked",
+            false => "panicked",
         });
         json.key("body").string(match body {
             Body::Passed => "passed",
@@ -80,6 +82,8 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("sites").array(&report.sites, site);
         json.key("leaks").array(&report.leaks, leak);
         json.key("ignored").array(&report.ignored, ignored);
+        json.key("untracked").optional(report.untracked.as_ref(), untracked);
+        json.key("panics").array(&report.panics, panic);
     });
     json.0.push('\n');
     json.0
@@ -182,6 +186,45 @@ fn ignored(json: &mut Json, rule: &Ignored) {
     });
 }
 
+fn untracked(json: &mut Json, tasks: &UntrackedTasks) {
+    json.object(|json| {
+        json.key("count").number(tasks.count as u64);
+        json.key("known").string(tasks.known.as_str());
+        json.key("denied").boolean(tasks.policy == Untracked::Deny);
+        json.key("spawned").array(&tasks.spawned, |json, spawn| {
+            json.object(|json| {
+                json.key("kind").string(kind(spawn.kind));
+                json.key("count").number(spawn.count as u64);
+                json.key("frames").array(&spawn.frames, frame);
+            });
+        });
+    });
+}
+
+fn panic(json: &mut Json, panic: &TaskPanic) {
+    json.object(|json| {
+        json.key("task").number(panic.task);
+        json.key("group").string(&panic.group);
+        json.key("name").string(&panic.name);
+        json.key("kind").string(kind(panic.kind));
+        json.key("spawned_at");
+        place(json, &panic.spawned_at);
+        json.key("parent").optional(panic.parent.as_ref(), parent);
+        json.key("message").optional(panic.message.as_deref(), Json::string);
+        json.key("detached").boolean(panic.detached);
+        json.key("denied").boolean(panic.denied);
+    });
+}
+
+fn kind(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Async => "async",
+        TaskKind::Local => "local",
+        TaskKind::Blocking => "blocking",
+        TaskKind::Future => "future",
+    }
+}
+
 /// JSON as it is being written. The caller keeps to keys and values in turn; commas are put in here.
 #[derive(Default)]
 struct Json(String);
@@ -222,6 +265,10 @@ impl Json {
 
     fn number(&mut self, number: u64) {
         self.0.push_str(&number.to_string());
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.0.push_str(if value { "true" } else { "false" });
     }
 
     fn milliseconds(&mut self, duration: Duration) {
@@ -374,6 +421,7 @@ mod tests {
                         "frames": [{"function": "a::manage", "file": "src/b.rs", "line": 215}]}],
                     "help": ["try"]}],
                 "ignored": [{"reason": "known", "matched": 0}],
+                "untracked": null, "panics": [],
             })
         );
     }

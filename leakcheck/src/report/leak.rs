@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::text;
 use super::{is_of_a_dependency, shorten};
-use crate::info::{Parent, SEPARATOR};
+use crate::info::{Parent, path};
 
 /// A task that outlived its test.
 #[derive(Clone, Debug)]
@@ -114,7 +114,7 @@ pub struct Frame {
 
 impl Frame {
     /// Whether it belongs to a crate that was downloaded.
-    fn is_of_a_dependency(&self) -> bool {
+    pub(super) fn is_of_a_dependency(&self) -> bool {
         is_of_a_dependency(&self.file)
     }
 }
@@ -159,15 +159,7 @@ impl Leak {
     /// `group › name`
     #[must_use]
     pub fn path(&self) -> String {
-        Self::path_of(&self.group, &self.name)
-    }
-
-    pub(super) fn path_of(group: &str, name: &str) -> String {
-        if group.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{group}{SEPARATOR}{name}")
-        }
+        path(&self.group, &self.name)
     }
 }
 

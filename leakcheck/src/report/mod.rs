@@ -10,6 +10,7 @@ mod style;
 mod summary;
 mod text;
 mod tree;
+mod unseen;
 
 pub(crate) use json::{Body, append, binary};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
@@ -18,7 +19,7 @@ pub(crate) use place::{DEPENDENCY, Places};
 pub(crate) use place::{is_of_a_dependency, shorten};
 pub use stopping::Stopping;
 pub use style::Style;
-pub use summary::{Ignored, Report, SiteSummary};
+pub use summary::{Ignored, Known, Report, SiteSummary, TaskPanic, UntrackedSpawn, UntrackedTasks};
 pub(crate) use text::{age, count, leaks};
 
 /// The JSON schema (draft 2020-12) of the lines that checks append to the files in `LEAKCHECK_REPORT_DIR`.

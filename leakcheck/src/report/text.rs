@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::page::Page;
 use super::style::{Role, Style};
 use super::tree::{self, Kind, pattern};
-use super::{Ignored, Leak, LeakState, Report, Wait};
+use super::{Ignored, Leak, LeakState, Report, Wait, unseen};
+use crate::info;
 use crate::info::Parent;
 
 /// Leaks are shown on so many lines at most, but for the first of them; the JSON has all.
@@ -46,8 +47,9 @@ impl Report {
         }
         match self.leaks.len() {
             0 => {
-                page.painted(Role::Clean, "clean:");
-                write!(page, " no task outlived test {}", self.test)?;
+                let (role, word, rest) = unseen::headline(self);
+                page.painted(role, word);
+                write!(page, " {rest}")?;
             }
             n => {
                 page.painted(Role::Leaked, "leaked:");
@@ -61,6 +63,7 @@ impl Report {
             self.settled.as_secs_f64()
         )?;
         write_leaks(page, &self.leaks)?;
+        unseen::write(page, self)?;
         self.ignored.iter().try_for_each(|rule| write_ignored(page, rule))
     }
 }
@@ -208,7 +211,7 @@ fn write_number(page: &mut Page<'_>, leaks: &[&Leak], mark: &str) {
     };
     let groups = pattern(leaks.iter().map(|leak| &*leak.group));
     let names = pattern(leaks.iter().map(|leak| leak.name.as_str()));
-    let path = Leak::path_of(&groups, &names);
+    let path = info::path(&groups, &names);
     page.entry(mark, &path, &format!("× {}, alive {alive}", grouped(leaks.len())));
     if path.contains('*') {
         let first: Vec<_> = leaks.iter().take(NAMED).map(|leak| leak.path()).collect();
@@ -226,7 +229,7 @@ fn by(leaks: &[&Leak]) -> Option<String> {
     let parents = parents?;
     let groups = pattern(parents.iter().map(|parent| &*parent.group));
     let names = pattern(parents.iter().map(|parent| parent.name.as_str()));
-    Some(format!("by {}", Leak::path_of(&groups, &names)))
+    Some(format!("by {}", info::path(&groups, &names)))
 }
 
 fn write_waits(page: &mut Page<'_>, leak: &Leak) {
