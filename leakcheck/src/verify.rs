@@ -40,7 +40,7 @@ impl Begun {
         let untracked = untracked::find(&self.scope, terms.untracked, *grace, settled, &watchdog).await;
         let mut verdict = Verdict::new(&self.scope, terms);
         verdict.untracked = untracked;
-        let answers = probe::ask(&verdict.choose_whom_to_ask(), || watchdog.beat()).await;
+        let answers = probe::ask(&verdict.asked(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
     }
@@ -84,8 +84,8 @@ fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Bo
 /// What is there of a scope whose thread is blocked.
 #[cfg(feature = "test-util")]
 pub(crate) fn stalled(scope: &Scope, terms: &Terms) -> Report {
-    let mut verdict = Verdict::new(scope, terms);
-    let answers = verdict.choose_whom_to_ask().iter().map(|_| Answer::None).collect();
+    let verdict = Verdict::new(scope, terms);
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
     verdict.report(Settled::default(), answers)
 }
 
@@ -106,7 +106,7 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
     let mut verdict = Verdict::new(scope, terms);
     verdict.untracked = untracked;
     verdict.state_those_of_this_thread();
-    let answers = probe::ask_and_wait(&verdict.choose_whom_to_ask());
+    let answers = probe::ask_and_wait(&verdict.asked());
     verdict.report(settled, answers)
 }
 
@@ -114,7 +114,7 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
 #[cfg(all(test, loom))]
 pub(crate) fn judge(scope: &Scope) -> Report {
     let verdict = Verdict::new(scope, &[]);
-    let answers = verdict.choose_whom_to_ask().iter().map(|_| Answer::None).collect();
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
     verdict.report(Settled::default(), answers)
 }
 
@@ -247,7 +247,7 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    fn choose_whom_to_ask(&mut self) -> Vec<Arc<Task>> {
+    fn asked(&mut self) -> Vec<Arc<Task>> {
         // A rule may be for a function that only one of thousands waits in.
         if !self.rules.iter().any(Ignore::needs_waits) {
             leave_out(&mut self.found);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::baseline::{Baseline, Known};
-use crate::records::{Body, CheckVerdict, Ends, Leak, Place, Record, RecordError};
+use crate::records::{Body, CheckVerdict, Ends, Leak, Place, Record, RecordError, Stopping};
 use crate::transcript::{BinaryOutcome, BinaryResult};
 
 /// Everything that an audit saw.
@@ -72,7 +72,7 @@ pub struct Verdict {
 }
 
 /// The tasks that one line spawned in all tests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SiteTotals {
     /// The line.
     pub spawned_at: Place,
@@ -84,6 +84,23 @@ pub struct SiteTotals {
     pub tests: usize,
     /// How many tasks there were, and how they ended.
     pub ends: Ends,
+    /// How long those of all tests took to end that were told to stop.
+    pub stopping: Option<Stopping>,
+}
+
+impl SiteTotals {
+    /// Whether its tasks were ended by force or not at all, and none of them by being told to: no test has shut them
+    /// down. Tasks that always return by themselves need no shutdown.
+    #[must_use]
+    pub fn was_never_shut_down(&self) -> bool {
+        self.ends.cancelled == 0 && self.ends.aborted + self.ends.dropped + self.ends.leaked > 0
+    }
+
+    /// Whether all of its tasks returned by themselves.
+    #[must_use]
+    pub fn always_returned(&self) -> bool {
+        self.ends.seen == self.ends.returned
+    }
 }
 
 /// A task that outlived its test.
@@ -283,11 +300,15 @@ fn sites(records: &[Record]) -> Vec<SiteTotals> {
                 names: BTreeSet::new(),
                 tests: 0,
                 ends: Ends::default(),
+                stopping: None,
             });
             totals.groups.insert(site.group.clone());
             totals.names.insert(site.name.clone());
             totals.tests += usize::from(of_this_test.insert(&site.spawned_at));
             totals.ends += site.ends;
+            if let Some(stopping) = &site.stopping {
+                *totals.stopping.get_or_insert_default() += stopping;
+            }
         }
     }
     sites.into_values().collect()

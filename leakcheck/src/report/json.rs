@@ -320,10 +320,25 @@ mod tests {
         }
     }
 
-    /// `line`, if the schema allows it.
+    /// Has every object of the schema forbid members that it does not know.
+    fn forbid_others(schema: &mut serde_json::Value) {
+        match schema {
+            serde_json::Value::Object(members) => {
+                members.values_mut().for_each(forbid_others);
+                if members.get("type").is_some_and(|kind| kind == "object") {
+                    members.insert("additionalProperties".into(), false.into());
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(forbid_others),
+            _ => {}
+        }
+    }
+
+    /// `line`, if it is as the schema says and has no member that the schema does not tell of.
     fn valid(line: &str) -> serde_json::Value {
         let read: serde_json::Value = serde_json::from_str(line).unwrap();
-        let schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        let mut schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        forbid_others(&mut schema);
         let errors: Vec<_> = jsonschema::validator_for(&schema)
             .unwrap()
             .iter_errors(&read)
@@ -331,6 +346,44 @@ mod tests {
             .collect();
         assert!(errors.is_empty(), "{errors:?}: {line}");
         read
+    }
+
+    #[test]
+    fn what_no_tracker_saw_and_panics_are_as_the_schema_says() {
+        let mut report = Report {
+            tracked: true,
+            ..Report::new("t")
+        };
+        report.panics.push(TaskPanic {
+            task: 3,
+            group: "group".into(),
+            name: "name".into(),
+            kind: TaskKind::Local,
+            spawned_at: Place {
+                file: "src/a.rs".into(),
+                line: 8,
+                column: 9,
+            },
+            parent: None,
+            message: Some("why".into()),
+            detached: true,
+            denied: true,
+        });
+        assert_eq!(
+            valid(&line(&report, Body::Passed, "binary", None))["verdict"],
+            "panicked"
+        );
+        report.untracked = Some(UntrackedTasks {
+            count: 2,
+            known: super::super::Known::Named,
+            spawned: vec![super::super::UntrackedSpawn {
+                kind: TaskKind::Async,
+                count: 2,
+                frames: Vec::new(),
+            }],
+            policy: Untracked::Deny,
+        });
+        assert_eq!(valid(&line(&report, Body::Passed, "binary", None))["verdict"], "leaked");
     }
 
     #[test]
