@@ -13,7 +13,7 @@ use tokio::runtime::Id as RuntimeId;
 use crate::ending::Ended;
 use crate::info::TaskInfo;
 use crate::registry;
-use crate::sync;
+use crate::sync::lock as lock_static;
 use crate::sync::modelled::{AtomicUsize, Mutex, Notify, in_one_order, lock};
 use crate::task::{Home, Name, Task};
 
@@ -265,7 +265,7 @@ pub(crate) fn here() -> Arc<Scope> {
 }
 
 fn runtimes() -> MutexGuard<'static, HashMap<RuntimeId, Weak<Scope>>> {
-    sync::lock(&RUNTIMES)
+    lock_static(&RUNTIMES)
 }
 
 fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {

@@ -1,6 +1,6 @@
 //! Locks that do not spread a panic, and what loom tries the orders of.
 
-#[cfg(all(test, loom))]
+#[cfg(all(feature = "track", test, loom))]
 pub(crate) mod notify;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What threads meet at while tasks are spawned, polled, asked and dropped. In leakcheck's own tests under `--cfg loom`
 /// these are loom's types, and `models.rs` tries every order; in everybody else's, whatever their flags, the usual ones.
-#[cfg(not(all(test, loom)))]
+#[cfg(all(feature = "track", not(all(test, loom))))]
 pub(crate) mod modelled {
     pub(crate) use std::sync::Mutex;
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
@@ -30,7 +30,7 @@ pub(crate) mod modelled {
 }
 
 /// See the other one.
-#[cfg(all(test, loom))]
+#[cfg(all(feature = "track", test, loom))]
 pub(crate) mod modelled {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
