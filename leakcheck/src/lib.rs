@@ -153,6 +153,8 @@
 //!   that waits must clone the waker, so that each branch of a `select!` shows. A combinator that polls its parts with
 //!   wakers of its own, as `FuturesUnordered` does, is told as itself; so is, with the feature `metrics`, a tracked future
 //!   that a task polls.
+//! - Under Miri no backtraces are taken: a leak is reported, but not where it waits. With `--cfg loom` a
+//!   check is made as without, on a runtime that has no I/O, as tokio has none then; the threads of a model are no tasks.
 //! - Lines need debug information; `debug = "line-tables-only"` is enough. The branches of a `select!` are read from the
 //!   source. Where they cannot be told apart for certain, the line of the `select!` stands for each.
 //!
