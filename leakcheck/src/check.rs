@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Begun;
-use crate::ignore::Ignore;
+use crate::ignore::{Ignore, Rules};
 use crate::report::{Body, Report, append};
 
 /// How long a test's tasks have to end, unless it says otherwise.
@@ -139,9 +139,9 @@ impl Check {
         self
     }
 
-    /// Allows the tasks that a rule matches to stay.
-    pub fn ignore(mut self, rule: Ignore) -> Self {
-        self.terms.rules.push(rule);
+    /// Allows the tasks that a rule matches to stay, or that one of [several](Rules) does.
+    pub fn ignore(mut self, rules: impl Into<Rules>) -> Self {
+        self.terms.rules.extend(rules.into());
         self
     }
 

@@ -131,9 +131,11 @@ fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
 
 /// For what a rule ignores for certain it is not.
 fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
-    !rules
-        .iter()
-        .any(|rule| rule.matches_identity(&task.label.group, &task.label.name.read(), &shorten(task.site.file())))
+    !rules.iter().any(|rule| {
+        let file = shorten(task.site.file());
+        rule.matches_identity(&task.label.group, &task.label.name.read(), &file)
+            || rule.matches_origin(task.id(), &file, task.site.line(), || ())
+    })
 }
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a

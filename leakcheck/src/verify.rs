@@ -182,6 +182,8 @@ struct Verdict<'a> {
     scope: &'a Scope,
     rules: &'a [Ignore],
     matched: Vec<u64>,
+    /// For each rule, how many tasks it could not judge, as a source could not be read.
+    unread: Vec<u64>,
     found: Vec<Found>,
 }
 
@@ -192,6 +194,7 @@ impl<'a> Verdict<'a> {
             scope,
             rules,
             matched: vec![0; rules.len()],
+            unread: vec![0; rules.len()],
             found,
         }
     }
@@ -238,13 +241,12 @@ impl<'a> Verdict<'a> {
     }
 
     fn is_ignored(&mut self, leak: &Leak) -> bool {
-        let matching = self.rules.iter().position(|rule| {
-            rule.matches_identity(&leak.group, &leak.name, &leak.spawned_at.file)
-                || leak
-                    .waiting
-                    .iter()
-                    .flat_map(|wait| &wait.frames)
-                    .any(|at| rule.matches_function(&at.function))
+        let at = &leak.spawned_at;
+        let matching = self.rules.iter().zip(&mut self.unread).position(|(rule, unread)| {
+            let waits = leak.waiting.iter();
+            rule.matches_identity(&leak.group, &leak.name, &at.file)
+                || rule.matches_origin(leak.task, &at.file, at.line, || *unread += 1)
+                || rule.matches_waits(waits.map(|wait| wait.frames.iter().map(|frame| frame.function.as_str())))
         });
         if let Some(rule) = matching {
             self.matched[rule] += 1;
@@ -253,10 +255,14 @@ impl<'a> Verdict<'a> {
     }
 
     fn ignored(&self) -> Vec<Ignored> {
-        let rules = self.rules.iter().zip(&self.matched);
+        let rules = self.rules.iter().zip(&self.matched).zip(&self.unread);
         rules
-            .map(|(rule, matched)| Ignored {
-                rule: rule.describe(),
+            .filter(|((rule, matched), _)| **matched > 0 || !rule.is_optional())
+            .map(|((rule, matched), unread)| Ignored {
+                rule: match unread {
+                    0 => rule.describe(),
+                    n => format!("{}, but the source of {n} leaks could not be read", rule.describe()),
+                },
                 reason: rule.reason().to_owned(),
                 matched: *matched,
             })

@@ -12,6 +12,7 @@ mod tokens;
 mod waker;
 
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
+pub(crate) use outline::enclosing;
 pub(crate) use places::{Places, read};
 #[cfg(feature = "test-util")]
 pub(crate) use waker::lend;
