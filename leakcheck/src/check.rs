@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Begun;
+use crate::hooks::Hooks;
 use crate::ignore::{Ignore, Rules};
 use crate::report::{Body, Report, append};
 
@@ -25,8 +26,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// As of a panic.
-#[cfg(feature = "track")]
-pub(crate) const STALLED_CODE: i32 = 101;
+pub(crate) const PANIC_CODE: u8 = 101;
 
 /// A check of one test: everything that `#[leakcheck]` does, as a function.
 ///
@@ -58,6 +58,7 @@ pub struct Check {
     runtime: Option<Builder>,
     terms: Terms,
     should_panic: bool,
+    pub(crate) hooks: Hooks,
 }
 
 /// What a check allows.
@@ -86,6 +87,7 @@ impl Check {
             runtime: None,
             terms: Terms::default(),
             should_panic: false,
+            hooks: Hooks::default(),
         }
     }
 
@@ -184,6 +186,7 @@ impl Check {
             (body, begun.verify(&self.terms, wanted).await)
         });
         self.shut_down(runtime, &report);
+        self.hooks.call(&report, body.is_err());
         Outcome { body, report }
     }
 
@@ -192,10 +195,11 @@ impl Check {
     /// # Panics
     ///
     /// Never by itself; a panic of `body` is caught.
-    pub fn run_sync<T>(self, body: impl FnOnce() -> T) -> Outcome<T> {
+    pub fn run_sync<T>(mut self, body: impl FnOnce() -> T) -> Outcome<T> {
         let begun = Begun::new(&self.name);
         let body = catch_unwind(AssertUnwindSafe(body)).map_err(Panic);
         let report = begun.verify_here(&self.terms);
+        self.hooks.call(&report, body.is_err());
         Outcome { body, report }
     }
 

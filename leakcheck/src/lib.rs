@@ -164,6 +164,8 @@ mod ending;
 mod explore;
 #[cfg(feature = "track")]
 mod group;
+pub mod guide;
+mod hooks;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
@@ -174,6 +176,7 @@ mod off;
 mod plain;
 #[cfg(feature = "track")]
 mod probe;
+mod process;
 #[cfg(feature = "track")]
 mod registry;
 pub mod report;
@@ -256,6 +259,7 @@ pub use leakcheck_macros::leakcheck;
 #[cfg(not(feature = "track"))]
 pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
+pub use process::{ProcessGuard, guard_process};
 #[cfg(feature = "track")]
 pub use registry::tasks;
 pub use report::{Leak, Report};

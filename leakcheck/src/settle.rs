@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::check::LONGEST;
 use crate::ignore::Ignore;
 use crate::probe::block_on_until;
+use crate::registry;
 use crate::report::shorten;
 use crate::scope::Scope;
 use crate::task::Task;
@@ -100,6 +101,26 @@ pub(crate) fn settle_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> S
         let mut changed = pin!(scope.changed.notified());
         changed.as_mut().enable();
         if pending(scope, rules) == 0 || block_on_until(begun + grace, changed).is_none() {
+            break;
+        }
+        rounds += 1;
+    }
+    Settled {
+        rounds,
+        took: begun.elapsed(),
+    }
+}
+
+/// Waits on a thread that drives none of them for the end of every task of the process, whatever check it belongs to.
+pub(crate) fn settle_everywhere(rules: &[Ignore], grace: Duration) -> Settled {
+    let begun = std::time::Instant::now();
+    let deadline = begun + grace.min(LONGEST);
+    let mut rounds = 0;
+    while let Some(task) = registry::live(|task| is_waited_for(task, rules)).first() {
+        let _watch = task.scope.watch();
+        let mut changed = pin!(task.scope.changed.notified());
+        changed.as_mut().enable();
+        if !task.has_ended() && block_on_until(deadline, changed).is_none() {
             break;
         }
         rounds += 1;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::check::{LONGEST, STALLED_CODE, Terms, publish};
+use crate::check::{LONGEST, PANIC_CODE, Terms, publish};
 use crate::group::Group;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
@@ -14,7 +14,7 @@ use crate::probe::{self, Answer, Places};
 use crate::registry;
 use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary};
 use crate::scope::{Begun, Scope, here};
-use crate::settle::{SLACK, Settled, settle, settle_here};
+use crate::settle::{SLACK, Settled, settle, settle_everywhere, settle_here};
 use crate::task::Task;
 use crate::watchdog::Watchdog;
 
@@ -62,7 +62,7 @@ fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option
     // Not by `eprintln!`: the test harness would keep it for a test that never ends.
     let shown = std::io::stderr().write_all(text.as_bytes());
     drop(shown);
-    std::process::exit(STALLED_CODE);
+    std::process::exit(PANIC_CODE.into());
 }
 
 /// What is there of a scope whose thread is blocked.
@@ -71,6 +71,19 @@ pub(crate) fn stalled(scope: &Scope, rules: &[Ignore]) -> Report {
     let verdict = Verdict::new(scope, rules);
     let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
     verdict.report(Settled::default(), answers)
+}
+
+impl Begun {
+    /// Checks this scope and every task of the process, from a thread that drives none of them.
+    pub(crate) fn verify_everything(&self, terms: &Terms) -> Report {
+        let Terms { grace, rules } = terms;
+        let settled = settle_everywhere(rules, *grace);
+        let mut verdict = Verdict::new(&self.scope, rules);
+        verdict.found = registry::live(|_| true).into_iter().map(Found::new).collect();
+        verdict.state_those_of_this_thread();
+        let answers = probe::ask_and_wait(&verdict.to_ask());
+        verdict.report(settled, answers)
+    }
 }
 
 /// Checks what belongs to the calling thread.
