@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{Check, Report};
 
-type Hook = Box<dyn FnMut(&Report)>;
+type Hook = Box<dyn FnMut(&Report) + Send>;
 
 /// Functions to call once a check has its verdict.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl Check {
     /// # Panics
     ///
     /// The check panics as the function does.
-    pub fn cleanup(mut self, cleanup: impl FnMut(&Report) + 'static) -> Self {
+    pub fn cleanup(mut self, cleanup: impl FnMut(&Report) + Send + 'static) -> Self {
         self.hooks.always.push(Box::new(cleanup));
         self
     }
@@ -62,7 +62,7 @@ impl Check {
     /// let check = Check::new("a_test").on_failure(|report| eprintln!("{} leaks", report.leaks.len()));
     /// check.run(async { /* … */ });
     /// ```
-    pub fn on_failure(mut self, failed: impl FnMut(&Report) + 'static) -> Self {
+    pub fn on_failure(mut self, failed: impl FnMut(&Report) + Send + 'static) -> Self {
         self.hooks.on_failure.push(Box::new(failed));
         self
     }

@@ -165,6 +165,8 @@ mod explore;
 #[cfg(feature = "track")]
 mod group;
 pub mod guide;
+#[cfg(feature = "main")]
+mod harness;
 mod hooks;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
@@ -266,8 +268,11 @@ pub use report::{Leak, Report};
 pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 
-/// What the attribute's expansion names. Not part of the interface.
+/// What the expansions of the macros name. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
     pub use tokio;
+
+    #[cfg(feature = "main")]
+    pub use crate::harness::Suite;
 }
