@@ -123,12 +123,16 @@
 //! | --- | --- |
 //! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
 //! | `test-util` (default) | `Check::start_paused`; turns tokio's `test-util` on |
+//! | `main` | `leakcheck::main!` for test targets with `harness = false`, by libtest-mimic |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
 //!
 //! [`verify_none`], [`guard`] and [`find`] are for plain tests, [`Check`] hands the verdict out as data, and [`tasks`]
-//! lists every live task of the process. [`ignore`] has the rules for tasks that may stay.
+//! lists every live task of the process. [`ignore`] has the rules for tasks that may stay. [`guard_process`] checks a whole
+//! process; [`guide::goleak`] says what each function of goleak is called here.
+//!
+//! `explore` shuts a scenario down after each of its steps, and finds the one that goes wrong.
 //!
 //! # What it sees, and what it does not
 //!
@@ -168,7 +172,7 @@ pub mod guide;
 #[cfg(feature = "main")]
 mod harness;
 mod hooks;
-#[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
+#[cfg_attr(not(any(feature = "track", test)), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
 #[cfg(feature = "track")]
