@@ -172,7 +172,7 @@ mod info;
 mod names;
 #[cfg(not(feature = "track"))]
 mod off;
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 mod ours;
 #[cfg(feature = "track")]
 mod panics;
@@ -208,9 +208,9 @@ use off::{Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 use ours::Ours;
-#[cfg(feature = "install")]
+#[cfg(all(feature = "track", any(feature = "install", tokio_unstable)))]
 use untracked::Ours;
 
 pub use check::{Check, Outcome, Panic};
@@ -282,4 +282,9 @@ pub use untracked::Allocator;
 #[doc(hidden)]
 pub mod __private {
     pub use tokio;
+
+    /// A builder as of a check of its own.
+    pub fn multi_thread() -> tokio::runtime::Builder {
+        crate::check::told_by(tokio::runtime::Builder::new_multi_thread())
+    }
 }

@@ -79,6 +79,9 @@ pub(crate) struct Task {
     ended: AtomicBool,
     outcome: AtomicU8,
     pub(crate) probe: Probe,
+    /// Of a future that somebody else polls: the task that did last.
+    #[cfg(tokio_unstable)]
+    host: std::sync::Mutex<Option<tokio::task::Id>>,
 }
 
 const UNFINISHED: u8 = 0;
@@ -99,6 +102,11 @@ impl Task {
 
     pub(crate) fn id(&self) -> u64 {
         self.label.id
+    }
+
+    #[cfg(tokio_unstable)]
+    pub(crate) fn host(&self) -> Option<tokio::task::Id> {
+        *crate::sync::lock(&self.host)
     }
 
     pub(crate) fn is_being_polled(&self) -> bool {
@@ -182,6 +190,8 @@ impl Record {
             ended: AtomicBool::new(false),
             outcome: AtomicU8::new(UNFINISHED),
             probe: Probe::default(),
+            #[cfg(tokio_unstable)]
+            host: std::sync::Mutex::default(),
         });
         task.scope.begun(&task);
         registry::insert(task.clone());
@@ -190,6 +200,10 @@ impl Record {
 
     /// One poll of the task's future.
     pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        #[cfg(tokio_unstable)]
+        if self.task.kind == TaskKind::Future {
+            *crate::sync::lock(&self.task.host) = tokio::task::try_id();
+        }
         let running = Running::begin(&self.task);
         let polled = match catch_unwind(AssertUnwindSafe(|| self.task.probe.poll(self.task.kind, cx, poll))) {
             Ok(polled) => polled,
