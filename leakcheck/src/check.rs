@@ -260,7 +260,7 @@ fn current_thread() -> Builder {
 
 /// Has the tasks known of a runtime that is built by this, where tokio can tell. Not done to a builder of the user's, whose
 /// hooks it would replace.
-pub(crate) fn told_by(builder: Builder) -> Builder {
+pub fn told_by(builder: Builder) -> Builder {
     #[cfg(all(tokio_unstable, not(loom), feature = "track"))]
     let builder = {
         let mut builder = builder;

@@ -283,8 +283,5 @@ pub use untracked::Allocator;
 pub mod __private {
     pub use tokio;
 
-    /// A builder as of a check of its own.
-    pub fn multi_thread() -> tokio::runtime::Builder {
-        crate::check::told_by(tokio::runtime::Builder::new_multi_thread())
-    }
+    pub use crate::check::told_by;
 }
