@@ -112,7 +112,7 @@ impl Check {
 
     /// Changes the builder of the test's runtime.
     pub fn configure(mut self, change: impl FnOnce(&mut Builder)) -> Self {
-        change(self.runtime.get_or_insert_with(Builder::new_current_thread));
+        change(self.runtime.get_or_insert_with(current_thread));
         self
     }
 
@@ -249,7 +249,7 @@ impl Check {
 
     #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]
     fn build(&mut self) -> Runtime {
-        let builder = self.runtime.get_or_insert_with(Builder::new_current_thread);
+        let builder = self.runtime.get_or_insert_with(current_thread);
         // With `--cfg loom` tokio has no I/O, and panics when it is asked for some.
         let builder = if cfg!(loom) {
             builder.enable_time()
@@ -267,6 +267,22 @@ impl Check {
             runtime.shutdown_background();
         }
     }
+}
+
+fn current_thread() -> Builder {
+    told_by(Builder::new_current_thread())
+}
+
+/// Has the tasks known of a runtime that is built by this, where tokio can tell. Not done to a builder of the user's, whose
+/// hooks it would replace.
+pub fn told_by(builder: Builder) -> Builder {
+    #[cfg(all(tokio_unstable, not(loom), feature = "track"))]
+    let builder = {
+        let mut builder = builder;
+        crate::untracked::told_by(&mut builder);
+        builder
+    };
+    builder
 }
 
 /// What came of a checked test.

@@ -197,7 +197,7 @@ mod models;
 mod names;
 #[cfg(not(feature = "track"))]
 mod off;
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 mod ours;
 #[cfg(feature = "track")]
 mod panics;
@@ -238,9 +238,9 @@ use off::{self as registry, Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 use ours::Ours;
-#[cfg(feature = "install")]
+#[cfg(all(feature = "track", any(feature = "install", tokio_unstable)))]
 use untracked::Ours;
 
 pub use check::{Check, Outcome, Panic};
@@ -319,6 +319,7 @@ pub use untracked::Allocator;
 pub mod __private {
     pub use tokio;
 
+    pub use crate::check::told_by;
     #[cfg(feature = "main")]
     pub use crate::harness::Suite;
 }

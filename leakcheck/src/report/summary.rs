@@ -80,7 +80,8 @@ pub struct UntrackedSpawn {
     pub kind: TaskKind,
     /// How many there are.
     pub count: usize,
-    /// The user's functions from the one that spawned them outwards. Empty when there is no debug information.
+    /// The user's functions from the one that spawned them outwards. Empty when there is no debug information. Where tokio
+    /// itself told of the spawn, there is one, without a name.
     pub frames: Vec<Frame>,
 }
 
