@@ -162,6 +162,8 @@ mod check;
 mod ending;
 #[cfg(feature = "track")]
 mod group;
+#[cfg(feature = "track")]
+mod hang;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
@@ -232,6 +234,7 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// | `worker_threads = 4` | of a multi-thread runtime |
 /// | `start_paused`, `start_paused = true` | the clock stands still while the test has anything to do; needs tokio's feature `test-util` |
 /// | `grace = "2s"` | how long tasks have to end after the body, by tokio's clock; one second unless given |
+/// | `timeout = "30s"` | how long the body may take, by the wall clock: see [`Check::timeout`] |
 /// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
 /// | `crate = "path"` | where this crate is, when it has another name |
 ///
@@ -254,7 +257,7 @@ pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
 #[cfg(feature = "track")]
 pub use registry::tasks;
-pub use report::{Leak, Report};
+pub use report::{Hung, Leak, Report};
 pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 

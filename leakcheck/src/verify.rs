@@ -16,20 +16,20 @@ use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary};
 use crate::scope::{Begun, Scope, here};
 use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
 use crate::task::Task;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Leash, Watchdog};
 
 impl Begun {
     /// Checks this scope from inside of the runtime that drives its tasks. A check that a task's blocked thread holds up
     /// ends the process, and writes its line before, if one is `wanted` of a body that ended so.
     pub(crate) async fn verify(&self, terms: &Terms, wanted: Option<Body>) -> Report {
-        let Terms { grace, rules } = terms;
+        let Terms { grace, rules, .. } = terms;
         // Most tests leave nothing, and cost no thread.
         let watchdog = if self.scope.live() == 0 {
             Watchdog::asleep()
         } else {
             let (scope, rules) = (self.scope.clone(), rules.clone());
-            let stalled = move |settled| end_stalled(&scope, &rules, settled, wanted);
-            Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
+            let stalled = move |_: &Leash, settled| end_stalled(&scope, &rules, settled, wanted);
+            Watchdog::over((*grace).min(LONGEST) + SLACK, |_| (), stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
         let verdict = Verdict::new(&self.scope, rules);
@@ -53,9 +53,15 @@ fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option
     }
     let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
     let report = verdict.report(settled, answers);
-    let mut text = format!("{report}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
+    end_process(&report, wanted, "a task blocks the thread of its test");
+}
+
+/// Prints the report and ends the process, because of `why`. Writes the report's line before, if one is `wanted` of a
+/// body that ended so.
+pub(crate) fn end_process(report: &Report, wanted: Option<Body>, why: &str) -> ! {
+    let mut text = format!("{report}\nleakcheck: the process is ended, as {why}\n");
     if let Some(body) = wanted
-        && let Err(unwritten) = publish(&report, body)
+        && let Err(unwritten) = publish(report, body)
     {
         text.push_str(&format!("{unwritten}\n"));
     }
@@ -74,7 +80,7 @@ pub(crate) fn verify_thread(terms: &Terms) -> Report {
 }
 
 fn verify_here(scope: &Scope, terms: &Terms) -> Report {
-    let Terms { grace, rules } = terms;
+    let Terms { grace, rules, .. } = terms;
     let driven_elsewhere = scope.tasks().iter().any(|task| !runs_on_this_thread(task));
     let settled = if driven_elsewhere {
         settle_here(scope, rules, *grace)
@@ -113,8 +119,8 @@ fn runs_on_this_thread(task: &Task) -> bool {
 }
 
 /// A task that outlived its test, and what is known of its waiting.
-struct Found {
-    task: Arc<Task>,
+pub(crate) struct Found {
+    pub(crate) task: Arc<Task>,
     /// As it was before it was asked: the question polls it.
     info: TaskInfo,
     state: Option<LeakState>,
@@ -122,7 +128,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(task: Arc<Task>) -> Self {
+    pub(crate) fn new(task: Arc<Task>) -> Self {
         let state = (task.kind == TaskKind::Blocking).then_some(LeakState::Blocking);
         Self {
             info: task.info(),
@@ -153,12 +159,12 @@ impl Found {
         }
     }
 
-    fn leak(self) -> Leak {
+    pub(crate) fn leak(self) -> Leak {
         leak(self.info, self.state.unwrap_or(LeakState::Silent), self.places)
     }
 }
 
-fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
+pub(crate) fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
     found
         .iter()
         .filter(|found| found.state.is_none())
@@ -166,7 +172,7 @@ fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
         .collect()
 }
 
-fn answer(found: &mut [Found], answers: Vec<Answer>) {
+pub(crate) fn answer(found: &mut [Found], answers: Vec<Answer>) {
     for (found, answer) in found.iter_mut().filter(|found| found.state.is_none()).zip(answers) {
         found.answered(answer);
     }
@@ -259,36 +265,40 @@ impl<'a> Verdict<'a> {
     }
 
     fn sites(&self, leaks: &[Leak]) -> Vec<SiteSummary> {
-        let mut sites: Vec<SiteSummary> = self
-            .scope
-            .sites()
-            .into_iter()
-            .map(|(site, counts)| {
-                let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
-                let leaked = leaks
-                    .iter()
-                    .filter(|leak| leak.spawned_at == spawned_at && leak.group == site.group && leak.name == name)
-                    .count() as u64;
-                SiteSummary {
-                    group: site.group,
-                    name,
-                    spawned_at,
-                    seen: counts.seen,
-                    returned: counts.returned,
-                    cancelled: counts.cancelled,
-                    aborted: counts.aborted,
-                    panicked: counts.panicked,
-                    dropped: counts.dropped,
-                    leaked,
-                }
-            })
-            .collect();
-        sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
-        sites
+        sites(self.scope, leaks)
     }
 }
 
-fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
+/// What became of a scope's tasks, by where they were spawned.
+pub(crate) fn sites(scope: &Scope, leaks: &[Leak]) -> Vec<SiteSummary> {
+    let mut sites: Vec<SiteSummary> = scope
+        .sites()
+        .into_iter()
+        .map(|(site, counts)| {
+            let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
+            let leaked = leaks
+                .iter()
+                .filter(|leak| leak.spawned_at == spawned_at && leak.group == site.group && leak.name == name)
+                .count() as u64;
+            SiteSummary {
+                group: site.group,
+                name,
+                spawned_at,
+                seen: counts.seen,
+                returned: counts.returned,
+                cancelled: counts.cancelled,
+                aborted: counts.aborted,
+                panicked: counts.panicked,
+                dropped: counts.dropped,
+                leaked,
+            }
+        })
+        .collect();
+    sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
+    sites
+}
+
+pub(crate) fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
     let help = help(state, &places);
     Leak {
         task: info.id,

@@ -31,6 +31,44 @@ pub struct Record {
     pub leaks: Vec<Leak>,
     /// The rules by which tasks were overlooked.
     pub ignored: Vec<Ignored>,
+    /// What the test waited for, when its body did not end in time.
+    #[serde(default)]
+    pub hung: Option<Hung>,
+    /// The threads and file descriptors that the test left behind.
+    #[serde(default)]
+    pub resources: Vec<Resource>,
+    /// How the runs went of a test that was repeated.
+    #[serde(default)]
+    pub repeated: Option<Repeated>,
+}
+
+/// What a test waited for that did not end in time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hung {
+    /// How long it had, in milliseconds of the wall clock.
+    pub timeout_ms: f64,
+    /// Its body, then every tracked task.
+    pub tasks: Vec<Leak>,
+}
+
+/// A thread or a file descriptor that outlived its test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is, in one word: `thread`, `file`, `tcp` …
+    pub kind: String,
+    /// What it is, in words.
+    pub description: String,
+}
+
+/// How the runs of one test went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// How many there were.
+    pub runs: u32,
+    /// The numbers of those that failed, counted from 1.
+    pub failed: Vec<u32>,
+    /// The seed of all of them.
+    pub seed: u64,
 }
 
 /// A check's own verdict.
@@ -39,8 +77,10 @@ pub struct Record {
 pub enum CheckVerdict {
     /// No task outlived the test.
     Clean,
-    /// At least one did.
+    /// At least one did, or a thread or a file descriptor.
     Leaked,
+    /// The test did not end in time.
+    Hung,
     /// Nobody looked: leakcheck was built without its feature `track`.
     Unchecked,
 }
@@ -55,6 +95,8 @@ pub enum Body {
     Panicked,
     /// It returned an error.
     Error,
+    /// It did not end in time.
+    Hung,
 }
 
 /// A place in a source file.
@@ -335,7 +377,10 @@ fn parse(path: &Path, number: usize, line: &[u8]) -> Result<Record, RecordError>
         });
     }
     let record: Record = serde_json::from_slice(line).map_err(broken)?;
-    if (record.verdict == CheckVerdict::Leaked) == record.leaks.is_empty() {
+    let leaked = !record.leaks.is_empty() || !record.resources.is_empty();
+    if (record.verdict == CheckVerdict::Leaked) != leaked
+        || (record.verdict == CheckVerdict::Hung) != record.hung.is_some()
+    {
         return Err(RecordError::Contradiction {
             path: path(),
             line: number,

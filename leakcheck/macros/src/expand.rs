@@ -1,5 +1,7 @@
 //! The test function that the attribute makes.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Error, ItemFn, Meta, Path, Result, ReturnType, Signature, parse_quote};
@@ -9,6 +11,7 @@ use crate::args::{Args, Flavor};
 /// The whole expansion: one function that calls the harness, `leakcheck::Check`.
 pub(crate) fn expand(mut args: Args, mut test: ItemFn) -> Result<TokenStream> {
     check_signature(&test.sig)?;
+    args.check()?;
     let krate = args.krate.take().unwrap_or_else(|| parse_quote!(::leakcheck));
     if test.sig.asyncness.is_some() {
         take_test_attributes(&mut args, &mut test.attrs)?;
@@ -107,10 +110,14 @@ fn run_async(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
     let paused = args
         .start_paused
         .map(|(paused, _)| quote!(.configure(|runtime| { runtime.start_paused(#paused); })));
+    let run = match repeat(args) {
+        Some(repeat) => quote!(#repeat .conclude(#name)),
+        None => quote!(.conclude(#name())),
+    };
     // The body is a function of the test's name, as a report shows it.
     quote! {
         #sig #block
-        #check #flavor #threads #paused .conclude(#name())
+        #check #flavor #threads #paused #run
     }
 }
 
@@ -121,15 +128,32 @@ fn run_sync(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         ReturnType::Default => quote!(-> ()),
         returns => quote!(#returns),
     };
-    quote! { #check .conclude_sync(|| #returns #block) }
+    let repeat = repeat(args);
+    quote! { #check #repeat .conclude_sync(|| #returns #block) }
+}
+
+/// What makes a check of many runs of it.
+fn repeat(args: &Args) -> Option<TokenStream> {
+    let (runs, _) = args.repeat?;
+    let fail_fast = args.fail_fast.map(|(fast, _)| quote!(.fail_fast(#fast)));
+    Some(quote!(.repeat(#runs) #fail_fast))
 }
 
 fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
     let name = test.sig.ident.to_string();
-    let grace = args.grace.map(|grace| {
-        let (seconds, nanos) = (grace.as_secs(), grace.subsec_nanos());
-        quote!(.grace(::core::time::Duration::new(#seconds, #nanos)))
-    });
+    let duration = |duration: Duration| {
+        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+        quote!(::core::time::Duration::new(#seconds, #nanos))
+    };
+    // One line an argument.
+    let options = [
+        args.grace.map(duration).map(|grace| quote!(.grace(#grace))),
+        args.timeout.map(duration).map(|timeout| quote!(.timeout(#timeout))),
+        args.seed.map(|seed| quote!(.seed(#seed))),
+        args.threads.map(|threads| quote!(.threads(#threads))),
+        args.fds.map(|fds| quote!(.fds(#fds))),
+    ];
+    let options = options.into_iter().flatten();
     let ignore = args.ignore.iter().map(|rule| quote!(.ignore(#rule)));
     // What comes as `cfg_attr` is resolved before this attribute is expanded.
     let should_panic = test
@@ -138,7 +162,7 @@ fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         .any(|attribute| is_path(attribute.path(), &["should_panic"]))
         .then(|| quote!(.should_panic(true)));
     quote! {
-        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #grace #(#ignore)* #should_panic
+        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #(#options)* #(#ignore)* #should_panic
     }
 }
 

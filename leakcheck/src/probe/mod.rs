@@ -13,3 +13,4 @@ mod waker;
 
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
 pub(crate) use places::{Places, read};
+pub(crate) use waker::lend;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, process};
 
-use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, Wait};
+use super::{Frame, Hung, Ignored, Leak, Place, Report, SiteSummary, Wait};
 use crate::info::Parent;
 
 /// Where the lines go. Nothing is written when it is unset or empty.
@@ -19,6 +19,7 @@ pub(crate) enum Body {
     Passed,
     Panicked,
     Error,
+    Hung,
 }
 
 /// Appends `report` to this process's file, when there is a directory for it.
@@ -67,6 +68,7 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("binary").string(binary);
         json.key("verdict").string(match report.is_clean() {
             _ if !report.tracked => "unchecked",
+            _ if report.hung.is_some() => "hung",
             true => "clean",
             false => "leaked",
         });
@@ -74,12 +76,14 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
             Body::Passed => "passed",
             Body::Panicked => "panicked",
             Body::Error => "error",
+            Body::Hung => "hung",
         });
         json.key("rounds").number(u64::from(report.rounds));
         json.key("settled_ms").milliseconds(report.settled);
         json.key("sites").array(&report.sites, site);
         json.key("leaks").array(&report.leaks, leak);
         json.key("ignored").array(&report.ignored, ignored);
+        json.key("hung").optional(report.hung.as_ref(), hung);
     });
     json.0.push('\n');
     json.0
@@ -123,6 +127,13 @@ fn leak(json: &mut Json, leak: &Leak) {
             .optional(leak.select, |json, branches| json.number(branches as u64));
         json.key("branches").array(&leak.waiting, branch);
         json.key("help").array(&leak.help, |json, help| json.string(help));
+    });
+}
+
+fn hung(json: &mut Json, hung: &Hung) {
+    json.object(|json| {
+        json.key("timeout_ms").milliseconds(hung.timeout);
+        json.key("tasks").array(&hung.tasks, leak);
     });
 }
 
@@ -335,7 +346,7 @@ mod tests {
                     "branches": [{"leaf": "mpsc::Receiver::recv", "line": 215,
                         "frames": [{"function": "a::manage", "file": "src/b.rs", "line": 215}]}],
                     "help": ["try"]}],
-                "ignored": [{"reason": "known", "matched": 0}],
+                "ignored": [{"reason": "known", "matched": 0}], "hung": null,
             })
         );
     }

@@ -1,5 +1,6 @@
 //! What a check found, as data. `text` and `json` render it.
 
+mod hung;
 mod json;
 mod leak;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "sources are read for traces"))]
@@ -7,6 +8,7 @@ mod place;
 mod summary;
 mod text;
 
+pub use hung::Hung;
 pub(crate) use json::{Body, append, binary};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
 #[cfg(feature = "track")]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Leak, Place};
+use super::{Hung, Leak, Place};
 
 /// What one check found. It prints as a text for people.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct Report {
     pub sites: Vec<SiteSummary>,
     /// The rules that allowed tasks to stay, also those that matched none.
     pub ignored: Vec<Ignored>,
+    /// What the test waited for, when its body did not end in time. Then nothing else was judged.
+    pub hung: Option<Hung>,
 }
 
 /// What became of the tasks of one group and name that one line spawned.
@@ -75,13 +77,14 @@ impl Report {
             leaks: Vec::new(),
             sites: Vec::new(),
             ignored: Vec::new(),
+            hung: None,
         }
     }
 
-    /// Whether no task was left behind.
+    /// Whether the test ended, and left nothing behind.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.leaks.is_empty()
+        self.leaks.is_empty() && self.hung.is_none()
     }
 
     /// Whether the report says anything that a person should see: a leak, or a rule that matched nothing.

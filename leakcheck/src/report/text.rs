@@ -14,6 +14,9 @@ impl fmt::Display for Report {
         if !self.tracked {
             return f.write_str("not checked: leakcheck was built without its feature `track`\n");
         }
+        if let Some(hung) = &self.hung {
+            return self.write_hung(f, hung);
+        }
         match self.leaks.len() {
             0 => write!(f, "clean: no task outlived test {}", self.test)?,
             1 => write!(f, "leaked: 1 task outlived test {}", self.test)?,
@@ -25,15 +28,15 @@ impl fmt::Display for Report {
             self.rounds,
             self.settled.as_secs_f64()
         )?;
-        self.write_leaks(f)?;
+        Self::write_entries(f, &self.leaks)?;
         self.ignored.iter().try_for_each(|rule| write_ignored(f, rule))
     }
 }
 
 impl Report {
-    fn write_leaks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    pub(super) fn write_entries(f: &mut fmt::Formatter<'_>, leaks: &[Leak]) -> fmt::Result {
         let mut sites: Vec<(&super::Place, &str, usize)> = Vec::new();
-        for leak in &self.leaks {
+        for leak in leaks {
             let site = sites
                 .iter_mut()
                 .find(|(place, name, _)| **place == leak.spawned_at && *name == leak.name);

@@ -192,6 +192,7 @@ fn test_table(records: &[&Record]) -> String {
             Body::Passed => record.test.clone(),
             Body::Panicked => format!("{} (panicked)", record.test),
             Body::Error => format!("{} (returned an error)", record.test),
+            Body::Hung => format!("{} (did not end)", record.test),
         };
         if record.sites.is_empty() {
             let [returned, cancelled, aborted, panicked, dropped, leaked] = ends(Ends::default());

@@ -1,0 +1,13 @@
+//! What `#[leakcheck]` expands to: run a test, check what it left behind, and fail it, or hand the verdict out as data.
+
+mod body;
+mod conclude;
+mod options;
+mod run;
+
+pub use body::Panic;
+pub use conclude::Outcome;
+pub(crate) use conclude::{pass_or_panic, publish, tell};
+pub use options::Check;
+pub(crate) use options::Terms;
+pub(crate) use run::Limit;

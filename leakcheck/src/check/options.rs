@@ -1,0 +1,175 @@
+//! What a check is told.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+
+use crate::ignore::Ignore;
+
+/// How long a test's tasks have to end, unless it says otherwise.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// A check of one test: everything that `#[leakcheck]` does, as a function.
+///
+/// Use it where the verdict is wanted as data, for instance to test that a leak is found:
+///
+/// ```
+/// use leakcheck::{Check, TaskTracker};
+///
+/// let outcome = Check::new("a_planted_leak").run(async {
+///     TaskTracker::named("server").spawn_named("accept", std::future::pending::<()>());
+/// });
+/// # #[cfg(feature = "track")]
+/// assert_eq!(outcome.report.leaks[0].path(), "server › accept");
+/// ```
+///
+/// # How it judges
+///
+/// The test's tasks are those that its thread spawns, those that its runtime's tasks spawn, and theirs. When its body
+/// is over, also by a panic, they may run on: for some rounds of the scheduler, then until they have ended or
+/// [`grace`](Self::grace) is over. Those whose futures have not been dropped by then are asked where they wait, while
+/// the runtime still runs, and reported. Then the runtime is shut down, without waiting for threads that do not return.
+///
+/// A task that was dropped with a runtime or a `LocalSet` of the test's own is reported as well, unless its tracker's
+/// token had been cancelled: nothing had ended it.
+#[must_use = "a check does nothing until it is run"]
+#[derive(Debug)]
+pub struct Check {
+    pub(super) name: Cow<'static, str>,
+    pub(super) runtime: Option<Builder>,
+    pub(super) terms: Terms,
+    pub(super) should_panic: bool,
+}
+
+/// What a check allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// How long tasks have to end.
+    pub(crate) grace: Duration,
+    /// What may stay.
+    pub(crate) rules: Vec<Ignore>,
+    /// How long the body may take, by the wall clock.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            grace: GRACE,
+            rules: Vec::new(),
+            timeout: None,
+        }
+    }
+}
+
+impl Check {
+    /// A check of the test of that name, on a current-thread runtime.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            name: name.into(),
+            runtime: None,
+            terms: Terms::default(),
+            should_panic: false,
+        }
+    }
+
+    /// Runs the test on a runtime of this builder's. Its time and I/O drivers are enabled in any case.
+    ///
+    /// ```
+    /// # use leakcheck::Check;
+    /// let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    /// runtime.worker_threads(2);
+    /// let outcome = Check::new("a_test").runtime(runtime).run(async { 7 });
+    /// assert_eq!(outcome.body.unwrap(), 7);
+    /// ```
+    pub fn runtime(mut self, runtime: Builder) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Changes the builder of the test's runtime.
+    pub fn configure(mut self, change: impl FnOnce(&mut Builder)) -> Self {
+        change(self.runtime.get_or_insert_with(Builder::new_current_thread));
+        self
+    }
+
+    /// Starts the test with a paused clock. Only a current-thread runtime has one.
+    ///
+    /// It is there with leakcheck's feature `test-util`, a default one. Where that is off but tokio's own `test-util` is
+    /// on, [`configure`](Self::configure) does the same.
+    ///
+    /// ```
+    /// # use leakcheck::Check;
+    /// use tokio::time::{Duration, Instant, sleep};
+    ///
+    /// let outcome = Check::new("a_test").start_paused(true).run(async {
+    ///     let begun = Instant::now();
+    ///     sleep(Duration::from_secs(3_600)).await;
+    ///     begun.elapsed()
+    /// });
+    /// assert_eq!(outcome.body.unwrap().as_secs(), 3_600);
+    /// ```
+    #[cfg(feature = "test-util")]
+    pub fn start_paused(self, paused: bool) -> Self {
+        self.configure(|runtime| {
+            runtime.start_paused(paused);
+        })
+    }
+
+    /// How long the test's tasks have to end after its body, by tokio's clock, and by the wall clock those that another
+    /// runtime drives; one second unless it is set. It only passes when a task is left.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.terms.grace = grace;
+        self
+    }
+
+    /// How long the test's body may take, by the wall clock, also where tokio's clock is paused. Without it a body that
+    /// never ends never fails. A body that ends late, but before it could be asked where it waits, has ended.
+    ///
+    /// A body that takes longer fails the test with [`Report::hung`](crate::Report::hung): where it waits, and what every
+    /// tracked task of the test waits for. Its leaks are not judged then, as all of it is left behind; what is left is
+    /// dropped.
+    ///
+    /// A body that blocks its thread, as a loop, a lock or a `std::thread::sleep` does, cannot be ended: five seconds after
+    /// the time is up the report is printed, and the process ends with the code 101. In a test that brings its own
+    /// runtime, or none, nothing else is possible: the process ends at once.
+    ///
+    /// Without the feature `track` it means nothing.
+    ///
+    /// ```
+    /// # #[cfg(feature = "track")] {
+    /// use std::time::Duration;
+    ///
+    /// use leakcheck::Check;
+    ///
+    /// let outcome = Check::new("a_test").timeout(Duration::from_millis(50)).run(std::future::pending::<()>());
+    /// assert_eq!(outcome.report.hung.unwrap().tasks[0].name, "test body");
+    /// assert!(outcome.body.is_err());
+    /// # }
+    /// ```
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.terms.timeout = Some(timeout);
+        self
+    }
+
+    /// Allows the tasks that a rule matches to stay.
+    pub fn ignore(mut self, rule: Ignore) -> Self {
+        self.terms.rules.push(rule);
+        self
+    }
+
+    /// Allows the tasks that any of these rules matches to stay.
+    pub fn ignoring(mut self, rules: impl IntoIterator<Item = Ignore>) -> Self {
+        self.terms.rules.extend(rules);
+        self
+    }
+
+    /// Tells [`conclude`](Self::conclude) that the test harness takes a panic for success, as it does of a test with
+    /// `#[should_panic]`. A leak is printed then, and the check returns: whatever the body did, the harness sees no panic,
+    /// and fails the test. The attribute sets this by itself.
+    pub fn should_panic(mut self, should: bool) -> Self {
+        self.should_panic = should;
+        self
+    }
+}

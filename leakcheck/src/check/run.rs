@@ -1,0 +1,130 @@
+//! One run of a test, and its verdict.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::process::{ExitCode, Termination};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::body::Caught;
+use super::{Check, Outcome, Panic};
+use crate::Begun;
+use crate::report::{Body, Report};
+
+/// How long a body may take, and what is said of one that takes longer.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "track"), expect(dead_code, reason = "nobody watches then"))]
+pub(crate) struct Limit {
+    pub(crate) timeout: Option<Duration>,
+    /// Whether the check writes its line also where it has to end the process.
+    pub(crate) publishes: bool,
+    /// The call that runs the body.
+    pub(crate) at: &'static Location<'static>,
+}
+
+impl Check {
+    /// Runs a test and says what came of it. Nothing is printed, and nothing is written for `cargo leak-audit`: what a
+    /// leak means is up to the caller. Only a task that blocks the test's own thread is more than it can hand out: it
+    /// prints the report, and ends the process.
+    ///
+    /// # Panics
+    ///
+    /// When called inside of a runtime, and when the operating system has no runtime to give. A panic of `body` is
+    /// caught.
+    #[track_caller]
+    pub fn run<F: Future>(mut self, body: F) -> Outcome<F::Output> {
+        let limit = self.limit(false);
+        self.run_once(limit, body)
+    }
+
+    #[track_caller]
+    fn limit(&self, publishes: bool) -> Limit {
+        Limit {
+            timeout: self.terms.timeout,
+            publishes,
+            at: Location::caller(),
+        }
+    }
+
+    fn run_once<F: Future>(&mut self, limit: Limit, body: F) -> Outcome<F::Output> {
+        let mut begun = Begun::new(&self.name);
+        let runtime = self.build();
+        begun.made(runtime.handle().id());
+        let (body, report) = runtime.block_on(async {
+            let body = match begun.limited(limit, Caught(Some(Box::pin(body)))).await {
+                Ok(body) => body,
+                Err(report) => return (Err(Panic::hung(&report)), *report),
+            };
+            // Whether it returned an error is known once the check is over: a line that cannot wait does without.
+            let how = if body.is_ok() { Body::Passed } else { Body::Panicked };
+            let wanted = limit.publishes.then_some(how);
+            (body, begun.verify(&self.terms, wanted).await)
+        });
+        self.shut_down(runtime, &report);
+        Outcome { body, report }
+    }
+
+    /// Runs a test that brings its own runtime, or none, and says what came of it.
+    ///
+    /// # Panics
+    ///
+    /// Never by itself; a panic of `body` is caught.
+    #[track_caller]
+    pub fn run_sync<T>(mut self, body: impl FnOnce() -> T) -> Outcome<T> {
+        let limit = self.limit(false);
+        self.run_once_sync(limit, body)
+    }
+
+    fn run_once_sync<T>(&mut self, limit: Limit, body: impl FnOnce() -> T) -> Outcome<T> {
+        let begun = Begun::new(&self.name);
+        let body = begun.limited_here(limit, || catch_unwind(AssertUnwindSafe(body)).map_err(Panic));
+        let report = begun.verify_here(&self.terms);
+        Outcome { body, report }
+    }
+
+    /// Runs a test and makes it fail when it leaves a task behind.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `body`, or else with the report when there is a leak; and as [`run`](Self::run) does. Not when
+    /// there is a leak and the test [`should_panic`](Self::should_panic).
+    #[track_caller]
+    pub fn conclude<F: Future>(mut self, body: F) -> ExitCode
+    where
+        F::Output: Termination,
+    {
+        let limit = self.limit(true);
+        self.run_once(limit, body).conclude(self.should_panic)
+    }
+
+    /// Runs a test that brings its own runtime, or none, and makes it fail when it leaves a task behind.
+    ///
+    /// # Panics
+    ///
+    /// With the panic of `body`, or else with the report when there is a leak. Not when there is a leak and the test
+    /// [`should_panic`](Self::should_panic).
+    #[track_caller]
+    pub fn conclude_sync<T: Termination>(mut self, body: impl FnOnce() -> T) -> ExitCode {
+        let limit = self.limit(true);
+        self.run_once_sync(limit, body).conclude(self.should_panic)
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]
+    fn build(&mut self) -> Runtime {
+        let builder = self.runtime.get_or_insert_with(Builder::new_current_thread);
+        builder
+            .enable_all()
+            .build()
+            .expect("the test's runtime could not be built")
+    }
+
+    /// Ends what is left. Threads that do not return are left to themselves: the report has told of those it knows.
+    fn shut_down(&self, runtime: Runtime, report: &Report) {
+        if report.is_clean() {
+            runtime.shutdown_timeout(self.terms.grace);
+        } else {
+            runtime.shutdown_background();
+        }
+    }
+}
