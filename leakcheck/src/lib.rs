@@ -179,6 +179,7 @@ mod registry;
 pub mod report;
 #[cfg(feature = "track")]
 mod scope;
+mod seed;
 #[cfg(feature = "track")]
 mod settle;
 mod shutdown;
@@ -200,7 +201,7 @@ use off::{Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
-pub use check::{Check, Outcome, Panic};
+pub use check::{Check, Outcome, Panic, Repeat, Repeated};
 pub use ignore::Ignore;
 pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.
@@ -235,6 +236,9 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// | `start_paused`, `start_paused = true` | the clock stands still while the test has anything to do; needs tokio's feature `test-util` |
 /// | `grace = "2s"` | how long tasks have to end after the body, by tokio's clock; one second unless given |
 /// | `timeout = "30s"` | how long the body may take, by the wall clock: see [`Check::timeout`] |
+/// | `repeat = 100` | runs the test that often and says which runs failed: see [`Check::repeat`] |
+/// | `fail_fast` | stops a repeated test after the first run that fails |
+/// | `seed = 42` | what [`seed()`] is made of, in place of `LEAKCHECK_SEED` or of one that is drawn |
 /// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
 /// | `crate = "path"` | where this crate is, when it has another name |
 ///
@@ -258,6 +262,7 @@ pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_igno
 #[cfg(feature = "track")]
 pub use registry::tasks;
 pub use report::{Hung, Leak, Report};
+pub use seed::seed;
 pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 

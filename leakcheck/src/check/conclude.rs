@@ -17,6 +17,14 @@ pub struct Outcome<T> {
 }
 
 impl<T: Termination> Outcome<T> {
+    /// What the body returned, as the test harness sees it.
+    pub(super) fn terminated(self) -> Outcome<ExitCode> {
+        Outcome {
+            body: self.body.map(Termination::report),
+            report: self.report,
+        }
+    }
+
     /// Passes the outcome on to the test harness: the body's failure first, a leak second, so that neither hides the
     /// other. Appends the report's line for `cargo leak-audit`.
     #[track_caller]
@@ -47,6 +55,78 @@ impl<T: Termination> Outcome<T> {
     }
 }
 
+/// How a body ended.
+pub(super) fn how(outcome: &Outcome<ExitCode>) -> Body {
+    match &outcome.body {
+        Ok(ExitCode::SUCCESS) => Body::Passed,
+        Ok(_) => Body::Error,
+        Err(_) if outcome.report.hung.is_some() => Body::Hung,
+        Err(_) => Body::Panicked,
+    }
+}
+
+/// Passes the outcome of a repeated test on to the test harness, and appends its line. `panic` is the last one of a test
+/// that should panic.
+#[track_caller]
+pub(super) fn repeated(
+    report: &Report,
+    first: Option<Outcome<ExitCode>>,
+    panic: Option<Panic>,
+    should_panic: bool,
+) -> ExitCode {
+    let Some(repetition) = &report.repeated else {
+        unreachable!("it was repeated")
+    };
+    // A leak in a later run than the first that failed does not make the body's failure one of the leak.
+    let body = match &first {
+        None if should_panic => Body::Panicked,
+        None => Body::Passed,
+        Some(_) if report.hung.is_some() => Body::Hung,
+        Some(_) if should_panic && repetition.failed.iter().any(|run| run.how == "did not panic") => Body::Passed,
+        Some(_) if repetition.failed.iter().any(|run| run.how == "panicked") => Body::Panicked,
+        Some(_) if repetition.failed.iter().any(|run| run.how == "returned an error") => Body::Error,
+        Some(_) if should_panic => Body::Panicked,
+        Some(_) => Body::Passed,
+    };
+    let written = publish(report, body);
+    let Some(first) = first else {
+        return match panic {
+            // As its harness wants to see it.
+            Some(panic) if written.is_ok() => panic.resume(),
+            None if written.is_ok() => {
+                pass_or_panic(report, written);
+                ExitCode::SUCCESS
+            }
+            _ => {
+                tell(report, written);
+                ExitCode::FAILURE
+            }
+        };
+    };
+    let number = repetition.failed.first().map_or(0, |run| run.number);
+    let mut text = format!("{repetition}\n");
+    if !first.report.is_clean() {
+        text.push_str(&format!("run {number}: {}\n", first.report));
+    } else if let Err(panic) = &first.body {
+        text.push_str(&format!(
+            "run {number} panicked: {}\n",
+            panic.message().unwrap_or("not with a text")
+        ));
+    }
+    // The first that left something behind, where that is another run.
+    if first.report.is_clean() && !report.is_clean() {
+        text.push_str(&format!("{report}\n"));
+    }
+    if let Err(unwritten) = written {
+        text.push_str(&format!("{unwritten}\n"));
+    }
+    if should_panic {
+        eprintln!("{text}a test that should panic fails by returning: a panic of leakcheck would make it pass");
+        return ExitCode::FAILURE;
+    }
+    panic!("{text}")
+}
+
 /// Fails the test when the report has a leak, or could not be written where it was to be. A rule that matches nothing is
 /// only told of.
 #[track_caller]
@@ -54,7 +134,7 @@ pub(crate) fn pass_or_panic(report: &Report, written: Result<(), Unwritten>) {
     match written {
         Err(unwritten) if report.is_clean() => panic!("{unwritten}"),
         Err(unwritten) => panic!("{report}\n{unwritten}"),
-        Ok(()) if !report.is_clean() => panic!("{report}"),
+        Ok(()) if !report.is_clean() => panic!("{report}{}", seed_line(report)),
         Ok(()) => {}
     }
     if report.tracked && !report.is_silent() {
@@ -70,6 +150,13 @@ pub(crate) fn tell(report: &Report, written: Result<(), Unwritten>) {
     if let Err(unwritten) = written {
         eprintln!("{unwritten}");
     }
+    eprint!("{}", seed_line(report));
+}
+
+/// How to run a test again that drew its randomness from a seed.
+fn seed_line(report: &Report) -> String {
+    let line = |seed| format!("\nleakcheck: LEAKCHECK_SEED={seed} runs this test with the same seed\n");
+    report.seed.map(line).unwrap_or_default()
 }
 
 /// Why a report is missing among those that were asked for. A test without one would count for one that was never run.

@@ -3,6 +3,7 @@
 mod body;
 mod conclude;
 mod options;
+mod repeat;
 mod run;
 
 pub use body::Panic;
@@ -10,4 +11,5 @@ pub use conclude::Outcome;
 pub(crate) use conclude::{pass_or_panic, publish, tell};
 pub use options::Check;
 pub(crate) use options::Terms;
+pub use repeat::{Repeat, Repeated};
 pub(crate) use run::Limit;

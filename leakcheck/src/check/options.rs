@@ -40,6 +40,7 @@ pub struct Check {
     pub(super) runtime: Option<Builder>,
     pub(super) terms: Terms,
     pub(super) should_panic: bool,
+    pub(super) seed: Option<u64>,
 }
 
 /// What a check allows.
@@ -71,6 +72,7 @@ impl Check {
             runtime: None,
             terms: Terms::default(),
             should_panic: false,
+            seed: None,
         }
     }
 
@@ -150,6 +152,12 @@ impl Check {
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.timeout = Some(timeout);
+        self
+    }
+
+    /// The seed that [`seed`](crate::seed()) is made of, in place of `LEAKCHECK_SEED` or of one that is drawn.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 

@@ -11,6 +11,7 @@ use super::body::Caught;
 use super::{Check, Outcome, Panic};
 use crate::Begun;
 use crate::report::{Body, Report};
+use crate::seed::{Seed, Seeded, vary};
 
 /// How long a body may take, and what is said of one that takes longer.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,39 @@ pub(crate) struct Limit {
     pub(crate) publishes: bool,
     /// The call that runs the body.
     pub(crate) at: &'static Location<'static>,
+}
+
+/// Which run of a test.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    number: u32,
+    seed: Seed,
+    /// Whether its runtime is varied.
+    varies: bool,
+}
+
+impl Run {
+    /// The only one.
+    fn only(check: &Check) -> Self {
+        Self {
+            number: 1,
+            seed: Seed::new(check.seed),
+            varies: false,
+        }
+    }
+
+    /// One of several.
+    pub(super) fn repeated(number: u32, seed: Seed) -> Self {
+        Self {
+            number,
+            seed,
+            varies: true,
+        }
+    }
+
+    fn seed(self) -> u64 {
+        self.seed.of_run(self.number)
+    }
 }
 
 impl Check {
@@ -34,24 +68,28 @@ impl Check {
     /// caught.
     #[track_caller]
     pub fn run<F: Future>(mut self, body: F) -> Outcome<F::Output> {
-        let limit = self.limit(false);
-        self.run_once(limit, body)
+        let (limit, run) = (self.limit(false, Location::caller()), Run::only(&self));
+        self.run_once(limit, run, body)
     }
 
-    #[track_caller]
-    fn limit(&self, publishes: bool) -> Limit {
+    pub(super) fn limit(&self, publishes: bool, at: &'static Location<'static>) -> Limit {
         Limit {
             timeout: self.terms.timeout,
             publishes,
-            at: Location::caller(),
+            at,
         }
     }
 
-    fn run_once<F: Future>(&mut self, limit: Limit, body: F) -> Outcome<F::Output> {
+    pub(super) fn run_once<F: Future>(&mut self, limit: Limit, run: Run, body: F) -> Outcome<F::Output> {
         let mut begun = Begun::new(&self.name);
+        let mut seeded = Seeded::new(run.seed());
+        if run.varies {
+            vary(self.runtime.get_or_insert_with(Builder::new_current_thread), run.seed());
+        }
         let runtime = self.build();
         begun.made(runtime.handle().id());
-        let (body, report) = runtime.block_on(async {
+        seeded.made(runtime.handle().id());
+        let (body, mut report) = runtime.block_on(async {
             let body = match begun.limited(limit, Caught(Some(Box::pin(body)))).await {
                 Ok(body) => body,
                 Err(report) => return (Err(Panic::hung(&report)), *report),
@@ -62,6 +100,7 @@ impl Check {
             (body, begun.verify(&self.terms, wanted).await)
         });
         self.shut_down(runtime, &report);
+        report.seed = seeded.was_asked_for().then_some(run.seed.0);
         Outcome { body, report }
     }
 
@@ -72,14 +111,16 @@ impl Check {
     /// Never by itself; a panic of `body` is caught.
     #[track_caller]
     pub fn run_sync<T>(mut self, body: impl FnOnce() -> T) -> Outcome<T> {
-        let limit = self.limit(false);
-        self.run_once_sync(limit, body)
+        let (limit, run) = (self.limit(false, Location::caller()), Run::only(&self));
+        self.run_once_sync(limit, run, body)
     }
 
-    fn run_once_sync<T>(&mut self, limit: Limit, body: impl FnOnce() -> T) -> Outcome<T> {
+    pub(super) fn run_once_sync<T>(&mut self, limit: Limit, run: Run, body: impl FnOnce() -> T) -> Outcome<T> {
         let begun = Begun::new(&self.name);
+        let seeded = Seeded::new(run.seed());
         let body = begun.limited_here(limit, || catch_unwind(AssertUnwindSafe(body)).map_err(Panic));
-        let report = begun.verify_here(&self.terms);
+        let mut report = begun.verify_here(&self.terms);
+        report.seed = seeded.was_asked_for().then_some(run.seed.0);
         Outcome { body, report }
     }
 
@@ -94,8 +135,8 @@ impl Check {
     where
         F::Output: Termination,
     {
-        let limit = self.limit(true);
-        self.run_once(limit, body).conclude(self.should_panic)
+        let (limit, run) = (self.limit(true, Location::caller()), Run::only(&self));
+        self.run_once(limit, run, body).conclude(self.should_panic)
     }
 
     /// Runs a test that brings its own runtime, or none, and makes it fail when it leaves a task behind.
@@ -106,8 +147,8 @@ impl Check {
     /// [`should_panic`](Self::should_panic).
     #[track_caller]
     pub fn conclude_sync<T: Termination>(mut self, body: impl FnOnce() -> T) -> ExitCode {
-        let limit = self.limit(true);
-        self.run_once_sync(limit, body).conclude(self.should_panic)
+        let (limit, run) = (self.limit(true, Location::caller()), Run::only(&self));
+        self.run_once_sync(limit, run, body).conclude(self.should_panic)
     }
 
     #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, process};
 
-use super::{Frame, Hung, Ignored, Leak, Place, Report, SiteSummary, Wait};
+use super::{Frame, Hung, Ignored, Leak, Place, Repetition, Report, SiteSummary, Wait};
 use crate::info::Parent;
 
 /// Where the lines go. Nothing is written when it is unset or empty.
@@ -84,6 +84,7 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("leaks").array(&report.leaks, leak);
         json.key("ignored").array(&report.ignored, ignored);
         json.key("hung").optional(report.hung.as_ref(), hung);
+        json.key("repeated").optional(report.repeated.as_ref(), repeated);
     });
     json.0.push('\n');
     json.0
@@ -134,6 +135,16 @@ fn hung(json: &mut Json, hung: &Hung) {
     json.object(|json| {
         json.key("timeout_ms").milliseconds(hung.timeout);
         json.key("tasks").array(&hung.tasks, leak);
+    });
+}
+
+fn repeated(json: &mut Json, repeated: &Repetition) {
+    json.object(|json| {
+        json.key("runs").number(u64::from(repeated.runs));
+        json.key("wanted").number(u64::from(repeated.wanted));
+        json.key("failed")
+            .array(&repeated.failed, |json, run| json.number(u64::from(run.number)));
+        json.key("seed").number(repeated.seed);
     });
 }
 
@@ -346,7 +357,7 @@ mod tests {
                     "branches": [{"leaf": "mpsc::Receiver::recv", "line": 215,
                         "frames": [{"function": "a::manage", "file": "src/b.rs", "line": 215}]}],
                     "help": ["try"]}],
-                "ignored": [{"reason": "known", "matched": 0}], "hung": null,
+                "ignored": [{"reason": "known", "matched": 0}], "hung": null, "repeated": null,
             })
         );
     }

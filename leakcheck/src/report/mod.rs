@@ -5,6 +5,7 @@ mod json;
 mod leak;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "sources are read for traces"))]
 mod place;
+mod repeat;
 mod summary;
 mod text;
 
@@ -14,4 +15,5 @@ pub use leak::{Frame, Leak, LeakState, Place, Wait};
 #[cfg(feature = "track")]
 pub(crate) use place::{DEPENDENCY, Places};
 pub(crate) use place::{is_of_a_dependency, shorten};
+pub use repeat::{FailedRun, Repetition};
 pub use summary::{Ignored, Report, SiteSummary};

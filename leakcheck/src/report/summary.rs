@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Hung, Leak, Place};
+use super::{Hung, Leak, Place, Repetition};
 
 /// What one check found. It prints as a text for people.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub struct Report {
     pub ignored: Vec<Ignored>,
     /// What the test waited for, when its body did not end in time. Then nothing else was judged.
     pub hung: Option<Hung>,
+    /// How the runs went, when the test was repeated.
+    pub repeated: Option<Repetition>,
+    /// The test's seed, when the test has asked for one by [`seed`](crate::seed()).
+    pub seed: Option<u64>,
 }
 
 /// What became of the tasks of one group and name that one line spawned.
@@ -78,6 +82,8 @@ impl Report {
             sites: Vec::new(),
             ignored: Vec::new(),
             hung: None,
+            repeated: None,
+            seed: None,
         }
     }
 
