@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 
 use crate::info::SEPARATOR;
+use crate::report::{Resource, ResourceKind};
 
 /// A rule that lets tasks outlive a test.
 #[must_use = "a rule does nothing until a check is given it"]
@@ -32,6 +33,8 @@ enum Subject {
     Group,
     File,
     Function,
+    Thread,
+    Fd,
 }
 
 /// Ignores the tasks of that name, in whatever group.
@@ -70,6 +73,26 @@ pub fn function(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'st
     }
 }
 
+/// Ignores the threads of that name, where a check looks at [`threads`](crate::Check::threads). The kernel cuts a name to
+/// 15 bytes: a longer pattern is cut so too.
+pub fn thread(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Ignore {
+    Ignore {
+        subject: Subject::Thread,
+        pattern: pattern.into(),
+        reason: reason.into(),
+    }
+}
+
+/// Ignores the file descriptors that are so described, or that point there, where a check looks at
+/// [`fds`](crate::Check::fds): `TCP listening on *:9092`, `/var/log/*`.
+pub fn fd(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Ignore {
+    Ignore {
+        subject: Subject::Fd,
+        pattern: pattern.into(),
+        reason: reason.into(),
+    }
+}
+
 impl Ignore {
     /// Why.
     #[must_use]
@@ -85,6 +108,8 @@ impl Ignore {
             Subject::Group => "group",
             Subject::File => "spawned in",
             Subject::Function => "waits in",
+            Subject::Thread => "thread",
+            Subject::Fd => "fd",
         };
         format!("{subject} `{}`", self.pattern)
     }
@@ -95,13 +120,34 @@ impl Ignore {
             Subject::Name => like(task, &self.pattern),
             Subject::Group => group_and_above(group).any(|path| like(path, &self.pattern)),
             Subject::File => like(file, &self.pattern) || path_ends(file).any(|end| like(end, &self.pattern)),
-            Subject::Function => false,
+            Subject::Function | Subject::Thread | Subject::Fd => false,
+        }
+    }
+
+    /// Whether it matches a thread or a file descriptor.
+    pub(crate) fn matches_resource(&self, resource: &Resource) -> bool {
+        let is_thread = resource.kind == ResourceKind::Thread;
+        match self.subject {
+            Subject::Thread => is_thread && like(&resource.target, cut(&self.pattern)),
+            Subject::Fd => {
+                !is_thread && (like(&resource.target, &self.pattern) || like(&resource.description, &self.pattern))
+            }
+            Subject::Name | Subject::Group | Subject::File | Subject::Function => false,
         }
     }
 
     /// Whether it matches by a function that a task waits in.
     pub(crate) fn matches_function(&self, function: &str) -> bool {
         self.subject == Subject::Function && like(function, &self.pattern)
+    }
+}
+
+/// What the kernel keeps of a thread's name.
+fn cut(name: &str) -> &str {
+    const LONGEST: usize = 15;
+    match name.char_indices().find(|(at, c)| at + c.len_utf8() > LONGEST) {
+        Some((at, _)) if !name.contains('*') => &name[..at],
+        _ => name,
     }
 }
 

@@ -178,6 +178,8 @@ mod probe;
 mod registry;
 pub mod report;
 #[cfg(feature = "track")]
+mod resources;
+#[cfg(feature = "track")]
 mod scope;
 mod seed;
 #[cfg(feature = "track")]
@@ -197,9 +199,9 @@ mod verify;
 mod watchdog;
 
 #[cfg(not(feature = "track"))]
-use off::{Begun, Group, Record, verify_thread};
+use off::{Begun, Group, Record, Watch, verify_thread};
 #[cfg(feature = "track")]
-use {group::Group, scope::Begun, task::Record, verify::verify_thread};
+use {group::Group, resources::Watch, scope::Begun, task::Record, verify::verify_thread};
 
 pub use check::{Check, Outcome, Panic, Repeat, Repeated};
 pub use ignore::Ignore;
@@ -239,6 +241,8 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// | `repeat = 100` | runs the test that often and says which runs failed: see [`Check::repeat`] |
 /// | `fail_fast` | stops a repeated test after the first run that fails |
 /// | `seed = 42` | what [`seed()`] is made of, in place of `LEAKCHECK_SEED` or of one that is drawn |
+/// | `threads` | no thread may outlive the test (Linux): see [`Check::threads`] |
+/// | `fds` | no file, socket, port or pipe may outlive the test (Linux): see [`Check::fds`] |
 /// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
 /// | `crate = "path"` | where this crate is, when it has another name |
 ///
@@ -261,7 +265,7 @@ pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
 #[cfg(feature = "track")]
 pub use registry::tasks;
-pub use report::{Hung, Leak, Report};
+pub use report::{Hung, Leak, Report, Resource};
 pub use seed::seed;
 pub use shutdown::ShutdownError;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};

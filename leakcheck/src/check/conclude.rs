@@ -3,7 +3,7 @@
 use std::process::{ExitCode, Termination};
 use std::sync::Arc;
 
-use super::Panic;
+use super::{Panic, alone};
 use crate::report::{Body, Report, append};
 
 /// What came of a checked test.
@@ -37,6 +37,7 @@ impl<T: Termination> Outcome<T> {
             Err(panic) => (Err(panic), Body::Panicked),
         };
         let written = publish(&report, how);
+        alone::ended(&report.test, ended.as_ref().err());
         if should_panic && (!report.is_clean() || written.is_err()) {
             tell(&report, written);
             eprintln!("a test that should panic fails by returning: a panic of leakcheck would make it pass");
@@ -89,6 +90,7 @@ pub(super) fn repeated(
         Some(_) => Body::Passed,
     };
     let written = publish(report, body);
+    alone::ended(&report.test, panic.as_ref());
     let Some(first) = first else {
         return match panic {
             // As its harness wants to see it.

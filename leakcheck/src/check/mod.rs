@@ -1,5 +1,6 @@
 //! What `#[leakcheck]` expands to: run a test, check what it left behind, and fail it, or hand the verdict out as data.
 
+mod alone;
 mod body;
 mod conclude;
 mod options;

@@ -52,6 +52,10 @@ pub(crate) struct Terms {
     pub(crate) rules: Vec<Ignore>,
     /// How long the body may take, by the wall clock.
     pub(crate) timeout: Option<Duration>,
+    /// Whether it looks at threads.
+    pub(crate) threads: bool,
+    /// Whether it looks at file descriptors.
+    pub(crate) fds: bool,
 }
 
 impl Default for Terms {
@@ -60,6 +64,8 @@ impl Default for Terms {
             grace: GRACE,
             rules: Vec::new(),
             timeout: None,
+            threads: false,
+            fds: false,
         }
     }
 }
@@ -152,6 +158,48 @@ impl Check {
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.terms.timeout = Some(timeout);
+        self
+    }
+
+    /// Reports each thread of the operating system that the test has started, and that lives on after the test's runtime
+    /// was shut down and another [`grace`](Self::grace) is over. On Linux only: elsewhere
+    /// [`Report::unchecked`](crate::Report::unchecked) says that nobody looked.
+    ///
+    /// A tracked closure that stays on its thread is reported as the task that it is, and its thread is not. The kernel
+    /// knows a thread's name by its first 15 bytes; one without a name has that of the thread that started it.
+    /// [`ignore::thread`](crate::ignore::thread) allows one to stay.
+    ///
+    /// # A process of its own
+    ///
+    /// Nobody can tell which of a process's tests has started a thread or opened a file. So a test that looks at either is
+    /// run in a process of its own by [`conclude`](Self::conclude), [`conclude_sync`](Self::conclude_sync) and the
+    /// attribute: this executable again, with the check's name without its crate, and `--exact`. Its output and its outcome
+    /// are passed on. Under nextest, which has a process for each test, it is run where it is. A harness of your own must
+    /// understand `NAME --exact --nocapture --include-ignored --test-threads=1`, as libtest does, or the test fails.
+    ///
+    /// [`run`](Self::run) and [`run_sync`](Self::run_sync) look at the process that they are in, and at all of it: use them
+    /// where nothing else runs.
+    ///
+    /// Without the feature `track` it means nothing.
+    pub fn threads(mut self, threads: bool) -> Self {
+        self.terms.threads = threads;
+        self
+    }
+
+    /// Reports each file descriptor that the test has opened, and that is still open when its tasks have ended or had their
+    /// [`grace`](Self::grace): files, pipes, sockets and the ports that they listen on. On Linux only: elsewhere
+    /// [`Report::unchecked`](crate::Report::unchecked) says that nobody looked.
+    ///
+    /// What the check's own runtime opens does not count. What is closed as that is shut down was held by one of its
+    /// tasks, and is reported so: if the task is tracked, it is in the report as well. What is in the place of a
+    /// descriptor of before, and points to the same file, is taken for that one.
+    /// [`ignore::fd`](crate::ignore::fd) allows one to stay.
+    ///
+    /// The test runs in a process of its own, as one does that looks at [`threads`](Self::threads).
+    ///
+    /// Without the feature `track` it means nothing.
+    pub fn fds(mut self, fds: bool) -> Self {
+        self.terms.fds = fds;
         self
     }
 

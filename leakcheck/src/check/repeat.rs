@@ -123,6 +123,9 @@ impl Repeat {
     where
         F::Output: Termination,
     {
+        if let Some(code) = self.check.elsewhere() {
+            return code;
+        }
         let at = Location::caller();
         self.finish(|check, run| check.run_once(check.limit(true, at), run, body()).terminated())
     }
@@ -134,6 +137,9 @@ impl Repeat {
     /// As [`conclude`](Self::conclude).
     #[track_caller]
     pub fn conclude_sync<T: Termination>(self, mut body: impl FnMut() -> T) -> ExitCode {
+        if let Some(code) = self.check.elsewhere() {
+            return code;
+        }
         let at = Location::caller();
         self.finish(|check, run| check.run_once_sync(check.limit(true, at), run, &mut body).terminated())
     }

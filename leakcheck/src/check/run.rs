@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::body::Caught;
-use super::{Check, Outcome, Panic};
-use crate::Begun;
+use super::{Check, Outcome, Panic, alone};
 use crate::report::{Body, Report};
 use crate::seed::{Seed, Seeded, vary};
+use crate::{Begun, Watch};
 
 /// How long a body may take, and what is said of one that takes longer.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,7 @@ impl Check {
     }
 
     pub(super) fn run_once<F: Future>(&mut self, limit: Limit, run: Run, body: F) -> Outcome<F::Output> {
+        let mut watch = Watch::begin(&self.terms);
         let mut begun = Begun::new(&self.name);
         let mut seeded = Seeded::new(run.seed());
         if run.varies {
@@ -89,6 +90,7 @@ impl Check {
         let runtime = self.build();
         begun.made(runtime.handle().id());
         seeded.made(runtime.handle().id());
+        watch.made_runtime();
         let (body, mut report) = runtime.block_on(async {
             let body = match begun.limited(limit, Caught(Some(Box::pin(body)))).await {
                 Ok(body) => body,
@@ -97,9 +99,14 @@ impl Check {
             // Whether it returned an error is known once the check is over: a line that cannot wait does without.
             let how = if body.is_ok() { Body::Passed } else { Body::Panicked };
             let wanted = limit.publishes.then_some(how);
-            (body, begun.verify(&self.terms, wanted).await)
+            let report = begun.verify(&self.terms, wanted).await;
+            watch.settle_fds(&self.terms).await;
+            (body, report)
         });
         self.shut_down(runtime, &report);
+        if report.hung.is_none() {
+            watch.finish(&self.terms, &mut report);
+        }
         report.seed = seeded.was_asked_for().then_some(run.seed.0);
         Outcome { body, report }
     }
@@ -116,10 +123,12 @@ impl Check {
     }
 
     pub(super) fn run_once_sync<T>(&mut self, limit: Limit, run: Run, body: impl FnOnce() -> T) -> Outcome<T> {
+        let watch = Watch::begin(&self.terms);
         let begun = Begun::new(&self.name);
         let seeded = Seeded::new(run.seed());
         let body = begun.limited_here(limit, || catch_unwind(AssertUnwindSafe(body)).map_err(Panic));
         let mut report = begun.verify_here(&self.terms);
+        watch.finish(&self.terms, &mut report);
         report.seed = seeded.was_asked_for().then_some(run.seed.0);
         Outcome { body, report }
     }
@@ -135,6 +144,9 @@ impl Check {
     where
         F::Output: Termination,
     {
+        if let Some(code) = self.elsewhere() {
+            return code;
+        }
         let (limit, run) = (self.limit(true, Location::caller()), Run::only(&self));
         self.run_once(limit, run, body).conclude(self.should_panic)
     }
@@ -147,8 +159,24 @@ impl Check {
     /// [`should_panic`](Self::should_panic).
     #[track_caller]
     pub fn conclude_sync<T: Termination>(mut self, body: impl FnOnce() -> T) -> ExitCode {
+        if let Some(code) = self.elsewhere() {
+            return code;
+        }
         let (limit, run) = (self.limit(true, Location::caller()), Run::only(&self));
         self.run_once_sync(limit, run, body).conclude(self.should_panic)
+    }
+
+    /// What became of the test, if it had to run in a process of its own.
+    #[track_caller]
+    pub(super) fn elsewhere(&self) -> Option<ExitCode> {
+        match alone::run(self) {
+            Ok(elsewhere) => elsewhere.map(|elsewhere| elsewhere.conclude(self.should_panic)),
+            Err(error) if self.should_panic => {
+                eprintln!("{error}");
+                Some(ExitCode::FAILURE)
+            }
+            Err(error) => panic!("{error}"),
+        }
     }
 
     #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]
@@ -162,7 +190,8 @@ impl Check {
 
     /// Ends what is left. Threads that do not return are left to themselves: the report has told of those it knows.
     fn shut_down(&self, runtime: Runtime, report: &Report) {
-        if report.is_clean() {
+        let looks = self.terms.threads || self.terms.fds;
+        if report.is_clean() || looks && report.hung.is_none() {
             runtime.shutdown_timeout(self.terms.grace);
         } else {
             runtime.shutdown_background();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, process};
 
-use super::{Frame, Hung, Ignored, Leak, Place, Repetition, Report, SiteSummary, Wait};
+use super::{Frame, Hung, Ignored, Leak, Place, Repetition, Report, Resource, SiteSummary, Wait};
 use crate::info::Parent;
 
 /// Where the lines go. Nothing is written when it is unset or empty.
@@ -84,6 +84,9 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("leaks").array(&report.leaks, leak);
         json.key("ignored").array(&report.ignored, ignored);
         json.key("hung").optional(report.hung.as_ref(), hung);
+        json.key("resources").array(&report.resources, resource);
+        json.key("unchecked")
+            .array(&report.unchecked, |json, what| json.string(what));
         json.key("repeated").optional(report.repeated.as_ref(), repeated);
     });
     json.0.push('\n');
@@ -135,6 +138,18 @@ fn hung(json: &mut Json, hung: &Hung) {
     json.object(|json| {
         json.key("timeout_ms").milliseconds(hung.timeout);
         json.key("tasks").array(&hung.tasks, leak);
+    });
+}
+
+fn resource(json: &mut Json, resource: &Resource) {
+    json.object(|json| {
+        json.key("kind").string(resource.kind.as_str());
+        json.key("description").string(&resource.description);
+        json.key("target").string(&resource.target);
+        json.key("number").number(u64::from(resource.number));
+        json.key("alive_ms").optional(resource.alive, Json::milliseconds);
+        json.key("with_runtime").boolean(resource.with_runtime);
+        json.key("help").array(&resource.help, |json, help| json.string(help));
     });
 }
 
@@ -223,6 +238,10 @@ impl Json {
             Some(value) => write(self, value),
             None => self.0.push_str("null"),
         }
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.0.push_str(if value { "true" } else { "false" });
     }
 
     fn number(&mut self, number: u64) {
@@ -357,7 +376,8 @@ mod tests {
                     "branches": [{"leaf": "mpsc::Receiver::recv", "line": 215,
                         "frames": [{"function": "a::manage", "file": "src/b.rs", "line": 215}]}],
                     "help": ["try"]}],
-                "ignored": [{"reason": "known", "matched": 0}], "hung": null, "repeated": null,
+                "ignored": [{"reason": "known", "matched": 0}], "hung": null, "resources": [], "unchecked": [],
+                "repeated": null,
             })
         );
     }

@@ -6,6 +6,7 @@ mod leak;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "sources are read for traces"))]
 mod place;
 mod repeat;
+mod resource;
 mod summary;
 mod text;
 
@@ -16,4 +17,5 @@ pub use leak::{Frame, Leak, LeakState, Place, Wait};
 pub(crate) use place::{DEPENDENCY, Places};
 pub(crate) use place::{is_of_a_dependency, shorten};
 pub use repeat::{FailedRun, Repetition};
+pub use resource::{Resource, ResourceKind};
 pub use summary::{Ignored, Report, SiteSummary};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Hung, Leak, Place, Repetition};
+use super::{Hung, Leak, Place, Repetition, Resource};
 
 /// What one check found. It prints as a text for people.
 #[derive(Clone, Debug)]
@@ -27,6 +27,10 @@ pub struct Report {
     pub ignored: Vec<Ignored>,
     /// What the test waited for, when its body did not end in time. Then nothing else was judged.
     pub hung: Option<Hung>,
+    /// The threads that live on and the file descriptors that are still open, when the check was to look at them.
+    pub resources: Vec<Resource>,
+    /// What the check was to look at and cannot here: `threads`, `fds`.
+    pub unchecked: Vec<&'static str>,
     /// How the runs went, when the test was repeated.
     pub repeated: Option<Repetition>,
     /// The test's seed, when the test has asked for one by [`seed`](crate::seed()).
@@ -82,6 +86,8 @@ impl Report {
             sites: Vec::new(),
             ignored: Vec::new(),
             hung: None,
+            resources: Vec::new(),
+            unchecked: Vec::new(),
             repeated: None,
             seed: None,
         }
@@ -90,12 +96,13 @@ impl Report {
     /// Whether the test ended, and left nothing behind.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.leaks.is_empty() && self.hung.is_none()
+        self.leaks.is_empty() && self.hung.is_none() && self.resources.is_empty()
     }
 
-    /// Whether the report says anything that a person should see: a leak, or a rule that matched nothing.
+    /// Whether the report says anything that a person should see: a leak, a rule that matched nothing, or that
+    /// something could not be checked.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.is_clean() && self.ignored.iter().all(|rule| rule.matched > 0)
+        self.is_clean() && self.unchecked.is_empty() && self.ignored.iter().all(|rule| rule.matched > 0)
     }
 }

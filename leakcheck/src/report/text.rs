@@ -18,6 +18,7 @@ impl fmt::Display for Report {
             return self.write_hung(f, hung);
         }
         match self.leaks.len() {
+            0 if !self.resources.is_empty() => write!(f, "leaked: no task, but this outlived test {}", self.test)?,
             0 => write!(f, "clean: no task outlived test {}", self.test)?,
             1 => write!(f, "leaked: 1 task outlived test {}", self.test)?,
             n => write!(f, "leaked: {n} tasks outlived test {}", self.test)?,
@@ -29,11 +30,22 @@ impl fmt::Display for Report {
             self.settled.as_secs_f64()
         )?;
         Self::write_entries(f, &self.leaks)?;
+        self.write_resources(f)?;
         self.ignored.iter().try_for_each(|rule| write_ignored(f, rule))
     }
 }
 
 impl Report {
+    fn write_resources(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.resources.is_empty() {
+            f.write_char('\n')?;
+        }
+        self.resources.iter().try_for_each(|resource| write!(f, "{resource}"))?;
+        self.unchecked
+            .iter()
+            .try_for_each(|what| writeln!(f, "\n  not checked: {what} can be looked at on Linux alone, with /proc"))
+    }
+
     pub(super) fn write_entries(f: &mut fmt::Formatter<'_>, leaks: &[Leak]) -> fmt::Result {
         let mut sites: Vec<(&super::Place, &str, usize)> = Vec::new();
         for leak in leaks {
