@@ -110,10 +110,8 @@ impl Watch {
         Self
     }
 
-    #[expect(clippy::unused_self, reason = "the real one keeps what it finds")]
     pub(crate) fn made_runtime(&mut self) {}
 
-    #[expect(clippy::unused_self, reason = "the real one keeps what it finds")]
     pub(crate) async fn settle_fds(&mut self, _terms: &Terms) {}
 
     pub(crate) fn finish(self, _terms: &Terms, _report: &mut Report) {}
