@@ -1,6 +1,7 @@
 //! Tests that do not end in time: where the body waits, and what each task waits for.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,7 +26,7 @@ impl Begun {
         let Some(timeout) = limit.timeout else {
             return Ok(body.await);
         };
-        let mut body = pin!(body);
+        let mut body = Box::pin(body);
         let watched = Arc::new(Watched::new(self.scope.clone(), timeout, limit));
         let bell = Arc::new(Notify::new());
         let rings = bell.clone();
@@ -60,6 +61,8 @@ impl Begun {
         let mut found: Vec<Found> = self.scope.tasks().into_iter().map(Found::new).collect();
         let answers = probe::ask(&to_ask(&found), || watchdog.beat()).await;
         answer(&mut found, answers);
+        // What its destructors do must not hide what it waited for.
+        drop(catch_unwind(AssertUnwindSafe(|| drop(body))));
         let body = leak(info, LeakState::Waiting, places);
         Err(Box::new(watched.report(body, found)))
     }

@@ -122,6 +122,21 @@ fn a_test_on_many_threads_may_hang() {
 }
 
 #[test]
+fn a_body_that_panics_as_it_is_dropped_is_told_all_the_same() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("made by a test");
+        }
+    }
+    let outcome = Check::new("hangs").timeout(SOON).run(async {
+        let _bomb = Bomb;
+        Notify::new().notified().await;
+    });
+    assert_eq!(waits(&outcome), named(&[("test body", "Notify::notified")]));
+}
+
+#[test]
 fn a_blocking_closure_that_the_body_waits_for_is_told() {
     let (release, held) = std::sync::mpsc::channel::<()>();
     let outcome = Check::new("hangs").timeout(SOON).run(async move {

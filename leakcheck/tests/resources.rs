@@ -109,6 +109,16 @@ async fn a_test_that_should_panic_may_look_too() {
     panic!("the body's own panic");
 }
 
+#[leakcheck(threads, timeout = "10m")]
+async fn what_watches_the_time_is_no_leak() {}
+
+#[leakcheck(threads, grace = "100ms", ignore = ignore::name("blocks", "known"))]
+async fn a_closure_that_a_rule_allows_may_stay_on_its_thread() {
+    let (keep, never) = mpsc::channel::<()>();
+    std::mem::forget(keep);
+    TaskTracker::named("jobs").spawn_blocking_named("blocks", move || never.recv().is_err());
+}
+
 #[leakcheck(threads, fds, repeat = 5)]
 async fn a_repeated_test_may_look_too() -> Result<(), std::io::Error> {
     File::open("/proc/self/stat")?

@@ -78,8 +78,15 @@ fn write_ignored(f: &mut fmt::Formatter<'_>, rule: &Ignored) -> fmt::Result {
             f,
             "\n  unused: nothing matched the ignore rule for {rule} ({reason}): remove it"
         ),
-        1 => writeln!(f, "\n  ignored: 1 task, {rule} ({reason})"),
-        n => writeln!(f, "\n  ignored: {n} tasks, {rule} ({reason})"),
+        n => {
+            let noun = match rule.split(' ').next() {
+                Some("thread") => "thread",
+                Some("fd") => "descriptor",
+                _ => "task",
+            };
+            let plural = if *n == 1 { "" } else { "s" };
+            writeln!(f, "\n  ignored: {n} {noun}{plural}, {rule} ({reason})")
+        }
     }
 }
 

@@ -11,8 +11,12 @@ use crate::report::{Resource, ResourceKind};
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Threads that libraries start once a process, and leakcheck's own. Each with its reason.
-const EXPECTED: [(&str, &str); 2] = [
-    ("leakcheck-", "leakcheck's own: it is on its way out"),
+const EXPECTED: [(&str, &str); 3] = [
+    ("leakcheck-alarm", "leakcheck's own: it is on its way out"),
+    (
+        "leakcheck-relay",
+        "leakcheck's own: it passes another process's output on",
+    ),
     ("jemalloc_bg_thd", "an allocator's, for the whole process"),
 ];
 
@@ -31,20 +35,20 @@ pub(super) fn live() -> std::io::Result<BTreeMap<u32, u64>> {
     Ok(threads)
 }
 
-/// Those of them that were not there before, and that nothing explains.
-pub(super) fn new_since(before: &BTreeMap<u32, u64>) -> std::io::Result<Vec<Resource>> {
+/// Those of them that were not there before, and that `is_told` does not know by the tracked closure that they run.
+pub(super) fn new_since(before: &BTreeMap<u32, u64>, is_told: impl Fn(u64) -> bool) -> std::io::Result<Vec<Resource>> {
     let found = live()?;
     let new = found
         .into_iter()
-        .filter(|(number, began)| before.get(number) != Some(began));
+        .filter(|(number, began)| before.get(number) != Some(began))
+        .filter(|(number, _)| !blocking::task_of(*number).is_some_and(&is_told));
     Ok(new.filter_map(|(number, began)| thread(number, began)).collect())
 }
 
 fn thread(number: u32, began: u64) -> Option<Resource> {
     let comm = fs::read_to_string(format!("/proc/self/task/{number}/comm")).ok()?;
     let name = comm.trim_end().to_owned();
-    // Of the tracked closure the report tells by its name.
-    if EXPECTED.iter().any(|(expected, _)| name.starts_with(expected)) || blocking::task_of(number).is_some() {
+    if EXPECTED.iter().any(|(expected, _)| name.starts_with(expected)) {
         return None;
     }
     let help = if name == "tokio-rt-worker" || name.starts_with("tokio-runtime-w") {

@@ -9,7 +9,8 @@ use super::blocking::Watched;
 use super::fds::{self, Open};
 use super::threads;
 use crate::check::Terms;
-use crate::report::{Report, Resource};
+use crate::registry;
+use crate::report::{Report, Resource, shorten};
 use crate::settle::LONGEST;
 
 /// How long the check sleeps at first, and at most, between two looks at /proc, which tells of no change by itself.
@@ -110,7 +111,7 @@ impl Watch {
         let begun = Instant::now();
         let mut breath = SHORTEST_BREATH;
         let (threads, open) = loop {
-            let (threads, open) = self.left(report);
+            let (threads, open) = self.left(terms, report);
             let pending = |resource: &Resource| is_waited_for(resource, terms);
             let done = !threads.iter().any(pending) && !fds::describe(&open).iter().any(pending);
             if done || begun.elapsed() >= grace {
@@ -132,17 +133,23 @@ impl Watch {
         report.resources = resources;
     }
 
-    fn left(&self, report: &mut Report) -> (Vec<Resource>, Open) {
+    fn left(&self, terms: &Terms, report: &mut Report) -> (Vec<Resource>, Open) {
+        let leaks = std::mem::take(&mut report.leaks);
+        let is_told = |task| leaks.iter().any(|leak| leak.task == task) || is_allowed(task, terms);
+        let threads = self
+            .threads
+            .as_ref()
+            .map(|(before, _)| threads::new_since(before, is_told));
+        report.leaks = leaks;
+        let fds = self
+            .fds
+            .as_ref()
+            .map(|before| fds::new_since(&[before, &self.of_runtime]));
         let mut unchecked = |what| {
             if !report.unchecked.contains(&what) {
                 report.unchecked.push(what);
             }
         };
-        let threads = self.threads.as_ref().map(|(before, _)| threads::new_since(before));
-        let fds = self
-            .fds
-            .as_ref()
-            .map(|before| fds::new_since(&[before, &self.of_runtime]));
         let threads = threads.unwrap_or(Ok(Vec::new())).unwrap_or_else(|_| {
             unchecked("threads");
             Vec::new()
@@ -153,6 +160,17 @@ impl Watch {
         });
         (threads, fds)
     }
+}
+
+/// Whether a rule allows that tracked task to stay.
+fn is_allowed(task: u64, terms: &Terms) -> bool {
+    registry::live(|live| live.id() == task).iter().any(|task| {
+        let (group, name, file) = (&task.label.group, task.label.name.read(), shorten(task.site.file()));
+        terms
+            .rules
+            .iter()
+            .any(|rule| rule.matches_identity(group, &name, &file))
+    })
 }
 
 /// For what a rule allows to stay it is not.
