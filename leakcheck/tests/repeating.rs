@@ -162,6 +162,13 @@ mod fixture {
         assert!(asked() && number() == 4, "as it should");
     }
 
+    #[leakcheck(repeat = 10, seed = 42)]
+    #[should_panic(expected = "as it should")]
+    async fn panics_otherwise_in_one_run() {
+        assert!(!(asked() && number() == 4), "otherwise");
+        panic!("as it should");
+    }
+
     #[leakcheck]
     async fn panics_with_a_seed() {
         assert!(!asked(), "{}", leakcheck::seed());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Error, ItemFn, Meta, Path, Result, ReturnType, Signature, parse_quote};
+use syn::{Attribute, Error, ItemFn, Meta, MetaNameValue, Path, Result, ReturnType, Signature, parse_quote};
 
 use crate::args::{Args, Flavor};
 
@@ -155,15 +155,29 @@ fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
     ];
     let options = options.into_iter().flatten();
     let ignore = args.ignore.iter().map(|rule| quote!(.ignore(#rule)));
-    // What comes as `cfg_attr` is resolved before this attribute is expanded.
-    let should_panic = test
-        .attrs
-        .iter()
-        .any(|attribute| is_path(attribute.path(), &["should_panic"]))
-        .then(|| quote!(.should_panic(true)));
+    let should_panic = should_panic(&test.attrs);
     quote! {
         #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #(#options)* #(#ignore)* #should_panic
     }
+}
+
+/// What `#[should_panic]` says. What comes as `cfg_attr` is resolved before this attribute is expanded.
+fn should_panic(attributes: &[Attribute]) -> Option<TokenStream> {
+    let attribute = attributes
+        .iter()
+        .find(|attribute| is_path(attribute.path(), &["should_panic"]))?;
+    let expected = match &attribute.meta {
+        Meta::Path(_) => None,
+        Meta::NameValue(named) => Some(named.value.clone()),
+        // What is wrong in there, the attribute itself says.
+        Meta::List(list) => list
+            .parse_args::<MetaNameValue>()
+            .ok()
+            .filter(|named| named.path.is_ident("expected"))
+            .map(|named| named.value),
+    };
+    let expected = expected.map(|text| quote!(.panics_with(#text)));
+    Some(quote!(.should_panic(true) #expected))
 }
 
 /// The test function, which does `run`. It returns nothing where the body does: `#[should_panic]` insists on that.

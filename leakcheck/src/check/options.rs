@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
+use super::Panic;
 use crate::ignore::Ignore;
 
 /// How long a test's tasks have to end, unless it says otherwise.
@@ -40,6 +41,7 @@ pub struct Check {
     pub(super) runtime: Option<Builder>,
     pub(super) terms: Terms,
     pub(super) should_panic: bool,
+    pub(super) expected: Option<Cow<'static, str>>,
     pub(super) seed: Option<u64>,
 }
 
@@ -78,6 +80,7 @@ impl Check {
             runtime: None,
             terms: Terms::default(),
             should_panic: false,
+            expected: None,
             seed: None,
         }
     }
@@ -227,5 +230,21 @@ impl Check {
     pub fn should_panic(mut self, should: bool) -> Self {
         self.should_panic = should;
         self
+    }
+
+    /// The text that is to be in each panic of a [repeated](Self::repeat) test that [`should_panic`](Self::should_panic): the
+    /// test harness sees only one of them. The attribute takes it from `#[should_panic(expected = "…")]`.
+    pub fn panics_with(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.expected = Some(text.into());
+        self
+    }
+
+    /// Whether the test harness takes a body that ended so for a success.
+    pub(super) fn is_as_expected<T>(&self, body: &Result<T, Panic>) -> bool {
+        match (body, &self.expected) {
+            (Ok(_), _) => !self.should_panic,
+            (Err(_), None) => self.should_panic,
+            (Err(panic), Some(text)) => self.should_panic && panic.message().is_some_and(|said| said.contains(&**text)),
+        }
     }
 }

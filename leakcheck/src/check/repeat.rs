@@ -153,7 +153,10 @@ impl Repeat {
             let mut outcome = one(check, run);
             // The payload is for the test harness, which looks at one only.
             if should_panic && outcome.report.is_clean() && outcome.body.is_err() {
-                let stand_in = Err(Panic(Box::new("as it should")));
+                let said = outcome.body.as_ref().err().and_then(Panic::message).map(str::to_owned);
+                let stand_in = Err(Panic(
+                    said.map_or_else(|| Box::new(()) as _, |said| Box::new(said) as _),
+                ));
                 last_panic = std::mem::replace(&mut outcome.body, stand_in).err();
             }
             outcome
@@ -190,11 +193,8 @@ impl Repeat {
             repetition.runs += 1;
             let ended = how(&outcome);
             let clean = outcome.report.is_clean();
-            let as_it_should = match ended {
-                Body::Panicked => self.check.should_panic,
-                Body::Passed => !self.check.should_panic,
-                Body::Error | Body::Hung => false,
-            };
+            let as_it_should =
+                matches!(ended, Body::Passed | Body::Panicked) && self.check.is_as_expected(&outcome.body);
             match &mut whole {
                 Some(whole) => whole.add(outcome.report.clone()),
                 None => whole = Some(outcome.report.clone()),
@@ -210,6 +210,7 @@ impl Repeat {
                     Body::Panicked if !self.check.should_panic => "panicked",
                     Body::Error => "returned an error",
                     _ if !clean => "leaked",
+                    Body::Panicked => "panicked with another text",
                     _ => "did not panic",
                 },
             });

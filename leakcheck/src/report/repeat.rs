@@ -24,7 +24,8 @@ pub struct Repetition {
 pub struct FailedRun {
     /// Its number, counted from 1.
     pub number: u32,
-    /// `panicked`, `leaked`, `hung`, `returned an error` or `did not panic`.
+    /// `panicked`, `leaked`, `hung`, `returned an error`, `did not panic` or
+    /// `panicked with another text`.
     pub how: &'static str,
 }
 
