@@ -40,6 +40,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::info::SEPARATOR;
+use crate::report::{Resource, ResourceKind};
 
 /// A rule that lets tasks outlive a test.
 #[must_use = "a rule does nothing until a check is given it"]
@@ -61,6 +62,8 @@ enum Subject {
     TopFunction,
     SpawnedBy,
     Current(Arc<BTreeSet<u64>>),
+    Thread,
+    Fd,
 }
 
 /// Rules that belong together, as a library publishes them. Whatever takes a rule takes them too.
@@ -168,6 +171,18 @@ pub fn current(reason: impl Into<Cow<'static, str>>) -> Ignore {
     Ignore::new(Subject::Current(Arc::new(tasks)), "", reason).optional()
 }
 
+/// Ignores the threads of that name, where a check looks at [`threads`](crate::Check::threads). The kernel cuts a name to
+/// 15 bytes: a longer pattern is cut so too.
+pub fn thread(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Ignore {
+    Ignore::new(Subject::Thread, pattern, reason)
+}
+
+/// Ignores the file descriptors that are so described, or that point there, where a check looks at
+/// [`fds`](crate::Check::fds): `TCP listening on *:9092`, `/var/log/*`.
+pub fn fd(pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Ignore {
+    Ignore::new(Subject::Fd, pattern, reason)
+}
+
 impl Ignore {
     fn new(subject: Subject, pattern: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -206,6 +221,8 @@ impl Ignore {
             Subject::TopFunction => "waits in the very function",
             Subject::SpawnedBy => "spawned by",
             Subject::Current(tasks) => return self.signed(format!("there before, as one of {}", tasks.len())),
+            Subject::Thread => "thread",
+            Subject::Fd => "fd",
         };
         self.signed(format!("{subject} `{}`", self.pattern))
     }
@@ -223,7 +240,24 @@ impl Ignore {
             Subject::Name => like(task, &self.pattern),
             Subject::Group => group_and_above(group).any(|path| like(path, &self.pattern)),
             Subject::File => like(file, &self.pattern) || path_ends(file).any(|end| like(end, &self.pattern)),
-            Subject::Function | Subject::TopFunction | Subject::SpawnedBy | Subject::Current(_) => false,
+            Subject::Function
+            | Subject::TopFunction
+            | Subject::SpawnedBy
+            | Subject::Current(_)
+            | Subject::Thread
+            | Subject::Fd => false,
+        }
+    }
+
+    /// Whether it matches a thread or a file descriptor.
+    pub(crate) fn matches_resource(&self, resource: &Resource) -> bool {
+        let is_thread = resource.kind == ResourceKind::Thread;
+        match self.subject {
+            Subject::Thread => is_thread && like(&resource.target, cut(&self.pattern)),
+            Subject::Fd => {
+                !is_thread && (like(&resource.target, &self.pattern) || like(&resource.description, &self.pattern))
+            }
+            _ => false,
         }
     }
 
@@ -261,6 +295,15 @@ impl Ignore {
             }
             _ => false,
         }
+    }
+}
+
+/// What the kernel keeps of a thread's name.
+fn cut(name: &str) -> &str {
+    const LONGEST: usize = 15;
+    match name.char_indices().find(|(at, c)| at + c.len_utf8() > LONGEST) {
+        Some((at, _)) if !name.contains('*') => &name[..at],
+        _ => name,
     }
 }
 

@@ -183,6 +183,8 @@ mod explore;
 mod group;
 #[cfg(all(any(doc, doctest), feature = "track", feature = "test-util"))]
 pub mod guide;
+#[cfg(feature = "track")]
+mod hang;
 #[cfg(feature = "main")]
 mod harness;
 #[cfg(feature = "track")]
@@ -210,7 +212,10 @@ mod process;
 mod registry;
 pub mod report;
 #[cfg(feature = "track")]
+mod resources;
+#[cfg(feature = "track")]
 mod scope;
+mod seed;
 #[cfg(feature = "track")]
 mod settle;
 mod shutdown;
@@ -234,19 +239,19 @@ mod verify;
 mod watchdog;
 
 #[cfg(not(feature = "track"))]
-use off::{self as registry, Begun, Group, Record, verify_thread};
+use off::{self as registry, Begun, Group, Record, Watch, verify_thread};
 #[cfg(feature = "track")]
-use {group::Group, scope::Begun, task::Record, verify::verify_thread};
+use {group::Group, resources::Watch, scope::Begun, task::Record, verify::verify_thread};
 
 #[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 use ours::Ours;
 #[cfg(all(feature = "track", any(feature = "install", tokio_unstable)))]
 use untracked::Ours;
 
-pub use check::{Check, Outcome, Panic};
+pub use check::{Check, Outcome, Panic, Repeat, Repeated};
 pub use dump::{Dump, Dumped, Waits, dump};
 #[cfg(feature = "test-util")]
-pub use explore::{Exploration, Explore, Failure, Hung, Polled, Shutdown, explore};
+pub use explore::{Exploration, Explore, Failure, HungRun, Polled, Shutdown, explore};
 pub use ignore::Ignore;
 pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.
@@ -280,6 +285,12 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// | `worker_threads = 4` | of a multi-thread runtime |
 /// | `start_paused`, `start_paused = true` | the clock stands still while the test has anything to do; needs tokio's feature `test-util` |
 /// | `grace = "2s"` | how long tasks have to end after the body, by tokio's clock; one second unless given |
+/// | `timeout = "30s"` | how long the body may take, by the wall clock: see [`Check::timeout`] |
+/// | `repeat = 100` | runs the test that often and says which runs failed: see [`Check::repeat`] |
+/// | `fail_fast` | stops a repeated test after the first run that fails |
+/// | `seed = 42` | what [`seed()`] is made of, in place of `LEAKCHECK_SEED` or of one that is drawn |
+/// | `threads` | no thread may outlive the test (Linux): see [`Check::threads`] |
+/// | `fds` | no file, socket, port or pipe may outlive the test (Linux): see [`Check::fds`] |
 /// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
 /// | `untracked = deny`, `warn` or `allow` | what to make of tasks that no tracker saw: see [`Untracked`] |
 /// | `panics = deny`, `detached` or `allow` | what to make of tasks that panicked: see [`Panics`] |
@@ -306,7 +317,8 @@ pub use policy::{Panics, Untracked};
 pub use process::{ProcessGuard, guard_process};
 #[cfg(feature = "track")]
 pub use registry::tasks;
-pub use report::{Leak, Report, TaskPanic};
+pub use report::{Hung, Leak, Report, Resource, TaskPanic};
+pub use seed::seed;
 pub use shutdown::ShutdownError;
 #[cfg(all(unix, feature = "signal"))]
 pub use signal::dump_on_sigusr1;

@@ -290,6 +290,7 @@ impl Record {
     /// The one run of a blocking task's closure.
     pub(crate) fn run<T>(&self, task: impl FnOnce() -> T) -> T {
         let running = Running::begin(&self.task);
+        let _thread = crate::resources::on_this_thread(self.task.id());
         let value = match catch_unwind(AssertUnwindSafe(task)) {
             Ok(value) => value,
             Err(panic) => {

@@ -19,7 +19,7 @@ use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, 
 use crate::scope::{Begun, Scope, here};
 use crate::settle::{SLACK, Settled, settle, settle_everywhere, settle_here};
 use crate::task::Task;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Leash, Watchdog};
 use crate::{panics, registry, untracked};
 
 impl Begun {
@@ -33,8 +33,8 @@ impl Begun {
             Watchdog::asleep()
         } else {
             let (scope, terms) = (self.scope.clone(), terms.clone());
-            let stalled = move |settled| end_stalled(&scope, &terms, settled, wanted);
-            Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
+            let stalled = move |_: &Leash, settled| end_stalled(&scope, &terms, settled, wanted);
+            Watchdog::over((*grace).min(LONGEST) + SLACK, |_| (), stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
         let untracked = untracked::find(&self.scope, terms.untracked, *grace, settled, &watchdog).await;
@@ -68,10 +68,16 @@ fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Bo
     }
     let answers = verdict.found.iter().map(|_| Answer::None).collect();
     let report = verdict.report(settled, answers);
+    end_process(&report, wanted, "a task blocks the thread of its test");
+}
+
+/// Prints the report and ends the process, because of `why`. Writes the report's line before, if one is `wanted` of a
+/// body that ended so.
+pub(crate) fn end_process(report: &Report, wanted: Option<Body>, why: &str) -> ! {
     let shown = report.render(&Style::of_stderr());
-    let mut text = format!("{shown}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
+    let mut text = format!("{shown}\nleakcheck: the process is ended, as {why}\n");
     if let Some(body) = wanted
-        && let Err(unwritten) = publish(&report, body)
+        && let Err(unwritten) = publish(report, body)
     {
         text.push_str(&format!("{unwritten}\n"));
     }
@@ -158,8 +164,8 @@ fn runs_on_this_thread(task: &Task) -> bool {
 }
 
 /// A task that outlived its test, and what is known of its waiting.
-struct Found {
-    task: Arc<Task>,
+pub(crate) struct Found {
+    pub(crate) task: Arc<Task>,
     /// As it was before it was asked: the question polls it.
     info: TaskInfo,
     state: Option<LeakState>,
@@ -167,7 +173,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(task: Arc<Task>) -> Self {
+    pub(crate) fn new(task: Arc<Task>) -> Self {
         let state = (task.kind == TaskKind::Blocking).then_some(LeakState::Blocking);
         Self {
             info: task.info(),
@@ -198,7 +204,7 @@ impl Found {
         }
     }
 
-    fn leak(mut self) -> Leak {
+    pub(crate) fn leak(mut self) -> Leak {
         // It has not answered in between, so that it is the same poll.
         self.info.polling &= self.task.is_being_polled();
         let told_to_stop = self.task.group.told_to_stop();
@@ -216,7 +222,7 @@ fn leave_out(found: &mut [Found]) {
     }
 }
 
-fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
+pub(crate) fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
     found
         .iter()
         .filter(|found| found.state.is_none())
@@ -224,7 +230,7 @@ fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
         .collect()
 }
 
-fn answer(found: &mut [Found], answers: Vec<Answer>) {
+pub(crate) fn answer(found: &mut [Found], answers: Vec<Answer>) {
     for (found, answer) in found.iter_mut().filter(|found| found.state.is_none()).zip(answers) {
         found.answered(answer);
     }
@@ -354,39 +360,43 @@ impl<'a> Verdict<'a> {
     }
 
     fn sites(&self, leaks: &[Leak]) -> Vec<SiteSummary> {
-        let mut leaked: HashMap<(&str, &str, &Place), u64> = HashMap::new();
-        for leak in leaks {
-            *leaked.entry((&leak.group, &leak.name, &leak.spawned_at)).or_default() += 1;
-        }
-        let mut sites: Vec<SiteSummary> = self
-            .scope
-            .sites()
-            .into_iter()
-            .map(|(site, counts)| {
-                let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
-                let leaked = leaked.get(&(&*site.group, name.as_str(), &spawned_at));
-                let leaked = leaked.copied().unwrap_or_default();
-                SiteSummary {
-                    group: site.group,
-                    name,
-                    spawned_at,
-                    seen: counts.seen,
-                    returned: counts.returned,
-                    cancelled: counts.cancelled,
-                    aborted: counts.aborted,
-                    panicked: counts.panicked,
-                    dropped: counts.dropped,
-                    leaked,
-                    stopping: counts.stopping.summary(),
-                }
-            })
-            .collect();
-        sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
-        sites
+        sites(self.scope, leaks)
     }
 }
 
-fn leak(info: TaskInfo, state: LeakState, places: Places, told_to_stop: bool) -> Leak {
+/// What became of a scope's tasks, by where they were spawned.
+pub(crate) fn sites(scope: &Scope, leaks: &[Leak]) -> Vec<SiteSummary> {
+    let mut leaked: HashMap<(&str, &str, &Place), u64> = HashMap::new();
+    for leak in leaks {
+        *leaked.entry((&leak.group, &leak.name, &leak.spawned_at)).or_default() += 1;
+    }
+    let mut sites: Vec<SiteSummary> = scope
+        .sites()
+        .into_iter()
+        .map(|(site, counts)| {
+            let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
+            let leaked = leaked.get(&(&*site.group, name.as_str(), &spawned_at));
+            let leaked = leaked.copied().unwrap_or_default();
+            SiteSummary {
+                group: site.group,
+                name,
+                spawned_at,
+                seen: counts.seen,
+                returned: counts.returned,
+                cancelled: counts.cancelled,
+                aborted: counts.aborted,
+                panicked: counts.panicked,
+                dropped: counts.dropped,
+                leaked,
+                stopping: counts.stopping.summary(),
+            }
+        })
+        .collect();
+    sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
+    sites
+}
+
+pub(crate) fn leak(info: TaskInfo, state: LeakState, places: Places, told_to_stop: bool) -> Leak {
     let help = help::of(state, info.polling, &places, told_to_stop);
     Leak {
         task: info.id,

@@ -38,6 +38,15 @@ pub struct Record {
     /// The tracked tasks that panicked while nobody awaited them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub panics: Vec<Panic>,
+    /// What the test waited for, when its body did not end in time.
+    #[serde(default)]
+    pub hung: Option<Hung>,
+    /// The threads and file descriptors that the test left behind.
+    #[serde(default)]
+    pub resources: Vec<Resource>,
+    /// How the runs went of a test that was repeated.
+    #[serde(default)]
+    pub repeated: Option<Repeated>,
 }
 
 impl Record {
@@ -54,7 +63,9 @@ impl Record {
 
     /// What the verdict has to be by what else the record says.
     fn verdict_by_findings(&self) -> CheckVerdict {
-        if !self.leaks.is_empty() || self.denies_untracked() {
+        if self.hung.is_some() {
+            CheckVerdict::Hung
+        } else if !self.leaks.is_empty() || !self.resources.is_empty() || self.denies_untracked() {
             CheckVerdict::Leaked
         } else if self.denied_panics().next().is_some() {
             CheckVerdict::Panicked
@@ -111,16 +122,47 @@ pub struct Panic {
     pub denied: bool,
 }
 
+/// What a test waited for that did not end in time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hung {
+    /// How long it had, in milliseconds of the wall clock.
+    pub timeout_ms: f64,
+    /// Its body, then every tracked task.
+    pub tasks: Vec<Leak>,
+}
+
+/// A thread or a file descriptor that outlived its test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is, in one word: `thread`, `file`, `tcp` …
+    pub kind: String,
+    /// What it is, in words.
+    pub description: String,
+}
+
+/// How the runs of one test went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// How many there were.
+    pub runs: u32,
+    /// The numbers of those that failed, counted from 1.
+    pub failed: Vec<u32>,
+    /// The seed of all of them.
+    pub seed: u64,
+}
+
 /// A check's own verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckVerdict {
     /// No task outlived the test.
     Clean,
-    /// At least one did.
+    /// At least one did, or a thread or a file descriptor.
     Leaked,
     /// None did, but a tracked task panicked and nobody awaited it.
     Panicked,
+    /// The test did not end in time.
+    Hung,
     /// Nobody looked: leakcheck was built without its feature `track`.
     Unchecked,
 }
@@ -135,6 +177,8 @@ pub enum Body {
     Panicked,
     /// It returned an error.
     Error,
+    /// It did not end in time.
+    Hung,
 }
 
 /// A place in a source file.

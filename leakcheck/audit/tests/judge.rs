@@ -83,6 +83,45 @@ fn a_test_that_failed_by_its_leak_is_a_leak_and_nothing_else() {
 }
 
 #[test]
+fn a_test_that_did_not_end_has_a_word_of_its_own() {
+    let line = record("a", 2, 0)
+        .replace(
+            r#""verdict":"clean","body":"passed""#,
+            r#""verdict":"hung","body":"hung""#,
+        )
+        .replace(
+            r#""ignored":[]"#,
+            r#""ignored":[],"hung":{"timeout_ms":50.0,"tasks":[]}"#,
+        );
+    let verdict = verdict(failed(&["a"]), &[line]);
+
+    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
+    assert!(
+        matches!(&verdict.problems[..], [Problem::Hung { tests, .. }] if *tests == ["orders::a"]),
+        "{:?}",
+        verdict.problems
+    );
+}
+
+#[test]
+fn a_thread_or_a_socket_that_stayed_is_told() {
+    let line = record("a", 2, 0)
+        .replace(r#""verdict":"clean""#, r#""verdict":"leaked""#)
+        .replace(
+            r#""ignored":[]"#,
+            r#""ignored":[],"resources":[{"kind":"tcp","description":"TCP listening on 127.0.0.1:9092"}]"#,
+        );
+    let verdict = verdict(failed(&["a"]), &[line]);
+
+    assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+    assert!(
+        matches!(&verdict.problems[..], [Problem::Resources { test, .. }] if test == "orders::a"),
+        "{:?}",
+        verdict.problems
+    );
+}
+
+#[test]
 fn a_test_that_failed_without_a_leak_leaves_no_verdict() {
     let verdict = verdict(failed(&["a", "m::b"]), &[record("a", 2, 0)]);
 

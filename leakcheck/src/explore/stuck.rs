@@ -34,7 +34,7 @@ impl Stuck {
         let (seen, now) = (progress.clone(), running.clone());
         let (name, terms) = (name.clone(), terms.clone());
         let mut before = None;
-        let watchdog = crate::watchdog::Watchdog::looking(limit, limit, move |_| {
+        let watchdog = crate::watchdog::Watchdog::looking(limit, limit, move |_, _| {
             let progress = seen.load(Ordering::Relaxed);
             let stuck = before.replace(progress) == Some(progress);
             if let Some(running) = lock(&now).as_ref().filter(|_| stuck) {

@@ -20,5 +20,4 @@ pub(crate) use outline::enclosing;
 pub(crate) use places::user_frame;
 pub(crate) use places::{Places, read};
 pub(crate) use sample::choose;
-#[cfg(feature = "test-util")]
 pub(crate) use waker::lend;

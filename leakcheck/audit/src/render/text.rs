@@ -248,6 +248,7 @@ fn test_table(records: &[&Record]) -> String {
             Body::Passed => record.test.clone(),
             Body::Panicked => format!("{} (panicked)", record.test),
             Body::Error => format!("{} (returned an error)", record.test),
+            Body::Hung => format!("{} (did not end)", record.test),
         };
         let mut row = |path: String, place: String, of_site: Ends| {
             // The test's name stands in the first of its rows alone.
