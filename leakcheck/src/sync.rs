@@ -15,7 +15,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// What threads meet at while tasks are spawned, polled, asked and dropped. In leakcheck's own tests under `--cfg loom`
 /// these are loom's types, and `models.rs` tries every order; in everybody else's, whatever their flags, the usual ones.
-#[cfg(not(all(test, loom)))]
+#[cfg(all(feature = "track", not(all(test, loom))))]
 pub(crate) mod modelled {
     pub(crate) use std::sync::Mutex;
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};

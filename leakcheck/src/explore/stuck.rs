@@ -91,7 +91,7 @@ mod watched {
     /// The thread that would have to report is the one that does not return: the process is ended.
     pub(super) fn end(name: &str, running: &Running, terms: &Terms, limit: Duration) {
         let step = running.step;
-        let report = verify::stalled(&running.scope, &terms);
+        let report = verify::stalled(&running.scope, terms);
         let mut text = format!(
             "explored {name}: step {step}: one poll has not returned for {limit:?}\n  replay it alone: {STEP}={step}\n"
         );
