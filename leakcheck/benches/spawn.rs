@@ -1,4 +1,5 @@
-//! What a spawn costs through `leakcheck::TaskTracker`, beside tokio-util's.
+//! What a spawn costs through `leakcheck::TaskTracker`, beside tokio-util's and bare tokio: waited for by the tracker, and
+//! joined one by one.
 //!
 //! `cargo bench -p leakcheck` measures it with the feature `track`, where a task may cost a microsecond more;
 //! `cargo bench -p leakcheck --no-default-features` without, where it may cost five per cent more.
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 /// Tasks a round: so many that what a round itself costs does not show.
 const TASKS: u32 = 1_000;
@@ -33,6 +35,29 @@ macro_rules! round {
 
 round!(by_tokio_util, tokio_util::task::TaskTracker);
 round!(by_leakcheck, leakcheck::TaskTracker);
+
+/// Spawns tasks that end at once, and joins each.
+fn joined(runtime: &Runtime, spawn: impl Fn(u32) -> JoinHandle<u32>) {
+    runtime.block_on(async {
+        let mut joins = Vec::with_capacity(TASKS as usize);
+        joins.extend((0..TASKS).map(spawn));
+        for join in joins {
+            black_box(join.await).expect("a task that ends");
+        }
+    });
+}
+
+fn joined_by_tokio(runtime: &Runtime) {
+    joined(runtime, |number| tokio::spawn(async move { black_box(number) }));
+}
+
+fn joined_by_tokio_util(runtime: &Runtime, tasks: &tokio_util::task::TaskTracker) {
+    joined(runtime, |number| tasks.spawn(async move { black_box(number) }));
+}
+
+fn joined_by_leakcheck(runtime: &Runtime, tasks: &leakcheck::TaskTracker) {
+    joined(runtime, |number| tasks.spawn(async move { black_box(number) }));
+}
 
 struct Subjects {
     runtime: Runtime,
@@ -83,24 +108,26 @@ fn spawn(criterion: &mut Criterion) {
             b.iter(|| by_leakcheck(runtime, ours_in_a_group));
         });
         group.finish();
+
+        let mut group = criterion.benchmark_group(format!("spawn and join/{flavor}"));
+        group.throughput(Throughput::Elements(u64::from(TASKS)));
+        group.bench_function(BenchmarkId::from_parameter("tokio"), |b| {
+            b.iter(|| joined_by_tokio(runtime));
+        });
+        group.bench_function(BenchmarkId::from_parameter("tokio-util"), |b| {
+            b.iter(|| joined_by_tokio_util(runtime, theirs));
+        });
+        group.bench_function(BenchmarkId::from_parameter("leakcheck"), |b| {
+            b.iter(|| joined_by_leakcheck(runtime, ours));
+        });
+        group.finish();
     }
 }
 
-/// The quickest round of each kind, a task.
-fn compare(subjects: &Subjects) -> [f64; 3] {
-    let Subjects {
-        runtime,
-        theirs,
-        ours,
-        ours_in_a_group,
-    } = subjects;
-    let mut quickest = [Duration::MAX; 3];
+/// The quickest round of each kind, in nanoseconds a task.
+fn compare<const KINDS: usize>(rounds: [&dyn Fn(); KINDS]) -> [f64; KINDS] {
+    let mut quickest = [Duration::MAX; KINDS];
     for _ in 0..ROUNDS {
-        let rounds: [&dyn Fn(); 3] = [
-            &|| by_tokio_util(runtime, theirs),
-            &|| by_leakcheck(runtime, ours),
-            &|| by_leakcheck(runtime, ours_in_a_group),
-        ];
         for (round, quickest) in rounds.iter().zip(&mut quickest) {
             let begun = Instant::now();
             round();
@@ -122,13 +149,33 @@ fn main() {
 }
 
 fn report(how: &str) {
-    let subjects = current_thread();
-    let [theirs, ours, in_a_group] = compare(&subjects);
-    for (name, ns) in [("leakcheck", ours), ("leakcheck in a group", in_a_group)] {
-        println!(
-            "{how}: {name} {ns:.0} ns a task, tokio-util {theirs:.0} ns: ratio {:.3}, {:+.0} ns",
-            ns / theirs,
-            ns - theirs
-        );
+    let Subjects {
+        runtime,
+        theirs,
+        ours,
+        ours_in_a_group,
+    } = &current_thread();
+    let [theirs_waited, ours_waited, in_a_group] = compare([
+        &|| by_tokio_util(runtime, theirs),
+        &|| by_leakcheck(runtime, ours),
+        &|| by_leakcheck(runtime, ours_in_a_group),
+    ]);
+    for (name, ns) in [("leakcheck", ours_waited), ("leakcheck in a group", in_a_group)] {
+        print(how, name, ns, "tokio-util", theirs_waited);
     }
+    let [tokio, theirs_joined, ours_joined] = compare([
+        &|| joined_by_tokio(runtime),
+        &|| joined_by_tokio_util(runtime, theirs),
+        &|| joined_by_leakcheck(runtime, ours),
+    ]);
+    print(how, "leakcheck, joined", ours_joined, "tokio-util", theirs_joined);
+    print(how, "leakcheck, joined", ours_joined, "tokio", tokio);
+}
+
+fn print(how: &str, name: &str, ns: f64, other: &str, others: f64) {
+    println!(
+        "{how}: {name} {ns:.0} ns a task, {other} {others:.0} ns: ratio {:.3}, {:+.0} ns",
+        ns / others,
+        ns - others
+    );
 }

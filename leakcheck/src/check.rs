@@ -14,7 +14,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::Begun;
-use crate::ignore::Ignore;
+use crate::hooks::Hooks;
+use crate::ignore::{Ignore, Rules};
 use crate::policy::{Panics, Untracked};
 use crate::report::{Body, Report, Style, append};
 
@@ -26,8 +27,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// As of a panic.
-#[cfg(feature = "track")]
-pub(crate) const STALLED_CODE: i32 = 101;
+pub(crate) const PANIC_CODE: u8 = 101;
 
 /// A check of one test: everything that `#[leakcheck]` does, as a function.
 ///
@@ -59,6 +59,7 @@ pub struct Check {
     runtime: Option<Builder>,
     terms: Terms,
     should_panic: bool,
+    pub(crate) hooks: Hooks,
 }
 
 /// What a check allows.
@@ -91,6 +92,7 @@ impl Check {
             runtime: None,
             terms: Terms::default(),
             should_panic: false,
+            hooks: Hooks::default(),
         }
     }
 
@@ -110,7 +112,7 @@ impl Check {
 
     /// Changes the builder of the test's runtime.
     pub fn configure(mut self, change: impl FnOnce(&mut Builder)) -> Self {
-        change(self.runtime.get_or_insert_with(Builder::new_current_thread));
+        change(self.runtime.get_or_insert_with(current_thread));
         self
     }
 
@@ -144,9 +146,9 @@ impl Check {
         self
     }
 
-    /// Allows the tasks that a rule matches to stay.
-    pub fn ignore(mut self, rule: Ignore) -> Self {
-        self.terms.rules.push(rule);
+    /// Allows the tasks that a rule matches to stay, or that one of [several](Rules) does.
+    pub fn ignore(mut self, rules: impl Into<Rules>) -> Self {
+        self.terms.rules.extend(rules.into());
         self
     }
 
@@ -201,6 +203,7 @@ impl Check {
             (body, begun.verify(&self.terms, wanted).await)
         });
         self.shut_down(runtime, &report);
+        self.hooks.call(&report, body.is_err());
         Outcome { body, report }
     }
 
@@ -209,10 +212,11 @@ impl Check {
     /// # Panics
     ///
     /// Never by itself; a panic of `body` is caught.
-    pub fn run_sync<T>(self, body: impl FnOnce() -> T) -> Outcome<T> {
+    pub fn run_sync<T>(mut self, body: impl FnOnce() -> T) -> Outcome<T> {
         let begun = Begun::new(&self.name);
         let body = catch_unwind(AssertUnwindSafe(body)).map_err(Panic);
         let report = begun.verify_here(&self.terms);
+        self.hooks.call(&report, body.is_err());
         Outcome { body, report }
     }
 
@@ -245,11 +249,14 @@ impl Check {
 
     #[expect(clippy::expect_used, reason = "a test without a runtime can only fail")]
     fn build(&mut self) -> Runtime {
-        let builder = self.runtime.get_or_insert_with(Builder::new_current_thread);
-        builder
-            .enable_all()
-            .build()
-            .expect("the test's runtime could not be built")
+        let builder = self.runtime.get_or_insert_with(current_thread);
+        // With `--cfg loom` tokio has no I/O, and panics when it is asked for some.
+        let builder = if cfg!(loom) {
+            builder.enable_time()
+        } else {
+            builder.enable_all()
+        };
+        builder.build().expect("the test's runtime could not be built")
     }
 
     /// Ends what is left. Threads that do not return are left to themselves: the report has told of those it knows.
@@ -260,6 +267,22 @@ impl Check {
             runtime.shutdown_background();
         }
     }
+}
+
+fn current_thread() -> Builder {
+    told_by(Builder::new_current_thread())
+}
+
+/// Has the tasks known of a runtime that is built by this, where tokio can tell. Not done to a builder of the user's, whose
+/// hooks it would replace.
+pub fn told_by(builder: Builder) -> Builder {
+    #[cfg(all(tokio_unstable, not(loom), feature = "track"))]
+    let builder = {
+        let mut builder = builder;
+        crate::untracked::told_by(&mut builder);
+        builder
+    };
+    builder
 }
 
 /// What came of a checked test.

@@ -127,12 +127,16 @@
 //! | `install` | `install!`, which tells where tasks come from that no tracker saw; it needs the `backtrace` crate |
 //! | `tracing` | `Dump::emit`, which tells the live tasks to `tracing` |
 //! | `signal` | `dump_on_sigusr1`, on Unix |
+//! | `main` | `leakcheck::main!` for test targets with `harness = false`, by libtest-mimic |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
 //!
 //! [`verify_none`], [`guard`] and [`find`] are for plain tests, [`Check`] hands the verdict out as data, and [`tasks`]
-//! lists every live task of the process. [`ignore`] has the rules for tasks that may stay.
+//! lists every live task of the process. [`ignore`] has the rules for tasks that may stay. [`guard_process`] checks a whole
+//! process; [`guide::goleak`] says what each function of goleak is called here.
+//!
+//! `explore` shuts a scenario down after each of its steps, and finds the one that goes wrong.
 //!
 //! # What it sees, and what it does not
 //!
@@ -153,6 +157,8 @@
 //!   that waits must clone the waker, so that each branch of a `select!` shows. A combinator that polls its parts with
 //!   wakers of its own, as `FuturesUnordered` does, is told as itself; so is, with the feature `metrics`, a tracked future
 //!   that a task polls.
+//! - Under Miri no backtraces are taken: a leak is reported, but not where it waits. With `--cfg loom` a
+//!   check is made as without, on a runtime that has no I/O, as tokio has none then; the threads of a model are no tasks.
 //! - Lines need debug information; `debug = "line-tables-only"` is enough. The branches of a `select!` are read from the
 //!   source. Where they cannot be told apart for certain, the line of the `select!` stands for each.
 //!
@@ -177,9 +183,12 @@ mod explore;
 mod group;
 #[cfg(all(any(doc, doctest), feature = "track", feature = "test-util"))]
 pub mod guide;
+#[cfg(feature = "main")]
+mod harness;
 #[cfg(feature = "track")]
 mod help;
-#[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
+mod hooks;
+#[cfg_attr(not(any(feature = "track", test)), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
 #[cfg(all(test, loom, feature = "track"))]
@@ -188,7 +197,7 @@ mod models;
 mod names;
 #[cfg(not(feature = "track"))]
 mod off;
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 mod ours;
 #[cfg(feature = "track")]
 mod panics;
@@ -196,6 +205,7 @@ mod plain;
 mod policy;
 #[cfg(feature = "track")]
 mod probe;
+mod process;
 #[cfg(feature = "track")]
 mod registry;
 pub mod report;
@@ -228,9 +238,9 @@ use off::{self as registry, Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 use ours::Ours;
-#[cfg(feature = "install")]
+#[cfg(all(feature = "track", any(feature = "install", tokio_unstable)))]
 use untracked::Ours;
 
 pub use check::{Check, Outcome, Panic};
@@ -293,6 +303,7 @@ pub use leakcheck_macros::leakcheck;
 pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
 pub use policy::{Panics, Untracked};
+pub use process::{ProcessGuard, guard_process};
 #[cfg(feature = "track")]
 pub use registry::tasks;
 pub use report::{Leak, Report, TaskPanic};
@@ -303,8 +314,12 @@ pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 #[cfg(feature = "install")]
 pub use untracked::Allocator;
 
-/// What the attribute's expansion names. Not part of the interface.
+/// What the expansions of the macros name. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
     pub use tokio;
+
+    pub use crate::check::told_by;
+    #[cfg(feature = "main")]
+    pub use crate::harness::Suite;
 }

@@ -193,6 +193,11 @@ impl Scope {
 
     /// Its live tasks, in the order in which they were spawned.
     pub(crate) fn tasks(&self) -> Vec<Arc<Task>> {
+        // A task is counted before it is registered, and until it no longer is. Most checks find none, and need not look
+        // through those of others.
+        if self.live() == 0 {
+            return Vec::new();
+        }
         registry::live(|task| task.scope.id == self.id)
     }
 

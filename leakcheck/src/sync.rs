@@ -1,6 +1,6 @@
 //! Locks that do not spread a panic, and what loom tries the orders of.
 
-#[cfg(all(test, loom))]
+#[cfg(all(feature = "track", test, loom))]
 pub(crate) mod notify;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,7 +30,7 @@ pub(crate) mod modelled {
 }
 
 /// See the other one.
-#[cfg(all(test, loom))]
+#[cfg(all(feature = "track", test, loom))]
 pub(crate) mod modelled {
     pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize};
     pub(crate) use loom::sync::{Mutex, MutexGuard};

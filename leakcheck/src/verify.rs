@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
-use crate::check::{LONGEST, STALLED_CODE, Terms, publish};
+use crate::check::{LONGEST, PANIC_CODE, Terms, publish};
 use crate::group::Group;
 use crate::help;
 use crate::ignore::Ignore;
@@ -17,7 +17,7 @@ use crate::policy::Panics;
 use crate::probe::{self, Answer, Places};
 use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style, TaskPanic, UntrackedTasks};
 use crate::scope::{Begun, Scope, here};
-use crate::settle::{SLACK, Settled, settle, settle_here};
+use crate::settle::{SLACK, Settled, settle, settle_everywhere, settle_here};
 use crate::task::Task;
 use crate::watchdog::Watchdog;
 use crate::{panics, registry, untracked};
@@ -78,7 +78,7 @@ fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Bo
     // Not by `eprintln!`: the test harness would keep it for a test that never ends.
     let shown = std::io::stderr().write_all(text.as_bytes());
     drop(shown);
-    std::process::exit(STALLED_CODE);
+    std::process::exit(PANIC_CODE.into());
 }
 
 /// What is there of a scope whose thread is blocked.
@@ -87,6 +87,19 @@ pub(crate) fn stalled(scope: &Scope, terms: &Terms) -> Report {
     let verdict = Verdict::new(scope, terms);
     let answers = verdict.found.iter().map(|_| Answer::None).collect();
     verdict.report(Settled::default(), answers)
+}
+
+impl Begun {
+    /// Checks this scope and every task of the process, from a thread that drives none of them.
+    pub(crate) fn verify_everything(&self, terms: &Terms) -> Report {
+        let Terms { grace, rules, .. } = terms;
+        let settled = settle_everywhere(rules, *grace);
+        let mut verdict = Verdict::new(&self.scope, terms);
+        verdict.found = registry::live(|_| true).into_iter().map(Found::new).collect();
+        verdict.state_those_of_this_thread();
+        let answers = probe::ask_and_wait(&verdict.asked());
+        verdict.report(settled, answers)
+    }
 }
 
 /// Checks what belongs to the calling thread.
@@ -224,6 +237,8 @@ struct Verdict<'a> {
     panics: Panics,
     untracked: Option<UntrackedTasks>,
     matched: Vec<u64>,
+    /// For each rule, how many tasks it could not judge, as a source could not be read.
+    unread: Vec<u64>,
     found: Vec<Found>,
 }
 
@@ -237,6 +252,7 @@ impl<'a> Verdict<'a> {
             panics: terms.panics,
             untracked: None,
             matched: vec![0; rules.len()],
+            unread: vec![0; rules.len()],
             found,
         }
     }
@@ -293,26 +309,29 @@ impl<'a> Verdict<'a> {
     fn panics(&mut self) -> Vec<TaskPanic> {
         let mut panics = panics::report(self.scope, self.panics);
         panics.retain(|panic| {
-            let (group, name, file) = (&panic.group, &panic.name, &panic.spawned_at.file);
-            !self.is_matched(|rule| rule.matches_identity(group, name, file))
+            let at = &panic.spawned_at;
+            !self.is_matched(|rule, unread| {
+                rule.matches_identity(&panic.group, &panic.name, &at.file)
+                    || rule.matches_origin(panic.task, &at.file, at.line, || *unread += 1)
+            })
         });
         panics
     }
 
     fn is_ignored(&mut self, leak: &Leak) -> bool {
-        self.is_matched(|rule| {
-            rule.matches_identity(&leak.group, &leak.name, &leak.spawned_at.file)
-                || leak
-                    .waiting
-                    .iter()
-                    .flat_map(|wait| &wait.frames)
-                    .any(|at| rule.matches_function(&at.function))
+        let at = &leak.spawned_at;
+        self.is_matched(|rule, unread| {
+            let waits = leak.waiting.iter();
+            rule.matches_identity(&leak.group, &leak.name, &at.file)
+                || rule.matches_origin(leak.task, &at.file, at.line, || *unread += 1)
+                || rule.matches_waits(waits.map(|wait| wait.frames.iter().map(|frame| frame.function.as_str())))
         })
     }
 
     /// Whether a rule matches. The first one counts it.
-    fn is_matched(&mut self, matches: impl Fn(&Ignore) -> bool) -> bool {
-        let matching = self.rules.iter().position(matches);
+    fn is_matched(&mut self, mut matches: impl FnMut(&Ignore, &mut u64) -> bool) -> bool {
+        let mut rules = self.rules.iter().zip(&mut self.unread);
+        let matching = rules.position(|(rule, unread)| matches(rule, unread));
         if let Some(rule) = matching {
             self.matched[rule] += 1;
         }
@@ -320,10 +339,14 @@ impl<'a> Verdict<'a> {
     }
 
     fn ignored(&self) -> Vec<Ignored> {
-        let rules = self.rules.iter().zip(&self.matched);
+        let rules = self.rules.iter().zip(&self.matched).zip(&self.unread);
         rules
-            .map(|(rule, matched)| Ignored {
-                rule: rule.describe(),
+            .filter(|((rule, matched), _)| **matched > 0 || !rule.is_optional())
+            .map(|((rule, matched), unread)| Ignored {
+                rule: match unread {
+                    0 => rule.describe(),
+                    n => format!("{}, but the source of {n} leaks could not be read", rule.describe()),
+                },
                 reason: rule.reason().to_owned(),
                 matched: *matched,
             })

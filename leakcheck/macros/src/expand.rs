@@ -97,7 +97,7 @@ fn run_async(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
     let check = check(krate, args, test);
     let flavor = match args.flavor {
         Some((Flavor::MultiThread, _)) => {
-            quote!(.runtime(#krate::__private::tokio::runtime::Builder::new_multi_thread()))
+            quote!(.runtime(#krate::__private::told_by(#krate::__private::tokio::runtime::Builder::new_multi_thread())))
         }
         _ => quote!(),
     };

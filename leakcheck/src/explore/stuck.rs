@@ -83,7 +83,7 @@ mod watched {
     use std::time::Duration;
 
     use super::Running;
-    use crate::check::{STALLED_CODE, Terms, publish};
+    use crate::check::{PANIC_CODE, Terms, publish};
     use crate::explore::explorer::STEP;
     use crate::report::Body;
     use crate::verify;
@@ -105,6 +105,6 @@ mod watched {
         // Not by `eprintln!`: the test harness would keep it for a test that never ends.
         let shown = std::io::stderr().write_all(text.as_bytes());
         drop(shown);
-        std::process::exit(STALLED_CODE);
+        std::process::exit(PANIC_CODE.into());
     }
 }

@@ -15,6 +15,7 @@ mod waker;
 #[cfg(all(test, loom))]
 pub(crate) use ask::is_open_after;
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, ask_by_the_way, block_on_until};
+pub(crate) use outline::enclosing;
 #[cfg(feature = "install")]
 pub(crate) use places::user_frame;
 pub(crate) use places::{Places, read};

@@ -100,6 +100,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "no backtraces are taken there")]
     fn a_real_backtrace_names_the_function_that_took_it_and_its_line() {
         let line = line!() + 1;
         let symbols = of(&Backtrace::force_capture());

@@ -73,7 +73,12 @@ unsafe fn clone(data: *const ()) -> RawWaker {
         // Nothing is looked up here: that is for whoever reads the trace, not for the runtime's worker.
         let mut traces = lock(&lent.traces);
         if traces.len() < MOST_TRACES {
-            traces.push(Backtrace::force_capture());
+            // Under Miri a trace takes seconds. That there was one has to do.
+            traces.push(if cfg!(miri) {
+                Backtrace::disabled()
+            } else {
+                Backtrace::force_capture()
+            });
         }
     }
     // The clone is taken apart and handed out whole: its reference count goes with the parts.

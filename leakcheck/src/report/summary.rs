@@ -80,7 +80,8 @@ pub struct UntrackedSpawn {
     pub kind: TaskKind,
     /// How many there are.
     pub count: usize,
-    /// The user's functions from the one that spawned them outwards. Empty when there is no debug information.
+    /// The user's functions from the one that spawned them outwards. Empty when there is no debug information. Where tokio
+    /// itself told of the spawn, there is one, without a name.
     pub frames: Vec<Frame>,
 }
 
@@ -199,11 +200,14 @@ impl Report {
                 Err(at) => self.sites.insert(at, site.clone()),
             }
         }
-        if self.ignored.is_empty() {
-            self.ignored.clone_from(&other.ignored);
-        } else {
-            for (rule, more) in self.ignored.iter_mut().zip(&other.ignored) {
-                rule.matched += more.matched;
+        for rule in &other.ignored {
+            let known = self
+                .ignored
+                .iter_mut()
+                .find(|known| known.rule == rule.rule && known.reason == rule.reason);
+            match known {
+                Some(known) => known.matched += rule.matched,
+                None => self.ignored.push(rule.clone()),
             }
         }
     }

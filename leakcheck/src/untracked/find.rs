@@ -33,7 +33,25 @@ pub(crate) async fn find(
         let _ = scope;
         Named::nothing(counted)
     };
+    #[cfg(tokio_unstable)]
+    return exactly(found.report(policy), counted);
+    #[cfg(not(tokio_unstable))]
     found.report(policy)
+}
+
+/// The same by what tokio told, where that agrees with its count.
+#[cfg(tokio_unstable)]
+fn exactly(found: Option<UntrackedTasks>, counted: usize) -> Option<UntrackedTasks> {
+    let mut found = found?;
+    let told = super::hooks::live_here();
+    if let Some(told) = told.filter(|told| told.iter().map(|spawn| spawn.count).sum::<usize>() == counted) {
+        found.known = Known::Exact;
+        // An allocator's findings go further than the first line.
+        if found.spawned.is_empty() {
+            found.spawned = told;
+        }
+    }
+    Some(found)
 }
 
 /// Finds those of a check without a runtime of its own: what its thread and its tracked tasks spawned.
