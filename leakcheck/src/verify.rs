@@ -381,7 +381,7 @@ impl<'a> Verdict<'a> {
                 }
             })
             .collect();
-        sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
+        sites.sort_unstable_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
         sites
     }
 }
