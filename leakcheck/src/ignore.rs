@@ -18,17 +18,18 @@
 //! A library whose tasks outlive a test by design says so once, for all of its users:
 //!
 //! ```
-//! use leakcheck::ignore::{self, Rules};
+//! mod my_pool {
+//!     use leakcheck::ignore::{self, Rules};
 //!
-//! /// What a test may overlook of this library's tasks.
-//! pub fn leakcheck_rules() -> Rules {
-//!     ignore::published_by("my-pool", [
-//!         ignore::group("my-pool", "one reaper for each process"),
-//!         ignore::spawned_by("my_pool::dns::resolver", "the resolver is shared"),
-//!     ])
+//!     /// What a test may overlook of this library's tasks.
+//!     pub fn leakcheck_rules() -> Rules {
+//!         ignore::published_by("my-pool", [
+//!             ignore::group("my-pool", "one reaper for each process"),
+//!             ignore::spawned_by("my_pool::dns::resolver", "the resolver is shared"),
+//!         ])
+//!     }
 //! }
 //!
-//! # mod my_pool { pub use super::leakcheck_rules; }
 //! // A user's test: #[leakcheck(ignore = my_pool::leakcheck_rules())], or
 //! leakcheck::verify_none_ignoring(my_pool::leakcheck_rules());
 //! ```
