@@ -12,6 +12,6 @@ mod tokens;
 mod waker;
 
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
-#[cfg(feature = "install")]
-pub(crate) use places::user_frame;
 pub(crate) use places::{Places, read};
+#[cfg(feature = "install")]
+pub(crate) use places::{is_leakcheck, user_frame};
