@@ -140,7 +140,10 @@
 //!
 //! # What it sees, and what it does not
 //!
-//! - Only what went through a [`TaskTracker`]. A bare `tokio::spawn` is not seen.
+//! - What went through a [`TaskTracker`] is known by its name, and by where it waits. Of what did not, as by a bare
+//!   `tokio::spawn`, the check's own runtime tells how many tasks there are: see [`Untracked`]. With the feature `install`
+//!   they are told by where they were spawned.
+//! - A tracked task that panicked fails its test where nobody can ever see that by its handle: see [`Panics`].
 //! - A leak is reported when the task's future has not been dropped, and never earlier: a task that was told to stop has
 //!   until the end of the grace to do so.
 //! - Under a paused clock the grace is over as soon as the test's runtime has nothing to do. What another runtime drives
