@@ -41,6 +41,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::info::SEPARATOR;
+#[cfg(feature = "track")]
 use crate::report::{Resource, ResourceKind};
 
 /// A rule that lets tasks outlive a test.
@@ -251,6 +252,7 @@ impl Ignore {
     }
 
     /// Whether it matches a thread or a file descriptor.
+    #[cfg(feature = "track")]
     pub(crate) fn matches_resource(&self, resource: &Resource) -> bool {
         let is_thread = resource.kind == ResourceKind::Thread;
         match self.subject {
@@ -263,6 +265,7 @@ impl Ignore {
     }
 
     /// Whether it can only be known of a task that was asked where it waits.
+    #[cfg(feature = "track")]
     pub(crate) fn needs_waits(&self) -> bool {
         matches!(self.subject, Subject::Function | Subject::TopFunction)
     }
@@ -300,6 +303,7 @@ impl Ignore {
 }
 
 /// What the kernel keeps of a thread's name.
+#[cfg(feature = "track")]
 fn cut(name: &str) -> &str {
     const LONGEST: usize = 15;
     match name.char_indices().find(|(at, c)| at + c.len_utf8() > LONGEST) {

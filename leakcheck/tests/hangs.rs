@@ -85,6 +85,7 @@ fn two_tasks_that_wait_for_each_other_are_both_told() {
     );
 }
 
+#[cfg(feature = "test-util")]
 #[test]
 fn a_paused_clock_does_not_stop_the_time_of_a_test() {
     let outcome = Check::new("hangs").start_paused(true).timeout(SOON).run(async {
@@ -93,6 +94,7 @@ fn a_paused_clock_does_not_stop_the_time_of_a_test() {
     assert_eq!(waits(&outcome), named(&[("test body", "Notify::notified")]));
 }
 
+#[cfg(feature = "test-util")]
 #[test]
 fn a_busy_clock_under_a_paused_one_is_a_hang_too() {
     let outcome = Check::new("hangs").start_paused(true).timeout(SOON).run(async {
