@@ -24,6 +24,7 @@ fn failing<'a>(run: &'a AtomicU32, bad: &'a [u32]) -> impl FnMut() -> std::futur
     }
 }
 
+#[cfg(feature = "test-util")]
 #[test]
 fn the_report_says_which_runs_failed() {
     let run = AtomicU32::new(0);

@@ -179,6 +179,11 @@ impl SiteSummary {
         self.panicked += other.panicked;
         self.dropped += other.dropped;
         self.leaked += other.leaked;
+        match (&mut self.stopping, &other.stopping) {
+            (Some(known), Some(more)) => known.absorb(more),
+            (none @ None, Some(more)) => *none = Some(more.clone()),
+            (_, None) => {}
+        }
     }
 }
 
