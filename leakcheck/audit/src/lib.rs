@@ -31,6 +31,7 @@ pub mod build;
 mod cargo;
 pub mod error;
 pub mod judge;
+pub mod observe;
 pub mod plant;
 pub mod records;
 pub mod render;
