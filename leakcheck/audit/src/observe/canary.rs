@@ -23,29 +23,32 @@ pub fn check(library: &Path) -> Result<(), ObserveError> {
     let program = Rustc::find()?.build(
         "the canary",
         &[("tokio.rs", TOKIO), ("canary.rs", PROGRAM)],
-        &|compile| {
-            let tokio = [
-                "--crate-type",
-                "rlib",
-                "--crate-name",
-                "tokio",
-                "-g",
-                "-o",
-                "libtokio.rlib",
-            ];
-            // Its panics, had it any, would name tokio's own path.
-            compile("tokio.rs", &tokio)?;
-            let canary = [
-                "--crate-name",
-                "canary",
-                "-g",
-                "--extern",
-                "tokio=libtokio.rlib",
-                "-o",
-                "canary",
-            ];
-            compile("canary.rs", &canary)
-        },
+        &[
+            (
+                "tokio.rs",
+                &[
+                    "--crate-type",
+                    "rlib",
+                    "--crate-name",
+                    "tokio",
+                    "-g",
+                    "-o",
+                    "libtokio.rlib",
+                ],
+            ),
+            (
+                "canary.rs",
+                &[
+                    "--crate-name",
+                    "canary",
+                    "-g",
+                    "--extern",
+                    "tokio=libtokio.rlib",
+                    "-o",
+                    "canary",
+                ],
+            ),
+        ],
         "canary",
     )?;
     let verdict = observe(Command::new(&program), library, Path::new("/"))?;

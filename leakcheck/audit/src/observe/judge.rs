@@ -158,13 +158,12 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         observed += 1;
         judging.process(process, program, replaced);
     }
-    if let Some(command) = evidence.command {
-        if Program::inspect(command).is_some_and(|program| program.is_static && !program.tokio.is_empty()) {
-            let name = command.display();
-            judging
-                .unjudged
-                .insert(format!("{name} is linked statically: its tasks could not be observed"));
-        }
+    if let Some(command) = evidence.command
+        && Program::inspect(command).is_some_and(|program| program.is_static && !program.tokio.is_empty())
+    {
+        let name = command.display();
+        let reason = format!("{name} is linked statically: its tasks could not be observed");
+        judging.unjudged.insert(reason);
     }
     let findings =
         judging.found.into_iter().map(

@@ -48,13 +48,13 @@ impl Rustc {
         Ok(Self { program, version })
     }
 
-    /// Builds a source file, unless this version has built it before. The result is put in place at once, so that audits
+    /// Builds sources, each with arguments of its own, unless this version has built it before. The result is put in place at once, so that audits
     /// that run at the same time do not see half a file.
     pub(super) fn build(
         &self,
         what: &'static str,
         sources: &[(&str, &str)],
-        build: &dyn Fn(&dyn Fn(&str, &[&str]) -> Result<(), ObserveError>) -> Result<(), ObserveError>,
+        steps: &[(&str, &[&str])],
         result: &str,
     ) -> Result<PathBuf, ObserveError> {
         let mut hasher = DefaultHasher::new();
@@ -74,7 +74,9 @@ impl Rustc {
             let path = room.path().join(name);
             std::fs::write(&path, text).map_err(failed(&path))?;
         }
-        build(&|source, arguments| self.compile(what, room.path(), source, arguments))?;
+        for (source, arguments) in steps {
+            self.compile(what, room.path(), source, arguments)?;
+        }
         std::fs::rename(room.path().join(result), &built).map_err(failed(&built))?;
         Ok(built)
     }
@@ -123,12 +125,10 @@ pub fn library() -> Result<PathBuf, ObserveError> {
     Rustc::find()?.build(
         "the library to preload",
         &[("preload.rs", SOURCE)],
-        &|compile| {
-            compile(
-                "preload.rs",
-                &["--crate-type", "cdylib", "-O", "-C", "panic=abort", "-o", FILE],
-            )
-        },
+        &[(
+            "preload.rs",
+            &["--crate-type", "cdylib", "-O", "-C", "panic=abort", "-o", FILE],
+        )],
         FILE,
     )
 }

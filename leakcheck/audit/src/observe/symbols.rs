@@ -87,11 +87,11 @@ fn look_up(loader: &Loader, address: u64) -> Vec<Frame> {
         }
     }
     // The function that the linker knows: the last frame where debug info has no names, or the only one.
-    if frames.last().is_none_or(|frame| frame.name.is_empty()) {
-        if let Some(symbol) = loader.find_symbol(address) {
-            let source = frames.pop().and_then(|frame| frame.source);
-            frames.push(named(symbol, source, address));
-        }
+    if frames.last().is_none_or(|frame| frame.name.is_empty())
+        && let Some(symbol) = loader.find_symbol(address)
+    {
+        let source = frames.pop().and_then(|frame| frame.source);
+        frames.push(named(symbol, source, address));
     }
     if frames.is_empty() {
         frames.push(Frame {
