@@ -15,7 +15,7 @@
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void, CStr};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 /// The alignment of a task cell on x86_64 and aarch64.
@@ -127,6 +127,7 @@ const O_RDONLY_CLOEXEC: c_int = 0o2000000;
 const O_RDWR_CLOEXEC: c_int = 0o2000002;
 const O_CREATE_NEW: c_int = 0o300;
 const PT_LOAD: u32 = 1;
+const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 
 /// The next definition of a function behind ours. Resolved once; `dlsym` is never called with our lock held.
 struct Real(AtomicUsize, &'static CStr);
@@ -435,6 +436,37 @@ fn stop() {
 
 // --------------------------------------------------------------------------------------------------------------- stack
 
+/// The return addresses of this thread's stack, the innermost first.
+///
+/// libgcc takes some 200 ns a frame. Here each return address is looked up in the unwind tables once, and what they say of
+/// it is remembered: a frame is then a few loads. Where the tables say what is not understood, libgcc walks that stack.
+#[inline(never)]
+fn walk(frames: &mut [u64; FRAMES]) -> usize {
+    let fast = walk_remembered(frames);
+    #[cfg(leak_audit_verify)]
+    verify(&frames[..fast.unwrap_or(0)]);
+    fast.unwrap_or_else(|| walk_slowly(frames))
+}
+
+/// Ends the process where the two walks differ. Only in the library that the tests build.
+#[cfg(leak_audit_verify)]
+fn verify(fast: &[u64]) {
+    let mut slow = [0; FRAMES];
+    let count = walk_slowly(&mut slow);
+    let slow = &slow[..count];
+    let Some(own) = fast.get(1).and_then(|own| slow.iter().position(|frame| frame == own)) else {
+        eprintln!("leak-audit: no remembered walk {fast:x?} {slow:x?}");
+        std::process::abort();
+    };
+    // libgcc also names what is below the last frame, where that is not marked as the last.
+    let slow = &slow[own..];
+    let fast = &fast[1..];
+    if !slow.starts_with(fast) || slow.len() > fast.len() + 1 {
+        eprintln!("leak-audit: the walks differ: {fast:x?} {slow:x?}");
+        std::process::abort();
+    }
+}
+
 #[repr(C)]
 struct UnwindContext([u8; 0]);
 
@@ -448,9 +480,9 @@ struct Trace<'a> {
     count: usize,
 }
 
-/// The return addresses of this thread's stack, the innermost first.
+#[cold]
 #[inline(never)]
-fn walk(frames: &mut [u64; FRAMES]) -> usize {
+fn walk_slowly(frames: &mut [u64; FRAMES]) -> usize {
     extern "C" fn frame(context: *mut UnwindContext, data: *mut c_void) -> c_int {
         // SAFETY: the trace below, which `_Unwind_Backtrace` hands through.
         let trace = unsafe { &mut *data.cast::<Trace<'_>>() };
@@ -466,6 +498,511 @@ fn walk(frames: &mut [u64; FRAMES]) -> usize {
     // SAFETY: the callback has the type that the unwinder asks for, and does not unwind.
     unsafe { _Unwind_Backtrace(frame, std::ptr::from_mut(&mut trace).cast()) };
     trace.count
+}
+
+/// The registers that a frame is found by, in DWARF's numbers.
+#[cfg(target_arch = "x86_64")]
+mod register {
+    pub const FRAME: u64 = 6;
+    pub const STACK: u64 = 7;
+    pub const RETURN: u64 = 16;
+}
+#[cfg(target_arch = "aarch64")]
+mod register {
+    pub const FRAME: u64 = 29;
+    pub const STACK: u64 = 31;
+    pub const RETURN: u64 = 30;
+}
+
+/// `None` where the tables say what is not understood.
+#[inline(always)]
+fn walk_remembered(frames: &mut [u64; FRAMES]) -> Option<usize> {
+    let (mut pc, mut sp, mut fp): (u64, u64, u64);
+    // SAFETY: reads three registers.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::asm!("lea {}, [rip]", "mov {}, rsp", "mov {}, rbp", out(reg) pc, out(reg) sp, out(reg) fp,
+            options(nomem, nostack, preserves_flags));
+    }
+    // SAFETY: reads three registers.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("adr {}, .", "mov {}, sp", "mov {}, x29", out(reg) pc, out(reg) sp, out(reg) fp,
+            options(nomem, nostack, preserves_flags));
+    }
+    let mut count = 0;
+    loop {
+        let rule = rule_at(pc)?;
+        let from = match rule.kind {
+            Rule::END => return Some(count),
+            Rule::BY_STACK => sp,
+            Rule::BY_FRAME => fp,
+            _ => return None,
+        };
+        let cfa = from.wrapping_add_signed(i64::from(rule.cfa) * 8);
+        // Frames lie one behind the other. Anything else is no stack.
+        if cfa <= sp || cfa % 8 != 0 || cfa - sp > 1 << 30 {
+            return None;
+        }
+        // SAFETY: the unwind tables say that the frame's registers are saved there.
+        unsafe {
+            let saved = |at: i16| (cfa.wrapping_add_signed(i64::from(at) * 8) as *const u64).read();
+            pc = saved(rule.returns);
+            if rule.frame != Rule::SAME {
+                fp = saved(rule.frame);
+            }
+        }
+        sp = cfa;
+        if pc == 0 || count == FRAMES {
+            return Some(count);
+        }
+        frames[count] = pc;
+        count += 1;
+        // A return address is behind its call, and may be behind the function too.
+        pc -= 1;
+    }
+}
+
+/// How to get from a frame to its caller's: offsets in words of eight bytes.
+#[derive(Clone, Copy)]
+struct Rule {
+    kind: u8,
+    /// From the register to the end of the frame.
+    cfa: i32,
+    /// From there to the saved frame pointer and return address.
+    frame: i16,
+    returns: i16,
+}
+
+impl Rule {
+    const UNKNOWN: u8 = 1;
+    const END: u8 = 2;
+    const BY_STACK: u8 = 3;
+    const BY_FRAME: u8 = 4;
+    /// The frame pointer is the caller's.
+    const SAME: i16 = i16::MIN;
+
+    const fn only(kind: u8) -> Self {
+        Self {
+            kind,
+            cfa: 0,
+            frame: Self::SAME,
+            returns: 0,
+        }
+    }
+
+    fn packed(self) -> u64 {
+        u64::from(self.kind)
+            | (self.cfa as u64 & 0xff_ffff) << 8
+            | (self.frame as u64 & 0xffff) << 32
+            | (self.returns as u64 & 0xffff) << 48
+    }
+
+    fn unpacked(packed: u64) -> Self {
+        Self {
+            kind: packed as u8,
+            cfa: packed as i32 >> 8,
+            frame: (packed >> 32) as i16,
+            returns: (packed >> 48) as i16,
+        }
+    }
+}
+
+const REMEMBERED: usize = 1 << 14;
+
+/// Pairs of an address mixed into its rule, and the rule. A pair that two threads wrote at once does not match any address.
+static RULES: [[AtomicU64; 2]; REMEMBERED] = [const { [AtomicU64::new(0), AtomicU64::new(0)] }; REMEMBERED];
+
+#[inline]
+fn rule_at(pc: u64) -> Option<Rule> {
+    let place = &RULES[(pc.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 50) as usize];
+    let packed = place[1].load(Ordering::Relaxed);
+    if packed != 0 && place[0].load(Ordering::Relaxed) ^ packed == pc {
+        return Some(Rule::unpacked(packed));
+    }
+    let rule = read_rule(pc).unwrap_or(const { Rule::only(Rule::UNKNOWN) });
+    place[0].store(pc ^ rule.packed(), Ordering::Relaxed);
+    place[1].store(rule.packed(), Ordering::Relaxed);
+    Some(rule)
+}
+
+/// Reads the unwind tables: `.eh_frame_hdr` and `.eh_frame`, as the Linux Standard Base describes them.
+#[cold]
+#[inline(never)]
+fn read_rule(pc: u64) -> Option<Rule> {
+    struct Search {
+        pc: u64,
+        header: u64,
+    }
+    extern "C" fn object(info: *const DlPhdrInfo, _: usize, data: *mut c_void) -> c_int {
+        // SAFETY: the search below, and what the loader hands out.
+        let (search, info) = unsafe { (&mut *data.cast::<Search>(), &*info) };
+        let (mut here, mut found) = (false, 0);
+        for index in 0..info.count {
+            // SAFETY: as many as the loader says.
+            let header = unsafe { &*info.headers.add(usize::from(index)) };
+            let start = (info.address as u64).wrapping_add(header.address);
+            match header.kind {
+                PT_LOAD => here |= (start..start.wrapping_add(header.memory_size)).contains(&search.pc),
+                PT_GNU_EH_FRAME => found = start,
+                _ => (),
+            }
+        }
+        if here {
+            search.header = found;
+        }
+        c_int::from(here)
+    }
+    let mut search = Search { pc, header: 0 };
+    // SAFETY: the callback has the type that libc asks for.
+    unsafe { dl_iterate_phdr(object, std::ptr::from_mut(&mut search).cast()) };
+    if search.header == 0 {
+        return None;
+    }
+    // SAFETY: a loaded file's unwind tables, which the linker made, and which stay mapped while its code is on the stack.
+    unsafe { frame_description(search.header, pc).and_then(|description| description.rule(pc)) }
+}
+
+/// A position in the unwind tables.
+#[derive(Clone, Copy)]
+struct Reader(u64);
+
+impl Reader {
+    unsafe fn take<T>(&mut self) -> T {
+        // SAFETY: within a table, by its own lengths.
+        let value = unsafe { (self.0 as *const T).read_unaligned() };
+        self.0 += std::mem::size_of::<T>() as u64;
+        value
+    }
+
+    unsafe fn unsigned(&mut self) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            // SAFETY: as above.
+            let byte = unsafe { self.take::<u8>() };
+            if shift < 64 {
+                value |= u64::from(byte & 0x7f) << shift;
+            }
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return value;
+            }
+        }
+    }
+
+    unsafe fn signed(&mut self) -> i64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            // SAFETY: as above.
+            let byte = unsafe { self.take::<u8>() };
+            if shift < 64 {
+                value |= i64::from(byte & 0x7f) << shift;
+            }
+            shift += 7;
+            if byte & 0x80 == 0 {
+                return if byte & 0x40 != 0 && shift < 64 {
+                    value | -1 << shift
+                } else {
+                    value
+                };
+            }
+        }
+    }
+
+    /// A pointer in one of the encodings that linkers use. `base` is what offsets from the section's header are from.
+    unsafe fn pointer(&mut self, encoding: u8, base: u64) -> Option<u64> {
+        let at = self.0;
+        // SAFETY: as above.
+        let value = unsafe {
+            match encoding & 0xf {
+                0x0 | 0x4 | 0xc => self.take::<u64>(),
+                0x2 => u64::from(self.take::<u16>()),
+                0x3 => u64::from(self.take::<u32>()),
+                0xa => i64::from(self.take::<i16>()) as u64,
+                0xb => i64::from(self.take::<i32>()) as u64,
+                _ => return None,
+            }
+        };
+        match encoding & 0x70 {
+            0x00 => Some(value),
+            0x10 => Some(value.wrapping_add(at)),
+            0x30 => Some(value.wrapping_add(base)),
+            _ => None,
+        }
+    }
+}
+
+/// What the tables say of one function.
+struct Description {
+    start: u64,
+    code_step: u64,
+    data_step: i64,
+    /// The instructions that all functions of its kind begin with, and its own.
+    common: (u64, u64),
+    own: (u64, u64),
+}
+
+/// Finds a function's description by the sorted table in the header.
+unsafe fn frame_description(header: u64, pc: u64) -> Option<Description> {
+    let mut at = Reader(header);
+    // SAFETY: our caller's tables.
+    unsafe {
+        let [version, frame, count, table] = at.take::<[u8; 4]>();
+        if version != 1 || table != 0x3b {
+            return None;
+        }
+        at.pointer(frame, header)?;
+        let count = at.pointer(count, header)?;
+        let entry = |index: u64| (at.0 + index * 8) as *const [i32; 2];
+        let start = |index: u64| header.wrapping_add_signed(i64::from(entry(index).read_unaligned()[0]));
+        let (mut low, mut high) = (0, count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if start(middle) <= pc {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        let found = entry(low.checked_sub(1)?).read_unaligned()[1];
+        function(header.wrapping_add_signed(i64::from(found)), pc)
+    }
+}
+
+unsafe fn function(at: u64, pc: u64) -> Option<Description> {
+    let mut own = Reader(at);
+    // SAFETY: our caller's tables.
+    unsafe {
+        let length = own.take::<u32>();
+        if length == u32::MAX {
+            return None;
+        }
+        let own_end = own.0 + u64::from(length);
+        let common_at = own.0 - u64::from(own.take::<u32>());
+
+        let mut common = Reader(common_at);
+        let length = common.take::<u32>();
+        if length == u32::MAX {
+            return None;
+        }
+        let common_end = common.0 + u64::from(length);
+        common.take::<u32>();
+        let version = common.take::<u8>();
+        let mut letters = [0; 8];
+        let mut count = 0;
+        loop {
+            match common.take::<u8>() {
+                0 => break,
+                letter => *letters.get_mut(count)? = letter,
+            }
+            count += 1;
+        }
+        let code_step = common.unsigned();
+        let data_step = common.signed();
+        let returns = if version == 1 {
+            u64::from(common.take::<u8>())
+        } else {
+            common.unsigned()
+        };
+        if returns != register::RETURN {
+            return None;
+        }
+        let mut encoding = 0;
+        let has_data = letters[0] == b'z';
+        if has_data {
+            let length = common.unsigned();
+            let data_end = common.0 + length;
+            for letter in &letters[1..count] {
+                match letter {
+                    b'R' => encoding = common.take::<u8>(),
+                    b'L' => drop(common.take::<u8>()),
+                    b'P' => {
+                        let encoding = common.take::<u8>();
+                        common.pointer(encoding & 0x0f, 0)?;
+                    }
+                    // `S` is a signal's frame, which is not entered by a call; `B` signs return addresses.
+                    _ => return None,
+                }
+            }
+            common.0 = data_end;
+        } else if count != 0 {
+            return None;
+        }
+
+        let start = own.pointer(encoding, 0)?;
+        let length = own.pointer(encoding & 0x0f, 0)?;
+        if !(start..start.wrapping_add(length)).contains(&pc) {
+            return None;
+        }
+        if has_data {
+            let length = own.unsigned();
+            own.0 += length;
+        }
+        Some(Description {
+            start,
+            code_step,
+            data_step,
+            common: (common.0, common_end),
+            own: (own.0, own_end),
+        })
+    }
+}
+
+/// Where the tables' instructions have come to: offsets in bytes.
+#[derive(Clone, Copy)]
+struct Row {
+    register: u64,
+    cfa: i64,
+    frame: Saved,
+    returns: Saved,
+}
+
+#[derive(Clone, Copy)]
+enum Saved {
+    Not,
+    At(i64),
+    /// It has none: the last frame.
+    Undefined,
+    /// By a rule that is not understood.
+    Otherwise,
+}
+
+impl Row {
+    fn save(&mut self, register: u64, saved: Saved) {
+        match register {
+            register::FRAME => self.frame = saved,
+            register::RETURN => self.returns = saved,
+            _ => (),
+        }
+    }
+}
+
+impl Description {
+    unsafe fn rule(&self, pc: u64) -> Option<Rule> {
+        let mut row = Row {
+            register: u64::MAX,
+            cfa: 0,
+            frame: Saved::Not,
+            returns: Saved::Not,
+        };
+        // SAFETY: our caller's tables.
+        unsafe {
+            let none = row;
+            self.run(self.common, &mut row, none, pc)?;
+            let first = row;
+            self.run(self.own, &mut row, first, pc)?;
+        }
+        let words = |bytes: i64| (bytes % 8 == 0).then_some(bytes / 8);
+        let returns = match row.returns {
+            Saved::At(at) => i16::try_from(words(at)?).ok()?,
+            Saved::Undefined => return Some(Rule::only(Rule::END)),
+            Saved::Not | Saved::Otherwise => return None,
+        };
+        let frame = match row.frame {
+            Saved::Not => Rule::SAME,
+            Saved::At(at) => i16::try_from(words(at)?).ok().filter(|at| *at != Rule::SAME)?,
+            // Nobody's: not needed, or the next frame's rule will be by the stack pointer.
+            Saved::Undefined => Rule::SAME,
+            Saved::Otherwise => return None,
+        };
+        let cfa = i32::try_from(words(row.cfa)?).ok().filter(|cfa| cfa.abs() < 1 << 22)?;
+        let kind = match row.register {
+            register::STACK => Rule::BY_STACK,
+            register::FRAME => Rule::BY_FRAME,
+            _ => return None,
+        };
+        Some(Rule {
+            kind,
+            cfa,
+            frame,
+            returns,
+        })
+    }
+
+    /// Runs instructions up to `pc`. `None` where one is not understood.
+    unsafe fn run(&self, (from, to): (u64, u64), row: &mut Row, first: Row, pc: u64) -> Option<()> {
+        let mut at = Reader(from);
+        let mut place = self.start;
+        let mut kept = [*row; 8];
+        let mut depth = 0;
+        // SAFETY: our caller's tables, as long as they say.
+        unsafe {
+            while at.0 < to {
+                let instruction = at.take::<u8>();
+                let low = u64::from(instruction & 0x3f);
+                match (instruction >> 6, low) {
+                    (1, step) => place += step * self.code_step,
+                    (2, register) => {
+                        let offset = at.unsigned() as i64 * self.data_step;
+                        row.save(register, Saved::At(offset));
+                    }
+                    (3, register) => restore(row, register, first),
+                    (_, 0x00) => (),
+                    (_, 0x02) => place += u64::from(at.take::<u8>()) * self.code_step,
+                    (_, 0x03) => place += u64::from(at.take::<u16>()) * self.code_step,
+                    (_, 0x04) => place += u64::from(at.take::<u32>()) * self.code_step,
+                    (_, 0x05) => {
+                        let register = at.unsigned();
+                        let offset = at.unsigned() as i64 * self.data_step;
+                        row.save(register, Saved::At(offset));
+                    }
+                    (_, 0x06) => restore(row, at.unsigned(), first),
+                    (_, 0x07) => row.save(at.unsigned(), Saved::Undefined),
+                    (_, 0x08) => row.save(at.unsigned(), Saved::Not),
+                    (_, 0x09) => {
+                        row.save(at.unsigned(), Saved::Otherwise);
+                        at.unsigned();
+                    }
+                    (_, 0x0a) => {
+                        *kept.get_mut(depth)? = *row;
+                        depth += 1;
+                    }
+                    (_, 0x0b) => {
+                        depth = depth.checked_sub(1)?;
+                        *row = kept[depth];
+                    }
+                    (_, 0x0c) => (row.register, row.cfa) = (at.unsigned(), at.unsigned() as i64),
+                    (_, 0x0d) => row.register = at.unsigned(),
+                    (_, 0x0e) => row.cfa = at.unsigned() as i64,
+                    (_, 0x0f) => {
+                        row.register = u64::MAX;
+                        let length = at.unsigned();
+                        at.0 += length;
+                    }
+                    (_, 0x10 | 0x16) => {
+                        row.save(at.unsigned(), Saved::Otherwise);
+                        let length = at.unsigned();
+                        at.0 += length;
+                    }
+                    (_, 0x11) => {
+                        let register = at.unsigned();
+                        let offset = at.signed() * self.data_step;
+                        row.save(register, Saved::At(offset));
+                    }
+                    (_, 0x12) => (row.register, row.cfa) = (at.unsigned(), at.signed() * self.data_step),
+                    (_, 0x13) => row.cfa = at.signed() * self.data_step,
+                    (_, 0x14) => {
+                        row.save(at.unsigned(), Saved::Otherwise);
+                        at.unsigned();
+                    }
+                    (_, 0x2e) => drop(at.unsigned()),
+                    _ => return None,
+                }
+                if place > pc {
+                    return Some(());
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+fn restore(row: &mut Row, register: u64, first: Row) {
+    match register {
+        register::FRAME => row.frame = first.frame,
+        register::RETURN => row.returns = first.returns,
+        _ => (),
+    }
 }
 
 // --------------------------------------------------------------------------------------------------------------- state
