@@ -26,6 +26,7 @@
 //! ```
 
 mod audit;
+pub mod awaits;
 pub mod baseline;
 pub mod build;
 mod cargo;

@@ -103,7 +103,6 @@ pub(super) fn observe(mut command: Command, library: &Path, workspace: &Path) ->
         processes: &processes,
         workspace,
         command: command.as_deref(),
-        awaits: &mut |_, _, _| None,
     });
     verdict.unjudged.extend(broken);
     verdict.command = status.code();

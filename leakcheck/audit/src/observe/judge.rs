@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::classify::{self, Ending, Kind};
+use super::preload;
 use super::program::Program;
 use super::records::{Copy, Process};
 use super::symbols::{Frame, Symbols};
+use super::waiting::Waiting;
 use crate::judge::Conclusion;
 
 /// What an observed command left behind.
@@ -113,9 +115,6 @@ pub struct Place {
     pub line: Option<u32>,
 }
 
-/// Gives the tree of awaits of a copied block: its object's file, the addresses in it that allocated it, and the copy.
-pub(super) type Awaits<'a> = dyn FnMut(&Path, &[u64], &Copy) -> Option<String> + 'a;
-
 /// What a judgement is made of.
 pub(super) struct Evidence<'a> {
     pub(super) processes: &'a [Process],
@@ -123,7 +122,6 @@ pub(super) struct Evidence<'a> {
     pub(super) workspace: &'a Path,
     /// The command's own program is judged wherever its file is.
     pub(super) command: Option<&'a Path>,
-    pub(super) awaits: &'a mut Awaits<'a>,
 }
 
 type Key = (What, &'static str, String, Option<String>, Origin, Vec<Place>);
@@ -136,7 +134,7 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         unjudged: BTreeSet::new(),
         tasks: 0,
         kinds: HashMap::new(),
-        awaits: evidence.awaits,
+        waiting: Waiting::new(evidence.workspace),
     };
     let mut programs = HashMap::new();
     let mut observed = 0;
@@ -195,7 +193,7 @@ struct Judging<'a> {
     tasks: u64,
     /// By the process' place in memory and the stack's node.
     kinds: HashMap<(usize, u64), Kind>,
-    awaits: &'a mut Awaits<'a>,
+    waiting: Waiting<'a>,
 }
 
 impl Judging<'_> {
@@ -325,19 +323,21 @@ impl Judging<'_> {
                 .find_map(|frames| test_of(&frames))
         });
         let awaits = copy.and_then(|copy| {
-            // Only the executable's own code: its debug info has the types of its futures.
-            let object = process.object(stack.get(1)?.wrapping_sub(1))?;
+            // The object that the future's type is in: what called libc.
+            let objects = stack
+                .iter()
+                .filter_map(|address| process.object(address.wrapping_sub(1)));
+            let object = objects
+                .into_iter()
+                .find(|object| !object.path.ends_with(preload::FILE))?;
             let path = if object.path.is_empty() {
                 &process.executable
             } else {
                 &object.path
             };
-            let inside = stack
-                .iter()
-                .map(|address| address.wrapping_sub(1))
-                .filter(|at| object.range.contains(at));
+            let inside = stack.iter().filter(|address| object.range.contains(*address));
             let addresses: Vec<u64> = inside.map(|address| address.wrapping_sub(object.base)).collect();
-            (self.awaits)(Path::new(path), &addresses, copy)
+            self.waiting.tree(Path::new(path), &addresses, copy, object.base)
         });
         let spawned = spawned.into_iter().map(|(place, _)| place).collect();
         let key = (what, how, name(process), test, origin, spawned);

@@ -34,6 +34,7 @@ mod program;
 pub mod records;
 pub mod render;
 mod symbols;
+mod waiting;
 
 pub use command_line::{HELP, run_command_line};
 pub use error::ObserveError;

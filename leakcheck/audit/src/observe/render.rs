@@ -57,7 +57,7 @@ fn push(text: &mut String, finding: &Finding) {
         let _ = writeln!(text, "               and {} more calls", finding.spawned.len() - SHOWN);
     }
     if let Some(awaits) = &finding.awaits {
-        let _ = writeln!(text, "    waiting at");
+        let _ = writeln!(text, "    last seen waiting at");
         for line in awaits.lines() {
             let _ = writeln!(text, "      {line}");
         }
