@@ -7,7 +7,7 @@ pub mod runtime {
         pub mod list {
             /// A path as a panic in tokio would name it: it is how a program with tokio in it is known.
             #[used]
-            static PATH: &str = "/tokio-1.0.0/src/runtime/task/list.rs";
+            static PATH: &str = "/tokio-1.29.0/src/runtime/task/list.rs";
 
             #[repr(align(128))]
             pub struct Cell([u64; 16]);

@@ -13,7 +13,7 @@
 //!
 //! The layout of the file is described in `observe/records.rs`, which reads it.
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -113,7 +113,6 @@ extern "C" {
     fn getppid() -> c_int;
     fn getenv(name: *const c_char) -> *const c_char;
     fn atexit(f: extern "C" fn()) -> c_int;
-    fn malloc(len: usize) -> *mut c_void;
     fn __errno_location() -> *mut c_int;
 }
 
@@ -250,22 +249,25 @@ pub unsafe extern "C" fn pthread_create(
         // SAFETY: our caller keeps the contract.
         return unsafe { real(thread, attributes, start, argument) };
     }
-    // SAFETY: plain memory, checked for null before it is written.
-    let begin = unsafe { malloc(std::mem::size_of::<Begin>()) }.cast::<Begin>();
-    if begin.is_null() {
+    let Some(place) = BEGIN.iter().find(|place| place.taken.swap(1, Ordering::Acquire) == 0) else {
         // SAFETY: our caller keeps the contract.
         return unsafe { real(thread, attributes, start, argument) };
-    }
-    // SAFETY: freshly allocated with this size; the new thread takes it over, unless there is none.
+    };
+    // SAFETY: the place is ours; the new thread takes it over, unless there is none.
     unsafe {
-        begin.write(Begin {
+        place.begin.get().write(Some(Begin {
             start,
             argument,
             lineage,
-        });
-        let result = real(thread, attributes, run_thread, begin.cast());
+        }));
+        let result = real(
+            thread,
+            attributes,
+            run_thread,
+            std::ptr::from_ref(place).cast_mut().cast(),
+        );
         if result != 0 {
-            free(begin.cast());
+            place.taken.store(0, Ordering::Release);
         }
         result
     }
@@ -278,15 +280,39 @@ struct Begin {
     lineage: u64,
 }
 
-unsafe extern "C-unwind" fn run_thread(begin: *mut c_void) -> *mut c_void {
-    // SAFETY: `pthread_create` above made it for this one call.
-    let Begin {
+/// Where it is until the thread has begun. Not on the heap: a program's `malloc` may be another's than our `free` is.
+struct Place {
+    taken: AtomicUsize,
+    begin: UnsafeCell<Option<Begin>>,
+}
+
+// SAFETY: only who has taken a place touches what is in it.
+unsafe impl Sync for Place {}
+
+/// Where all are in use, a thread's lineage is not known.
+static BEGIN: [Place; 128] = [const {
+    Place {
+        taken: AtomicUsize::new(0),
+        begin: UnsafeCell::new(None),
+    }
+}; 128];
+
+unsafe extern "C-unwind" fn run_thread(place: *mut c_void) -> *mut c_void {
+    // SAFETY: `pthread_create` above filled it for this one call.
+    let begin = unsafe {
+        let place = &*place.cast::<Place>();
+        let begin = (*place.begin.get()).take();
+        place.taken.store(0, Ordering::Release);
+        begin
+    };
+    let Some(Begin {
         start,
         argument,
         lineage,
-    } = unsafe { begin.cast::<Begin>().read() };
-    // SAFETY: made by `malloc`, and read for the last time.
-    unsafe { free(begin) };
+    }) = begin
+    else {
+        return std::ptr::null_mut();
+    };
     LINEAGE.with(|own| own.set(lineage));
     // SAFETY: what our caller's caller asked `pthread_create` to do.
     unsafe { start(argument) }

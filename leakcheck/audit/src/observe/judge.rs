@@ -199,6 +199,12 @@ struct Judging<'a> {
 impl Judging<'_> {
     fn process(&mut self, process: &Process, program: &Program, replaced: bool) {
         let name = name(process);
+        if let Some(version) = program.too_old() {
+            self.unjudged.insert(format!(
+                "{name} uses tokio {version}, whose tasks cannot be told from other memory: 1.29 is the first"
+            ));
+            return;
+        }
         if process.folds.is_empty() && process.live.is_empty() && program.has_own_allocator {
             self.unjudged.insert(format!(
                 "{name} has an allocator of its own: its tasks could not be observed"
@@ -353,7 +359,8 @@ impl Judging<'_> {
             .filter(|frame| !frame.path.is_empty() && !is_below(&frame.path));
         let placed = named.filter_map(|frame| {
             let (file, line) = frame.source.as_ref()?;
-            let origin = origin(file)?;
+            // A line of a macro of tokio's is not where the user's function is.
+            let origin = origin(file).filter(|origin| !is_runtime(origin))?;
             let file = Path::new(file);
             let place = Place {
                 function: readable(&frame.name),
@@ -376,6 +383,11 @@ fn is_below(path: &str) -> bool {
         || path.starts_with("__rust")
         || path == "main"
         || path.ends_with("::main")
+}
+
+/// Whether it is the runtime that a task was spawned through.
+fn is_runtime(origin: &Origin) -> bool {
+    matches!(origin, Origin::Dependency { name, .. } if name == "tokio" || name == "tokio-util")
 }
 
 /// Whose a source file is. `None` for std's.

@@ -24,9 +24,13 @@ impl Program {
         let file = object::File::parse(&*bytes).ok()?;
         let mut symbols = false;
         let mut default_allocator = false;
+        let mut own_functions = false;
         for symbol in file.symbols() {
             symbols = true;
-            default_allocator |= symbol.name_bytes().is_ok_and(|name| contains(name, b"__rdl_alloc"));
+            let name = symbol.name_bytes().unwrap_or_default();
+            // An allocator under libc's names, in the program itself: its calls never leave it.
+            own_functions |= symbol.is_definition() && name == b"posix_memalign";
+            default_allocator |= contains(name, b"__rdl_alloc");
         }
         let strings = file.sections().filter(|section| section.name_bytes() == Ok(b".rodata"));
         let tokio = strings
@@ -39,8 +43,17 @@ impl Program {
             tokio,
             is_static: file.section_by_name(".interp").is_none(),
             is_stripped: !symbols && file.section_by_name(".debug_line").is_none(),
-            has_own_allocator: symbols && !default_allocator,
+            has_own_allocator: own_functions || symbols && !default_allocator,
         })
+    }
+}
+
+impl Program {
+    /// The first version of tokio in it whose tasks are not allocated at an alignment of their own: before 1.29.
+    pub(super) fn too_old(&self) -> Option<&str> {
+        let minor = |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+        let old = |version: &&String| version.starts_with("0.") || minor(version).is_none_or(|minor| minor < 29);
+        self.tokio.iter().find(old).map(String::as_str)
     }
 }
 
@@ -78,6 +91,18 @@ mod tests {
         let strings = b"x/registry/src/i/tokio-1.47.1/src/runtime/a.rs/tokio-util-0.7.1/src/b.rs/tokio-1.47.1/src/c.rs";
         assert_eq!(tokio_versions(strings), ["1.47.1"]);
         assert_eq!(tokio_versions(b"/tokio-"), [""; 0]);
+    }
+
+    #[test]
+    fn an_old_version_is_known() {
+        let program = |tokio: &str| Program {
+            tokio: vec![tokio.to_owned()],
+            ..Program::default()
+        };
+        assert_eq!(program("1.28.2").too_old(), Some("1.28.2"));
+        assert_eq!(program("0.2.25").too_old(), Some("0.2.25"));
+        assert_eq!(program("1.29.0").too_old(), None);
+        assert_eq!(program("1.54.1").too_old(), None);
     }
 
     #[test]
