@@ -143,6 +143,14 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         if is_tool(executable, evidence.command) {
             continue;
         }
+        let saw_blocks = !process.folds.is_empty() || !process.live.is_empty();
+        if saw_blocks && !executable.exists() {
+            let name = name(process);
+            judging.unjudged.insert(format!(
+                "{name} is gone, and its debug info with it: a doc test is deleted after it has run"
+            ));
+            continue;
+        }
         let program = programs
             .entry(executable.to_owned())
             .or_insert_with(|| Program::inspect(executable));
