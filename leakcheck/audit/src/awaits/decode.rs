@@ -21,7 +21,8 @@ const DEEPEST_SEARCH: usize = 6;
 const STAGE: &str = "tokio::runtime::task::core::Stage";
 const BLOCKING_TASK: &str = "tokio::runtime::blocking::task::BlockingTask";
 const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
-const POLL_FN: &str = "core::future::poll_fn::PollFn";
+/// The standard library's, and what tokio had before there was one.
+const POLL_FN: &[&str] = &["core::future::poll_fn::PollFn", "tokio::future::poll_fn::PollFn"];
 
 /// Futures that only hand on what one future inside does, and whatever else they hold is their own business: they are not shown.
 const SEEN_THROUGH: &[&str] = &[
@@ -55,6 +56,12 @@ const SEEN_THROUGH: &[&str] = &[
 /// Futures that end at a moment whatever the future inside does.
 const TIMEOUTS: &[&str] = &["tokio::time::timeout::Timeout"];
 
+/// Futures that end with the first of those that they hold.
+const SELECTS: &[&str] = &[
+    "tokio_util::sync::cancellation_token::RunUntilCancelledFuture",
+    "tokio_util::sync::cancellation_token::RunUntilCancelledFutureOwned",
+];
+
 /// Futures that wait for all that they hold.
 const JOINS: &[&str] = &[
     "futures_util::future::join::Join",
@@ -76,13 +83,22 @@ pub(super) struct Decoder<'p, 'm> {
 
 impl<'p, 'm> Decoder<'p, 'm> {
     pub(super) fn new(session: Session<'p>, memory: &'m dyn Memory) -> Self {
-        Decoder { session, memory, steps: 0 }
+        Decoder {
+            session,
+            memory,
+            steps: 0,
+        }
     }
 
     /// The task in a cell.
     pub(super) fn task(mut self, cell: Place, future: Place, address: u64) -> AwaitTree {
-        let name = self.session.type_at(future).map(|future| name_of(&self.session, &future)).unwrap_or_default();
-        self.stage(cell, future, address).unwrap_or_else(|| AwaitTree::new(Kind::Unknown, name))
+        let name = self
+            .session
+            .type_at(future)
+            .map(|future| name_of(&self.session, &future))
+            .unwrap_or_default();
+        self.stage(cell, future, address)
+            .unwrap_or_else(|| AwaitTree::new(Kind::Unknown, name))
     }
 
     fn stage(&mut self, cell: Place, future: Place, address: u64) -> Option<AwaitTree> {
@@ -95,10 +111,19 @@ impl<'p, 'm> Decoder<'p, 'm> {
         let mut tree = AwaitTree::new(self.kind(&of_future), name_of(&self.session, &of_future));
         match active.payload.name.as_str() {
             "Running" => {
-                let content = content.filter(|content| content.of_type == future)?;
+                let content = content?;
+                // One type may be described in several units.
+                let held = self.session.type_at(content.of_type)?;
+                if held.place != of_future.place && held.segments != of_future.segments {
+                    return None;
+                }
                 return Some(self.future(content.of_type, at.checked_add(content.offset)?, 0));
             }
-            "Finished" => tree.state = content.and_then(|result| self.how_it_ended(result, at)).unwrap_or(State::Ended),
+            "Finished" => {
+                tree.state = content
+                    .and_then(|result| self.how_it_ended(result, at))
+                    .unwrap_or(State::Ended)
+            }
             "Consumed" => tree.state = State::Ended,
             _ => return None,
         }
@@ -116,7 +141,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
         }
         let fields = depth.checked_sub(1).map(|depth| (depth, &of.fields));
         let (depth, fields) = fields?;
-        fields.iter().find_map(|field| self.find_stage(field.of_type, address.checked_add(field.offset)?, depth))
+        fields
+            .iter()
+            .find_map(|field| self.find_stage(field.of_type, address.checked_add(field.offset)?, depth))
     }
 
     /// How a task ended whose output is still there: a `Result<T::Output, JoinError>`.
@@ -150,7 +177,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
 
     /// A future at an address.
     fn future(&mut self, place: Place, address: u64, depth: usize) -> AwaitTree {
-        let Some(of) = self.session.type_at(place) else { return AwaitTree::new(Kind::Unknown, String::new()) };
+        let Some(of) = self.session.type_at(place) else {
+            return AwaitTree::new(Kind::Unknown, String::new());
+        };
         self.known_future(&of, address, depth)
             .unwrap_or_else(|| AwaitTree::new(Kind::Unknown, name_of(&self.session, &of)))
     }
@@ -184,7 +213,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             tree.state = self.blocking_state(of, address).unwrap_or(State::Unknown);
             return Some(tree);
         }
-        if of.plain == POLL_FN {
+        if POLL_FN.contains(&of.plain.as_str()) {
             let function = of.fields.first()?;
             let closure = self.session.type_at(function.of_type)?;
             return self.poll_fn(of, &closure, address.checked_add(function.offset)?, depth);
@@ -192,7 +221,8 @@ impl<'p, 'm> Decoder<'p, 'm> {
         if TIMEOUTS.contains(&of.plain.as_str()) {
             let value = of.fields.iter().find(|field| field.name == "value")?;
             let mut tree = AwaitTree::new(Kind::Timeout, base(&name_of(&self.session, of)).to_owned());
-            tree.children.push(self.future(value.of_type, address.checked_add(value.offset)?, depth));
+            tree.children
+                .push(self.future(value.of_type, address.checked_add(value.offset)?, depth));
             return Some(tree);
         }
         self.wrapper(of, address, depth)
@@ -205,18 +235,30 @@ impl<'p, 'm> Decoder<'p, 'm> {
             Some(_) => {
                 let active = self.active(of, address)?;
                 if let Some(state) = ended_variant(of, active) {
-                    let mut tree = AwaitTree::new(Kind::Unknown, name_of(&self.session, of));
+                    // What has ended was the future that the enum is named after.
+                    let payload = self.session.type_at(active.payload.of_type);
+                    let future = payload.and_then(|payload| payload.arguments.first().map(|(_, future)| *future));
+                    let ended = future.and_then(|future| self.session.type_at(future));
+                    let ended = ended.as_ref().unwrap_or(of);
+                    let mut tree = AwaitTree::new(self.kind(ended), name_of(&self.session, ended));
                     tree.state = state;
                     return Some(tree);
                 }
-                (self.session.type_at(active.payload.of_type)?, address.checked_add(active.payload.offset)?)
+                (
+                    self.session.type_at(active.payload.of_type)?,
+                    address.checked_add(active.payload.offset)?,
+                )
             }
         };
         let sized = |field: &&Field| self.session.type_at(field.of_type).is_none_or(|of| of.size > 0);
         let only_field = inner.kind == TypeKind::Structure && inner.fields.iter().filter(sized).count() == 1
             || inner.kind == TypeKind::Union;
-        let holding: Vec<Field> =
-            inner.fields.iter().filter(|field| self.holds_futures(field.of_type, DEEPEST_SEARCH)).cloned().collect();
+        let holding: Vec<Field> = inner
+            .fields
+            .iter()
+            .filter(|field| self.holds_futures(field.of_type, DEEPEST_SEARCH))
+            .cloned()
+            .collect();
         let seen_through = only_field || SEEN_THROUGH.contains(&of.plain.as_str());
         if let [field] = &holding[..]
             && seen_through
@@ -224,12 +266,18 @@ impl<'p, 'm> Decoder<'p, 'm> {
             let of = self.session.type_at(field.of_type)?;
             return self.known_future(&of, at.checked_add(field.offset)?, depth);
         }
-        if holding.is_empty() {
+        let path = of.plain.as_str();
+        let (kind, shown) = if JOINS.contains(&path) {
+            (Kind::Join, inner.fields.iter().filter(sized).cloned().collect())
+        } else if SELECTS.contains(&path) {
+            (Kind::Select, inner.fields.iter().filter(sized).cloned().collect())
+        } else if holding.is_empty() {
             return None;
-        }
-        let kind = if JOINS.contains(&of.plain.as_str()) { Kind::Join } else { Kind::Holds };
+        } else {
+            (Kind::Holds, holding)
+        };
         let mut tree = AwaitTree::new(kind, name_of(&self.session, of));
-        for field in &holding {
+        for field in &shown {
             let child = self.future(field.of_type, at.checked_add(field.offset)?, depth);
             tree.children.push(child);
         }
@@ -239,14 +287,18 @@ impl<'p, 'm> Decoder<'p, 'm> {
     /// An async function or block.
     fn coroutine(&mut self, of: &Arc<TypeDef>, address: u64, depth: usize) -> AwaitTree {
         let mut tree = AwaitTree::new(Kind::Async, name_of(&self.session, of));
-        let Some(active) = self.active(of, address) else { return tree };
+        let Some(active) = self.active(of, address) else {
+            return tree;
+        };
         tree.state = coroutine_state(of, active, &self.session);
         if !matches!(tree.state, State::Suspended { .. }) {
             return tree;
         }
         let awaited = self.session.type_at(active.payload.of_type).and_then(|variant| {
             let awaited = variant.fields.iter().rfind(|field| field.name == "__awaitee")?;
-            let at = address.checked_add(active.payload.offset)?.checked_add(awaited.offset)?;
+            let at = address
+                .checked_add(active.payload.offset)?
+                .checked_add(awaited.offset)?;
             Some((awaited.of_type, at))
         });
         if let Some((awaited, at)) = awaited {
@@ -258,7 +310,10 @@ impl<'p, 'm> Decoder<'p, 'm> {
     /// A `poll_fn`: what `select!` and `join!` are made of, or one that a person wrote.
     fn poll_fn(&mut self, of: &TypeDef, closure: &TypeDef, address: u64, depth: usize) -> Option<AwaitTree> {
         let captured = |name: &str| {
-            closure.fields.iter().find(|field| field.name.strip_prefix("_ref__").unwrap_or(&field.name) == name)
+            closure
+                .fields
+                .iter()
+                .find(|field| field.name.strip_prefix("_ref__").unwrap_or(&field.name) == name)
         };
         if let Some(futures) = captured("futures") {
             let (tuple, at) = self.pointed_to(futures, address)?;
@@ -267,15 +322,20 @@ impl<'p, 'm> Decoder<'p, 'm> {
                     let (mask, at) = self.pointed_to(disabled, address)?;
                     (mask.kind == TypeKind::Other).then(|| self.number(at, mask.size))
                 });
-                let joined = captured("disabled").is_none() && tuple.fields.iter().all(|field| self.is_maybe_done(field));
+                let joined =
+                    captured("disabled").is_none() && tuple.fields.iter().all(|field| self.is_maybe_done(field));
                 if disabled.is_some() || joined {
                     let kind = if joined { Kind::Join } else { Kind::Select };
                     return Some(self.branches(kind, &tuple, at, disabled.flatten(), depth));
                 }
             }
         }
-        let holding: Vec<Field> =
-            closure.fields.iter().filter(|field| self.holds_futures(field.of_type, 1)).cloned().collect();
+        let holding: Vec<Field> = closure
+            .fields
+            .iter()
+            .filter(|field| self.holds_futures(field.of_type, 1))
+            .cloned()
+            .collect();
         if holding.is_empty() {
             return None;
         }
@@ -302,7 +362,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
     }
 
     fn is_maybe_done(&self, field: &Field) -> bool {
-        self.session.type_at(field.of_type).is_some_and(|of| of.own_name.starts_with("MaybeDone<"))
+        self.session
+            .type_at(field.of_type)
+            .is_some_and(|of| of.own_name.starts_with("MaybeDone<"))
     }
 
     /// What a captured reference refers to, through as many references as there are.
@@ -324,7 +386,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
         if let Some(at) = at.filter(|at| *at != 0) {
             return self.future(target, at, depth);
         }
-        let Some(of) = self.session.type_at(target) else { return AwaitTree::new(Kind::Unknown, String::new()) };
+        let Some(of) = self.session.type_at(target) else {
+            return AwaitTree::new(Kind::Unknown, String::new());
+        };
         AwaitTree::new(self.kind(&of), name_of(&self.session, &of))
     }
 
@@ -348,7 +412,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
             tree.state = coroutine_state(of, active, &self.session);
         }
         if of.plain == JOIN_HANDLE {
-            leaf = Leaf::JoinHandle { task: self.joined_task(of, address, DEEPEST_SEARCH) };
+            leaf = Leaf::JoinHandle {
+                task: self.joined_task(of, address, DEEPEST_SEARCH),
+            };
         }
         tree.leaf = Some(leaf);
         tree
@@ -361,9 +427,13 @@ impl<'p, 'm> Decoder<'p, 'm> {
             return self.number(address, of.size).filter(|task| *task != 0);
         }
         let mut sized = of.fields.iter().filter(|field| {
-            self.session.type_at(field.of_type).is_none_or(|of| of.size > 0 || of.kind == TypeKind::Pointer)
+            self.session
+                .type_at(field.of_type)
+                .is_none_or(|of| of.size > 0 || of.kind == TypeKind::Pointer)
         });
-        let (Some(only), None, Some(depth)) = (sized.next(), sized.next(), depth.checked_sub(1)) else { return None };
+        let (Some(only), None, Some(depth)) = (sized.next(), sized.next(), depth.checked_sub(1)) else {
+            return None;
+        };
         let (inner, at) = (self.session.type_at(only.of_type)?, address.checked_add(only.offset)?);
         self.joined_task(&inner, at, depth)
     }
@@ -371,7 +441,12 @@ impl<'p, 'm> Decoder<'p, 'm> {
     fn blocking_state(&mut self, of: &TypeDef, address: u64) -> Option<State> {
         let function = of.fields.first()?;
         let option = self.session.type_at(function.of_type)?;
-        match self.active(&option, address.checked_add(function.offset)?)?.payload.name.as_str() {
+        match self
+            .active(&option, address.checked_add(function.offset)?)?
+            .payload
+            .name
+            .as_str()
+        {
             "Some" => Some(State::Unresumed),
             "None" => Some(State::Running),
             _ => None,
@@ -380,7 +455,14 @@ impl<'p, 'm> Decoder<'p, 'm> {
 
     /// Whether a type has a future in it that this decoder would show. `depth` is how far it is looked into.
     fn holds_futures(&self, place: Place, depth: usize) -> bool {
-        if let Some(known) = self.session.debug.holders.lock().ok().and_then(|known| known.get(&place).copied()) {
+        if let Some(known) = self
+            .session
+            .debug
+            .holders
+            .lock()
+            .ok()
+            .and_then(|known| known.get(&place).copied())
+        {
             return known;
         }
         let mut left = 2_000;
@@ -399,38 +481,68 @@ impl<'p, 'm> Decoder<'p, 'm> {
             return false;
         }
         *left -= 1;
-        let Some(of) = self.session.type_at(place) else { return false };
+        let Some(of) = self.session.type_at(place) else {
+            return false;
+        };
         if names::is_coroutine(&of.own_name) || self.leaf(&of).is_some() || is_dyn_future(&of) {
             return true;
         }
-        let Some(depth) = depth.checked_sub(1) else { return false };
+        let Some(depth) = depth.checked_sub(1) else {
+            return false;
+        };
         if of.kind == TypeKind::Pointer {
             // Only what a pointer directly points to: behind the others is everything that is shared.
             let is_box = of.own_name.starts_with("alloc::boxed::Box<") || of.own_name.starts_with("&mut ");
-            return is_box && of.target.is_some_and(|target| self.search_futures(target, depth.min(2), left));
+            return is_box
+                && of
+                    .target
+                    .is_some_and(|target| self.search_futures(target, depth.min(2), left));
         }
-        of.fields.iter().any(|field| self.search_futures(field.of_type, depth, left))
+        of.fields
+            .iter()
+            .any(|field| self.search_futures(field.of_type, depth, left))
             || of.variants.as_ref().is_some_and(|variants| {
-                variants.list.iter().any(|variant| self.search_futures(variant.payload.of_type, depth, left))
+                variants
+                    .list
+                    .iter()
+                    .any(|variant| self.search_futures(variant.payload.of_type, depth, left))
             })
     }
 
     fn kind(&self, of: &TypeDef) -> Kind {
-        if names::is_coroutine(&of.own_name) { Kind::Async } else { Kind::Unknown }
+        if names::is_coroutine(&of.own_name) {
+            Kind::Async
+        } else {
+            Kind::Unknown
+        }
     }
 
     /// The variant that the memory says.
     fn active<'t>(&self, of: &'t TypeDef, address: u64) -> Option<&'t Variant> {
         let variants = of.variants.as_ref()?;
         match &variants.discriminant {
-            None => variants.list.first().filter(|_| variants.list.len() == 1),
-            Some((offset, size, _)) => variants.active(self.number(address.checked_add(*offset)?, *size)?),
+            None => {
+                let mut possible = variants.list.iter().filter(|variant| self.is_possible(variant));
+                let only = possible.next();
+                if possible.next().is_some() { None } else { only }
+            }
+            Some((offset, size)) => variants.active(self.number(address.checked_add(*offset)?, *size)?),
         }
+    }
+
+    /// Not one with a field of the type `!`.
+    fn is_possible(&self, variant: &Variant) -> bool {
+        let is_never = |field: &Field| self.session.type_at(field.of_type).is_some_and(|of| of.own_name == "!");
+        self.session
+            .type_at(variant.payload.of_type)
+            .is_some_and(|payload| !payload.fields.iter().any(is_never))
     }
 
     fn number(&self, address: u64, size: u64) -> Option<u64> {
         let mut bytes = [0; 8];
-        let length = usize::try_from(size).ok().filter(|length| matches!(length, 1 | 2 | 4 | 8))?;
+        let length = usize::try_from(size)
+            .ok()
+            .filter(|length| matches!(length, 1 | 2 | 4 | 8))?;
         if !self.memory.read(address, &mut bytes[..length]) {
             return None;
         }
@@ -454,7 +566,8 @@ fn fat_pointer(of: &TypeDef) -> Option<(&Field, &Field)> {
 
 fn is_dyn_future(of: &TypeDef) -> bool {
     fat_pointer(of).is_some()
-        && (of.own_name.contains("dyn core::future::future::Future<") || of.own_name.contains("dyn futures_core::stream::Stream<"))
+        && (of.own_name.contains("dyn core::future::future::Future<")
+            || of.own_name.contains("dyn futures_core::stream::Stream<"))
 }
 
 fn base(name: &str) -> &str {
@@ -475,20 +588,31 @@ fn ended_variant(of: &TypeDef, active: &Variant) -> Option<State> {
 
 fn coroutine_state(of: &TypeDef, active: &Variant, session: &Session<'_>) -> State {
     // The variants' own names are numbers; their types are called what they are.
-    let name = session.type_at(active.payload.of_type).map(|variant| variant.own_name.clone()).unwrap_or_default();
+    let name = session
+        .type_at(active.payload.of_type)
+        .map(|variant| variant.own_name.clone())
+        .unwrap_or_default();
     match name.as_str() {
         "Unresumed" => State::Unresumed,
         "Returned" => State::Returned,
         "Panicked" => State::Panicked,
         name if name.starts_with("Suspend") => {
-            let (Some(file), Some(line)) = (&active.file, active.line) else { return State::Unknown };
+            let (Some(file), Some(line)) = (&active.file, active.line) else {
+                return State::Unknown;
+            };
             let start = of.variants.iter().flat_map(|variants| &variants.list).next();
             let begins = start.and_then(|start| Some((start.file.as_ref()?, start.line?)));
             match begins {
-                Some((begins_in, begins_at)) if begins_in != file => {
-                    State::Suspended { file: begins_in.clone(), line: begins_at, in_macro: true }
-                }
-                _ => State::Suspended { file: file.clone(), line, in_macro: false },
+                Some((begins_in, begins_at)) if begins_in != file => State::Suspended {
+                    file: begins_in.clone(),
+                    line: begins_at,
+                    in_macro: true,
+                },
+                _ => State::Suspended {
+                    file: file.clone(),
+                    line,
+                    in_macro: false,
+                },
             }
         }
         _ => State::Unknown,

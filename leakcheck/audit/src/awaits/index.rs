@@ -1,11 +1,12 @@
 //! What has to be known of all entries of a unit: what stands inside what, and where the functions are.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use gimli::{Operation, UnitOffset};
 
 use super::names;
-use super::units::{Entry, Everywhere, Place, Session, Slice, Unit};
+use super::units::{Definition, Entry, Everywhere, Place, Session, Slice, Unit};
 
 /// Entries nested more deeply are not looked at. Modules, functions and blocks nest, but not this far.
 const DEEPEST: usize = 128;
@@ -27,7 +28,11 @@ impl UnitIndex {
 
     /// The functions at an address, from what was inlined last to the function that has the code.
     pub(super) fn functions_at(&self, address: u64) -> Vec<u32> {
-        let mut found: Vec<_> = self.code.iter().filter(|code| code.0 <= address && address < code.1).collect();
+        let mut found: Vec<_> = self
+            .code
+            .iter()
+            .filter(|code| code.0 <= address && address < code.1)
+            .collect();
         found.sort_by_key(|code| std::cmp::Reverse(code.2));
         found.into_iter().map(|code| code.3).collect()
     }
@@ -42,14 +47,20 @@ impl UnitIndex {
                 containers.pop();
             }
             if contains {
-                index.parents.push((offset, containers.last().map_or(0, |(_, offset)| *offset)));
+                index
+                    .parents
+                    .push((offset, containers.last().map_or(0, |(_, offset)| *offset)));
                 if containers.len() < DEEPEST {
                     containers.push((depth, offset));
                 }
             }
             if matches!(tag, gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine) {
                 let deep = u16::try_from(depth).unwrap_or(u16::MAX);
-                index.code.extend(unit.ranges(entry).into_iter().map(|(begin, end)| (begin, end, deep, offset)));
+                index.code.extend(
+                    unit.ranges(entry)
+                        .into_iter()
+                        .map(|(begin, end)| (begin, end, deep, offset)),
+                );
             }
         });
         index
@@ -68,7 +79,9 @@ fn is_container(tag: gimli::DwTag) -> bool {
 
 /// Every entry of a unit with its depth below the unit's own, until one cannot be read.
 fn each_entry<'p>(unit: &Unit<'p>, mut look: impl FnMut(&Entry<'p>, isize, u32)) {
-    let Ok(mut entries) = unit.unit.entries_raw(None) else { return };
+    let Ok(mut entries) = unit.unit.entries_raw(None) else {
+        return;
+    };
     let mut entry = Entry::null();
     while !entries.is_empty() {
         match entries.read_entry(&mut entry) {
@@ -96,13 +109,18 @@ impl<'p> Session<'p> {
     /// The names from the crate down to an entry.
     pub(super) fn segments(&self, place: Place) -> Vec<String> {
         let mut segments = Vec::new();
-        let (Some(index), Some(unit)) = (self.index(place.unit), self.unit(place.unit)) else { return segments };
+        let (Some(index), Some(unit)) = (self.index(place.unit), self.unit(place.unit)) else {
+            return segments;
+        };
         let mut at = Some(place.offset);
         while let Some(offset) = at
             && segments.len() < DEEPEST
         {
             let name = unit.unit.entry(UnitOffset(offset as usize)).ok();
-            segments.push(name.and_then(|entry| unit.text(&entry, gimli::DW_AT_name)).unwrap_or_default());
+            segments.push(
+                name.and_then(|entry| unit.text(&entry, gimli::DW_AT_name))
+                    .unwrap_or_default(),
+            );
             at = index.parent(offset);
         }
         segments.reverse();
@@ -126,10 +144,14 @@ impl<'p> Session<'p> {
         // The namespaces down to where the search is, and how many of them an impl block is above.
         let mut path: Vec<(isize, &'p [u8])> = Vec::new();
         let mut known: Option<isize> = None;
-        let Ok(mut entries) = unit.unit.entries_raw(None) else { return };
+        let Ok(mut entries) = unit.unit.entries_raw(None) else {
+            return;
+        };
         while !entries.is_empty() {
-            let depth = entries.next_depth();
-            let Ok(abbreviation) = entries.read_abbreviation() else { return };
+            let (depth, offset) = (entries.next_depth(), entries.next_offset());
+            let Ok(abbreviation) = entries.read_abbreviation() else {
+                return;
+            };
             let Some(abbreviation) = abbreviation else { continue };
             while path.last().is_some_and(|(above, _)| *above >= depth) {
                 path.pop();
@@ -150,12 +172,18 @@ impl<'p> Session<'p> {
             let mut linkage = None;
             let mut location = None;
             let mut of_type = None;
+            let mut size = None;
+            let mut is_declaration = false;
             for specification in abbreviation.attributes() {
-                let Ok(attribute) = entries.read_attribute(*specification) else { return };
+                let Ok(attribute) = entries.read_attribute(*specification) else {
+                    return;
+                };
                 match attribute.name() {
                     gimli::DW_AT_name => name = unit.bytes(attribute.value()),
                     gimli::DW_AT_linkage_name => linkage = unit.bytes(attribute.value()),
                     gimli::DW_AT_location => location = attribute.exprloc_value(),
+                    gimli::DW_AT_byte_size => size = attribute.udata_value(),
+                    gimli::DW_AT_declaration => is_declaration = true,
                     gimli::DW_AT_type => of_type = self.target(number, &attribute),
                     _ => {}
                 }
@@ -171,12 +199,42 @@ impl<'p> Session<'p> {
                 if let Some(linkage) = linkage {
                     add_impl(everywhere, &path, linkage);
                     // One function tells; the others of this block say the same.
-                    known = path.iter().rev().find(|(_, name)| name.starts_with(b"{impl#")).map(|(depth, _)| *depth);
+                    known = path
+                        .iter()
+                        .rev()
+                        .find(|(_, name)| name.starts_with(b"{impl#"))
+                        .map(|(depth, _)| *depth);
                 }
             } else if path.len() < DEEPEST {
                 path.push((depth, name.unwrap_or_default()));
+                if tag == gimli::DW_TAG_structure_type
+                    && !is_declaration
+                    && let (Some(size), Ok(offset)) = (size, u32::try_from(offset.0))
+                {
+                    let place = Place { unit: number, offset };
+                    let known = everywhere.definitions.entry(hash(path.iter().map(|(_, name)| *name)));
+                    known
+                        .and_modify(|known| match known {
+                            Definition::At(_, other) if *other == size => {}
+                            _ => *known = Definition::Unclear,
+                        })
+                        .or_insert(Definition::At(place, size));
+                }
             }
         }
+    }
+
+    /// Where the type is described that an entry only declares: a compiler that optimizes describes some types once for several units.
+    pub(super) fn definition(&self, declared: Place) -> Option<Place> {
+        let segments = self.segments(declared);
+        let Definition::At(place, _) = self
+            .everywhere()
+            .definitions
+            .get(&hash(segments.iter().map(String::as_bytes)))?
+        else {
+            return None;
+        };
+        (self.segments(*place) == segments).then_some(*place)
     }
 
     /// What the vtable at an address of the object is the vtable of. Types whose vtables are the same may share one: then nobody
@@ -189,8 +247,19 @@ impl<'p> Session<'p> {
         let (first, others) = self.everywhere().vtables.get(&address)?.split_first()?;
         let first = concrete(first)?;
         let names = self.segments(first);
-        others.iter().all(|other| concrete(other).is_some_and(|other| self.segments(other) == names)).then_some(first)
+        others
+            .iter()
+            .all(|other| concrete(other).is_some_and(|other| self.segments(other) == names))
+            .then_some(first)
     }
+}
+
+fn hash<'a>(segments: impl Iterator<Item = &'a [u8]>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for segment in segments {
+        segment.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn fixed_address(unit: &Unit<'_>, location: gimli::Expression<Slice<'_>>) -> Option<u64> {
@@ -204,14 +273,28 @@ fn fixed_address(unit: &Unit<'_>, location: gimli::Expression<Slice<'_>>) -> Opt
 }
 
 fn add_impl(everywhere: &mut Everywhere, path: &[(isize, &[u8])], linkage: &[u8]) {
-    let Ok(linkage) = std::str::from_utf8(linkage) else { return };
-    let Ok(demangled) = rustc_demangle::try_demangle(linkage) else { return };
+    let Ok(linkage) = std::str::from_utf8(linkage) else {
+        return;
+    };
+    let Ok(demangled) = rustc_demangle::try_demangle(linkage) else {
+        return;
+    };
     let demangled = format!("{demangled:#}");
-    let Some(block) = path.iter().rposition(|(_, name)| name.starts_with(b"{impl#")) else { return };
+    let Some(block) = path.iter().rposition(|(_, name)| name.starts_with(b"{impl#")) else {
+        return;
+    };
     // The function itself is one level below, and its name is not on the path.
-    let Some(own) = names::own_type(&demangled, path.len() - block) else { return };
-    let key: Vec<_> = path[..=block].iter().map(|(_, name)| String::from_utf8_lossy(name)).collect();
-    let known = everywhere.impls.entry(key.join("::")).or_insert_with(|| Some(own.clone()));
+    let Some(own) = names::own_type(&demangled, path.len() - block) else {
+        return;
+    };
+    let key: Vec<_> = path[..=block]
+        .iter()
+        .map(|(_, name)| String::from_utf8_lossy(name))
+        .collect();
+    let known = everywhere
+        .impls
+        .entry(key.join("::"))
+        .or_insert_with(|| Some(own.clone()));
     if known.as_ref().is_some_and(|known| *known != own) {
         *known = None;
     }

@@ -60,6 +60,8 @@ pub enum Leaf {
     Process,
     /// The tasks of a `LocalSet`.
     LocalSet,
+    /// The futures of a collection, which are not shown.
+    Collection,
     /// Its next turn, which it has asked for itself.
     Yield,
     /// `std::future::pending`: nothing at all.
@@ -94,6 +96,7 @@ impl fmt::Display for Leaf {
             Leaf::Signal => "waits for a signal",
             Leaf::Process => "waits for a child process",
             Leaf::LocalSet => "waits for the tasks of a LocalSet",
+            Leaf::Collection => "waits for the futures of a collection",
             Leaf::Yield => "waits for its next turn",
             Leaf::Never => "waits for nothing at all, for ever",
         };
@@ -110,33 +113,76 @@ const ITSELF: &[&str] = &[""];
 
 /// A type is known by the start and the end of its path. The first that fits counts.
 const KNOWN: &[(&str, &[&str], Leaf)] = &[
-    ("tokio::sync::mpsc::", &["::recv", "::recv_many", "::Recv"], Leaf::MpscReceive),
+    (
+        "tokio::sync::mpsc::",
+        &["::recv", "::recv_many", "::Recv"],
+        Leaf::MpscReceive,
+    ),
     ("tokio::sync::mpsc::", &["::closed"], Leaf::ChannelClosed),
     (
         "tokio::sync::mpsc::",
-        &["::send", "::send_timeout", "::reserve", "::reserve_many", "::reserve_owned", "::reserve_inner"],
+        &[
+            "::send",
+            "::send_timeout",
+            "::reserve",
+            "::reserve_many",
+            "::reserve_owned",
+            "::reserve_inner",
+        ],
         Leaf::MpscSend,
     ),
     ("tokio::sync::oneshot::Receiver", ITSELF, Leaf::OneshotReceive),
     ("tokio::sync::oneshot::", &["::closed"], Leaf::ChannelClosed),
-    ("tokio::sync::watch::", &["::changed", "::changed_impl", "::wait_for", "::wait_for_inner"], Leaf::WatchChange),
+    (
+        "tokio::sync::watch::",
+        &["::changed", "::changed_impl", "::wait_for", "::wait_for_inner"],
+        Leaf::WatchChange,
+    ),
     ("tokio::sync::watch::", &["::closed"], Leaf::ChannelClosed),
-    ("tokio::sync::broadcast::", &["::recv", "::Recv"], Leaf::BroadcastReceive),
+    (
+        "tokio::sync::broadcast::",
+        &["::recv", "::Recv"],
+        Leaf::BroadcastReceive,
+    ),
     ("tokio::sync::broadcast::", &["::closed"], Leaf::ChannelClosed),
-    ("tokio::sync::notify::", &["::Notified", "::OwnedNotified"], Leaf::Notified),
-    ("tokio::sync::semaphore::", &["::acquire", "::acquire_many", "::acquire_owned", "::acquire_many_owned"], Leaf::Semaphore),
+    (
+        "tokio::sync::notify::",
+        &["::Notified", "::OwnedNotified"],
+        Leaf::Notified,
+    ),
+    (
+        "tokio::sync::semaphore::",
+        &["::acquire", "::acquire_many", "::acquire_owned", "::acquire_many_owned"],
+        Leaf::Semaphore,
+    ),
     ("tokio::sync::batch_semaphore::Acquire", ITSELF, Leaf::Semaphore),
-    ("tokio::sync::mutex::", &["::lock", "::lock_owned", "::acquire"], Leaf::Mutex),
+    (
+        "tokio::sync::mutex::",
+        &["::lock", "::lock_owned", "::acquire"],
+        Leaf::Mutex,
+    ),
     ("tokio::sync::rwlock::", &["::read", "::read_owned"], Leaf::RwLockRead),
-    ("tokio::sync::rwlock::", &["::write", "::write_owned"], Leaf::RwLockWrite),
+    (
+        "tokio::sync::rwlock::",
+        &["::write", "::write_owned"],
+        Leaf::RwLockWrite,
+    ),
     ("tokio::sync::barrier::", &["::wait", "::wait_internal"], Leaf::Barrier),
     ("tokio::sync::once_cell::", FUNCTIONS, Leaf::Once),
     ("tokio::sync::set_once::", &["::wait"], Leaf::Once),
     ("tokio::time::sleep::Sleep", ITSELF, Leaf::Sleep),
     ("tokio::time::driver::sleep::Sleep", ITSELF, Leaf::Sleep),
     ("tokio::time::interval::", &["::tick"], Leaf::Interval),
-    ("tokio::runtime::task::join::JoinHandle", ITSELF, Leaf::JoinHandle { task: None }),
-    ("tokio::task::join_set::", &["::join_next", "::join_next_with_id", "::join_all", "::shutdown"], Leaf::JoinSet),
+    (
+        "tokio::runtime::task::join::JoinHandle",
+        ITSELF,
+        Leaf::JoinHandle { task: None },
+    ),
+    (
+        "tokio::task::join_set::",
+        &["::join_next", "::join_next_with_id", "::join_all", "::shutdown"],
+        Leaf::JoinSet,
+    ),
     ("tokio::task::local::", &["::LocalSet"], Leaf::LocalSet),
     ("tokio::task::yield_now::", &["::yield_now", "::YieldNow"], Leaf::Yield),
     ("tokio::net::", &["::accept"], Leaf::Accept),
@@ -146,12 +192,29 @@ const KNOWN: &[(&str, &[&str], Leaf)] = &[
     ("tokio::io::util::write_int::", ALL, Leaf::Io),
     (
         "tokio::io::util::",
-        &["::Read", "::ReadBuf", "::ReadExact", "::ReadLine", "::ReadToEnd", "::ReadToString", "::ReadUntil", "::FillBuf"],
+        &[
+            "::Read",
+            "::ReadBuf",
+            "::ReadExact",
+            "::ReadLine",
+            "::ReadToEnd",
+            "::ReadToString",
+            "::ReadUntil",
+            "::FillBuf",
+        ],
         Leaf::Io,
     ),
     (
         "tokio::io::util::",
-        &["::Write", "::WriteBuf", "::WriteAll", "::WriteAllBuf", "::WriteVectored", "::Flush", "::Shutdown"],
+        &[
+            "::Write",
+            "::WriteBuf",
+            "::WriteAll",
+            "::WriteAllBuf",
+            "::WriteVectored",
+            "::Flush",
+            "::Shutdown",
+        ],
         Leaf::Io,
     ),
     ("tokio::io::", &["::Copy", "::CopyBuf", "::Seek"], Leaf::Io),
@@ -164,16 +227,56 @@ const KNOWN: &[(&str, &[&str], Leaf)] = &[
         &["::WaitForCancellationFuture", "::WaitForCancellationFutureOwned"],
         Leaf::Cancelled,
     ),
-    ("tokio_util::task::task_tracker::TaskTrackerWaitFuture", ITSELF, Leaf::TaskTracker),
+    (
+        "tokio_util::task::task_tracker::TaskTrackerWaitFuture",
+        ITSELF,
+        Leaf::TaskTracker,
+    ),
     ("core::future::pending::Pending", ITSELF, Leaf::Never),
     ("futures_util::future::pending::Pending", ITSELF, Leaf::Never),
+    (
+        "futures_util::stream::futures_unordered::FuturesUnordered",
+        ITSELF,
+        Leaf::Collection,
+    ),
+    (
+        "futures_util::stream::futures_ordered::FuturesOrdered",
+        ITSELF,
+        Leaf::Collection,
+    ),
+    ("futures_util::future::join_all::JoinAll", ITSELF, Leaf::Collection),
+    (
+        "futures_util::future::try_join_all::TryJoinAll",
+        ITSELF,
+        Leaf::Collection,
+    ),
     // What is streamed.
-    ("tokio_stream::wrappers::mpsc_bounded::ReceiverStream", ITSELF, Leaf::MpscReceive),
-    ("tokio_stream::wrappers::mpsc_unbounded::UnboundedReceiverStream", ITSELF, Leaf::MpscReceive),
-    ("tokio_stream::wrappers::interval::IntervalStream", ITSELF, Leaf::Interval),
+    (
+        "tokio_stream::wrappers::mpsc_bounded::ReceiverStream",
+        ITSELF,
+        Leaf::MpscReceive,
+    ),
+    (
+        "tokio_stream::wrappers::mpsc_unbounded::UnboundedReceiverStream",
+        ITSELF,
+        Leaf::MpscReceive,
+    ),
+    (
+        "tokio_stream::wrappers::interval::IntervalStream",
+        ITSELF,
+        Leaf::Interval,
+    ),
     ("tokio_stream::wrappers::watch::WatchStream", ITSELF, Leaf::WatchChange),
-    ("tokio_stream::wrappers::broadcast::BroadcastStream", ITSELF, Leaf::BroadcastReceive),
-    ("tokio_stream::wrappers::tcp_listener::TcpListenerStream", ITSELF, Leaf::Accept),
+    (
+        "tokio_stream::wrappers::broadcast::BroadcastStream",
+        ITSELF,
+        Leaf::BroadcastReceive,
+    ),
+    (
+        "tokio_stream::wrappers::tcp_listener::TcpListenerStream",
+        ITSELF,
+        Leaf::Accept,
+    ),
 ];
 
 /// What a type with this path waits for: see [`names::plain`](super::names::plain). An async function's path is its future's.
@@ -202,7 +305,10 @@ mod tests {
     #[test]
     fn leaves_are_known_by_their_paths() {
         assert_eq!(known("tokio::sync::mpsc::bounded::recv", true), Some(Leaf::MpscReceive));
-        assert_eq!(known("tokio::sync::oneshot::Receiver", false), Some(Leaf::OneshotReceive));
+        assert_eq!(
+            known("tokio::sync::oneshot::Receiver", false),
+            Some(Leaf::OneshotReceive)
+        );
         assert_eq!(known("tokio::net::tcp::listener::accept", true), Some(Leaf::Accept));
         assert_eq!(known("tokio::net::udp::recv_from", true), Some(Leaf::Io));
         assert_eq!(known("tokio::net::tcp::stream::TcpStream", false), None);

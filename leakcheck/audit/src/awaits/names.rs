@@ -17,6 +17,11 @@ pub(super) type Impls = HashMap<String, Option<String>>;
 pub(super) fn clean(segments: &[String], impls: &Impls) -> String {
     let mut name = String::new();
     for (nth, segment) in segments.iter().enumerate() {
+        if segment.starts_with(|first: char| matches!(first, '(' | '&' | '*' | '[')) {
+            // A tuple, a reference, a slice: its name is made of others'.
+            name.push_str(&shorten(segment));
+            continue;
+        }
         let (base, arguments) = split_arguments(segment);
         let written = match what(base) {
             Part::Impl => {
@@ -86,7 +91,9 @@ enum Part {
 }
 
 fn what(base: &str) -> Part {
-    let Some(inner) = base.strip_prefix('{') else { return Part::Named };
+    let Some(inner) = base.strip_prefix('{') else {
+        return Part::Named;
+    };
     match inner.split(['#', '}']).next().unwrap_or_default() {
         "impl" => Part::Impl,
         "async_fn_env" | "async_fn" => Part::AsyncFn,
@@ -99,9 +106,15 @@ fn what(base: &str) -> Part {
 
 /// Whether the type is the state of something with awaits in it.
 pub(super) fn is_coroutine(name: &str) -> bool {
-    ["{async_fn_env#", "{async_block_env#", "{async_closure_env#", "{coroutine_env#", "{async_gen_"]
-        .iter()
-        .any(|start| name.starts_with(start))
+    [
+        "{async_fn_env#",
+        "{async_block_env#",
+        "{async_closure_env#",
+        "{coroutine_env#",
+        "{async_gen_",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start))
 }
 
 /// A name and its type arguments, brackets included.
@@ -226,13 +239,23 @@ mod tests {
     #[test]
     fn names_are_what_the_user_wrote() {
         assert_eq!(cleaned("mini::db::purge::{async_fn_env#0}"), "mini::db::purge");
-        assert_eq!(cleaned("mini::db::{impl#3}::get::{async_fn_env#0}"), "mini::db::Db::get");
+        assert_eq!(
+            cleaned("mini::db::{impl#3}::get::{async_fn_env#0}"),
+            "mini::db::Db::get"
+        );
         assert_eq!(cleaned("mini::db::{impl#4}::get::{async_fn_env#0}"), "mini::db::get");
-        assert_eq!(cleaned("mini::run::{async_fn#0}::{async_block_env#1}"), "mini::run::{async block}");
-        assert_eq!(cleaned("a::f::{async_fn_env#0}<core::option::Option<b::c::D>, &str>"), "a::f<Option<D>, &str>");
+        assert_eq!(
+            cleaned("mini::run::{async_fn#0}::{async_block_env#1}"),
+            "mini::run::{async block}"
+        );
+        assert_eq!(
+            cleaned("a::f::{async_fn_env#0}<core::option::Option<b::c::D>, &str>"),
+            "a::f<Option<D>, &str>"
+        );
         assert_eq!(cleaned("a::F<b::g::{closure_env#0}>"), "a::F<g::{closure}>");
         assert_eq!(cleaned("a::F<b::B<c::C<d::D<e::E>>>, z::Z>"), "a::F<B<C<…>>, Z>");
         assert_eq!(cleaned("a::F<fn(b::B) -> c::C>"), "a::F<fn(B) -> C>");
+        assert_eq!(cleaned("(a::{impl#0}::f::{async_fn_env#0}<u8>, b::B)"), "(f<u8>, B)");
     }
 
     #[test]
@@ -241,7 +264,10 @@ mod tests {
         assert_eq!(own("a::b::Server::run::{{closure}}", 2), "a::b::Server");
         assert_eq!(own("a::b::Receiver<T>::recv::{{closure}}", 2), "a::b::Receiver");
         assert_eq!(own("<a::b::Server as a::Service<x::Y>>::serve", 1), "a::b::Server");
-        assert_eq!(own("m::<impl a::Service for a::b::Server<X>>::serve", 1), "a::b::Server");
+        assert_eq!(
+            own("m::<impl a::Service for a::b::Server<X>>::serve", 1),
+            "a::b::Server"
+        );
         assert_eq!(own_type("run", 3), None);
     }
 }

@@ -51,7 +51,10 @@ impl ObjectFile {
     /// Where the file cannot be read or is no object file.
     pub(super) fn open(path: &Path) -> Result<ObjectFile, Error> {
         let map = map(path)?;
-        let no_object = |source| Error::NoObject { path: path.to_owned(), source };
+        let no_object = |source| Error::NoObject {
+            path: path.to_owned(),
+            source,
+        };
         let file = object::File::parse(&map[..]).map_err(no_object)?;
         let sections = DwarfSections::load(|id| section(&file, &map, id.name())).map_err(no_object)?;
         let loaded = file
@@ -64,15 +67,25 @@ impl ObjectFile {
             })
             .collect();
         let has_debug_info = file.section_by_name(".debug_info").is_some();
-        Ok(ObjectFile { sections, endian: endian(&file), has_debug_info, loaded, map })
+        Ok(ObjectFile {
+            sections,
+            endian: endian(&file),
+            has_debug_info,
+            loaded,
+            map,
+        })
     }
 
     /// The bytes that the file has for an address of the program, before anything is relocated.
     pub(super) fn read(&self, address: u64, buffer: &mut [u8]) -> bool {
-        let known = self.loaded.iter().find(|(range, _)| range.contains(&address)).and_then(|(range, start)| {
-            let start = start + usize::try_from(address - range.start).ok()?;
-            self.map.get(start..)?.get(..buffer.len())
-        });
+        let known = self
+            .loaded
+            .iter()
+            .find(|(range, _)| range.contains(&address))
+            .and_then(|(range, start)| {
+                let start = start + usize::try_from(address - range.start).ok()?;
+                self.map.get(start..)?.get(..buffer.len())
+            });
         known.map(|known| buffer.copy_from_slice(known)).is_some()
     }
 
@@ -109,7 +122,10 @@ impl ObjectFile {
 }
 
 fn map(path: &Path) -> Result<Arc<Mmap>, Error> {
-    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
+    let unreadable = |source| Error::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
     let file = File::open(path).map_err(unreadable)?;
     // SAFETY: a program that is judged is not written to meanwhile. Whoever does so all the same changes the debug info under its
     // reader, which expects anything of it.
@@ -118,17 +134,27 @@ fn map(path: &Path) -> Result<Arc<Mmap>, Error> {
 }
 
 fn endian(file: &object::File<'_>) -> RunTimeEndian {
-    if file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big }
+    if file.is_little_endian() {
+        RunTimeEndian::Little
+    } else {
+        RunTimeEndian::Big
+    }
 }
 
 fn section(file: &object::File<'_>, map: &Arc<Mmap>, name: &str) -> object::Result<Section> {
     let nothing = Section::Unpacked(Vec::new());
-    let Some(section) = file.section_by_name(name) else { return Ok(nothing) };
+    let Some(section) = file.section_by_name(name) else {
+        return Ok(nothing);
+    };
     let stored = section.compressed_file_range()?;
     if stored.format == CompressionFormat::None {
         let start = usize::try_from(stored.offset).unwrap_or(usize::MAX);
         let end = start.saturating_add(usize::try_from(stored.uncompressed_size).unwrap_or(usize::MAX));
-        return Ok(if end <= map.len() { Section::Mapped(Arc::clone(map), start..end) } else { nothing });
+        return Ok(if end <= map.len() {
+            Section::Mapped(Arc::clone(map), start..end)
+        } else {
+            nothing
+        });
     }
     if stored.uncompressed_size > LARGEST_UNPACKED {
         return Ok(nothing);

@@ -40,7 +40,10 @@ pub struct TaskType<'p> {
 
 impl std::fmt::Debug for TaskType<'_> {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        to.debug_struct("TaskType").field("name", &self.name).field("size", &self.size).finish_non_exhaustive()
+        to.debug_struct("TaskType")
+            .field("name", &self.name)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,7 +54,9 @@ impl Program {
     ///
     /// Where it cannot be read, or has no debug info with types: [`Error::NoTypes`] says what to do about that.
     pub fn open(path: impl AsRef<Path>) -> Result<Program, Error> {
-        Ok(Program { debug: Debug::open(path.as_ref())? })
+        Ok(Program {
+            debug: Debug::open(path.as_ref())?,
+        })
     }
 
     /// The type of the task whose cell was allocated from here. `return_address` is one of the return addresses of the allocation, as
@@ -66,7 +71,9 @@ impl Program {
         self.debug.units_at(address).find_map(|unit| {
             let index = session.index(unit)?;
             let functions = index.functions_at(address);
-            functions.into_iter().find_map(|offset| self.task_of_function(&session, Place { unit, offset }))
+            functions
+                .into_iter()
+                .find_map(|offset| self.task_of_function(&session, Place { unit, offset }))
         })
     }
 
@@ -88,7 +95,10 @@ impl Program {
         }
         let parent = session.index(function.unit)?.parent(function.offset)?;
         // A cheap look before the whole type is read.
-        let parent = Place { unit: function.unit, offset: parent };
+        let parent = Place {
+            unit: function.unit,
+            offset: parent,
+        };
         if names::plain(&session.segments(parent)) != CELL {
             return None;
         }

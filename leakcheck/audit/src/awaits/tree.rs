@@ -37,9 +37,9 @@ pub struct AwaitTree {
 pub enum Kind {
     /// An `async fn` or `async` block.
     Async,
-    /// `tokio::select!`. Its children are the branches.
+    /// `tokio::select!`, which has no name, or a future that ends with the first of its children.
     Select,
-    /// `tokio::join!`, `tokio::try_join!` or a combinator that waits for all of its children.
+    /// `tokio::join!` and `tokio::try_join!`, which have no name, or a future that waits for all of its children.
     Join,
     /// A future with a deadline. Its child is the future.
     Timeout,
@@ -85,7 +85,14 @@ pub enum State {
 
 impl AwaitTree {
     pub(super) fn new(kind: Kind, type_name: String) -> AwaitTree {
-        AwaitTree { kind, type_name, state: State::Unknown, children: Vec::new(), leaf: None, disabled: false }
+        AwaitTree {
+            kind,
+            type_name,
+            state: State::Unknown,
+            children: Vec::new(),
+            leaf: None,
+            disabled: false,
+        }
     }
 
     /// Changes each source file's name, such as to make it relative to the workspace.
@@ -110,11 +117,12 @@ impl AwaitTree {
 
     fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Select => write!(to, "select! of")?,
+            Kind::Select if self.type_name.is_empty() => write!(to, "select! of")?,
             Kind::Join if self.type_name.is_empty() => write!(to, "join! of")?,
             Kind::Timeout => write!(to, "{}, with a deadline, of", self.type_name)?,
             Kind::Holds => write!(to, "{}, which holds", self.type_name)?,
-            Kind::Join => write!(to, "{} of", self.type_name)?,
+            Kind::Select => write!(to, "{}, the first of", self.type_name)?,
+            Kind::Join => write!(to, "{}, all of", self.type_name)?,
             Kind::Blocking => write!(to, "{}  on the blocking pool", self.type_name)?,
             Kind::Async | Kind::Leaf | Kind::Unknown => write!(to, "{}", self.type_name)?,
         }
@@ -127,14 +135,32 @@ impl AwaitTree {
             (State::Ended, _) => write!(to, "  ended")?,
             (State::Running, _) => write!(to, "  running")?,
             (_, Some(leaf)) => write!(to, "  {leaf}")?,
-            (State::Suspended { file, line, in_macro: false }, _) => write!(to, "  suspended at {file}:{line}")?,
-            (State::Suspended { file, line, in_macro: true }, _) => {
+            (
+                State::Suspended {
+                    file,
+                    line,
+                    in_macro: false,
+                },
+                _,
+            ) => write!(to, "  suspended at {file}:{line}")?,
+            (
+                State::Suspended {
+                    file,
+                    line,
+                    in_macro: true,
+                },
+                _,
+            ) => {
                 write!(to, "  suspended in a macro, in the function at {file}:{line}")?;
             }
             (State::Unknown, None) if nested => {}
             (State::Unknown, None) => write!(to, "  state unknown")?,
         }
-        if self.disabled { write!(to, "  (disabled)") } else { Ok(()) }
+        if self.disabled {
+            write!(to, "  (disabled)")
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -47,8 +47,8 @@ pub(super) struct Field {
 
 #[derive(Debug, Default)]
 pub(super) struct Variants {
-    /// Where the number that tells them apart is: offset, size, and name. None where there is one variant.
-    pub(super) discriminant: Option<(u64, u64, String)>,
+    /// Where the number that tells them apart is: its offset and its size. None where one variant alone is possible.
+    pub(super) discriminant: Option<(u64, u64)>,
     pub(super) list: Vec<Variant>,
 }
 
@@ -86,7 +86,11 @@ impl Variants {
 
 /// A number of so many bytes, without what its sign may have filled the rest with.
 pub(super) fn masked(number: u64, size: u64) -> u64 {
-    if size >= 8 { number } else { number & ((1 << (size * 8)) - 1) }
+    if size >= 8 {
+        number
+    } else {
+        number & ((1 << (size * 8)) - 1)
+    }
 }
 
 impl<'p> Session<'p> {
@@ -113,6 +117,10 @@ impl<'p> Session<'p> {
             gimli::DW_TAG_base_type | gimli::DW_TAG_array_type | gimli::DW_TAG_subroutine_type => TypeKind::Other,
             _ => return None,
         };
+        if entry.has_attr(gimli::DW_AT_declaration) {
+            let defined = self.definition(place).filter(|defined| *defined != place)?;
+            return self.read_type(defined);
+        }
         let segments = self.segments_of_type(place, &unit, &entry);
         let mut read = TypeDef {
             place,
@@ -120,7 +128,10 @@ impl<'p> Session<'p> {
             own_name: unit.text(&entry, gimli::DW_AT_name).unwrap_or_default(),
             plain: names::plain(&segments),
             segments,
-            size: match entry.attr_value(gimli::DW_AT_byte_size).and_then(|size| size.udata_value()) {
+            size: match entry
+                .attr_value(gimli::DW_AT_byte_size)
+                .and_then(|size| size.udata_value())
+            {
                 Some(size) => size,
                 // Debug info leaves the size of a pointer out, as it is that of all.
                 None if kind == TypeKind::Pointer => u64::from(unit.unit.encoding().address_size),
@@ -170,7 +181,8 @@ impl<'p> Session<'p> {
                 (1, gimli::DW_TAG_member) => into.fields.push(self.field(number, unit, &entry)?),
                 (1, gimli::DW_TAG_template_type_parameter) => {
                     if let Some(argument) = self.attribute_target(number, &entry, gimli::DW_AT_type) {
-                        into.arguments.push((unit.text(&entry, gimli::DW_AT_name).unwrap_or_default(), argument));
+                        into.arguments
+                            .push((unit.text(&entry, gimli::DW_AT_name).unwrap_or_default(), argument));
                     }
                 }
                 (1, gimli::DW_TAG_variant_part) => {
@@ -178,11 +190,14 @@ impl<'p> Session<'p> {
                     into.variants.get_or_insert_default();
                 }
                 (2, gimli::DW_TAG_member) if discriminant.is_some() => {
-                    let place = Place { unit: number, offset: u32::try_from(entry.offset().0).ok()? };
+                    let place = Place {
+                        unit: number,
+                        offset: u32::try_from(entry.offset().0).ok()?,
+                    };
                     if discriminant == Some(Some(place)) {
                         let field = self.field(number, unit, &entry)?;
                         let size = self.size_of_number(field.of_type)?;
-                        into.variants.get_or_insert_default().discriminant = Some((field.offset, size, field.name));
+                        into.variants.get_or_insert_default().discriminant = Some((field.offset, size));
                     }
                 }
                 (2, gimli::DW_TAG_variant) => {
@@ -197,7 +212,9 @@ impl<'p> Session<'p> {
                         value,
                         payload: self.field(number, unit, &entry)?,
                         file: unit.file(&entry),
-                        line: entry.attr_value(gimli::DW_AT_decl_line).and_then(|line| line.udata_value()),
+                        line: entry
+                            .attr_value(gimli::DW_AT_decl_line)
+                            .and_then(|line| line.udata_value()),
                     };
                     into.variants.get_or_insert_default().list.push(variant);
                 }
@@ -209,12 +226,11 @@ impl<'p> Session<'p> {
             }
         }
         if let Some(variants) = &mut into.variants {
-            if discriminant == Some(None) && variants.list.len() != 1 || discriminant.is_some_and(|named| {
-                named.is_some() && variants.discriminant.is_none()
-            }) {
+            // A discriminant that is named and not described is one that was not understood.
+            if discriminant.flatten().is_some() && variants.discriminant.is_none() {
                 return None;
             }
-            let size = variants.discriminant.as_ref().map_or(8, |(_, size, _)| *size);
+            let size = variants.discriminant.as_ref().map_or(8, |(_, size)| *size);
             for variant in &mut variants.list {
                 if let Value::Is(number) = &mut variant.value {
                     *number = masked(*number, size);
@@ -227,7 +243,10 @@ impl<'p> Session<'p> {
     fn field(&self, number: u32, unit: &Rc<Unit<'p>>, entry: &Entry<'p>) -> Option<Field> {
         Some(Field {
             name: unit.text(entry, gimli::DW_AT_name).unwrap_or_default(),
-            offset: entry.attr_value(gimli::DW_AT_data_member_location).and_then(|at| at.udata_value()).unwrap_or(0),
+            offset: entry
+                .attr_value(gimli::DW_AT_data_member_location)
+                .and_then(|at| at.udata_value())
+                .unwrap_or(0),
             of_type: self.attribute_target(number, entry, gimli::DW_AT_type)?,
         })
     }

@@ -30,6 +30,16 @@ pub(super) struct Everywhere {
     /// The types of the vtables, by their addresses in the object.
     pub(super) vtables: HashMap<u64, Vec<Place>>,
     pub(super) impls: Impls,
+    /// The types that are described in full, by a hash of their names from the crate down: see [`Session::definition`].
+    pub(super) definitions: HashMap<u64, Definition>,
+}
+
+/// Where a type is described in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Definition {
+    At(Place, u64),
+    /// Types of one name are of different sizes, such as those of two versions of a crate.
+    Unclear,
 }
 
 /// Everything that is kept of a program between two questions. It grows with what is asked about.
@@ -92,20 +102,31 @@ impl Debug {
     }
 
     fn list_units(&mut self) -> Result<(), Error> {
-        let broken = |source| Error::BrokenDebugInfo { path: self.path.clone(), source };
+        let broken = |source| Error::BrokenDebugInfo {
+            path: self.path.clone(),
+            source,
+        };
         let (sections, endian) = self.sections();
         let dwarf = sections.borrow(|section| EndianSlice::new(section, endian));
         let (mut entries, mut covered) = (Vec::new(), Vec::new());
         let mut headers = dwarf.units();
         while let Some(header) = headers.next().map_err(broken)? {
             let number = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-            let Some(DebugInfoOffset(offset)) = header.debug_info_offset() else { continue };
+            let Some(DebugInfoOffset(offset)) = header.debug_info_offset() else {
+                continue;
+            };
             // A unit that cannot be read takes nothing from the others.
             let Ok(unit) = dwarf.unit(header) else { continue };
             let split = unit.dwo_name().ok().flatten().is_some();
             let has_types = split || !is_of_std(&unit) && describes_types(&unit);
-            entries.push(UnitEntry { offset, has_types, split: OnceLock::new() });
-            let Ok(mut ranges) = dwarf.unit_ranges(&unit) else { continue };
+            entries.push(UnitEntry {
+                offset,
+                has_types,
+                split: OnceLock::new(),
+            });
+            let Ok(mut ranges) = dwarf.unit_ranges(&unit) else {
+                continue;
+            };
             while let Ok(Some(range)) = ranges.next() {
                 // What the linker threw away begins at zero, or at the end of the address space.
                 if range.begin != 0 && range.begin < range.end {
@@ -138,7 +159,11 @@ impl Debug {
     pub(super) fn units_at(&self, address: u64) -> impl Iterator<Item = u32> + '_ {
         let end = self.ranges.partition_point(|(begin, ..)| *begin <= address);
         // Ranges do not overlap but in broken debug info, so one look back is nearly always the answer.
-        self.ranges[end.saturating_sub(8)..end].iter().rev().filter(move |range| range.1 > address).map(|range| range.2)
+        self.ranges[end.saturating_sub(8)..end]
+            .iter()
+            .rev()
+            .filter(move |range| range.1 > address)
+            .map(|range| range.2)
     }
 
     pub(super) fn has_types(&self, unit: u32) -> bool {
@@ -152,14 +177,15 @@ impl Debug {
 
 /// The standard library is shipped with line tables alone, whatever the profile says.
 fn is_of_std(unit: &gimli::Unit<Slice<'_>>) -> bool {
-    unit.comp_dir.is_some_and(|directory| directory.slice().starts_with(b"/rustc/"))
+    unit.comp_dir
+        .is_some_and(|directory| directory.slice().starts_with(b"/rustc/"))
 }
 
 fn describes_types(unit: &gimli::Unit<Slice<'_>>) -> bool {
     // Compilers number abbreviations from one.
-    (1..).map_while(|code| unit.abbreviations.get(code)).any(|abbreviation| {
-        abbreviation.tag() == gimli::DW_TAG_structure_type
-    })
+    (1..)
+        .map_while(|code| unit.abbreviations.get(code))
+        .any(|abbreviation| abbreviation.tag() == gimli::DW_TAG_structure_type)
 }
 
 /// A unit whose entries can be read.
@@ -190,7 +216,15 @@ impl<'p> Unit<'p> {
         let program = self.unit.line_program.as_ref().or_else(of_skeleton)?;
         let header = program.header();
         let file = header.file(number)?;
-        let text = |value| Some(self.dwarf.attr_string(&self.unit, value).ok()?.to_string_lossy().into_owned());
+        let text = |value| {
+            Some(
+                self.dwarf
+                    .attr_string(&self.unit, value)
+                    .ok()?
+                    .to_string_lossy()
+                    .into_owned(),
+            )
+        };
         let mut path = PathBuf::from(text(file.path_name())?);
         if path.is_relative()
             && let Some(directory) = file.directory(header).and_then(text)
@@ -245,16 +279,26 @@ impl<'p> Session<'p> {
         let header = dwarf.unit_header(DebugInfoOffset(entry.offset)).ok()?;
         let unit = dwarf.unit(header).ok()?;
         let (Some(id), Some(name)) = (unit.dwo_id, unit.dwo_name().ok()?) else {
-            return Some(Unit { dwarf: Rc::new(dwarf), unit, skeleton: None });
+            return Some(Unit {
+                dwarf: Rc::new(dwarf),
+                unit,
+                skeleton: None,
+            });
         };
-        let packaged = self.package.as_ref().and_then(|package| package.find_cu(id, &dwarf).ok().flatten());
+        let packaged = self
+            .package
+            .as_ref()
+            .and_then(|package| package.find_cu(id, &dwarf).ok().flatten());
         let split = match packaged {
             Some(split) => split,
             None => {
                 let name = dwarf.attr_string(&unit, name).ok()?.to_string_lossy().into_owned();
                 let directory = unit.comp_dir.map(|directory| directory.to_string_lossy().into_owned());
                 let path = Path::new(directory.as_deref().unwrap_or_default()).join(name);
-                let sections = entry.split.get_or_init(|| ObjectFile::open_dwo(&path).map(Box::new)).as_ref()?;
+                let sections = entry
+                    .split
+                    .get_or_init(|| ObjectFile::open_dwo(&path).map(Box::new))
+                    .as_ref()?;
                 let mut split = sections.borrow(|section| EndianSlice::new(section, self.endian));
                 split.make_dwo(&dwarf);
                 split
@@ -265,7 +309,11 @@ impl<'p> Session<'p> {
             let Ok(mut inner) = split.unit(header) else { continue };
             if inner.dwo_id.is_none_or(|inner| inner == id) {
                 inner.copy_relocated_attributes(&unit);
-                return Some(Unit { dwarf: Rc::new(split), unit: inner, skeleton: Some(unit) });
+                return Some(Unit {
+                    dwarf: Rc::new(split),
+                    unit: inner,
+                    skeleton: Some(unit),
+                });
             }
         }
         None
@@ -282,13 +330,21 @@ impl<'p> Session<'p> {
     /// The entry that an attribute points to.
     pub(super) fn target(&self, from: u32, attribute: &Attribute<Slice<'p>>) -> Option<Place> {
         match attribute.value() {
-            AttributeValue::UnitRef(UnitOffset(offset)) => {
-                Some(Place { unit: from, offset: u32::try_from(offset).ok()? })
-            }
+            AttributeValue::UnitRef(UnitOffset(offset)) => Some(Place {
+                unit: from,
+                offset: u32::try_from(offset).ok()?,
+            }),
             AttributeValue::DebugInfoRef(DebugInfoOffset(offset)) => {
-                let number = self.debug.units.partition_point(|unit| unit.offset <= offset).checked_sub(1)?;
+                let number = self
+                    .debug
+                    .units
+                    .partition_point(|unit| unit.offset <= offset)
+                    .checked_sub(1)?;
                 let offset = offset - self.debug.units[number].offset;
-                Some(Place { unit: u32::try_from(number).ok()?, offset: u32::try_from(offset).ok()? })
+                Some(Place {
+                    unit: u32::try_from(number).ok()?,
+                    offset: u32::try_from(offset).ok()?,
+                })
             }
             _ => None,
         }

@@ -17,7 +17,11 @@ pub struct Build {
 }
 
 impl Build {
-    pub const DEV: Build = Build { profile: "dev", tokio: None, settings: &[] };
+    pub const DEV: Build = Build {
+        profile: "dev",
+        tokio: None,
+        settings: &[],
+    };
 
     /// Builds the fixture and gives its executable. What was built before is used again.
     pub fn run(self) -> PathBuf {
@@ -34,8 +38,13 @@ impl Build {
         }
         let target = target.join(name);
         let mut cargo = Command::new(env!("CARGO"));
-        cargo.args(["build", "--quiet", "--profile", self.profile]).current_dir(&project);
-        cargo.env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+        cargo
+            .args(["build", "--quiet", "--profile", self.profile])
+            .current_dir(&project);
+        cargo
+            .env("CARGO_TARGET_DIR", &target)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS");
         for setting in self.settings {
             cargo.args(["--config", &format!("profile.{}.{setting}", self.profile)]);
         }
@@ -44,7 +53,9 @@ impl Build {
         }
         let status = cargo.status().expect("cargo starts");
         assert!(status.success(), "the fixture does not build as {self:?}");
-        target.join(if self.profile == "dev" { "debug" } else { self.profile }).join("awaits-fixture")
+        target
+            .join(if self.profile == "dev" { "debug" } else { self.profile })
+            .join("awaits-fixture")
     }
 }
 
@@ -56,12 +67,25 @@ fn copy_with_tokio(source: &Path, project: &Path, version: &str) {
         write_if_other(&to, &std::fs::read_to_string(&file).expect("source"));
     }
     let manifest = std::fs::read_to_string(source.join("Cargo.toml")).expect("a manifest");
-    let tokio = manifest.replace(r#"tokio = { version = "1""#, &format!(r#"tokio = {{ version = "{version}""#));
+    let tokio = manifest.replace(
+        r#"tokio = { version = "1""#,
+        &format!(r#"tokio = {{ version = "{version}""#),
+    );
     // Nothing may ask for a newer tokio, not even an optional dependency.
     let kept: Vec<&str> = tokio
         .lines()
-        .filter(|line| !["futures-util", "tokio-stream", "tokio-util", "tracing"].iter().any(|name| line.starts_with(name)))
-        .map(|line| if line.starts_with("ecosystem") { "ecosystem = []" } else { line })
+        .filter(|line| {
+            !["futures-util", "tokio-stream", "tokio-util", "tracing"]
+                .iter()
+                .any(|name| line.starts_with(name))
+        })
+        .map(|line| {
+            if line.starts_with("ecosystem") {
+                "ecosystem = []"
+            } else {
+                line
+            }
+        })
         .collect();
     write_if_other(&project.join("Cargo.toml"), &(kept.join("\n") + "\n"));
 }
@@ -107,39 +131,71 @@ impl Run {
                     return_addresses: ips.split(',').map(hex).collect(),
                 }),
                 ["heap", address, bytes] => {
-                    let bytes = bytes.as_bytes().chunks(2).map(|byte| {
-                        u8::from_str_radix(std::str::from_utf8(byte).expect("text"), 16).expect("a byte")
-                    });
+                    let bytes = bytes
+                        .as_bytes()
+                        .chunks(2)
+                        .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).expect("text"), 16).expect("a byte"));
                     heap.insert(hex(address), bytes.collect());
                 }
                 _ => {}
             }
         }
-        Run { program: Program::open(executable).expect("debug info"), bias, cells, heap }
+        Run {
+            program: Program::open(executable).expect("debug info"),
+            bias,
+            cells,
+            heap,
+        }
     }
 
     /// The task of this name, decoded with all memory at hand.
     pub fn tree(&self, name: &str) -> AwaitTree {
-        self.decode(name, &Heap { heap: &self.heap, bias: self.bias })
+        self.decode(
+            name,
+            &Heap {
+                heap: &self.heap,
+                bias: self.bias,
+            },
+        )
     }
 
     /// The task of this name, decoded from its cell's own bytes.
     pub fn tree_of_cell(&self, name: &str) -> AwaitTree {
         let (_, cell) = self.task(name);
         let alone = BTreeMap::from([(cell.address, self.heap[&cell.address].clone())]);
-        self.decode(name, &Heap { heap: &alone, bias: self.bias })
+        self.decode(
+            name,
+            &Heap {
+                heap: &alone,
+                bias: self.bias,
+            },
+        )
     }
 
     pub fn task(&self, name: &str) -> (leakcheck_audit::awaits::TaskType<'_>, &Cell) {
         // Channels keep blocks of the same alignment, which nobody takes for tasks.
         let mut found = self.cells.iter().filter(|cell| cell.name == name).filter_map(|cell| {
-            let task = cell.return_addresses.iter().find_map(|at| self.program.task_at(at.checked_sub(self.bias)?))?;
-            assert_eq!(task.cell_size(), cell.size, "the cell of {name} is as large as its type");
+            let task = cell
+                .return_addresses
+                .iter()
+                .find_map(|at| self.program.task_at(at.checked_sub(self.bias)?))?;
+            assert_eq!(
+                task.cell_size(),
+                cell.size,
+                "the cell of {name} is as large as its type"
+            );
             Some((task, cell))
         });
         let task = found.next().unwrap_or_else(|| panic!("there is no task {name}"));
         assert!(found.next().is_none(), "there is one task {name}");
         task
+    }
+
+    /// A tree as text, with the names of tasks for their addresses.
+    pub fn named(&self, tree: &AwaitTree) -> String {
+        self.cells.iter().fold(tree.to_string(), |text, cell| {
+            text.replace(&format!("{:#x}", cell.address), &cell.name)
+        })
     }
 
     fn decode(&self, name: &str, memory: &dyn Memory) -> AwaitTree {
@@ -157,9 +213,11 @@ pub struct Heap<'a> {
 
 impl Memory for Heap<'_> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> bool {
-        let known = self.heap.range(..=address).next_back().and_then(|(start, bytes)| {
-            bytes.get(usize::try_from(address - start).ok()?..)?.get(..buffer.len())
-        });
+        let known = self
+            .heap
+            .range(..=address)
+            .next_back()
+            .and_then(|(start, bytes)| bytes.get(usize::try_from(address - start).ok()?..)?.get(..buffer.len()));
         known.map(|known| buffer.copy_from_slice(known)).is_some()
     }
 
