@@ -21,7 +21,8 @@ const DEEPEST_SEARCH: usize = 6;
 const STAGE: &str = "tokio::runtime::task::core::Stage";
 const BLOCKING_TASK: &str = "tokio::runtime::blocking::task::BlockingTask";
 const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
-const POLL_FN: &str = "core::future::poll_fn::PollFn";
+/// The standard library's, and what tokio had before there was one.
+const POLL_FN: &[&str] = &["core::future::poll_fn::PollFn", "tokio::future::poll_fn::PollFn"];
 
 /// Futures that only hand on what one future inside does, and whatever else they hold is their own business: they are not shown.
 const SEEN_THROUGH: &[&str] = &[
@@ -54,6 +55,12 @@ const SEEN_THROUGH: &[&str] = &[
 
 /// Futures that end at a moment whatever the future inside does.
 const TIMEOUTS: &[&str] = &["tokio::time::timeout::Timeout"];
+
+/// Futures that end with the first of those that they hold.
+const SELECTS: &[&str] = &[
+    "tokio_util::sync::cancellation_token::RunUntilCancelledFuture",
+    "tokio_util::sync::cancellation_token::RunUntilCancelledFutureOwned",
+];
 
 /// Futures that wait for all that they hold.
 const JOINS: &[&str] = &[
@@ -104,7 +111,12 @@ impl<'p, 'm> Decoder<'p, 'm> {
         let mut tree = AwaitTree::new(self.kind(&of_future), name_of(&self.session, &of_future));
         match active.payload.name.as_str() {
             "Running" => {
-                let content = content.filter(|content| content.of_type == future)?;
+                let content = content?;
+                // One type may be described in several units.
+                let held = self.session.type_at(content.of_type)?;
+                if held.place != of_future.place && held.segments != of_future.segments {
+                    return None;
+                }
                 return Some(self.future(content.of_type, at.checked_add(content.offset)?, 0));
             }
             "Finished" => {
@@ -201,7 +213,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             tree.state = self.blocking_state(of, address).unwrap_or(State::Unknown);
             return Some(tree);
         }
-        if of.plain == POLL_FN {
+        if POLL_FN.contains(&of.plain.as_str()) {
             let function = of.fields.first()?;
             let closure = self.session.type_at(function.of_type)?;
             return self.poll_fn(of, &closure, address.checked_add(function.offset)?, depth);
@@ -223,7 +235,12 @@ impl<'p, 'm> Decoder<'p, 'm> {
             Some(_) => {
                 let active = self.active(of, address)?;
                 if let Some(state) = ended_variant(of, active) {
-                    let mut tree = AwaitTree::new(Kind::Unknown, name_of(&self.session, of));
+                    // What has ended was the future that the enum is named after.
+                    let payload = self.session.type_at(active.payload.of_type);
+                    let future = payload.and_then(|payload| payload.arguments.first().map(|(_, future)| *future));
+                    let ended = future.and_then(|future| self.session.type_at(future));
+                    let ended = ended.as_ref().unwrap_or(of);
+                    let mut tree = AwaitTree::new(self.kind(ended), name_of(&self.session, ended));
                     tree.state = state;
                     return Some(tree);
                 }
@@ -249,16 +266,18 @@ impl<'p, 'm> Decoder<'p, 'm> {
             let of = self.session.type_at(field.of_type)?;
             return self.known_future(&of, at.checked_add(field.offset)?, depth);
         }
-        if holding.is_empty() {
+        let path = of.plain.as_str();
+        let (kind, shown) = if JOINS.contains(&path) {
+            (Kind::Join, inner.fields.iter().filter(sized).cloned().collect())
+        } else if SELECTS.contains(&path) {
+            (Kind::Select, inner.fields.iter().filter(sized).cloned().collect())
+        } else if holding.is_empty() {
             return None;
-        }
-        let kind = if JOINS.contains(&of.plain.as_str()) {
-            Kind::Join
         } else {
-            Kind::Holds
+            (Kind::Holds, holding)
         };
         let mut tree = AwaitTree::new(kind, name_of(&self.session, of));
-        for field in &holding {
+        for field in &shown {
             let child = self.future(field.of_type, at.checked_add(field.offset)?, depth);
             tree.children.push(child);
         }
@@ -502,9 +521,21 @@ impl<'p, 'm> Decoder<'p, 'm> {
     fn active<'t>(&self, of: &'t TypeDef, address: u64) -> Option<&'t Variant> {
         let variants = of.variants.as_ref()?;
         match &variants.discriminant {
-            None => variants.list.first().filter(|_| variants.list.len() == 1),
-            Some((offset, size, _)) => variants.active(self.number(address.checked_add(*offset)?, *size)?),
+            None => {
+                let mut possible = variants.list.iter().filter(|variant| self.is_possible(variant));
+                let only = possible.next();
+                if possible.next().is_some() { None } else { only }
+            }
+            Some((offset, size)) => variants.active(self.number(address.checked_add(*offset)?, *size)?),
         }
+    }
+
+    /// Not one with a field of the type `!`.
+    fn is_possible(&self, variant: &Variant) -> bool {
+        let is_never = |field: &Field| self.session.type_at(field.of_type).is_some_and(|of| of.own_name == "!");
+        self.session
+            .type_at(variant.payload.of_type)
+            .is_some_and(|payload| !payload.fields.iter().any(is_never))
     }
 
     fn number(&self, address: u64, size: u64) -> Option<u64> {

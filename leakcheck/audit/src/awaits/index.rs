@@ -1,11 +1,12 @@
 //! What has to be known of all entries of a unit: what stands inside what, and where the functions are.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use gimli::{Operation, UnitOffset};
 
 use super::names;
-use super::units::{Entry, Everywhere, Place, Session, Slice, Unit};
+use super::units::{Definition, Entry, Everywhere, Place, Session, Slice, Unit};
 
 /// Entries nested more deeply are not looked at. Modules, functions and blocks nest, but not this far.
 const DEEPEST: usize = 128;
@@ -147,7 +148,7 @@ impl<'p> Session<'p> {
             return;
         };
         while !entries.is_empty() {
-            let depth = entries.next_depth();
+            let (depth, offset) = (entries.next_depth(), entries.next_offset());
             let Ok(abbreviation) = entries.read_abbreviation() else {
                 return;
             };
@@ -171,6 +172,8 @@ impl<'p> Session<'p> {
             let mut linkage = None;
             let mut location = None;
             let mut of_type = None;
+            let mut size = None;
+            let mut is_declaration = false;
             for specification in abbreviation.attributes() {
                 let Ok(attribute) = entries.read_attribute(*specification) else {
                     return;
@@ -179,6 +182,8 @@ impl<'p> Session<'p> {
                     gimli::DW_AT_name => name = unit.bytes(attribute.value()),
                     gimli::DW_AT_linkage_name => linkage = unit.bytes(attribute.value()),
                     gimli::DW_AT_location => location = attribute.exprloc_value(),
+                    gimli::DW_AT_byte_size => size = attribute.udata_value(),
+                    gimli::DW_AT_declaration => is_declaration = true,
                     gimli::DW_AT_type => of_type = self.target(number, &attribute),
                     _ => {}
                 }
@@ -202,8 +207,34 @@ impl<'p> Session<'p> {
                 }
             } else if path.len() < DEEPEST {
                 path.push((depth, name.unwrap_or_default()));
+                if tag == gimli::DW_TAG_structure_type
+                    && !is_declaration
+                    && let (Some(size), Ok(offset)) = (size, u32::try_from(offset.0))
+                {
+                    let place = Place { unit: number, offset };
+                    let known = everywhere.definitions.entry(hash(path.iter().map(|(_, name)| *name)));
+                    known
+                        .and_modify(|known| match known {
+                            Definition::At(_, other) if *other == size => {}
+                            _ => *known = Definition::Unclear,
+                        })
+                        .or_insert(Definition::At(place, size));
+                }
             }
         }
+    }
+
+    /// Where the type is described that an entry only declares: a compiler that optimizes describes some types once for several units.
+    pub(super) fn definition(&self, declared: Place) -> Option<Place> {
+        let segments = self.segments(declared);
+        let Definition::At(place, _) = self
+            .everywhere()
+            .definitions
+            .get(&hash(segments.iter().map(String::as_bytes)))?
+        else {
+            return None;
+        };
+        (self.segments(*place) == segments).then_some(*place)
     }
 
     /// What the vtable at an address of the object is the vtable of. Types whose vtables are the same may share one: then nobody
@@ -221,6 +252,14 @@ impl<'p> Session<'p> {
             .all(|other| concrete(other).is_some_and(|other| self.segments(other) == names))
             .then_some(first)
     }
+}
+
+fn hash<'a>(segments: impl Iterator<Item = &'a [u8]>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for segment in segments {
+        segment.hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn fixed_address(unit: &Unit<'_>, location: gimli::Expression<Slice<'_>>) -> Option<u64> {

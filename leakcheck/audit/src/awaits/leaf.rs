@@ -60,6 +60,8 @@ pub enum Leaf {
     Process,
     /// The tasks of a `LocalSet`.
     LocalSet,
+    /// The futures of a collection, which are not shown.
+    Collection,
     /// Its next turn, which it has asked for itself.
     Yield,
     /// `std::future::pending`: nothing at all.
@@ -94,6 +96,7 @@ impl fmt::Display for Leaf {
             Leaf::Signal => "waits for a signal",
             Leaf::Process => "waits for a child process",
             Leaf::LocalSet => "waits for the tasks of a LocalSet",
+            Leaf::Collection => "waits for the futures of a collection",
             Leaf::Yield => "waits for its next turn",
             Leaf::Never => "waits for nothing at all, for ever",
         };
@@ -231,6 +234,22 @@ const KNOWN: &[(&str, &[&str], Leaf)] = &[
     ),
     ("core::future::pending::Pending", ITSELF, Leaf::Never),
     ("futures_util::future::pending::Pending", ITSELF, Leaf::Never),
+    (
+        "futures_util::stream::futures_unordered::FuturesUnordered",
+        ITSELF,
+        Leaf::Collection,
+    ),
+    (
+        "futures_util::stream::futures_ordered::FuturesOrdered",
+        ITSELF,
+        Leaf::Collection,
+    ),
+    ("futures_util::future::join_all::JoinAll", ITSELF, Leaf::Collection),
+    (
+        "futures_util::future::try_join_all::TryJoinAll",
+        ITSELF,
+        Leaf::Collection,
+    ),
     // What is streamed.
     (
         "tokio_stream::wrappers::mpsc_bounded::ReceiverStream",

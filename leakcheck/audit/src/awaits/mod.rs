@@ -39,9 +39,11 @@ mod program;
 mod tree;
 mod types;
 mod units;
+mod why;
 
 pub use error::Error;
 pub use leaf::Leaf;
 pub use memory::{Copied, Memory};
 pub use program::{Program, TaskType};
 pub use tree::{AwaitTree, Kind, State};
+pub use why::{Why, root, why};

@@ -17,6 +17,11 @@ pub(super) type Impls = HashMap<String, Option<String>>;
 pub(super) fn clean(segments: &[String], impls: &Impls) -> String {
     let mut name = String::new();
     for (nth, segment) in segments.iter().enumerate() {
+        if segment.starts_with(|first: char| matches!(first, '(' | '&' | '*' | '[')) {
+            // A tuple, a reference, a slice: its name is made of others'.
+            name.push_str(&shorten(segment));
+            continue;
+        }
         let (base, arguments) = split_arguments(segment);
         let written = match what(base) {
             Part::Impl => {
@@ -250,6 +255,7 @@ mod tests {
         assert_eq!(cleaned("a::F<b::g::{closure_env#0}>"), "a::F<g::{closure}>");
         assert_eq!(cleaned("a::F<b::B<c::C<d::D<e::E>>>, z::Z>"), "a::F<B<C<…>>, Z>");
         assert_eq!(cleaned("a::F<fn(b::B) -> c::C>"), "a::F<fn(B) -> C>");
+        assert_eq!(cleaned("(a::{impl#0}::f::{async_fn_env#0}<u8>, b::B)"), "(f<u8>, B)");
     }
 
     #[test]

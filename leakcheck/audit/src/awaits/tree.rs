@@ -37,9 +37,9 @@ pub struct AwaitTree {
 pub enum Kind {
     /// An `async fn` or `async` block.
     Async,
-    /// `tokio::select!`. Its children are the branches.
+    /// `tokio::select!`, which has no name, or a future that ends with the first of its children.
     Select,
-    /// `tokio::join!`, `tokio::try_join!` or a combinator that waits for all of its children.
+    /// `tokio::join!` and `tokio::try_join!`, which have no name, or a future that waits for all of its children.
     Join,
     /// A future with a deadline. Its child is the future.
     Timeout,
@@ -117,11 +117,12 @@ impl AwaitTree {
 
     fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            Kind::Select => write!(to, "select! of")?,
+            Kind::Select if self.type_name.is_empty() => write!(to, "select! of")?,
             Kind::Join if self.type_name.is_empty() => write!(to, "join! of")?,
             Kind::Timeout => write!(to, "{}, with a deadline, of", self.type_name)?,
             Kind::Holds => write!(to, "{}, which holds", self.type_name)?,
-            Kind::Join => write!(to, "{} of", self.type_name)?,
+            Kind::Select => write!(to, "{}, the first of", self.type_name)?,
+            Kind::Join => write!(to, "{}, all of", self.type_name)?,
             Kind::Blocking => write!(to, "{}  on the blocking pool", self.type_name)?,
             Kind::Async | Kind::Leaf | Kind::Unknown => write!(to, "{}", self.type_name)?,
         }

@@ -47,8 +47,8 @@ pub(super) struct Field {
 
 #[derive(Debug, Default)]
 pub(super) struct Variants {
-    /// Where the number that tells them apart is: offset, size, and name. None where there is one variant.
-    pub(super) discriminant: Option<(u64, u64, String)>,
+    /// Where the number that tells them apart is: its offset and its size. None where one variant alone is possible.
+    pub(super) discriminant: Option<(u64, u64)>,
     pub(super) list: Vec<Variant>,
 }
 
@@ -117,6 +117,10 @@ impl<'p> Session<'p> {
             gimli::DW_TAG_base_type | gimli::DW_TAG_array_type | gimli::DW_TAG_subroutine_type => TypeKind::Other,
             _ => return None,
         };
+        if entry.has_attr(gimli::DW_AT_declaration) {
+            let defined = self.definition(place).filter(|defined| *defined != place)?;
+            return self.read_type(defined);
+        }
         let segments = self.segments_of_type(place, &unit, &entry);
         let mut read = TypeDef {
             place,
@@ -193,7 +197,7 @@ impl<'p> Session<'p> {
                     if discriminant == Some(Some(place)) {
                         let field = self.field(number, unit, &entry)?;
                         let size = self.size_of_number(field.of_type)?;
-                        into.variants.get_or_insert_default().discriminant = Some((field.offset, size, field.name));
+                        into.variants.get_or_insert_default().discriminant = Some((field.offset, size));
                     }
                 }
                 (2, gimli::DW_TAG_variant) => {
@@ -222,12 +226,11 @@ impl<'p> Session<'p> {
             }
         }
         if let Some(variants) = &mut into.variants {
-            if discriminant == Some(None) && variants.list.len() != 1
-                || discriminant.is_some_and(|named| named.is_some() && variants.discriminant.is_none())
-            {
+            // A discriminant that is named and not described is one that was not understood.
+            if discriminant.flatten().is_some() && variants.discriminant.is_none() {
                 return None;
             }
-            let size = variants.discriminant.as_ref().map_or(8, |(_, size, _)| *size);
+            let size = variants.discriminant.as_ref().map_or(8, |(_, size)| *size);
             for variant in &mut variants.list {
                 if let Value::Is(number) = &mut variant.value {
                     *number = masked(*number, size);

@@ -30,6 +30,16 @@ pub(super) struct Everywhere {
     /// The types of the vtables, by their addresses in the object.
     pub(super) vtables: HashMap<u64, Vec<Place>>,
     pub(super) impls: Impls,
+    /// The types that are described in full, by a hash of their names from the crate down: see [`Session::definition`].
+    pub(super) definitions: HashMap<u64, Definition>,
+}
+
+/// Where a type is described in full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Definition {
+    At(Place, u64),
+    /// Types of one name are of different sizes, such as those of two versions of a crate.
+    Unclear,
 }
 
 /// Everything that is kept of a program between two questions. It grows with what is asked about.

@@ -191,6 +191,13 @@ impl Run {
         task
     }
 
+    /// A tree as text, with the names of tasks for their addresses.
+    pub fn named(&self, tree: &AwaitTree) -> String {
+        self.cells.iter().fold(tree.to_string(), |text, cell| {
+            text.replace(&format!("{:#x}", cell.address), &cell.name)
+        })
+    }
+
     fn decode(&self, name: &str, memory: &dyn Memory) -> AwaitTree {
         let (task, cell) = self.task(name);
         let mut tree = task.decode(memory, cell.address);
