@@ -122,7 +122,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             "Finished" => {
                 tree.state = content
                     .and_then(|result| self.how_it_ended(result, at))
-                    .unwrap_or(State::Ended)
+                    .unwrap_or(State::Ended);
             }
             "Consumed" => tree.state = State::Ended,
             _ => return None,

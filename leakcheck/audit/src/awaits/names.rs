@@ -17,7 +17,7 @@ pub(super) type Impls = HashMap<String, Option<String>>;
 pub(super) fn clean(segments: &[String], impls: &Impls) -> String {
     let mut name = String::new();
     for (nth, segment) in segments.iter().enumerate() {
-        if segment.starts_with(|first: char| matches!(first, '(' | '&' | '*' | '[')) {
+        if segment.starts_with(['(', '&', '*', '[']) {
             // A tuple, a reference, a slice: its name is made of others'.
             name.push_str(&shorten(segment));
             continue;

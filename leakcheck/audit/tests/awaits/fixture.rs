@@ -99,6 +99,7 @@ fn write_if_other(path: &Path, text: &str) {
 
 /// A run of the fixture.
 pub struct Run {
+    pub executable: PathBuf,
     pub program: Program,
     pub bias: u64,
     pub cells: Vec<Cell>,
@@ -141,6 +142,7 @@ impl Run {
             }
         }
         Run {
+            executable: executable.to_owned(),
             program: Program::open(executable).expect("debug info"),
             bias,
             cells,
@@ -173,7 +175,7 @@ impl Run {
     }
 
     pub fn task(&self, name: &str) -> (leakcheck_audit::awaits::TaskType<'_>, &Cell) {
-        // Channels keep blocks of the same alignment, which nobody takes for tasks.
+        // Whatever else was allocated under that name is no task.
         let mut found = self.cells.iter().filter(|cell| cell.name == name).filter_map(|cell| {
             let task = cell
                 .return_addresses

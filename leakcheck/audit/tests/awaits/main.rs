@@ -4,6 +4,7 @@
 //! `expected.txt`, which was written by reading the fixture's source.
 
 mod fixture;
+mod nonsense;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -44,7 +45,7 @@ fn assert_as_expected(build: Build) {
     assert!(wrong.is_empty(), "not as expected, of {build:?}:\n{wrong}");
     let all = expected().len();
     assert!(
-        seen == all || build.tokio.is_some() && seen > 30,
+        seen == all || build.tokio.is_some() && seen > 40,
         "{seen} tasks of {all} were there"
     );
 }
@@ -64,7 +65,7 @@ fn optimized_code_is_read_the_same() {
 
 #[test]
 fn older_versions_of_tokio_are_read_the_same() {
-    for tokio in ["=1.47.1", "=1.32.0", "=1.20.6"] {
+    for tokio in ["=1.47.1", "=1.32.0"] {
         assert_as_expected(Build {
             tokio: Some(tokio),
             ..Build::DEV
