@@ -136,7 +136,8 @@
 //! lists every live task of the process. [`ignore`] has the rules for tasks that may stay. [`guard_process`] checks a whole
 //! process; [`guide::goleak`] says what each function of goleak is called here.
 //!
-//! `explore` shuts a scenario down after each of its steps, and finds the one that goes wrong.
+//! `explore` shuts a scenario down after each of its steps, and finds the one that goes wrong. [`dump`] shows what lives at
+//! any time, in production too. The [`guide`] goes through all of it, with a [`cookbook`](guide::cookbook).
 //!
 //! # What it sees, and what it does not
 //!
@@ -184,7 +185,6 @@ mod ending;
 mod explore;
 #[cfg(feature = "track")]
 mod group;
-#[cfg(all(any(doc, doctest), feature = "track", feature = "test-util"))]
 pub mod guide;
 #[cfg(feature = "track")]
 mod hang;
