@@ -426,6 +426,15 @@ impl<'p, 'm> Decoder<'p, 'm> {
         if of.kind == TypeKind::Pointer {
             return self.number(address, of.size).filter(|task| *task != 0);
         }
+        if of.variants.is_some() {
+            // Older versions of tokio have an option there.
+            let payload = &self.active(of, address)?.payload;
+            let (inner, at) = (
+                self.session.type_at(payload.of_type)?,
+                address.checked_add(payload.offset)?,
+            );
+            return self.joined_task(&inner, at, depth.checked_sub(1)?);
+        }
         let mut sized = of.fields.iter().filter(|field| {
             self.session
                 .type_at(field.of_type)
