@@ -420,7 +420,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
         tree
     }
 
-    /// The pointer inside a `JoinHandle`, which is to the task's cell: the only one that it has.
+    /// The pointer inside a `JoinHandle`, which is to the task's cell.
     fn joined_task(&mut self, of: &TypeDef, address: u64, depth: usize) -> Option<u64> {
         self.step()?;
         if of.kind == TypeKind::Pointer {
@@ -435,14 +435,16 @@ impl<'p, 'm> Decoder<'p, 'm> {
             );
             return self.joined_task(&inner, at, depth.checked_sub(1)?);
         }
-        let mut sized = of.fields.iter().filter(|field| {
-            self.session
-                .type_at(field.of_type)
-                .is_none_or(|of| of.size > 0 || of.kind == TypeKind::Pointer)
-        });
-        let (Some(only), None, Some(depth)) = (sized.next(), sized.next(), depth.checked_sub(1)) else {
-            return None;
+        // Some versions keep the task's number beside it.
+        let is_sized = |field: &&Field| self.session.type_at(field.of_type).is_none_or(|of| of.size > 0);
+        let mut sized = of.fields.iter().filter(is_sized);
+        let (first, second) = (sized.next()?, sized.next());
+        let only = if second.is_none() {
+            first
+        } else {
+            of.fields.iter().find(|field| field.name == "raw")?
         };
+        let depth = depth.checked_sub(1)?;
         let (inner, at) = (self.session.type_at(only.of_type)?, address.checked_add(only.offset)?);
         self.joined_task(&inner, at, depth)
     }
