@@ -420,20 +420,31 @@ impl<'p, 'm> Decoder<'p, 'm> {
         tree
     }
 
-    /// The pointer inside a `JoinHandle`, which is to the task's cell: the only one that it has.
+    /// The pointer inside a `JoinHandle`, which is to the task's cell.
     fn joined_task(&mut self, of: &TypeDef, address: u64, depth: usize) -> Option<u64> {
         self.step()?;
         if of.kind == TypeKind::Pointer {
             return self.number(address, of.size).filter(|task| *task != 0);
         }
-        let mut sized = of.fields.iter().filter(|field| {
-            self.session
-                .type_at(field.of_type)
-                .is_none_or(|of| of.size > 0 || of.kind == TypeKind::Pointer)
-        });
-        let (Some(only), None, Some(depth)) = (sized.next(), sized.next(), depth.checked_sub(1)) else {
-            return None;
+        if of.variants.is_some() {
+            // Older versions of tokio have an option there.
+            let payload = &self.active(of, address)?.payload;
+            let (inner, at) = (
+                self.session.type_at(payload.of_type)?,
+                address.checked_add(payload.offset)?,
+            );
+            return self.joined_task(&inner, at, depth.checked_sub(1)?);
+        }
+        // Some versions keep the task's number beside it.
+        let is_sized = |field: &&Field| self.session.type_at(field.of_type).is_none_or(|of| of.size > 0);
+        let mut sized = of.fields.iter().filter(is_sized);
+        let (first, second) = (sized.next()?, sized.next());
+        let only = if second.is_none() {
+            first
+        } else {
+            of.fields.iter().find(|field| field.name == "raw")?
         };
+        let depth = depth.checked_sub(1)?;
         let (inner, at) = (self.session.type_at(only.of_type)?, address.checked_add(only.offset)?);
         self.joined_task(&inner, at, depth)
     }

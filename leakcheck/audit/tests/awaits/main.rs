@@ -36,7 +36,8 @@ fn assert_as_expected(build: Build) {
     for (name, tree) in expected() {
         if run.cells.iter().any(|cell| cell.name == name) {
             seen += 1;
-            let decoded = run.named(&run.tree(name));
+            // Where tokio 1.20 had its timers.
+            let decoded = run.named(&run.tree(name)).replace("time::driver::sleep", "time::sleep");
             if decoded != tree {
                 wrong.push_str(&format!("== {name}\n{decoded}\n"));
             }
@@ -65,7 +66,7 @@ fn optimized_code_is_read_the_same() {
 
 #[test]
 fn older_versions_of_tokio_are_read_the_same() {
-    for tokio in ["=1.47.1", "=1.32.0"] {
+    for tokio in ["=1.47.1", "=1.32.0", "=1.20.6"] {
         assert_as_expected(Build {
             tokio: Some(tokio),
             ..Build::DEV
