@@ -4,7 +4,7 @@ use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::process::{ExitCode, Termination};
 use std::sync::Arc;
@@ -15,10 +15,19 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::Begun;
 use crate::ignore::Ignore;
-use crate::report::{Body, Report, append};
+use crate::policy::{Panics, Untracked};
+use crate::report::{Body, Report, Style, append};
 
 /// How long a test's tasks have to end, unless it says otherwise.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// A grace beyond this is as good as one without end, and clocks cannot count that far.
+#[cfg(any(feature = "track", feature = "test-util"))]
+pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// As of a panic.
+#[cfg(feature = "track")]
+pub(crate) const STALLED_CODE: i32 = 101;
 
 /// A check of one test: everything that `#[leakcheck]` does, as a function.
 ///
@@ -59,6 +68,8 @@ pub(crate) struct Terms {
     pub(crate) grace: Duration,
     /// What may stay.
     pub(crate) rules: Vec<Ignore>,
+    pub(crate) untracked: Untracked,
+    pub(crate) panics: Panics,
 }
 
 impl Default for Terms {
@@ -66,6 +77,8 @@ impl Default for Terms {
         Self {
             grace: GRACE,
             rules: Vec::new(),
+            untracked: Untracked::default(),
+            panics: Panics::default(),
         }
     }
 }
@@ -143,6 +156,18 @@ impl Check {
         self
     }
 
+    /// What to make of tasks that no tracker saw; [`Untracked::Warn`] unless it is set.
+    pub fn untracked(mut self, policy: Untracked) -> Self {
+        self.terms.untracked = policy;
+        self
+    }
+
+    /// What to make of tracked tasks that panicked; [`Panics::Detached`] unless it is set.
+    pub fn panics(mut self, policy: Panics) -> Self {
+        self.terms.panics = policy;
+        self
+    }
+
     /// Tells [`conclude`](Self::conclude) that the test harness takes a panic for success, as it does of a test with
     /// `#[should_panic]`. A leak is printed then, and the check returns: whatever the body did, the harness sees no panic,
     /// and fails the test. The attribute sets this by itself.
@@ -169,7 +194,7 @@ impl Check {
         let runtime = self.build();
         begun.made(runtime.handle().id());
         let (body, report) = runtime.block_on(async {
-            let body = Caught(Some(Box::pin(body))).await;
+            let body = Caught::new(body).await;
             // Whether it returned an error is known once the check is over: a line that cannot wait does without.
             let how = if body.is_ok() { Body::Passed } else { Body::Panicked };
             let wanted = to_publish.then_some(how);
@@ -286,19 +311,37 @@ impl<T: Termination> Outcome<T> {
 pub(crate) fn pass_or_panic(report: &Report, written: Result<(), Unwritten>) {
     match written {
         Err(unwritten) if report.is_clean() => panic!("{unwritten}"),
-        Err(unwritten) => panic!("{report}\n{unwritten}"),
-        Ok(()) if !report.is_clean() => panic!("{report}"),
+        Err(unwritten) => fail(report, &format!("\n{unwritten}")),
+        Ok(()) if !report.is_clean() => fail(report, ""),
         Ok(()) => {}
     }
     if report.tracked && !report.is_silent() {
-        eprintln!("{report}");
+        eprintln!("{}", report.render(&Style::of_a_test()));
     }
+}
+
+/// Panics with the report. What is caught is always the plain text, so that a test may expect it; where a terminal shows
+/// the message, it is laid out for that.
+#[track_caller]
+fn fail(report: &Report, besides: &str) -> ! {
+    let style = Style::of_a_test();
+    if style == Style::plain() {
+        panic!("{report}{besides}");
+    }
+    let thread = std::thread::current();
+    eprintln!(
+        "\nthread '{}' panicked at {}:\n{}{besides}",
+        thread.name().unwrap_or("<unnamed>"),
+        Location::caller(),
+        report.render(&style),
+    );
+    resume_unwind(Box::new(format!("{report}{besides}")))
 }
 
 /// Prints what a test shows that fails by something else.
 pub(crate) fn tell(report: &Report, written: Result<(), Unwritten>) {
     if !report.is_silent() {
-        eprintln!("{report}");
+        eprintln!("{}", report.render(&Style::of_a_test()));
     }
     if let Err(unwritten) = written {
         eprintln!("{unwritten}");
@@ -328,10 +371,7 @@ impl Panic {
     /// What `panic!` was given, when it was a text.
     #[must_use]
     pub fn message(&self) -> Option<&str> {
-        self.0
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| self.0.downcast_ref::<&str>().copied())
+        text_of(&*self.0)
     }
 
     /// Lets it go on.
@@ -344,6 +384,12 @@ impl Panic {
     }
 }
 
+/// What `panic!` was given, when it was a text.
+pub(crate) fn text_of(panic: &(dyn Any + Send)) -> Option<&str> {
+    let owned = panic.downcast_ref::<String>().map(String::as_str);
+    owned.or_else(|| panic.downcast_ref::<&str>().copied())
+}
+
 impl fmt::Debug for Panic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Panic")
@@ -353,7 +399,13 @@ impl fmt::Debug for Panic {
 }
 
 /// A future whose panic is its output. It is dropped before that is handed out, as its tasks may wait for that.
-struct Caught<F>(Option<Pin<Box<F>>>);
+pub(crate) struct Caught<F>(Option<Pin<Box<F>>>);
+
+impl<F> Caught<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self(Some(Box::pin(future)))
+    }
+}
 
 impl<F: Future> Future for Caught<F> {
     type Output = Result<F::Output, Panic>;

@@ -1,9 +1,16 @@
 //! How tasks end, and how a future did that was dropped before it was ready.
 
-use tokio::runtime::Handle;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+
+use tokio::runtime::{Handle, Id as RuntimeId};
 use tokio::task::JoinHandle;
 
+use crate::Ours;
 use crate::info::TaskKind;
+use crate::sync::lock;
 use crate::task::Home;
 
 /// How a task ended.
@@ -39,20 +46,66 @@ pub(crate) fn of_unfinished(kind: TaskKind, home: Option<Home>) -> Ended {
         // another runtime.
         TaskKind::Async | TaskKind::Blocking => Handle::try_current().is_ok_and(|current| {
             let at_home = home.is_none_or(|home| home.runtime == current.id());
-            at_home && takes(|| current.spawn(std::future::pending()))
+            at_home && takes(|| current.spawn(Question::on(current.id())))
         }),
         // A future that is only tracked may be dropped anywhere. Where there is no runtime, none took it down: whoever
         // owned it let it go.
         TaskKind::Future => Handle::try_current()
             .ok()
-            .is_none_or(|current| takes(|| current.spawn(std::future::pending()))),
+            .is_none_or(|current| takes(|| current.spawn(Question::on(current.id())))),
     };
     if alive { Ended::Aborted } else { Ended::Dropped }
 }
 
+/// A task that never finishes by itself. It is counted, as it is no task of the user's.
+struct Question(RuntimeId);
+
+/// How many of them each runtime has.
+static QUESTIONS: Mutex<Vec<(RuntimeId, usize)>> = Mutex::new(Vec::new());
+
+impl Question {
+    fn on(runtime: RuntimeId) -> Self {
+        let mut questions = lock(&QUESTIONS);
+        match questions.iter_mut().find(|(other, _)| *other == runtime) {
+            Some((_, open)) => *open += 1,
+            None => questions.push((runtime, 1)),
+        }
+        Self(runtime)
+    }
+}
+
+impl Future for Question {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let mut questions = lock(&QUESTIONS);
+        if let Some(at) = questions.iter().position(|(runtime, _)| *runtime == self.0) {
+            questions[at].1 -= 1;
+            if questions[at].1 == 0 {
+                questions.swap_remove(at);
+            }
+        }
+    }
+}
+
+/// How many tasks of that runtime are questions of ours that have not been dropped yet.
+pub(crate) fn questions_open(runtime: RuntimeId) -> usize {
+    let questions = lock(&QUESTIONS);
+    let open = questions.iter().find(|(other, _)| *other == runtime);
+    open.map_or(0, |(_, open)| *open)
+}
+
 /// Whether a task that never finishes by itself is alive after its spawn. It is aborted at once.
 fn takes(spawn: impl FnOnce() -> JoinHandle<()>) -> bool {
+    let ours = Ours::begin();
     let question = spawn();
+    drop(ours);
     let alive = !question.is_finished();
     question.abort();
     alive

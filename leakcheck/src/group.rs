@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 use crate::info::SEPARATOR;
+use crate::stop::{Moment, Stop};
 use crate::sync::lock;
 
 /// One tracker's place in the tree of trackers. Every clone of a tracker shares it.
@@ -12,7 +13,7 @@ use crate::sync::lock;
 pub(crate) struct Group {
     path: Arc<str>,
     parent: Option<Arc<Group>>,
-    stops: Mutex<Vec<CancellationToken>>,
+    stops: Mutex<Vec<Stop>>,
     #[cfg(feature = "metrics")]
     monitor: tokio_metrics::TaskMonitor,
 }
@@ -55,13 +56,28 @@ impl Group {
 
     /// From now on, a task here that finishes after the cancellation of `token` counts as cancelled.
     pub(crate) fn cancelled_by(&self, token: &CancellationToken) {
-        lock(&self.stops).push(token.clone());
+        let mut stops = lock(&self.stops);
+        // A tracker that is shut down again and again by one token needs it once.
+        if !stops.iter().any(|stop| stop.is_of(token)) {
+            stops.push(Stop::by(token));
+        }
     }
 
     /// Whether a token of this group, or of a group above it, is cancelled.
     pub(crate) fn told_to_stop(&self) -> bool {
         self.upwards()
-            .any(|group| lock(&group.stops).iter().any(CancellationToken::is_cancelled))
+            .any(|group| lock(&group.stops).iter().any(Stop::is_cancelled))
+    }
+
+    /// The first moment at which a token of this group, or of a group above it, was cancelled.
+    pub(crate) fn told_at(&self) -> Option<Moment> {
+        let moments = self.upwards().filter_map(|group| {
+            lock(&group.stops)
+                .iter()
+                .filter_map(Stop::moment)
+                .min_by_key(|told| told.at)
+        });
+        moments.min_by_key(|told| told.at)
     }
 
     /// Whether this group is `other` or below it.

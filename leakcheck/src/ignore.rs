@@ -99,6 +99,11 @@ impl Ignore {
         }
     }
 
+    /// Whether it can only be known of a task that was asked where it waits.
+    pub(crate) fn needs_waits(&self) -> bool {
+        self.subject == Subject::Function
+    }
+
     /// Whether it matches by a function that a task waits in.
     pub(crate) fn matches_function(&self, function: &str) -> bool {
         self.subject == Subject::Function && like(function, &self.pattern)

@@ -82,6 +82,14 @@ impl fmt::Display for Parent {
     }
 }
 
+/// `group › name`
+pub(crate) fn path(group: &str, name: &str) -> String {
+    match group {
+        "" => name.to_owned(),
+        group => format!("{group}{SEPARATOR}{name}"),
+    }
+}
+
 pub(crate) fn write_path(f: &mut fmt::Formatter<'_>, group: &str, name: &str) -> fmt::Result {
     if group.is_empty() {
         f.write_str(name)

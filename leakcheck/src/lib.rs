@@ -58,6 +58,7 @@
 //!     spawned at   src/server.rs:12
 //!     waiting at   src/server.rs:13  mpsc::Receiver::recv
 //!     help         no branch waits for cancellation: add one for the token that its owner cancels
+//!     help         or drop the last sender of its channel, which is still there
 //! ```
 //!
 //! # Mend it
@@ -123,6 +124,9 @@
 //! | --- | --- |
 //! | `track` (default) | keeps the record of every task. Without it a test with the attribute just runs, and a [`Report`] says that nothing was checked |
 //! | `test-util` (default) | `Check::start_paused`; turns tokio's `test-util` on |
+//! | `install` | `install!`, which tells where tasks come from that no tracker saw; it needs the `backtrace` crate |
+//! | `tracing` | `Dump::emit`, which tells the live tasks to `tracing` |
+//! | `signal` | `dump_on_sigusr1`, on Unix |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
@@ -159,13 +163,24 @@
 //! the feature `track` is off, says so in its line.
 #![deny(clippy::disallowed_methods)]
 
+#[cfg(feature = "track")]
+mod cell;
 mod check;
 #[cfg(feature = "track")]
 mod clock;
+mod dump;
+#[cfg(feature = "track")]
+mod durations;
 #[cfg(feature = "track")]
 mod ending;
+#[cfg(feature = "test-util")]
+mod explore;
 #[cfg(feature = "track")]
 mod group;
+#[cfg(all(any(doc, doctest), feature = "track", feature = "test-util"))]
+pub mod guide;
+#[cfg(feature = "track")]
+mod help;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
@@ -175,7 +190,12 @@ mod models;
 mod names;
 #[cfg(not(feature = "track"))]
 mod off;
+#[cfg(not(feature = "install"))]
+mod ours;
+#[cfg(feature = "track")]
+mod panics;
 mod plain;
+mod policy;
 #[cfg(feature = "track")]
 mod probe;
 #[cfg(feature = "track")]
@@ -186,6 +206,10 @@ mod scope;
 #[cfg(feature = "track")]
 mod settle;
 mod shutdown;
+#[cfg(all(unix, feature = "signal"))]
+mod signal;
+#[cfg(feature = "track")]
+mod stop;
 mod sync;
 #[cfg(feature = "track")]
 mod task;
@@ -195,16 +219,26 @@ mod task;
 )]
 mod tracker;
 #[cfg(feature = "track")]
+mod untracked;
+#[cfg(feature = "track")]
 mod verify;
 #[cfg(feature = "track")]
 mod watchdog;
 
 #[cfg(not(feature = "track"))]
-use off::{Begun, Group, Record, verify_thread};
+use off::{self as registry, Begun, Group, Record, verify_thread};
 #[cfg(feature = "track")]
 use {group::Group, scope::Begun, task::Record, verify::verify_thread};
 
+#[cfg(not(feature = "install"))]
+use ours::Ours;
+#[cfg(feature = "install")]
+use untracked::Ours;
+
 pub use check::{Check, Outcome, Panic};
+pub use dump::{Dump, Dumped, Waits, dump};
+#[cfg(feature = "test-util")]
+pub use explore::{Exploration, Explore, Failure, Hung, Polled, Shutdown, explore};
 pub use ignore::Ignore;
 pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.
@@ -239,6 +273,8 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// | `start_paused`, `start_paused = true` | the clock stands still while the test has anything to do; needs tokio's feature `test-util` |
 /// | `grace = "2s"` | how long tasks have to end after the body, by tokio's clock; one second unless given |
 /// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
+/// | `untracked = deny`, `warn` or `allow` | what to make of tasks that no tracker saw: see [`Untracked`] |
+/// | `panics = deny`, `detached` or `allow` | what to make of tasks that panicked: see [`Panics`] |
 /// | `crate = "path"` | where this crate is, when it has another name |
 ///
 /// # With other attributes
@@ -248,7 +284,7 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// Behind `#[tokio::test]`, or in front of a plain `#[test]`, the test runs as that attribute has it, and the check is
 /// made around its body. tokio drops the runtime there before anything can be asked, so the report cannot say where a
 /// task waited: a task that went down with its runtime counts as leaked, unless the token of its tracker had been
-/// cancelled. Only `grace`, `ignore` and `crate` have a meaning then.
+/// cancelled. The arguments that make the runtime have no meaning then.
 ///
 /// A test with `#[should_panic]` fails by a leak as any other does, whether its body panicked or not: the report is printed,
 /// and the test returns, which the harness takes for its failure.
@@ -258,11 +294,16 @@ pub use leakcheck_macros::leakcheck;
 #[cfg(not(feature = "track"))]
 pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
+pub use policy::{Panics, Untracked};
 #[cfg(feature = "track")]
 pub use registry::tasks;
-pub use report::{Leak, Report};
+pub use report::{Leak, Report, TaskPanic};
 pub use shutdown::ShutdownError;
+#[cfg(all(unix, feature = "signal"))]
+pub use signal::dump_on_sigusr1;
 pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
+#[cfg(feature = "install")]
+pub use untracked::Allocator;
 
 /// What the attribute's expansion names. Not part of the interface.
 #[doc(hidden)]

@@ -33,6 +33,11 @@ pub(crate) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Ordering::Relaxed)
 }
 
+/// A number that is greater than that of any task so far, and not than that of any later one.
+pub(crate) fn upcoming_id() -> u64 {
+    NEXT_ID.load(Ordering::Relaxed)
+}
+
 pub(crate) fn insert(task: Arc<Task>) {
     let mut shard = lock(shard(task.id()));
     let slot = shard.free.pop().unwrap_or_else(|| {
@@ -52,6 +57,15 @@ pub(crate) fn remove(task: &Task) {
     drop(shard);
     // Out of the lock's way: the last handle of a record may run a waker's destructor.
     drop(gone);
+}
+
+/// How many tasks live, as of about now.
+pub(crate) fn len() -> usize {
+    let live = |shard: &Mutex<Shard>| {
+        let shard = lock(shard);
+        shard.slots.len() - shard.free.len()
+    };
+    SHARDED.iter().map(live).sum()
 }
 
 /// The live tasks that `wanted` picks, in the order in which they were spawned.

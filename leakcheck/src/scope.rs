@@ -6,22 +6,32 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, Weak};
+use std::task::{Context, Poll};
 
 use once_cell::sync::Lazy;
 use tokio::runtime::Id as RuntimeId;
 
+use crate::durations::Durations;
 use crate::ending::Ended;
+#[cfg(feature = "test-util")]
+use crate::explore::Steps;
 use crate::info::TaskInfo;
-use crate::registry;
-use crate::sync::lock as lock_static;
+use crate::panics::Panics;
+use crate::sync::lock as std_lock;
 use crate::sync::modelled::{AtomicUsize, Mutex, Notify, in_one_order, lock};
 use crate::task::{Home, Name, Task};
+#[cfg(feature = "install")]
+use crate::untracked;
+use crate::{panics, registry};
 
 /// The tasks of one check, or of one thread that no check was begun on.
 #[derive(Debug)]
 pub(crate) struct Scope {
     id: u64,
     check: Option<Check>,
+    /// Counted when the check is one run of an exploration.
+    #[cfg(feature = "test-util")]
+    steps: Option<Arc<Steps>>,
     live: AtomicUsize,
     /// How many wait for the end of tasks. While nobody does, a task that ends takes no lock that the others need.
     watchers: AtomicUsize,
@@ -35,6 +45,18 @@ struct Check {
     name: Arc<str>,
     sites: Mutex<HashMap<Site, Counts, BuildHasherDefault<Mix>>>,
     dropped: Mutex<Vec<TaskInfo>>,
+    panics: StdMutex<Panics>,
+}
+
+impl Check {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            sites: Mutex::default(),
+            dropped: Mutex::default(),
+            panics: StdMutex::default(),
+        }
+    }
 }
 
 /// Tasks are counted by where they come from.
@@ -87,7 +109,7 @@ impl Hasher for Mix {
 }
 
 /// What became of the tasks of one site.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     pub(crate) seen: u64,
     pub(crate) returned: u64,
@@ -95,28 +117,62 @@ pub(crate) struct Counts {
     pub(crate) aborted: u64,
     pub(crate) panicked: u64,
     pub(crate) dropped: u64,
+    /// From the cancellation of their token to their end.
+    pub(crate) stopping: Durations,
 }
 
 impl Scope {
     /// The scope of a check.
     pub(crate) fn of_check(name: &str) -> Arc<Self> {
-        Self::new(Some(Check {
-            name: name.into(),
-            sites: Mutex::default(),
-            dropped: Mutex::default(),
-        }))
+        Arc::new(Self::new(Some(Check::new(name))))
     }
 
-    fn new(check: Option<Check>) -> Arc<Self> {
+    /// The scope of one run of an exploration.
+    #[cfg(feature = "test-util")]
+    fn of_run(name: &str, steps: &Arc<Steps>) -> Arc<Self> {
+        Arc::new(Self {
+            steps: Some(steps.clone()),
+            ..Self::new(Some(Check::new(name)))
+        })
+    }
+
+    fn new(check: Option<Check>) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self {
+        Self {
             id,
             check,
+            #[cfg(feature = "test-util")]
+            steps: None,
             live: AtomicUsize::new(0),
             watchers: AtomicUsize::new(0),
             changed: Notify::new(),
-        })
+        }
+    }
+
+    /// One poll of a task, seen by the exploration if there is one.
+    #[inline]
+    pub(crate) fn traced<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        #[cfg(feature = "test-util")]
+        if let Some(steps) = &self.steps {
+            return steps.traced(cx, poll);
+        }
+        poll(cx)
+    }
+
+    /// A poll of a task is over.
+    #[inline]
+    #[cfg_attr(not(feature = "test-util"), expect(unused_variables, reason = "nothing explores"))]
+    pub(crate) fn stepped(&self, task: &Task) {
+        #[cfg(feature = "test-util")]
+        if let Some(steps) = &self.steps {
+            steps.stepped(task);
+        }
+    }
+
+    #[cfg(feature = "install")]
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn name(&self) -> Option<&Arc<str>> {
@@ -153,6 +209,11 @@ impl Scope {
             .unwrap_or_default()
     }
 
+    /// What is known of its tasks' panics, where a check is there to ask for it.
+    pub(crate) fn panics(&self) -> Option<MutexGuard<'_, Panics>> {
+        self.check.as_ref().map(|check| std_lock(&check.panics))
+    }
+
     /// What became of its tasks, by where they were spawned.
     pub(crate) fn sites(&self) -> Vec<(Site, Counts)> {
         let Some(check) = &self.check else {
@@ -160,7 +221,7 @@ impl Scope {
         };
         lock(&check.sites)
             .iter()
-            .map(|(site, counts)| (site.clone(), *counts))
+            .map(|(site, counts)| (site.clone(), counts.clone()))
             .collect()
     }
 
@@ -171,7 +232,13 @@ impl Scope {
 
     /// Counts a task that has ended. It is still among the live ones: whoever misses it there finds it counted.
     pub(crate) fn account(&self, task: &Task, ended: Ended) {
+        let Some(check) = &self.check else { return };
+        let told = task.group.told_at();
+        let took = told
+            .filter(|told| task.id() < told.next_task)
+            .map(|told| told.at.elapsed());
         self.count(task, |counts| {
+            took.into_iter().for_each(|took| counts.stopping.add(took));
             *match ended {
                 Ended::Returned => &mut counts.returned,
                 Ended::Cancelled => &mut counts.cancelled,
@@ -180,10 +247,10 @@ impl Scope {
                 Ended::Dropped => &mut counts.dropped,
             } += 1;
         });
-        if let Some(check) = &self.check
-            && ended == Ended::Dropped
-            && !task.group.told_to_stop()
-        {
+        if ended == Ended::Panicked {
+            panics::conclude(task);
+        }
+        if ended == Ended::Dropped && told.is_none() {
             lock(&check.dropped).push(task.info());
         }
     }
@@ -260,8 +327,12 @@ fn begun_here() -> Option<Arc<Scope>> {
 
 fn of_this_thread() -> Arc<Scope> {
     OF_THREAD
-        .try_with(|own| own.borrow_mut().get_or_insert_with(|| Scope::new(None)).clone())
-        .unwrap_or_else(|_| Scope::new(None))
+        .try_with(|own| {
+            own.borrow_mut()
+                .get_or_insert_with(|| Arc::new(Scope::new(None)))
+                .clone()
+        })
+        .unwrap_or_else(|_| Arc::new(Scope::new(None)))
 }
 
 /// What a check of a plain test looks at: the check begun last on this thread, or else the thread's own tasks.
@@ -270,7 +341,7 @@ pub(crate) fn here() -> Arc<Scope> {
 }
 
 fn runtimes() -> MutexGuard<'static, HashMap<RuntimeId, Weak<Scope>>> {
-    lock_static(&RUNTIMES)
+    std_lock(&RUNTIMES)
 }
 
 fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
@@ -282,6 +353,8 @@ fn made_for(runtime: RuntimeId) -> Option<Arc<Scope>> {
 pub(crate) struct Begun {
     pub(crate) scope: Arc<Scope>,
     runtime: Option<RuntimeId>,
+    #[cfg(feature = "install")]
+    _watch: untracked::Watch,
     /// It belongs to its thread.
     _not_send: std::marker::PhantomData<*const ()>,
 }
@@ -289,11 +362,24 @@ pub(crate) struct Begun {
 impl Begun {
     /// Begins a check of everything that this thread spawns from now on.
     pub(crate) fn new(name: &str) -> Self {
-        let scope = Scope::of_check(name);
+        Self::of(Scope::of_check(name))
+    }
+
+    /// Begins one run of an exploration.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn exploring(name: &str, steps: &Arc<Steps>) -> Self {
+        Self::of(Scope::of_run(name, steps))
+    }
+
+    fn of(scope: Arc<Scope>) -> Self {
         BEGUN.with(|begun| begun.borrow_mut().push(scope.clone()));
+        #[cfg(feature = "install")]
+        untracked::enter(scope.id);
         Self {
             scope,
             runtime: None,
+            #[cfg(feature = "install")]
+            _watch: untracked::Watch::begin(),
             _not_send: std::marker::PhantomData,
         }
     }
@@ -312,5 +398,7 @@ impl Drop for Begun {
         }
         // Guards may be dropped in any order: out goes this one, wherever it stands.
         let _ = BEGUN.try_with(|begun| begun.borrow_mut().retain(|scope| scope.id != self.scope.id));
+        #[cfg(feature = "install")]
+        untracked::enter(begun_here().map_or(0, |scope| scope.id));
     }
 }

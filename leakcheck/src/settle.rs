@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::check::LONGEST;
 use crate::ignore::Ignore;
 use crate::probe::block_on_until;
 use crate::report::shorten;
@@ -27,9 +28,6 @@ const BREATH: Duration = Duration::from_millis(1);
 
 /// By how much the wall clock may exceed a grace that tokio's clock should have ended.
 pub(crate) const SLACK: Duration = Duration::from_millis(500);
-
-/// A grace beyond this is as good as one without end, and clocks cannot count that far.
-pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// How it was waited.
 #[derive(Clone, Copy, Debug, Default)]
@@ -140,7 +138,7 @@ fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a
 /// blocking thread.
-struct Alarm {
+pub(crate) struct Alarm {
     rings: Arc<Notify>,
     /// Dropped, it sends the thread home.
     _off: Option<Sender<()>>,
@@ -151,7 +149,7 @@ impl Alarm {
         clippy::disallowed_methods,
         reason = "the thread ends with the alarm that holds its channel"
     )]
-    async fn after(delay: Duration) {
+    pub(crate) async fn after(delay: Duration) {
         let (off, is_off) = mpsc::channel();
         let rings = Arc::new(Notify::new());
         let bell = rings.clone();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::report::{count, leaks};
 use crate::{Leak, TaskTracker};
 
 /// Not every task ended in the time it was given.
@@ -23,11 +24,11 @@ pub struct ShutdownError {
 impl fmt::Display for ShutdownError {
     /// A sentence, then the tasks.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tasks = if self.left == 1 { "task" } else { "tasks" };
-        write!(f, "{} {tasks} did not stop within {:?}", self.left, self.limit)?;
-        self.stayed
-            .iter()
-            .try_for_each(|leak| write!(f, "\n\n{}", leak.to_string().trim_end()))
+        write!(f, "{} did not stop within {:?}", count(self.left, "task"), self.limit)?;
+        match self.stayed.as_slice() {
+            [] => Ok(()),
+            stayed => write!(f, "\n\n{}", leaks(stayed)),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -20,7 +20,7 @@ use crate::info::{Parent, TaskInfo, TaskKind};
 use crate::probe::Probe;
 use crate::scope::Scope;
 use crate::sync::modelled::{AtomicU8, AtomicU32};
-use crate::{ending, registry, scope};
+use crate::{ending, panics, registry, scope};
 
 /// A name that somebody gave, or a type to make one of when somebody reads it.
 #[derive(Clone, Debug)]
@@ -259,15 +259,30 @@ impl Record {
     /// One poll of the task's future.
     pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let running = Running::begin(&self.task);
-        let polled = self.task.probe.poll(self.task.kind, cx, poll);
+        let scope = &self.task.scope;
+        let once = || scope.traced(cx, |cx| self.task.probe.poll(self.task.kind, cx, poll));
+        let polled = match catch_unwind(AssertUnwindSafe(once)) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                panics::note(&self.task, &*panic, Some(cx.waker()));
+                resume_unwind(panic)
+            }
+        };
         running.end(polled.is_ready());
+        scope.stepped(&self.task);
         polled
     }
 
     /// The one run of a blocking task's closure.
     pub(crate) fn run<T>(&self, task: impl FnOnce() -> T) -> T {
         let running = Running::begin(&self.task);
-        let value = task();
+        let value = match catch_unwind(AssertUnwindSafe(task)) {
+            Ok(value) => value,
+            Err(panic) => {
+                panics::note(&self.task, &*panic, None);
+                resume_unwind(panic)
+            }
+        };
         running.end(true);
         value
     }
@@ -298,6 +313,8 @@ struct Running<'a> {
     outer: Option<Arc<Task>>,
     begun: std::time::Instant,
     outcome: u8,
+    #[cfg(feature = "install")]
+    outer_scope: u64,
 }
 
 impl<'a> Running<'a> {
@@ -315,6 +332,8 @@ impl<'a> Running<'a> {
             outer,
             begun: std::time::Instant::now(),
             outcome: PANICKED,
+            #[cfg(feature = "install")]
+            outer_scope: crate::untracked::enter(task.scope.id()),
         }
     }
 
@@ -336,6 +355,8 @@ impl Drop for Running<'_> {
         if self.outcome != UNFINISHED {
             self.task.state.store(self.outcome, Ordering::Relaxed);
         }
+        #[cfg(feature = "install")]
+        crate::untracked::enter(self.outer_scope);
         let outer = self.outer.take();
         // The value that comes out is dropped here, outside of the borrow: it may be the last handle of its record.
         drop(CURRENT.try_with(|current| current.replace(outer)));

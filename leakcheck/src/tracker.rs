@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::{TaskTracker as Counter, TaskTrackerToken as Counted, TaskTrackerWaitFuture};
 
 use crate::info::TaskKind;
-use crate::{Group, Leak, Record};
+use crate::{Group, Leak, Ours, Record};
 
 /// Spawns tasks, and waits until they are gone.
 ///
@@ -114,7 +114,9 @@ impl TaskTracker {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        tokio::task::spawn(self.tracked(TaskKind::Async, None, None, task))
+        let task = self.tracked(TaskKind::Async, None, None, task);
+        let _ours = Ours::begin();
+        tokio::task::spawn(task)
     }
 
     /// [`spawn`](Self::spawn) with a name of your choice.
@@ -129,7 +131,9 @@ impl TaskTracker {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        tokio::task::spawn(self.tracked(TaskKind::Async, Some(name.into()), None, task))
+        let task = self.tracked(TaskKind::Async, Some(name.into()), None, task);
+        let _ours = Ours::begin();
+        tokio::task::spawn(task)
     }
 
     /// Spawns a task on the runtime of `handle`.
@@ -140,7 +144,9 @@ impl TaskTracker {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        handle.spawn(self.tracked(TaskKind::Async, None, Some(handle), task))
+        let task = self.tracked(TaskKind::Async, None, Some(handle), task);
+        let _ours = Ours::begin();
+        handle.spawn(task)
     }
 
     /// [`spawn_on`](Self::spawn_on) with a name of your choice.
@@ -156,7 +162,9 @@ impl TaskTracker {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        handle.spawn(self.tracked(TaskKind::Async, Some(name.into()), Some(handle), task))
+        let task = self.tracked(TaskKind::Async, Some(name.into()), Some(handle), task);
+        let _ours = Ours::begin();
+        handle.spawn(task)
     }
 
     /// Spawns a task that need not be `Send` on the current [`LocalSet`] or local runtime.
@@ -171,7 +179,9 @@ impl TaskTracker {
         F: Future + 'static,
         F::Output: 'static,
     {
-        tokio::task::spawn_local(self.tracked(TaskKind::Local, None, None, task))
+        let task = self.tracked(TaskKind::Local, None, None, task);
+        let _ours = Ours::begin();
+        tokio::task::spawn_local(task)
     }
 
     /// [`spawn_local`](Self::spawn_local) with a name of your choice.
@@ -186,7 +196,9 @@ impl TaskTracker {
         F: Future + 'static,
         F::Output: 'static,
     {
-        tokio::task::spawn_local(self.tracked(TaskKind::Local, Some(name.into()), None, task))
+        let task = self.tracked(TaskKind::Local, Some(name.into()), None, task);
+        let _ours = Ours::begin();
+        tokio::task::spawn_local(task)
     }
 
     /// Spawns a task that need not be `Send` on `local_set`.
@@ -197,7 +209,9 @@ impl TaskTracker {
         F: Future + 'static,
         F::Output: 'static,
     {
-        local_set.spawn_local(self.tracked(TaskKind::Local, None, None, task))
+        let task = self.tracked(TaskKind::Local, None, None, task);
+        let _ours = Ours::begin();
+        local_set.spawn_local(task)
     }
 
     /// Runs a closure on a thread for blocking work, and names the task after the function that the closure is in.
@@ -213,6 +227,7 @@ impl TaskTracker {
         T: Send + 'static,
     {
         let task = self.tracked_closure(None, None, task);
+        let _ours = Ours::begin();
         tokio::task::spawn_blocking(move || task.run())
     }
 
@@ -229,6 +244,7 @@ impl TaskTracker {
         T: Send + 'static,
     {
         let task = self.tracked_closure(Some(name.into()), None, task);
+        let _ours = Ours::begin();
         tokio::task::spawn_blocking(move || task.run())
     }
 
@@ -241,6 +257,7 @@ impl TaskTracker {
         T: Send + 'static,
     {
         let task = self.tracked_closure(None, Some(handle), task);
+        let _ours = Ours::begin();
         handle.spawn_blocking(move || task.run())
     }
 

@@ -1,38 +1,45 @@
 //! The verdict on a scope: settle, ask what is left where it waits, report.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
-use crate::check::{Terms, publish};
+use crate::check::{LONGEST, STALLED_CODE, Terms, publish};
 use crate::group::Group;
+use crate::help;
 use crate::ignore::Ignore;
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
+use crate::policy::Panics;
 use crate::probe::{self, Answer, Places};
-use crate::registry;
-use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary};
+use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style, TaskPanic, UntrackedTasks};
 use crate::scope::{Begun, Scope, here};
-use crate::settle::{LONGEST, SLACK, Settled, settle, settle_here};
+use crate::settle::{SLACK, Settled, settle, settle_here};
 use crate::task::Task;
 use crate::watchdog::Watchdog;
+use crate::{panics, registry, untracked};
 
 impl Begun {
     /// Checks this scope from inside of the runtime that drives its tasks. A check that a task's blocked thread holds up
     /// ends the process, and writes its line before, if one is `wanted` of a body that ended so.
     pub(crate) async fn verify(&self, terms: &Terms, wanted: Option<Body>) -> Report {
-        let Terms { grace, rules } = terms;
+        let Terms { grace, rules, .. } = terms;
         // Most tests leave nothing, and cost no thread.
-        let watchdog = if self.scope.live() == 0 {
+        let looked_for = terms.untracked.is_looked_for();
+        let watchdog = if self.scope.live() == 0 && !(looked_for && untracked::alive() > 0) {
             Watchdog::asleep()
         } else {
-            let (scope, rules) = (self.scope.clone(), rules.clone());
-            let stalled = move |settled| end_stalled(&scope, &rules, settled, wanted);
+            let (scope, terms) = (self.scope.clone(), terms.clone());
+            let stalled = move |settled| end_stalled(&scope, &terms, settled, wanted);
             Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
-        let verdict = Verdict::new(&self.scope, rules);
+        let untracked = untracked::find(&self.scope, terms.untracked, *grace, settled, &watchdog).await;
+        let mut verdict = Verdict::new(&self.scope, terms);
+        verdict.untracked = untracked;
         let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
@@ -46,14 +53,23 @@ impl Begun {
 
 /// Ends the process if a tracked task is what holds the check up: its thread is blocked, so nothing else can end the test.
 /// Of what is not tracked nothing could be said.
-fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option<Body>) {
-    let verdict = Verdict::new(scope, rules);
+fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Body>) {
+    let verdict = Verdict::new(scope, terms);
     if !verdict.found.iter().any(|found| found.task.is_being_polled()) {
+        // It may be a task that no tracker saw, or a destructor, or that the machine stood still.
+        static TOLD: AtomicBool = AtomicBool::new(false);
+        if !TOLD.swap(true, Ordering::Relaxed) {
+            let test = verdict.test();
+            let text =
+                format!("leakcheck: something blocks the thread of test {test}, so that its check cannot go on\n");
+            drop(std::io::stderr().write_all(text.as_bytes()));
+        }
         return;
     }
-    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
     let report = verdict.report(settled, answers);
-    let mut text = format!("{report}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
+    let shown = report.render(&Style::of_stderr());
+    let mut text = format!("{shown}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
     if let Some(body) = wanted
         && let Err(unwritten) = publish(&report, body)
     {
@@ -65,8 +81,13 @@ fn end_stalled(scope: &Scope, rules: &[Ignore], settled: Settled, wanted: Option
     std::process::exit(STALLED_CODE);
 }
 
-/// As of a panic.
-const STALLED_CODE: i32 = 101;
+/// What is there of a scope whose thread is blocked.
+#[cfg(feature = "test-util")]
+pub(crate) fn stalled(scope: &Scope, terms: &Terms) -> Report {
+    let mut verdict = Verdict::new(scope, terms);
+    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    verdict.report(Settled::default(), answers)
+}
 
 /// Checks what belongs to the calling thread.
 pub(crate) fn verify_thread(terms: &Terms) -> Report {
@@ -74,14 +95,16 @@ pub(crate) fn verify_thread(terms: &Terms) -> Report {
 }
 
 fn verify_here(scope: &Scope, terms: &Terms) -> Report {
-    let Terms { grace, rules } = terms;
+    let Terms { grace, rules, .. } = terms;
     let driven_elsewhere = scope.tasks().iter().any(|task| !runs_on_this_thread(task));
     let settled = if driven_elsewhere {
         settle_here(scope, rules, *grace)
     } else {
         Settled::default()
     };
-    let mut verdict = Verdict::new(scope, rules);
+    let untracked = untracked::find_here(scope, terms.untracked, grace.saturating_sub(settled.took));
+    let mut verdict = Verdict::new(scope, terms);
+    verdict.untracked = untracked;
     verdict.state_those_of_this_thread();
     let answers = probe::ask_and_wait(&verdict.to_ask());
     verdict.report(settled, answers)
@@ -101,6 +124,7 @@ impl Group {
     pub(crate) async fn inspect(&self) -> Vec<Leak> {
         let tasks = registry::live(|task| task.group.is_within(self));
         let mut found: Vec<Found> = tasks.into_iter().map(Found::new).collect();
+        leave_out(&mut found);
         let answers = probe::ask(&to_ask(&found), || ()).await;
         answer(&mut found, answers);
         found
@@ -161,8 +185,21 @@ impl Found {
         }
     }
 
-    fn leak(self) -> Leak {
-        leak(self.info, self.state.unwrap_or(LeakState::Silent), self.places)
+    fn leak(mut self) -> Leak {
+        // It has not answered in between, so that it is the same poll.
+        self.info.polling &= self.task.is_being_polled();
+        let told_to_stop = self.task.group.told_to_stop();
+        let state = self.state.unwrap_or(LeakState::Silent);
+        leak(self.info, state, self.places, told_to_stop)
+    }
+}
+
+/// Leaves some unasked, where there are thousands to ask.
+fn leave_out(found: &mut [Found]) {
+    let chosen = probe::choose(&to_ask(found));
+    let to_ask = found.iter_mut().filter(|found| found.state.is_none());
+    for (found, _) in to_ask.zip(chosen).filter(|(_, chosen)| !chosen) {
+        found.state = Some(LeakState::Unasked);
     }
 }
 
@@ -184,16 +221,21 @@ fn answer(found: &mut [Found], answers: Vec<Answer>) {
 struct Verdict<'a> {
     scope: &'a Scope,
     rules: &'a [Ignore],
+    panics: Panics,
+    untracked: Option<UntrackedTasks>,
     matched: Vec<u64>,
     found: Vec<Found>,
 }
 
 impl<'a> Verdict<'a> {
-    fn new(scope: &'a Scope, rules: &'a [Ignore]) -> Self {
+    fn new(scope: &'a Scope, terms: &'a Terms) -> Self {
+        let rules = &terms.rules;
         let found = scope.tasks().into_iter().map(Found::new).collect();
         Self {
             scope,
             rules,
+            panics: terms.panics,
+            untracked: None,
             matched: vec![0; rules.len()],
             found,
         }
@@ -205,7 +247,11 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    fn to_ask(&self) -> Vec<Arc<Task>> {
+    fn to_ask(&mut self) -> Vec<Arc<Task>> {
+        // A rule may be for a function that only one of thousands waits in.
+        if !self.rules.iter().any(Ignore::needs_waits) {
+            leave_out(&mut self.found);
+        }
         to_ask(&self.found)
     }
 
@@ -218,20 +264,23 @@ impl<'a> Verdict<'a> {
             .map(Found::leak)
             .collect();
         // After that: a task that is going down right now is found above, or here, or twice.
+        let known: HashSet<u64> = leaks.iter().map(|leak| leak.task).collect();
         let dropped = self.scope.dropped().into_iter();
-        let dropped: Vec<Leak> = dropped
-            .filter(|info| leaks.iter().all(|leak| leak.task != info.id))
-            .map(|info| leak(info, LeakState::Dropped, Places::default()))
-            .collect();
+        let dropped = dropped
+            .filter(|info| !known.contains(&info.id))
+            .map(|info| leak(info, LeakState::Dropped, Places::default(), false));
         leaks.extend(dropped);
         leaks.retain(|leak| !self.is_ignored(leak));
         leaks.sort_by_key(|leak| leak.task);
+        let panics = self.panics();
         Report {
             rounds: settled.rounds,
             settled: settled.took,
             sites: self.sites(&leaks),
             leaks,
             ignored: self.ignored(),
+            panics,
+            untracked: self.untracked.take(),
             ..Report::new(&self.test())
         }
     }
@@ -240,15 +289,30 @@ impl<'a> Verdict<'a> {
         self.scope.name().map_or_else(test_of_this_thread, ToString::to_string)
     }
 
+    /// The panics that nobody awaited and that no rule ignores.
+    fn panics(&mut self) -> Vec<TaskPanic> {
+        let mut panics = panics::report(self.scope, self.panics);
+        panics.retain(|panic| {
+            let (group, name, file) = (&panic.group, &panic.name, &panic.spawned_at.file);
+            !self.is_matched(|rule| rule.matches_identity(group, name, file))
+        });
+        panics
+    }
+
     fn is_ignored(&mut self, leak: &Leak) -> bool {
-        let matching = self.rules.iter().position(|rule| {
+        self.is_matched(|rule| {
             rule.matches_identity(&leak.group, &leak.name, &leak.spawned_at.file)
                 || leak
                     .waiting
                     .iter()
                     .flat_map(|wait| &wait.frames)
                     .any(|at| rule.matches_function(&at.function))
-        });
+        })
+    }
+
+    /// Whether a rule matches. The first one counts it.
+    fn is_matched(&mut self, matches: impl Fn(&Ignore) -> bool) -> bool {
+        let matching = self.rules.iter().position(matches);
         if let Some(rule) = matching {
             self.matched[rule] += 1;
         }
@@ -267,16 +331,18 @@ impl<'a> Verdict<'a> {
     }
 
     fn sites(&self, leaks: &[Leak]) -> Vec<SiteSummary> {
+        let mut leaked: HashMap<(&str, &str, &Place), u64> = HashMap::new();
+        for leak in leaks {
+            *leaked.entry((&leak.group, &leak.name, &leak.spawned_at)).or_default() += 1;
+        }
         let mut sites: Vec<SiteSummary> = self
             .scope
             .sites()
             .into_iter()
             .map(|(site, counts)| {
                 let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
-                let leaked = leaks
-                    .iter()
-                    .filter(|leak| leak.spawned_at == spawned_at && leak.group == site.group && leak.name == name)
-                    .count() as u64;
+                let leaked = leaked.get(&(&*site.group, name.as_str(), &spawned_at));
+                let leaked = leaked.copied().unwrap_or_default();
                 SiteSummary {
                     group: site.group,
                     name,
@@ -288,6 +354,7 @@ impl<'a> Verdict<'a> {
                     panicked: counts.panicked,
                     dropped: counts.dropped,
                     leaked,
+                    stopping: counts.stopping.summary(),
                 }
             })
             .collect();
@@ -296,8 +363,8 @@ impl<'a> Verdict<'a> {
     }
 }
 
-fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
-    let help = help(state, &places);
+fn leak(info: TaskInfo, state: LeakState, places: Places, told_to_stop: bool) -> Leak {
+    let help = help::of(state, info.polling, &places, told_to_stop);
     Leak {
         task: info.id,
         group: info.group,
@@ -314,16 +381,4 @@ fn leak(info: TaskInfo, state: LeakState, places: Places) -> Leak {
         waiting: places.waits,
         help,
     }
-}
-
-fn help(state: LeakState, places: &Places) -> Vec<String> {
-    let help = match state {
-        // Nobody has looked.
-        LeakState::Waiting if cfg!(miri) => return Vec::new(),
-        LeakState::Waiting if places.for_cancellation => "a branch waits for cancellation: cancel its token",
-        LeakState::Waiting => "no branch waits for cancellation: add one for the token that its owner cancels",
-        LeakState::Blocking => "a closure cannot be cancelled: let it see that its owner is gone",
-        LeakState::Silent | LeakState::Undriven | LeakState::Dropped => return Vec::new(),
-    };
-    vec![help.to_owned()]
 }

@@ -29,27 +29,34 @@ impl Watchdog {
 
     /// From `grace` on the check must show signs of life. Each time that it shows none for a while, `stalled` is called,
     /// on a thread of its own, with how often it had shown one before.
+    pub(crate) fn over(grace: Duration, stalled: impl Fn(Settled) + Send + 'static) -> Self {
+        let begun = Instant::now();
+        let mut before = None;
+        Self::looking(grace, STALLED, move |rounds| {
+            if before.replace(rounds) == Some(rounds) {
+                stalled(Settled {
+                    rounds,
+                    took: begun.elapsed(),
+                });
+            }
+        })
+    }
+
+    /// Calls `look` once `first` is over, and again each time that `every` is, on a thread of its own, with how often the
+    /// check has shown a sign of life.
     #[expect(
         clippy::disallowed_methods,
         reason = "the thread ends with the watchdog that holds its channel"
     )]
-    pub(crate) fn over(grace: Duration, stalled: impl Fn(Settled) + Send + 'static) -> Self {
+    pub(crate) fn looking(first: Duration, every: Duration, mut look: impl FnMut(u32) + Send + 'static) -> Self {
         let (off, is_off) = mpsc::channel::<()>();
         let beats = Arc::new(AtomicU32::new(0));
         let heard = beats.clone();
-        let begun = Instant::now();
         let watch = move || {
-            let mut wait = grace;
-            let mut before = None;
+            let mut wait = first;
             while is_off.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                let rounds = heard.load(Ordering::Relaxed);
-                if before.replace(rounds) == Some(rounds) {
-                    stalled(Settled {
-                        rounds,
-                        took: begun.elapsed(),
-                    });
-                }
-                wait = STALLED;
+                look(heard.load(Ordering::Relaxed));
+                wait = every;
             }
         };
         let thread = thread::Builder::new()

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
@@ -154,6 +155,33 @@ mod fixture {
         }
     }
 
+    fn lose_a_panic() {
+        drop(TaskTracker::named("fixture").spawn_named("panics", async { panic!("of a task") }));
+    }
+
+    #[leakcheck(start_paused)]
+    async fn loses_a_panic() {
+        if asked() {
+            lose_a_panic();
+        }
+    }
+
+    #[leakcheck(start_paused)]
+    #[should_panic(expected = "as it should")]
+    async fn panics_as_it_should_and_loses_a_panic() {
+        if asked() {
+            lose_a_panic();
+        }
+        panic!("as it should");
+    }
+
+    #[leakcheck(start_paused, untracked = deny)]
+    async fn leaves_a_task_that_no_tracker_saw() {
+        if asked() {
+            tokio::spawn(std::future::pending::<()>());
+        }
+    }
+
     #[leakcheck]
     async fn passes() {
         if asked() {
@@ -177,6 +205,21 @@ mod ending {
             });
             tasks.spawn_named("never runs", async {});
         }
+    }
+}
+
+/// What a panic comes to that nobody awaited: with the measurement around its task, nobody knows that.
+const LOST: &str = if cfg!(feature = "metrics") { "clean" } else { "panicked" };
+/// A test that expects its report.
+mod expecting {
+    use leakcheck::TaskTracker;
+
+    #[test]
+    #[should_panic(expected = "leaked: 1 task outlived test failing::expecting::a_leak (settled")]
+    fn a_leak() {
+        let _guard = leakcheck::guard();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        TaskTracker::named("fixture").spawn_on(std::future::pending::<()>(), runtime.handle());
     }
 }
 
@@ -211,6 +254,10 @@ impl Ran {
 
 /// Runs the fixtures whose names contain `filter`, or the one that it names exactly.
 fn run(arguments: &[&str], backtrace: &str) -> Ran {
+    run_with(arguments, &[("RUST_BACKTRACE", backtrace)])
+}
+
+fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("failing-{}-{run}", std::process::id()));
@@ -218,7 +265,11 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         .args(arguments)
         .env(fixture::ASK, "1")
         .env("LEAKCHECK_REPORT_DIR", &directory)
-        .env("RUST_BACKTRACE", backtrace)
+        .env_remove("COLUMNS")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("FORCE_COLOR")
+        .env_remove("NO_COLOR")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
     let files: Vec<_> = fs::read_dir(&directory)
@@ -232,13 +283,44 @@ fn run(arguments: &[&str], backtrace: &str) -> Ran {
         file.file_name().unwrap().to_str().unwrap().starts_with("failing-"),
         "{file:?}"
     );
-    let lines = fs::read_to_string(file)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines = fs::read_to_string(file).unwrap().lines().map(valid).collect();
     fs::remove_dir_all(directory).unwrap();
     Ran::of(&output, lines)
+}
+
+/// A line that was written, if the schema allows it.
+fn valid(line: &str) -> Value {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(leakcheck::report::SCHEMA).unwrap();
+        jsonschema::validator_for(&schema).unwrap()
+    });
+    let line = serde_json::from_str(line).unwrap();
+    let errors: Vec<_> = SCHEMA.iter_errors(&line).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}: {line}");
+    line
+}
+
+#[test]
+fn the_schema_is_not_for_any_line() {
+    let schema: Value = serde_json::from_str(leakcheck::report::SCHEMA).unwrap();
+    jsonschema::meta::validate(&schema).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let line = run_one("leaks").lines.remove(0);
+    assert!(schema.is_valid(&line));
+    for (member, value) in [
+        ("schema", Value::from(2)),
+        ("verdict", "clean".into()),
+        ("body", "unknown".into()),
+        ("sites", Value::Null),
+        ("rounds", (-1).into()),
+    ] {
+        let mut other = line.clone();
+        other[member] = value;
+        assert!(!schema.is_valid(&other), "{member}: {other}");
+    }
+    let mut more = line;
+    more["one that is added"] = 7.into();
+    assert!(schema.is_valid(&more), "members may be added: {more}");
 }
 
 fn run_one(fixture: &str) -> Ran {
@@ -268,6 +350,62 @@ fn a_leak_fails_every_kind_of_test() {
         assert_shows(&ran, &[&headline, "fixture › stays", waiting]);
         assert_eq!(ran.verdicts(), [(test.as_str(), "leaked", "passed")]);
     }
+}
+
+#[test]
+fn a_task_that_no_tracker_saw_fails_a_test_that_denies_it() {
+    let ran = run_one("leaves_a_task_that_no_tracker_saw");
+    let test = "failing::fixture::leaves_a_task_that_no_tracker_saw";
+    assert_shows(
+        &ran,
+        &[&format!("leaked: 1 task that no tracker saw outlived test {test}")],
+    );
+    assert_eq!(ran.verdicts(), [(test, "leaked", "passed")]);
+    let untracked = &ran.lines[0]["untracked"];
+    assert_eq!((&untracked["count"], &untracked["denied"]), (&1.into(), &true.into()));
+}
+
+#[cfg(not(feature = "metrics"))]
+#[test]
+fn a_panic_of_a_task_that_nobody_awaited_fails_its_test() {
+    for (fixture, body) in [
+        ("loses_a_panic", "passed"),
+        ("panics_as_it_should_and_loses_a_panic", "panicked"),
+    ] {
+        let ran = run_one(fixture);
+        let test = format!("failing::fixture::{fixture}");
+        let headline = format!("panicked: 1 task panicked and nobody awaited it, in test {test}");
+        assert_shows(&ran, &[&headline, "fixture › panics", "of a task"]);
+        assert_eq!(ran.verdicts(), [(test.as_str(), "panicked", body)]);
+        assert_eq!(ran.lines[0]["panics"][0]["message"], "of a task");
+    }
+}
+
+#[test]
+fn a_report_is_laid_out_for_the_terminal_and_caught_as_plain_text() {
+    let red = "\x1b[1;31mleaked:\x1b[0m";
+    let arguments = ["--exact", "fixture::leaks", "fixture::panics_and_leaks"];
+    let ran = run_with(&arguments, &[("FORCE_COLOR", "1")]);
+    assert_shows(
+        &ran,
+        &[red, "thread 'fixture::leaks' panicked at leakcheck/tests/failing.rs:"],
+    );
+    assert_eq!(ran.output.matches(red).count(), 2, "{}", ran.output);
+    assert_eq!(ran.output.matches("panicked at").count(), 2, "{}", ran.output);
+    let ran = run_with(&arguments, &[("FORCE_COLOR", "1"), ("NO_COLOR", "1")]);
+    assert_shows(&ran, &["leaked: 1 task"]);
+    assert!(!ran.output.contains('\x1b'), "{}", ran.output);
+
+    let ran = run_with(&arguments[..2], &[("COLUMNS", "60"), ("RUST_BACKTRACE", "0")]);
+    let widest = ran
+        .output
+        .lines()
+        .filter(|line| line.starts_with("    "))
+        .map(|line| line.chars().count());
+    assert!(widest.max() <= Some(60), "{}", ran.output);
+
+    let ran = run_with(&["--exact", "expecting::a_leak"], &[("FORCE_COLOR", "1")]);
+    assert!(ran.passed, "{}", ran.output);
 }
 
 #[test]
@@ -384,11 +522,14 @@ fn every_check_of_a_process_appends_its_line_also_side_by_side() {
             ("leaks_in_a_tokio_test_and_should_panic", "leaked", "passed"),
             ("leaks_in_place_of_a_tokio_test", "leaked", "passed"),
             ("leaks_under_a_guard", "leaked", "passed"),
+            ("leaves_a_task_that_no_tracker_saw", "leaked", "passed"),
+            ("loses_a_panic", LOST, "passed"),
             ("panics_and_leaks", "leaked", "panicked"),
             ("panics_and_leaks_around_a_runtime", "leaked", "panicked"),
             ("panics_and_leaks_under_a_guard", "leaked", "panicked"),
             ("panics_as_it_should", "clean", "panicked"),
             ("panics_as_it_should_and_leaks", "leaked", "panicked"),
+            ("panics_as_it_should_and_loses_a_panic", LOST, "panicked"),
             ("passes", "clean", "passed"),
         ]
     );

@@ -34,6 +34,8 @@ pub enum Conclusion {
     Clean,
     /// A task outlived its test, whatever else went wrong.
     Leaked,
+    /// No task did, but one panicked and nobody awaited it, whatever else went wrong.
+    Panicked,
     /// No leak was seen, but one may have been missed: a test failed, or a record is missing or broken.
     CannotJudge,
     /// No new leak, and a known one is gone: the baseline must not tolerate it any longer.
@@ -41,12 +43,12 @@ pub enum Conclusion {
 }
 
 impl Conclusion {
-    /// The exit code that stands for it: 0; 1 for a leak and an outdated baseline; 2.
+    /// The exit code that stands for it: 0; 1 for a leak, a panic and an outdated baseline; 2.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Leaked | Self::BaselineOutdated => 1,
+            Self::Leaked | Self::Panicked | Self::BaselineOutdated => 1,
             Self::CannotJudge => 2,
         }
     }
@@ -244,7 +246,7 @@ fn problem(outcome: &BinaryOutcome, records: &[Record]) -> Option<Problem> {
         BinaryResult::Failed(tests) => {
             let explained = |test: &String| {
                 records.iter().any(|record| {
-                    record.verdict == CheckVerdict::Leaked
+                    matches!(record.verdict, CheckVerdict::Leaked | CheckVerdict::Panicked)
                         && record.body == Body::Passed
                         && is_of(outcome, record)
                         && is_test(record, test)
@@ -308,8 +310,10 @@ impl Verdict {
     /// The verdict in one word. A leak is a leak, whatever else went wrong.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
-        if !self.leaks.is_empty() {
+        if !self.leaks.is_empty() || self.tests.iter().any(Record::denies_untracked) {
             Conclusion::Leaked
+        } else if self.tests.iter().any(|record| record.denied_panics().next().is_some()) {
+            Conclusion::Panicked
         } else if !self.problems.is_empty() {
             Conclusion::CannotJudge
         } else if !self.fixed.is_empty() {

@@ -31,6 +31,83 @@ pub struct Record {
     pub leaks: Vec<Leak>,
     /// The rules by which tasks were overlooked.
     pub ignored: Vec<Ignored>,
+    /// The tasks that no tracker saw, where there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub untracked: Option<Untracked>,
+    /// The tracked tasks that panicked while nobody awaited them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub panics: Vec<Panic>,
+}
+
+impl Record {
+    /// Whether tasks that no tracker saw failed the test.
+    #[must_use]
+    pub fn denies_untracked(&self) -> bool {
+        self.untracked.as_ref().is_some_and(|untracked| untracked.denied)
+    }
+
+    /// The panics that failed the test.
+    pub fn denied_panics(&self) -> impl Iterator<Item = &Panic> {
+        self.panics.iter().filter(|panic| panic.denied)
+    }
+
+    /// What the verdict has to be by what else the record says.
+    fn verdict_by_findings(&self) -> CheckVerdict {
+        if !self.leaks.is_empty() || self.denies_untracked() {
+            CheckVerdict::Leaked
+        } else if self.denied_panics().next().is_some() {
+            CheckVerdict::Panicked
+        } else {
+            CheckVerdict::Clean
+        }
+    }
+}
+
+/// Tasks that no tracker saw and that were there when the test was over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Untracked {
+    /// How many.
+    pub count: u64,
+    /// How that is known: `counted`, `named` or `exact`.
+    pub known: String,
+    /// Whether they failed the test.
+    pub denied: bool,
+    /// Those whose spawn is known.
+    pub spawned: Vec<UntrackedSpawn>,
+}
+
+/// Tasks that no tracker saw and that the same calls spawned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UntrackedSpawn {
+    /// How they run: `async`, `local` or `blocking`.
+    pub kind: String,
+    /// How many there are.
+    pub count: u64,
+    /// The user's functions, innermost first.
+    pub frames: Vec<WaitingAt>,
+}
+
+/// A tracked task that panicked while nobody awaited it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panic {
+    /// The task's number in its process.
+    pub task: u64,
+    /// The path of its groups, outermost first.
+    pub group: String,
+    /// Its own name.
+    pub name: String,
+    /// How it ran: `async`, `local` or `blocking`.
+    pub kind: String,
+    /// The line that spawned it.
+    pub spawned_at: Place,
+    /// The tracked task that spawned it.
+    pub parent: Option<Parent>,
+    /// What it panicked with, when that was a text.
+    pub message: Option<String>,
+    /// Whether nobody can ever see the panic.
+    pub detached: bool,
+    /// Whether it failed the test.
+    pub denied: bool,
 }
 
 /// A check's own verdict.
@@ -41,6 +118,8 @@ pub enum CheckVerdict {
     Clean,
     /// At least one did.
     Leaked,
+    /// None did, but a tracked task panicked and nobody awaited it.
+    Panicked,
     /// Nobody looked: leakcheck was built without its feature `track`.
     Unchecked,
 }
@@ -335,7 +414,9 @@ fn parse(path: &Path, number: usize, line: &[u8]) -> Result<Record, RecordError>
         });
     }
     let record: Record = serde_json::from_slice(line).map_err(broken)?;
-    if (record.verdict == CheckVerdict::Leaked) == record.leaks.is_empty() {
+    let findings = record.verdict_by_findings();
+    let unchecked = record.verdict == CheckVerdict::Unchecked && findings == CheckVerdict::Clean;
+    if record.verdict != findings && !unchecked {
         return Err(RecordError::Contradiction {
             path: path(),
             line: number,

@@ -421,3 +421,74 @@ fn a_known_leak_is_not_called_gone_by_a_part_of_the_tests() {
     assert_eq!(of_failed_tests.conclusion(), Conclusion::CannotJudge);
     assert!(of_failed_tests.fixed.is_empty());
 }
+
+/// A record of a test that left nothing tracked behind, with these members besides.
+fn record_with(test: &str, verdict: &str, members: &str) -> String {
+    let clean = record(test, 2, 0).replace(r#""verdict":"clean""#, &format!(r#""verdict":"{verdict}""#));
+    format!("{},{members}}}", clean.strip_suffix('}').expect("an object"))
+}
+
+fn untracked(denied: bool) -> String {
+    format!(
+        r#""untracked":{{"count":2,"known":"counted","denied":{denied},"spawned":[{{"kind":"async","count":1,"frames":[{{"function":"shop::serve","file":"shop/src/serve.rs","line":7}}]}}]}},"panics":[]"#
+    )
+}
+
+fn panics(denied: bool) -> String {
+    format!(
+        r#""untracked":null,"panics":[{{"task":4,"group":"orders","name":"manage","kind":"async","spawned_at":{{"file":"shop/src/orders.rs","line":88,"column":9}},"parent":null,"message":"boom","detached":true,"denied":{denied}}}]"#
+    )
+}
+
+#[test]
+fn tasks_that_no_tracker_saw_are_a_leak_where_they_are_denied() {
+    let denied = verdict(failed(&["a"]), &[record_with("a", "leaked", &untracked(true))]);
+    assert_eq!(denied.conclusion(), Conclusion::Leaked);
+    assert!(denied.problems.is_empty(), "{:?}", denied.problems);
+    let text = render::text::verdict(&denied, false);
+    assert!(
+        text.contains("leaked: 2 tasks that no tracker saw outlived test orders::a"),
+        "{text}"
+    );
+    assert!(text.contains("1 async task spawned at shop/src/serve.rs:7"), "{text}");
+    assert!(text.contains("0 leaked, 2 untracked"), "{text}");
+
+    let told = verdict(
+        ended(BinaryResult::Passed),
+        &[record_with("a", "clean", &untracked(false))],
+    );
+    assert_eq!(told.conclusion(), Conclusion::Clean);
+}
+
+#[test]
+fn a_panic_that_nobody_awaited_fails_the_audit_by_that_name() {
+    let denied = verdict(failed(&["a"]), &[record_with("a", "panicked", &panics(true))]);
+    assert_eq!(
+        (denied.conclusion(), denied.conclusion().exit_code()),
+        (Conclusion::Panicked, 1)
+    );
+    assert!(denied.problems.is_empty(), "{:?}", denied.problems);
+    let text = render::text::verdict(&denied, false);
+    assert!(
+        text.contains("panicked: orders › manage, spawned at shop/src/orders.rs:88, in test orders::a"),
+        "{text}"
+    );
+
+    let told = verdict(
+        ended(BinaryResult::Passed),
+        &[record_with("a", "clean", &panics(false))],
+    );
+    assert_eq!(told.conclusion(), Conclusion::Clean);
+}
+
+#[test]
+fn a_record_whose_verdict_overlooks_its_findings_contradicts_itself() {
+    for line in [
+        record_with("a", "clean", &untracked(true)),
+        record_with("a", "clean", &panics(true)),
+        record_with("a", "panicked", &panics(false)),
+    ] {
+        let Records { errors, .. } = read(&[("orders-1.jsonl", line)]);
+        assert!(matches!(errors[..], [RecordError::Contradiction { .. }]), "{errors:?}");
+    }
+}

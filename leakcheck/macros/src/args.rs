@@ -9,7 +9,7 @@ use syn::{Error, Expr, LitBool, LitInt, LitStr, Path, Result, Token};
 
 use crate::grace;
 
-const KNOWN: &str = "`#[leakcheck]` knows `flavor`, `worker_threads`, `start_paused`, `grace`, `ignore` and `crate`";
+const KNOWN: &str = "`#[leakcheck]` knows `flavor`, `worker_threads`, `start_paused`, `grace`, `ignore`, `untracked`, `panics` and `crate`";
 
 /// What was asked for. Whether it goes together is seen once all of it is known.
 #[derive(Default)]
@@ -19,6 +19,10 @@ pub(crate) struct Args {
     pub(crate) start_paused: Option<(bool, Span)>,
     pub(crate) grace: Option<Duration>,
     pub(crate) ignore: Vec<Expr>,
+    /// The variant of `leakcheck::Untracked`.
+    pub(crate) untracked: Option<Ident>,
+    /// The variant of `leakcheck::Panics`.
+    pub(crate) panics: Option<Ident>,
     pub(crate) krate: Option<Path>,
 }
 
@@ -46,6 +50,15 @@ impl Args {
                     },
                 );
                 Ok(())
+            }
+            "untracked" => {
+                let policy = policy(name, input, &[("deny", "Deny"), ("warn", "Warn"), ("allow", "Allow")])?;
+                once(name, &mut args.untracked, policy)
+            }
+            "panics" => {
+                let policies = [("deny", "Deny"), ("detached", "Detached"), ("allow", "Allow")];
+                let policy = policy(name, input, &policies)?;
+                once(name, &mut args.panics, policy)
             }
             "crate" => {
                 let path = value::<LitStr>(name, input, "a path in quotes, as in `crate = \"my::leakcheck\"`")?;
@@ -156,6 +169,23 @@ fn value<T: syn::parse::Parse>(name: &Ident, input: ParseStream<'_>, expected: &
     input.parse::<Token![=]>().map_err(|_| wrong(name.span()))?;
     let span = input.span();
     input.parse().map_err(|_| wrong(span))
+}
+
+/// The variant that a policy's word stands for. The word may be in quotes.
+fn policy(name: &Ident, input: ParseStream<'_>, policies: &[(&str, &str)]) -> Result<Ident> {
+    let words: Vec<_> = policies.iter().map(|(word, _)| format!("`{word}`")).collect();
+    let expected = words.join(", ");
+    let (word, span) = if input.peek(Token![=]) && input.peek2(LitStr) {
+        let text = value::<LitStr>(name, input, &expected)?;
+        (text.value(), text.span())
+    } else {
+        let word = value::<Ident>(name, input, &expected)?;
+        (word.to_string(), word.span())
+    };
+    match policies.iter().find(|(known, _)| *known == word) {
+        Some((_, variant)) => Ok(Ident::new(variant, span)),
+        None => Err(Error::new(span, format!("`{name}` is one of {expected}"))),
+    }
 }
 
 fn once<T>(name: &Ident, slot: &mut Option<T>, value: T) -> Result<()> {

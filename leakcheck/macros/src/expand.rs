@@ -130,6 +130,14 @@ fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         let (seconds, nanos) = (grace.as_secs(), grace.subsec_nanos());
         quote!(.grace(::core::time::Duration::new(#seconds, #nanos)))
     });
+    let untracked = args
+        .untracked
+        .as_ref()
+        .map(|policy| quote!(.untracked(#krate::Untracked::#policy)));
+    let panics = args
+        .panics
+        .as_ref()
+        .map(|policy| quote!(.panics(#krate::Panics::#policy)));
     let ignore = args.ignore.iter().map(|rule| quote!(.ignore(#rule)));
     // What comes as `cfg_attr` is resolved before this attribute is expanded.
     let should_panic = test
@@ -138,7 +146,7 @@ fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         .any(|attribute| is_path(attribute.path(), &["should_panic"]))
         .then(|| quote!(.should_panic(true)));
     quote! {
-        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #grace #(#ignore)* #should_panic
+        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #grace #untracked #panics #(#ignore)* #should_panic
     }
 }
 

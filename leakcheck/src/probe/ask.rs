@@ -1,18 +1,21 @@
 //! The question to a task, its answer, and the wait for it.
 
 use std::backtrace::Backtrace;
+use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 #[cfg(not(all(test, loom)))]
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::waker::{lend, unseen};
+use crate::cell;
 use crate::info::TaskKind;
+use crate::registry;
 use crate::sync::modelled::{AtomicUsize, Mutex, Notify, lock};
 use crate::task::Task;
 
@@ -26,8 +29,10 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// How long the asking thread sleeps between two rounds of yielding, unless an answer wakes it.
 const BREATH: Duration = Duration::from_millis(1);
 
-/// So many rounds of yielding are tried before the first sleep: on a current-thread runtime, one is enough.
-const EAGER_ROUNDS: u32 = 64;
+/// So many rounds of yielding are tried before the first sleep. On a current-thread runtime one is enough for as many
+/// tasks as that runs before it looks at the asking one again, which is [`TASKS_A_ROUND`] or more.
+const EAGER_ROUNDS: usize = 64;
+const TASKS_A_ROUND: usize = 16;
 
 /// The part of a task's record that questions go through.
 #[derive(Default)]
@@ -47,27 +52,33 @@ struct Kept {
 struct Asked {
     /// The next poll is to answer.
     now: bool,
-    question: Option<Question>,
-    answer: Option<Vec<Backtrace>>,
+    /// Those that its answer is for.
+    questions: Vec<Question>,
 }
 
 /// What became of a question.
 pub(crate) enum Answer {
     /// The traces of the places where the task waits.
-    Waits(Vec<Backtrace>),
+    Waits(Arc<Vec<Backtrace>>),
     /// The task was not polled in time.
     None,
 }
 
 /// A task's part in a round of questions. Dropped when the task has answered, or has ended.
 #[derive(Debug)]
-struct Question(Arc<Round>);
+struct Question {
+    /// Gone when nobody waits for the answer any more.
+    round: Weak<Round>,
+    number: usize,
+}
 
 /// Questions that were asked together.
 #[derive(Debug, Default)]
 struct Round {
     open: AtomicUsize,
     answered: Notify,
+    /// By the questions' numbers.
+    answers: Mutex<HashMap<usize, Arc<Vec<Backtrace>>>>,
 }
 
 /// How long it is still waited for answers: anew after each, but not without end.
@@ -99,12 +110,30 @@ impl Patience {
 
 impl Drop for Question {
     fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::AcqRel);
-        self.0.answered.notify_one();
+        if let Some(round) = self.round.upgrade() {
+            round.open.fetch_sub(1, Ordering::AcqRel);
+            round.answered.notify_one();
+        }
+    }
+}
+
+impl Question {
+    fn answer(self, traces: &Arc<Vec<Backtrace>>) {
+        if let Some(round) = self.round.upgrade() {
+            lock(&round.answers).insert(self.number, traces.clone());
+        }
     }
 }
 
 impl Round {
+    /// What became of each of so many questions.
+    fn answers(&self, questions: usize) -> Vec<Answer> {
+        let mut answers = lock(&self.answers);
+        (0..questions)
+            .map(|number| answers.remove(&number).map_or(Answer::None, Answer::Waits))
+            .collect()
+    }
+
     /// Until when, while there are open questions and there is patience left.
     fn is_worth_waiting(&self, patience: &mut Patience) -> Option<Instant> {
         let open = self.open.load(Ordering::Acquire);
@@ -153,57 +182,51 @@ impl Probe {
     #[cold]
     fn answer<T>(&self, waker: &Waker, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
         let (polled, traces) = lend(waker, |waker| poll(&mut Context::from_waker(waker)));
-        let mut kept = lock(&self.0);
-        let asked = kept.asked.get_or_insert_default();
-        asked.answer = Some(traces);
         // A task that this poll was the last of, also by a panic, has answered once its future is dropped: until then
         // it would be taken for one that waits.
-        let question = polled.is_pending().then(|| asked.question.take());
-        drop(kept);
-        drop(question);
+        if polled.is_pending() {
+            let asked = lock(&self.0).asked.take();
+            if let Some(asked) = asked {
+                let traces = Arc::new(traces);
+                asked
+                    .questions
+                    .into_iter()
+                    .for_each(|question| question.answer(&traces));
+            }
+        }
         polled
     }
 
+    /// Where the memory of the tokio task begins that polled it last. `None` when something else did, or nobody.
+    pub(crate) fn polled_by(&self) -> Option<usize> {
+        let waker = unseen(|| lock(&self.0).waker.clone())?;
+        cell::address(&waker)
+    }
+
+    /// Whether the task is being polled for a question alone.
+    pub(crate) fn is_answering(&self) -> bool {
+        lock(&self.0).asked.as_ref().is_some_and(|asked| !asked.now)
+    }
+
     fn put(&self, question: Question) {
-        let asked = Box::new(Asked {
-            now: true,
-            question: Some(question),
-            answer: None,
-        });
         let mut kept = lock(&self.0);
-        let before = kept.asked.replace(asked);
+        let asked = kept.asked.get_or_insert_default();
+        // A task that is blocked may be asked again and again.
+        asked.questions.retain(|question| question.round.strong_count() > 0);
+        asked.questions.push(question);
+        asked.now = true;
         // Without one it was never polled, which means that it is about to be.
         let waker = unseen(|| kept.waker.clone());
         drop(kept);
-        drop(before);
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
-    fn take_answer(&self) -> Answer {
-        let mut kept = lock(&self.0);
-        let Some(asked) = &mut kept.asked else {
-            return Answer::None;
-        };
-        let answer = asked.answer.take();
-        // Another question may have been put meanwhile.
-        let done = asked.question.is_none().then(|| kept.asked.take());
-        drop(kept);
-        drop(done);
-        match answer {
-            Some(traces) => Answer::Waits(traces),
-            None => Answer::None,
-        }
-    }
-
     /// The task has ended: nobody waits for its answer, and it keeps nobody.
     pub(crate) fn close(&self) {
-        let mut kept = lock(&self.0);
-        let question = kept.asked.as_mut().map(|asked| asked.question.take());
-        let waker = kept.waker.take();
-        drop(kept);
-        drop((question, waker));
+        let Kept { waker, asked } = std::mem::take(&mut *lock(&self.0));
+        drop((asked, waker));
     }
 }
 
@@ -219,17 +242,18 @@ impl fmt::Debug for Probe {
 pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
     let round = put(tasks);
     let mut rounds = 0;
+    let eager_rounds = EAGER_ROUNDS + registry::len() / TASKS_A_ROUND;
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while round.is_worth_waiting(&mut patience).is_some() {
         // Yielding, and not waiting: a runtime that has nothing to do would move a paused clock on to its next timer.
         tokio::task::yield_now().await;
         beat();
         rounds += 1;
-        if rounds > EAGER_ROUNDS {
+        if rounds > eager_rounds {
             block_on_until(Instant::now() + BREATH, round.answered.notified());
         }
     }
-    tasks.iter().map(|task| task.probe.take_answer()).collect()
+    round.answers(tasks.len())
 }
 
 /// Asks `tasks` where they wait, all at once, from a thread that drives none of them.
@@ -239,7 +263,25 @@ pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
     while let Some(until) = round.is_worth_waiting(&mut patience) {
         block_on_until(until, round.answered.notified());
     }
-    tasks.iter().map(|task| task.probe.take_answer()).collect()
+    round.answers(tasks.len())
+}
+
+/// Asks `tasks` where they wait, all at once, in the middle of their work: until all have answered, or `enough` is ready.
+/// It blocks no thread.
+pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Output = ()>) -> Vec<Answer> {
+    let round = put(tasks);
+    let mut enough = pin!(enough);
+    while round.open.load(Ordering::Acquire) > 0 {
+        let mut answered = pin!(round.answered.notified());
+        let in_time = poll_fn(|cx| match enough.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => answered.as_mut().poll(cx).map(|()| true),
+        });
+        if !in_time.await {
+            break;
+        }
+    }
+    round.answers(tasks.len())
 }
 
 fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
@@ -247,8 +289,12 @@ fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
         open: AtomicUsize::new(tasks.len()),
         ..Round::default()
     });
-    for task in tasks {
-        task.probe.put(Question(round.clone()));
+    for (number, task) in tasks.iter().enumerate() {
+        let question = Question {
+            round: Arc::downgrade(&round),
+            number,
+        };
+        task.probe.put(question);
         if task.has_ended() {
             task.probe.close();
         }

@@ -6,6 +6,7 @@ mod ask;
 mod leaf;
 mod outline;
 mod places;
+mod sample;
 mod select;
 mod symbols;
 mod tokens;
@@ -13,5 +14,10 @@ mod waker;
 
 #[cfg(all(test, loom))]
 pub(crate) use ask::is_open_after;
-pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, block_on_until};
+pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, ask_by_the_way, block_on_until};
+#[cfg(feature = "install")]
+pub(crate) use places::user_frame;
 pub(crate) use places::{Places, read};
+pub(crate) use sample::choose;
+#[cfg(feature = "test-util")]
+pub(crate) use waker::lend;

@@ -27,6 +27,28 @@ pub(crate) fn read(traces: &[Backtrace]) -> Places {
     arrange(traces.iter().map(|trace| Trace::of(symbols::of(trace))).collect())
 }
 
+/// The user's function at a place in a backtrace. `None` when it is a library's.
+#[cfg(feature = "install")]
+pub(crate) fn user_frame(function: &str, file: &str, line: u32, column: u32) -> Option<Frame> {
+    if file.is_empty() {
+        return None;
+    }
+    let symbol = Symbol {
+        function: function.to_owned(),
+        file: file.to_owned(),
+        line,
+        column,
+    };
+    let file = shorten(file);
+    let function = outline::function(&symbol, &file);
+    (!leaf::is_of_a_library(&function, &file)).then(|| Frame {
+        function: function.to_string(),
+        file,
+        line,
+        column,
+    })
+}
+
 /// The way from a leaf future out to the task's own.
 #[derive(Clone, Debug)]
 struct Trace {

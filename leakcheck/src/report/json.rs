@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, process};
 
-use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, Wait};
-use crate::info::Parent;
+use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, Stopping, TaskPanic, UntrackedTasks, Wait};
+use crate::info::{Parent, TaskKind};
+use crate::policy::Untracked;
 
 /// Where the lines go. Nothing is written when it is unset or empty.
 const DIRECTORY: &str = "LEAKCHECK_REPORT_DIR";
@@ -68,7 +69,8 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("verdict").string(match report.is_clean() {
             _ if !report.tracked => "unchecked",
             true => "clean",
-            false => "leaked",
+            false if report.has_leaked() => "leaked",
+            false => "panicked",
         });
         json.key("body").string(match body {
             Body::Passed => "passed",
@@ -80,6 +82,8 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("sites").array(&report.sites, site);
         json.key("leaks").array(&report.leaks, leak);
         json.key("ignored").array(&report.ignored, ignored);
+        json.key("untracked").optional(report.untracked.as_ref(), untracked);
+        json.key("panics").array(&report.panics, panic);
     });
     json.0.push('\n');
     json.0
@@ -102,6 +106,22 @@ fn site(json: &mut Json, site: &SiteSummary) {
         ] {
             json.key(key).number(count);
         }
+        json.key("stopping").optional(site.stopping.as_ref(), stopping);
+    });
+}
+
+fn stopping(json: &mut Json, stopping: &Stopping) {
+    json.object(|json| {
+        json.key("count").number(stopping.count);
+        json.key("p50_ms").milliseconds(stopping.p50);
+        json.key("p99_ms").milliseconds(stopping.p99);
+        json.key("worst_ms").milliseconds(stopping.worst);
+        json.key("buckets").array(&stopping.buckets, |json, (up_to_us, count)| {
+            json.object(|json| {
+                json.key("up_to_us").number(*up_to_us);
+                json.key("count").number(*count);
+            });
+        });
     });
 }
 
@@ -153,6 +173,7 @@ fn place(json: &mut Json, place: &Place) {
 
 fn parent(json: &mut Json, parent: &Parent) {
     json.object(|json| {
+        json.key("task").number(parent.id);
         json.key("group").string(&parent.group);
         json.key("name").string(&parent.name);
     });
@@ -163,6 +184,45 @@ fn ignored(json: &mut Json, rule: &Ignored) {
         json.key("reason").string(&rule.reason);
         json.key("matched").number(rule.matched);
     });
+}
+
+fn untracked(json: &mut Json, tasks: &UntrackedTasks) {
+    json.object(|json| {
+        json.key("count").number(tasks.count as u64);
+        json.key("known").string(tasks.known.as_str());
+        json.key("denied").boolean(tasks.policy == Untracked::Deny);
+        json.key("spawned").array(&tasks.spawned, |json, spawn| {
+            json.object(|json| {
+                json.key("kind").string(kind(spawn.kind));
+                json.key("count").number(spawn.count as u64);
+                json.key("frames").array(&spawn.frames, frame);
+            });
+        });
+    });
+}
+
+fn panic(json: &mut Json, panic: &TaskPanic) {
+    json.object(|json| {
+        json.key("task").number(panic.task);
+        json.key("group").string(&panic.group);
+        json.key("name").string(&panic.name);
+        json.key("kind").string(kind(panic.kind));
+        json.key("spawned_at");
+        place(json, &panic.spawned_at);
+        json.key("parent").optional(panic.parent.as_ref(), parent);
+        json.key("message").optional(panic.message.as_deref(), Json::string);
+        json.key("detached").boolean(panic.detached);
+        json.key("denied").boolean(panic.denied);
+    });
+}
+
+fn kind(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Async => "async",
+        TaskKind::Local => "local",
+        TaskKind::Blocking => "blocking",
+        TaskKind::Future => "future",
+    }
 }
 
 /// JSON as it is being written. The caller keeps to keys and values in turn; commas are put in here.
@@ -205,6 +265,10 @@ impl Json {
 
     fn number(&mut self, number: u64) {
         self.0.push_str(&number.to_string());
+    }
+
+    fn boolean(&mut self, value: bool) {
+        self.0.push_str(if value { "true" } else { "false" });
     }
 
     fn milliseconds(&mut self, duration: Duration) {
@@ -251,9 +315,22 @@ mod tests {
                 tracked,
                 ..Report::new("t")
             };
-            let read: serde_json::Value = serde_json::from_str(&line(&report, Body::Passed, "binary", None)).unwrap();
+            let read = valid(&line(&report, Body::Passed, "binary", None));
             assert_eq!(read["verdict"], verdict);
         }
+    }
+
+    /// `line`, if the schema allows it.
+    fn valid(line: &str) -> serde_json::Value {
+        let read: serde_json::Value = serde_json::from_str(line).unwrap();
+        let schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        let errors: Vec<_> = jsonschema::validator_for(&schema)
+            .unwrap()
+            .iter_errors(&read)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}: {line}");
+        read
     }
 
     #[test]
@@ -312,14 +389,20 @@ mod tests {
             panicked: 0,
             dropped: 0,
             leaked: 1,
+            stopping: Some(Stopping {
+                count: 1,
+                p50: Duration::from_micros(1_500),
+                p99: Duration::from_micros(1_500),
+                worst: Duration::from_micros(1_500),
+                buckets: vec![(1_536, 1)],
+            }),
         });
         report.ignored.push(Ignored {
             rule: "name x".into(),
             reason: "known".into(),
             matched: 0,
         });
-        let read: serde_json::Value =
-            serde_json::from_str(&line(&report, Body::Error, "binary", Some("kfake"))).unwrap();
+        let read = valid(&line(&report, Body::Error, "binary", Some("kfake")));
         let at = serde_json::json!({"file": "src/a.rs", "line": 8, "column": 9});
         assert_eq!(
             read,
@@ -327,15 +410,18 @@ mod tests {
                 "schema": 1, "test": "t", "package": "kfake", "binary": "binary", "verdict": "leaked", "body": "error",
                 "rounds": 0, "settled_ms": 1500.0,
                 "sites": [{"group": "group:orders", "name": "manage", "spawned_at": at, "seen": 3, "returned": 1,
-                    "cancelled": 1, "aborted": 0, "panicked": 0, "dropped": 0, "leaked": 1}],
+                    "cancelled": 1, "aborted": 0, "panicked": 0, "dropped": 0, "leaked": 1,
+                    "stopping": {"count": 1, "p50_ms": 1.5, "p99_ms": 1.5, "worst_ms": 1.5,
+                        "buckets": [{"up_to_us": 1536, "count": 1}]}}],
                 "leaks": [{"task": 17, "group": "group:orders", "name": "manage", "spawned_at": at,
-                    "parent": {"group": "connection", "name": "peer"}, "alive_ms": 1020.1, "polls": 7,
+                    "parent": {"task": 1, "group": "connection", "name": "peer"}, "alive_ms": 1020.1, "polls": 7,
                     "last_poll_ms": null, "busy_ms": 0.2, "state": "waiting",
                     "waiting_at": {"function": "a::manage", "file": "src/b.rs", "line": 214}, "select": 2,
                     "branches": [{"leaf": "mpsc::Receiver::recv", "line": 215,
                         "frames": [{"function": "a::manage", "file": "src/b.rs", "line": 215}]}],
                     "help": ["try"]}],
                 "ignored": [{"reason": "known", "matched": 0}],
+                "untracked": null, "panics": [],
             })
         );
     }

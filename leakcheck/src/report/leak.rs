@@ -5,9 +5,9 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::text::write_leak;
+use super::text;
 use super::{is_of_a_dependency, shorten};
-use crate::info::{Parent, SEPARATOR};
+use crate::info::{Parent, path};
 
 /// A task that outlived its test.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub enum LeakState {
     Blocking,
     /// It was dropped with its runtime. Its tracker's token had not been cancelled, and no abort had taken effect.
     Dropped,
+    /// It was not asked: there were thousands, of which some of each line that spawned them stood for the others.
+    Unasked,
 }
 
 impl LeakState {
@@ -68,6 +70,7 @@ impl LeakState {
             Self::Silent | Self::Undriven => "silent",
             Self::Blocking => "blocking",
             Self::Dropped => "dropped",
+            Self::Unasked => "unasked",
         }
     }
 }
@@ -97,7 +100,7 @@ impl Wait {
 }
 
 /// A function of the user's, and the line that it is at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Frame {
     /// Its path, as in `kfake::group::manage`.
@@ -111,7 +114,7 @@ pub struct Frame {
 
 impl Frame {
     /// Whether it belongs to a crate that was downloaded.
-    fn is_of_a_dependency(&self) -> bool {
+    pub(super) fn is_of_a_dependency(&self) -> bool {
         is_of_a_dependency(&self.file)
     }
 }
@@ -156,17 +159,13 @@ impl Leak {
     /// `group › name`
     #[must_use]
     pub fn path(&self) -> String {
-        if self.group.is_empty() {
-            self.name.clone()
-        } else {
-            format!("{}{SEPARATOR}{}", self.group, self.name)
-        }
+        path(&self.group, &self.name)
     }
 }
 
 impl fmt::Display for Leak {
     /// The leak's lines of the report.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_leak(f, self)
+        f.write_str(&text::leak(self))
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Leak, Place};
+use super::{Frame, Leak, Place, Stopping};
+use crate::info::{Parent, TaskKind, path};
+use crate::policy::Untracked;
 
 /// What one check found. It prints as a text for people.
 #[derive(Clone, Debug)]
@@ -25,6 +27,94 @@ pub struct Report {
     pub sites: Vec<SiteSummary>,
     /// The rules that allowed tasks to stay, also those that matched none.
     pub ignored: Vec<Ignored>,
+    /// The tasks that no tracker saw. `None` when there are none, when the check was told to [allow](Untracked::Allow)
+    /// them, and when nothing can be said for certain.
+    pub untracked: Option<UntrackedTasks>,
+    /// The tracked tasks that panicked while nobody awaited them, in the order in which they did.
+    pub panics: Vec<TaskPanic>,
+}
+
+/// Tasks that no tracker saw and that were there when the check ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UntrackedTasks {
+    /// How many.
+    pub count: usize,
+    /// How that is known.
+    pub known: Known,
+    /// Those of them whose spawn is known, the most frequent first. Those that were spawned alike are one entry.
+    pub spawned: Vec<UntrackedSpawn>,
+    /// What the check was told to make of them.
+    pub policy: Untracked,
+}
+
+/// How it is known that there are tasks which no tracker saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Known {
+    /// tokio counts the tasks of a runtime.
+    Counted,
+    /// `leakcheck::install!` saw them being spawned.
+    Named,
+    /// tokio told of each spawn and each end: it was built with `--cfg tokio_unstable`.
+    Exact,
+}
+
+impl Known {
+    /// The word that the JSON lines use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Counted => "counted",
+            Self::Named => "named",
+            Self::Exact => "exact",
+        }
+    }
+}
+
+/// Tasks that no tracker saw and that the same calls spawned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UntrackedSpawn {
+    /// How they run.
+    pub kind: TaskKind,
+    /// How many there are.
+    pub count: usize,
+    /// The user's functions from the one that spawned them outwards. Empty when there is no debug information.
+    pub frames: Vec<Frame>,
+}
+
+/// A tracked task that panicked while nobody awaited it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TaskPanic {
+    /// The task's number.
+    pub task: u64,
+    /// The path of its group; empty when it has none.
+    pub group: Arc<str>,
+    /// Its name.
+    pub name: String,
+    /// How it ran.
+    pub kind: TaskKind,
+    /// The call that spawned it.
+    pub spawned_at: Place,
+    /// The tracked task that spawned it.
+    pub parent: Option<Parent>,
+    /// What `panic!` was given, when it was a text.
+    pub message: Option<String>,
+    /// Whether its `JoinHandle` had been dropped, so that nobody can ever see the panic. Otherwise it may have been awaited
+    /// later.
+    pub detached: bool,
+    /// Whether it fails the test.
+    pub denied: bool,
+}
+
+impl TaskPanic {
+    /// `group › name`
+    #[must_use]
+    pub fn path(&self) -> String {
+        path(&self.group, &self.name)
+    }
 }
 
 /// What became of the tasks of one group and name that one line spawned.
@@ -51,6 +141,9 @@ pub struct SiteSummary {
     pub dropped: u64,
     /// How many the report lists as leaks.
     pub leaked: u64,
+    /// How long those took to end that ended after the token of their tracker, or of one above it, was cancelled. `None`
+    /// when none did.
+    pub stopping: Option<Stopping>,
 }
 
 /// A rule that allowed tasks to stay.
@@ -65,6 +158,20 @@ pub struct Ignored {
     pub matched: u64,
 }
 
+impl SiteSummary {
+    /// Adds what became of the tasks of the same place in another check.
+    #[cfg(feature = "test-util")]
+    fn absorb(&mut self, other: &Self) {
+        self.seen += other.seen;
+        self.returned += other.returned;
+        self.cancelled += other.cancelled;
+        self.aborted += other.aborted;
+        self.panicked += other.panicked;
+        self.dropped += other.dropped;
+        self.leaked += other.leaked;
+    }
+}
+
 impl Report {
     pub(crate) fn new(test: &str) -> Self {
         Self {
@@ -75,18 +182,50 @@ impl Report {
             leaks: Vec::new(),
             sites: Vec::new(),
             ignored: Vec::new(),
+            untracked: None,
+            panics: Vec::new(),
         }
     }
 
-    /// Whether no task was left behind.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.leaks.is_empty()
+    /// Adds what another check of the same name did, but for its leaks.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn absorb(&mut self, other: &Self) {
+        self.rounds = self.rounds.saturating_add(other.rounds);
+        self.settled = self.settled.saturating_add(other.settled);
+        for site in &other.sites {
+            let key = |site: &SiteSummary| (site.group.clone(), site.name.clone(), site.spawned_at.clone());
+            match self.sites.binary_search_by_key(&key(site), key) {
+                Ok(known) => self.sites[known].absorb(site),
+                Err(at) => self.sites.insert(at, site.clone()),
+            }
+        }
+        if self.ignored.is_empty() {
+            self.ignored.clone_from(&other.ignored);
+        } else {
+            for (rule, more) in self.ignored.iter_mut().zip(&other.ignored) {
+                rule.matched += more.matched;
+            }
+        }
     }
 
-    /// Whether the report says anything that a person should see: a leak, or a rule that matched nothing.
+    /// Whether nothing fails the test: no task was left behind, also none that no tracker saw where that is
+    /// [denied](Untracked::Deny), and no panic went unseen.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        !self.has_leaked() && self.panics.iter().all(|panic| !panic.denied)
+    }
+
+    /// Whether a task was left behind that must not be.
+    pub(crate) fn has_leaked(&self) -> bool {
+        let denied = |untracked: &UntrackedTasks| untracked.policy == Untracked::Deny;
+        !self.leaks.is_empty() || self.untracked.as_ref().is_some_and(denied)
+    }
+
+    /// Whether the report says nothing that a person should see: no leak, no task that no tracker saw, no panic, and no
+    /// rule that matched nothing.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        self.is_clean() && self.ignored.iter().all(|rule| rule.matched > 0)
+        let nothing = self.leaks.is_empty() && self.untracked.is_none() && self.panics.is_empty();
+        nothing && self.ignored.iter().all(|rule| rule.matched > 0)
     }
 }

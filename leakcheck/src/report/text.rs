@@ -3,60 +3,132 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::{Ignored, Leak, LeakState, Report, Wait};
+use super::page::Page;
+use super::style::{Role, Style};
+use super::tree::{self, Kind, pattern};
+use super::{Ignored, Leak, LeakState, Report, Wait, unseen};
+use crate::info;
+use crate::info::Parent;
 
-/// Tasks that one line spawned are told apart up to this many; the JSON has all of them.
-const SHOWN_PER_SITE: usize = 8;
+/// Leaks are shown on so many lines at most, but for the first of them; the JSON has all.
+const MOST_LINES: usize = 80;
+
+/// So many things that one task waits for are shown.
+const MOST_ROWS: usize = 16;
+
+/// So many of the tasks that are alike are named.
+const NAMED: usize = 3;
 
 impl fmt::Display for Report {
-    /// The leaks, each with where it was spawned and where it waits; then the rules that matched nothing.
+    /// The leaks, each with where it was spawned and where it waits; then the rules that matched nothing. Always in
+    /// [`Style::plain`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.tracked {
-            return f.write_str("not checked: leakcheck was built without its feature `track`\n");
-        }
-        match self.leaks.len() {
-            0 => write!(f, "clean: no task outlived test {}", self.test)?,
-            1 => write!(f, "leaked: 1 task outlived test {}", self.test)?,
-            n => write!(f, "leaked: {n} tasks outlived test {}", self.test)?,
-        }
-        writeln!(
-            f,
-            " (settled {} rounds, {:.1} s)",
-            self.rounds,
-            self.settled.as_secs_f64()
-        )?;
-        self.write_leaks(f)?;
-        self.ignored.iter().try_for_each(|rule| write_ignored(f, rule))
+        f.write_str(&self.render(&Style::plain()))
     }
 }
 
 impl Report {
-    fn write_leaks(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sites: Vec<(&super::Place, &str, usize)> = Vec::new();
-        for leak in &self.leaks {
-            let site = sites
-                .iter_mut()
-                .find(|(place, name, _)| **place == leak.spawned_at && *name == leak.name);
-            match site {
-                Some((_, _, shown)) if *shown >= SHOWN_PER_SITE => {
-                    *shown += 1;
-                    continue;
-                }
-                Some((_, _, shown)) => *shown += 1,
-                None => sites.push((&leak.spawned_at, &leak.name, 1)),
-            }
-            write!(f, "\n{leak}")?;
+    /// The report for people, laid out in that style.
+    ///
+    /// A leak is shown once, below the leak that spawned it where there is one. Those that one line spawned and that wait
+    /// at the same lines are shown as one, with their number. However many there are, the leaks take less than a hundred
+    /// lines; what is not shown is counted.
+    #[must_use]
+    pub fn render(&self, style: &Style) -> String {
+        let mut page = Page::new(style);
+        // Writing to a page cannot fail.
+        let _ = self.write(&mut page);
+        page.finish()
+    }
+
+    fn write(&self, page: &mut Page<'_>) -> fmt::Result {
+        if !self.tracked {
+            return page.write_str("not checked: leakcheck was built without its feature `track`\n");
         }
-        for (place, name, tasks) in sites {
-            if let Some(more) = tasks.checked_sub(SHOWN_PER_SITE).filter(|more| *more > 0) {
-                writeln!(f, "\n  and {more} more {name} spawned at {place}")?;
+        match self.leaks.len() {
+            0 => {
+                let (role, word, rest) = unseen::headline(self);
+                page.painted(role, word);
+                write!(page, " {rest}")?;
+            }
+            n => {
+                page.painted(Role::Leaked, "leaked:");
+                write!(page, " {} outlived test {}", count(n, "task"), self.test)?;
             }
         }
-        Ok(())
+        writeln!(
+            page,
+            " (settled {} rounds, {:.1} s)",
+            self.rounds,
+            self.settled.as_secs_f64()
+        )?;
+        write_leaks(page, &self.leaks)?;
+        unseen::write(page, self)?;
+        self.ignored.iter().try_for_each(|rule| write_ignored(page, rule))
     }
 }
 
-fn write_ignored(f: &mut fmt::Formatter<'_>, rule: &Ignored) -> fmt::Result {
+/// Writes the leaks as a tree, an empty line before each root.
+pub(super) fn write_leaks(page: &mut Page<'_>, leaks: &[Leak]) -> fmt::Result {
+    let roots = tree::of(leaks);
+    let mut shown = Shown::default();
+    let fit = roots.iter().all(|root| shown.root(page, root));
+    if fit {
+        return Ok(());
+    }
+    let all_leaks: usize = roots.iter().map(Kind::size).sum();
+    let all_kinds: usize = roots.iter().map(Kind::kinds).sum();
+    writeln!(
+        page,
+        "\n  not shown: {} of {}, which the JSON in LEAKCHECK_REPORT_DIR has",
+        count(all_leaks - shown.leaks, "task"),
+        count(all_kinds - shown.kinds, "kind"),
+    )
+}
+
+/// The leaks alone, as [`write_leaks`] writes them, without an empty line in front.
+pub(crate) fn leaks(leaks: &[Leak]) -> String {
+    let style = Style::plain();
+    let mut page = Page::new(&style);
+    let _ = write_leaks(&mut page, leaks);
+    page.finish().trim_matches('\n').to_owned()
+}
+
+/// What was shown already.
+#[derive(Default)]
+struct Shown {
+    leaks: usize,
+    kinds: usize,
+}
+
+impl Shown {
+    /// Shows a kind with what is below it. Returns whether there was room.
+    fn root(&mut self, page: &mut Page<'_>, kind: &Kind<'_>) -> bool {
+        self.kind(page, kind, "\n", "")
+    }
+
+    fn kind(&mut self, page: &mut Page<'_>, kind: &Kind<'_>, before: &str, mark: &str) -> bool {
+        let mut entry = Page::new(page.style());
+        entry.indent = page.indent;
+        entry.painted(Role::Plain, before);
+        write_kind(&mut entry, kind, mark);
+        if self.kinds > 0 && page.lines() + entry.lines() > MOST_LINES {
+            return false;
+        }
+        page.painted(Role::Plain, &entry.finish());
+        self.leaks += kind.leaks.len() + kind.deeper;
+        self.kinds += 1;
+        page.indent += BELOW;
+        let fit = kind.below.iter().all(|below| self.kind(page, below, "", "↳ "));
+        page.indent -= BELOW;
+        fit
+    }
+}
+
+/// How far a task is moved to the right of the one that spawned it.
+const BELOW: usize = 4;
+
+fn write_ignored(f: &mut impl Write, rule: &Ignored) -> fmt::Result {
     let Ignored { rule, reason, matched } = rule;
     match matched {
         0 => writeln!(
@@ -68,76 +140,169 @@ fn write_ignored(f: &mut fmt::Formatter<'_>, rule: &Ignored) -> fmt::Result {
     }
 }
 
-/// Writes one leak's entry in a report.
-pub(super) fn write_leak(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
-    let path = leak.path();
-    write!(f, "  {path:<42} alive {}, ", age(leak.alive))?;
-    match (leak.polls, leak.last_poll) {
-        (0, _) | (_, None) => writeln!(f, "never polled")?,
-        (polls, Some(ago)) => {
-            let times = if polls == 1 {
-                "once".to_owned()
-            } else {
-                format!("{polls} times")
-            };
-            writeln!(f, "polled {times}, last {} ago", age(ago))?;
-        }
-    }
-    write!(f, "    spawned at   {}", leak.spawned_at)?;
-    match &leak.parent {
-        Some(parent) => writeln!(f, "   by {parent}")?,
-        None => f.write_char('\n')?,
-    }
-    write_waits(f, leak)?;
-    leak.help
-        .iter()
-        .try_for_each(|help| writeln!(f, "    help         {help}"))
+/// One leak's entry in a report.
+pub(super) fn leak(leak: &Leak) -> String {
+    let style = Style::plain();
+    let mut page = Page::new(&style);
+    let alone = Kind {
+        leaks: vec![leak],
+        unasked: usize::from(leak.state == LeakState::Unasked),
+        below: Vec::new(),
+        deeper: 0,
+    };
+    write_kind(&mut page, &alone, "");
+    page.finish()
 }
 
-fn write_waits(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
+fn write_kind(page: &mut Page<'_>, kind: &Kind<'_>, mark: &str) {
+    let example = kind.example();
+    match kind.leaks.as_slice() {
+        [leak] => page.entry(mark, &leak.path(), &life(leak)),
+        leaks => write_number(page, leaks, mark),
+    }
+    let by = by(&kind.leaks).filter(|_| mark.is_empty());
+    page.field(
+        "spawned at",
+        (Role::Place, &example.spawned_at.to_string()),
+        3,
+        by.as_deref().unwrap_or_default(),
+    );
+    write_waits(page, example);
+    if kind.unasked > 0 && example.state != LeakState::Unasked {
+        let asked = count(kind.leaks.len() - kind.unasked, "task");
+        let others = grouped(kind.unasked);
+        page.sentence(
+            "asked",
+            Role::Plain,
+            &format!("{asked} of these, and not the other {others}"),
+        );
+    }
+    for help in &example.help {
+        page.sentence("help", Role::Help, help);
+    }
+    if kind.deeper > 0 {
+        page.sentence("below", Role::Plain, &count(kind.deeper, "more leaked task"));
+    }
+}
+
+fn life(leak: &Leak) -> String {
+    let polled = match (leak.polls, leak.last_poll) {
+        (0, _) | (_, None) => "never polled".to_owned(),
+        (polls, Some(ago)) => format!("polled {}, last {} ago", times(polls), age(ago)),
+    };
+    format!("alive {}, {polled}", age(leak.alive))
+}
+
+fn times(polls: u64) -> String {
+    match polls {
+        1 => "once".to_owned(),
+        polls => format!("{polls} times"),
+    }
+}
+
+/// Several leaks that are alike, and the names of the first.
+fn write_number(page: &mut Page<'_>, leaks: &[&Leak], mark: &str) {
+    let ages = || leaks.iter().map(|leak| leak.alive);
+    let oldest = age(ages().max().unwrap_or_default());
+    let youngest = age(ages().min().unwrap_or_default());
+    let alive = match youngest == oldest {
+        true => oldest,
+        false => format!("{youngest} to {oldest}"),
+    };
+    let groups = pattern(leaks.iter().map(|leak| &*leak.group));
+    let names = pattern(leaks.iter().map(|leak| leak.name.as_str()));
+    let path = info::path(&groups, &names);
+    page.entry(mark, &path, &format!("× {}, alive {alive}", grouped(leaks.len())));
+    if path.contains('*') {
+        let first: Vec<_> = leaks.iter().take(NAMED).map(|leak| leak.path()).collect();
+        let named = match leaks.len().saturating_sub(NAMED) {
+            0 => first.join(", "),
+            more => format!("{} and {} more", first.join(", "), grouped(more)),
+        };
+        page.sentence("these", Role::Plain, &named);
+    }
+}
+
+/// The tasks that spawned them.
+fn by(leaks: &[&Leak]) -> Option<String> {
+    let parents: Option<Vec<&Parent>> = leaks.iter().map(|leak| leak.parent.as_ref()).collect();
+    let parents = parents?;
+    let groups = pattern(parents.iter().map(|parent| &*parent.group));
+    let names = pattern(parents.iter().map(|parent| parent.name.as_str()));
+    Some(format!("by {}", info::path(&groups, &names)))
+}
+
+fn write_waits(page: &mut Page<'_>, leak: &Leak) {
     let said = match leak.state {
-        LeakState::Waiting => return write_waiting(f, leak),
+        LeakState::Waiting => return write_waiting(page, leak),
         LeakState::Silent => "does not answer: its thread is blocked or it is being polled",
         LeakState::Undriven => "does not answer: its runtime is not being driven",
         LeakState::Blocking => "running on a blocking thread",
         LeakState::Dropped => {
             "it was dropped with its runtime: its token had not been cancelled, and no abort had taken effect"
         }
+        LeakState::Unasked => "not asked: there are too many, and others that this line spawned were",
     };
-    writeln!(f, "    waiting at   {said}")
+    page.sentence("waiting at", Role::Plain, said);
 }
 
-fn write_waiting(f: &mut fmt::Formatter<'_>, leak: &Leak) -> fmt::Result {
+fn write_waiting(page: &mut Page<'_>, leak: &Leak) {
+    const LABEL: &str = "waiting at";
     match (&leak.waiting_at, leak.waiting.as_slice()) {
-        (None, []) => writeln!(f, "    waiting at   nothing that would ever wake it"),
-        (None, waits) => waits
-            .iter()
-            .try_for_each(|wait| writeln!(f, "    waiting at   {}", wait.leaf)),
-        (Some(at), []) => writeln!(f, "    waiting at   {at}"),
+        (None, []) => page.sentence(LABEL, Role::Plain, "nothing that would ever wake it"),
+        (None, waits) => {
+            for wait in waits.iter().take(MOST_ROWS) {
+                page.field(LABEL, (Role::Plain, &wait.leaf), 2, "");
+            }
+            write_more(page, waits);
+        }
+        (Some(at), []) => page.field(LABEL, (Role::Place, &at.to_string()), 2, ""),
         (Some(at), [wait]) if leak.select.is_none() => {
-            writeln!(f, "    waiting at   {at}  {}", wait.leaf)
+            page.field(LABEL, (Role::Place, &at.to_string()), 2, &wait.leaf);
         }
         (Some(at), waits) => {
-            match leak.select {
-                Some(1) => writeln!(f, "    waiting at   {at}  select! of 1 branch")?,
-                Some(n) => writeln!(f, "    waiting at   {at}  select! of {n} branches")?,
-                None => writeln!(f, "    waiting at   {at}  for {} things at once", waits.len())?,
+            let what = match leak.select {
+                Some(1) => "select! of 1 branch".to_owned(),
+                Some(n) => format!("select! of {n} branches"),
+                None => format!("for {} things at once", waits.len()),
+            };
+            page.field(LABEL, (Role::Place, &at.to_string()), 2, &what);
+            let widest = waits.iter().map(|wait| wait.leaf.chars().count()).max().unwrap_or(0);
+            for wait in waits.iter().take(MOST_ROWS) {
+                let at = wait.at().map(ToString::to_string);
+                page.row(&wait.leaf, widest, at.as_deref());
             }
-            let width = waits.iter().map(|wait| wait.leaf.len()).max().unwrap_or(0).max(25);
-            waits.iter().try_for_each(|wait| write_row(f, wait, width))
+            write_more(page, waits);
         }
     }
 }
 
-fn write_row(f: &mut fmt::Formatter<'_>, wait: &Wait, width: usize) -> fmt::Result {
-    match wait.at() {
-        Some(at) => writeln!(f, "                   {:<width$} {at}", wait.leaf),
-        None => writeln!(f, "                   {}", wait.leaf),
+fn write_more(page: &mut Page<'_>, waits: &[Wait]) {
+    if let Some(more) = waits.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+        page.row(&format!("and {more} more"), 0, None);
     }
+}
+
+/// `1 task`, `1,000 tasks`
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
+/// `100000` as `100,000`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
 }
 
 /// Seconds with the digits that matter.
-fn age(age: Duration) -> String {
+pub(crate) fn age(age: Duration) -> String {
     match age.as_secs_f64() {
         s if s >= 100.0 => format!("{s:.0} s"),
         s if s >= 0.01 => format!("{s:.2} s"),

@@ -3,5 +3,6 @@
 
 mod closing;
 mod connections;
+mod explored;
 mod planted;
 mod scenario;

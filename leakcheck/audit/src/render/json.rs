@@ -35,7 +35,7 @@ struct SiteOf<'a> {
     ends: Ends,
 }
 
-/// The document of a verdict: `schema`, `conclusion` (`clean`, `leaked`, `cannot_judge`, `baseline_outdated`), `exit_code`,
+/// The document of a verdict: `schema`, `conclusion` (`clean`, `leaked`, `panicked`, `cannot_judge`, `baseline_outdated`), `exit_code`,
 /// `binaries`, `totals`, `sites`, `leaks`, `known`, `fixed`, `problems` and `tests`; the tasks and tests in the words of
 /// leakcheck's records.
 #[must_use]

@@ -4,3 +4,4 @@ pub mod json;
 mod leak;
 mod table;
 pub mod text;
+mod unseen;

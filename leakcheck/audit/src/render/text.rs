@@ -6,8 +6,8 @@ use crate::baseline::Known;
 use crate::error::AuditError;
 use crate::judge::{Conclusion, KnownLeak, SiteTotals, Verdict, count, grouped};
 use crate::records::{Body, CheckVerdict, Ends, Record};
-use crate::render::leak;
 use crate::render::table::{Align, Table};
+use crate::render::{leak, unseen};
 
 /// The tables, the leaks, what went wrong, and the summary as the last line.
 ///
@@ -22,13 +22,17 @@ pub fn verdict(verdict: &Verdict, by_test: bool) -> String {
     let listed: Vec<_> = verdict
         .tests
         .iter()
-        .filter(|record| by_test || record.verdict == CheckVerdict::Leaked)
+        .filter(|record| by_test || matches!(record.verdict, CheckVerdict::Leaked | CheckVerdict::Panicked))
         .collect();
     if !listed.is_empty() {
         blocks.push(test_table(&listed));
     }
     if !verdict.leaks.is_empty() {
         blocks.push(leak::report(&verdict.leaks).trim_end().to_owned() + "\n");
+    }
+    let unseen = unseen::report(&verdict.tests);
+    if !unseen.is_empty() {
+        blocks.push(unseen);
     }
     if !verdict.known.is_empty() {
         blocks.push(known(&verdict.known));
@@ -67,6 +71,15 @@ pub fn summary(verdict: &Verdict) -> String {
         count(verdict.sites.len(), "spawn site"),
         grouped(verdict.leaks.len() as u64),
     );
+    let denied = verdict.tests.iter().filter(|record| record.denies_untracked());
+    let untracked: u64 = denied.filter_map(|record| Some(record.untracked.as_ref()?.count)).sum();
+    if untracked > 0 {
+        line.push_str(&format!(", {} untracked", grouped(untracked)));
+    }
+    let panicked: usize = verdict.tests.iter().map(|record| record.denied_panics().count()).sum();
+    if panicked > 0 {
+        line.push_str(&format!(", {} panicked unseen", grouped(panicked as u64)));
+    }
     if !verdict.known.is_empty() {
         line.push_str(&format!(", {} known", grouped(verdict.known.len() as u64)));
     }
