@@ -23,8 +23,8 @@ run() {
     echo "checking: the $sanitizer sanitizer"
     RUSTFLAGS="-Zsanitizer=$sanitizer" CARGO_TARGET_DIR="target/sanitizer-$sanitizer" \
         cargo "+$toolchain" test --package leakcheck --target "$host" "$@" \
-        --features install --lib --test probing --test waits --test endings --test isolation \
-        --test tracker --test random_trees --test panics --test untracked --test install
+        --features install --lib --test probing --test waits --test endings --test isolation --test tracker \
+        --test random_trees --test panics --test untracked --test install
     echo "passed: the $sanitizer sanitizer"
 }
 

@@ -21,26 +21,8 @@ impl Durations {
 
     /// `None` when there was none.
     pub(crate) fn summary(&self) -> Option<Stopping> {
-        let count: u64 = self.buckets.values().sum();
-        (count > 0).then(|| Stopping {
-            count,
-            p50: self.percentile(count, 50),
-            p99: self.percentile(count, 99),
-            worst: self.worst,
-            buckets: self.buckets.iter().map(|(bound, number)| (*bound, *number)).collect(),
-        })
-    }
-
-    /// The bound of the bucket that has the task which so many of a hundred are not slower than, or the worst duration
-    /// where that is less.
-    fn percentile(&self, count: u64, of_a_hundred: u64) -> Duration {
-        let rank = (count * of_a_hundred).div_ceil(100);
-        let mut passed = 0;
-        let bucket = self.buckets.iter().find(|(_, number)| {
-            passed += **number;
-            passed >= rank
-        });
-        bucket.map_or(self.worst, |(bound, _)| Duration::from_micros(*bound).min(self.worst))
+        let buckets = self.buckets.iter().map(|(bound, number)| (*bound, *number));
+        (!self.buckets.is_empty()).then(|| Stopping::of(buckets.collect(), self.worst))
     }
 }
 

@@ -19,6 +19,8 @@ const ENDED_BY_A_TASK: &[&str] = &["JoinHandle", "JoinSet::join_next"];
 /// `is_polled` says that the task is inside of its poll, `told_to_stop` that its tracker's token was cancelled.
 pub(crate) fn of(state: LeakState, is_polled: bool, places: &Places, told_to_stop: bool) -> Vec<String> {
     let help = match state {
+        // Nobody has looked.
+        LeakState::Waiting if cfg!(miri) => return Vec::new(),
         LeakState::Waiting => return of_waiting(places, told_to_stop),
         LeakState::Blocking => "a closure cannot be cancelled: let it see that its owner is gone",
         LeakState::Silent if is_polled => {

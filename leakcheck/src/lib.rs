@@ -127,16 +127,23 @@
 //! | `install` | `install!`, which tells where tasks come from that no tracker saw; it needs the `backtrace` crate |
 //! | `tracing` | `Dump::emit`, which tells the live tasks to `tracing` |
 //! | `signal` | `dump_on_sigusr1`, on Unix |
+//! | `main` | `leakcheck::main!` for test targets with `harness = false`, by libtest-mimic |
 //! | `metrics` | `TaskTracker::metrics`, by tokio-metrics, which keeps the waker that a tracked future was last polled with |
 //!
 //! # Without the attribute
 //!
 //! [`verify_none`], [`guard`] and [`find`] are for plain tests, [`Check`] hands the verdict out as data, and [`tasks`]
-//! lists every live task of the process. [`ignore`] has the rules for tasks that may stay.
+//! lists every live task of the process. [`ignore`] has the rules for tasks that may stay. [`guard_process`] checks a whole
+//! process; [`guide::goleak`] says what each function of goleak is called here.
+//!
+//! `explore` shuts a scenario down after each of its steps, and finds the one that goes wrong.
 //!
 //! # What it sees, and what it does not
 //!
-//! - Only what went through a [`TaskTracker`]. A bare `tokio::spawn` is not seen.
+//! - What went through a [`TaskTracker`] is known by its name, and by where it waits. Of what did not, as by a bare
+//!   `tokio::spawn`, the check's own runtime tells how many tasks there are: see [`Untracked`]. With the feature `install`
+//!   they are told by where they were spawned.
+//! - A tracked task that panicked fails its test where nobody can ever see that by its handle: see [`Panics`].
 //! - A leak is reported when the task's future has not been dropped, and never earlier: a task that was told to stop has
 //!   until the end of the grace to do so.
 //! - Under a paused clock the grace is over as soon as the test's runtime has nothing to do. What another runtime drives
@@ -180,8 +187,13 @@ mod group;
 #[cfg(all(any(doc, doctest), feature = "track", feature = "test-util"))]
 pub mod guide;
 #[cfg(feature = "track")]
+mod hang;
+#[cfg(feature = "main")]
+mod harness;
+#[cfg(feature = "track")]
 mod help;
-#[cfg_attr(not(feature = "track"), expect(dead_code, reason = "rules match records"))]
+mod hooks;
+#[cfg_attr(not(any(feature = "track", test)), expect(dead_code, reason = "rules match records"))]
 pub mod ignore;
 mod info;
 #[cfg(all(test, loom, feature = "track"))]
@@ -190,7 +202,7 @@ mod models;
 mod names;
 #[cfg(not(feature = "track"))]
 mod off;
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 mod ours;
 #[cfg(feature = "track")]
 mod panics;
@@ -198,11 +210,15 @@ mod plain;
 mod policy;
 #[cfg(feature = "track")]
 mod probe;
+mod process;
 #[cfg(feature = "track")]
 mod registry;
 pub mod report;
 #[cfg(feature = "track")]
+mod resources;
+#[cfg(feature = "track")]
 mod scope;
+mod seed;
 #[cfg(feature = "track")]
 mod settle;
 mod shutdown;
@@ -226,19 +242,19 @@ mod verify;
 mod watchdog;
 
 #[cfg(not(feature = "track"))]
-use off::{self as registry, Begun, Group, Record, verify_thread};
+use off::{self as registry, Begun, Group, Record, Watch, verify_thread};
 #[cfg(feature = "track")]
-use {group::Group, scope::Begun, task::Record, verify::verify_thread};
+use {group::Group, resources::Watch, scope::Begun, task::Record, verify::verify_thread};
 
-#[cfg(not(feature = "install"))]
+#[cfg(not(all(feature = "track", any(feature = "install", tokio_unstable))))]
 use ours::Ours;
-#[cfg(feature = "install")]
+#[cfg(all(feature = "track", any(feature = "install", tokio_unstable)))]
 use untracked::Ours;
 
-pub use check::{Check, Outcome, Panic};
+pub use check::{Check, Outcome, Panic, Repeat, Repeated};
 pub use dump::{Dump, Dumped, Waits, dump};
 #[cfg(feature = "test-util")]
-pub use explore::{Exploration, Explore, Failure, Hung, Polled, Shutdown, explore};
+pub use explore::{Exploration, Explore, Failure, HungRun, Polled, Shutdown, explore};
 pub use ignore::Ignore;
 pub use info::{Parent, TaskInfo, TaskKind};
 /// Checks that a test leaves no task behind.
@@ -272,6 +288,12 @@ pub use info::{Parent, TaskInfo, TaskKind};
 /// | `worker_threads = 4` | of a multi-thread runtime |
 /// | `start_paused`, `start_paused = true` | the clock stands still while the test has anything to do; needs tokio's feature `test-util` |
 /// | `grace = "2s"` | how long tasks have to end after the body, by tokio's clock; one second unless given |
+/// | `timeout = "30s"` | how long the body may take, by the wall clock: see [`Check::timeout`] |
+/// | `repeat = 100` | runs the test that often and says which runs failed: see [`Check::repeat`] |
+/// | `fail_fast` | stops a repeated test after the first run that fails |
+/// | `seed = 42` | what [`seed()`] is made of, in place of `LEAKCHECK_SEED` or of one that is drawn |
+/// | `threads` | no thread may outlive the test (Linux): see [`Check::threads`] |
+/// | `fds` | no file, socket, port or pipe may outlive the test (Linux): see [`Check::fds`] |
 /// | `ignore = rule`, `ignore = [rule, rule]` | what may stay: see [`ignore`](mod@ignore); may be given several times |
 /// | `untracked = deny`, `warn` or `allow` | what to make of tasks that no tracker saw: see [`Untracked`] |
 /// | `panics = deny`, `detached` or `allow` | what to make of tasks that panicked: see [`Panics`] |
@@ -295,9 +317,11 @@ pub use leakcheck_macros::leakcheck;
 pub use off::tasks;
 pub use plain::{Guard, find, find_ignoring, guard, verify_none, verify_none_ignoring};
 pub use policy::{Panics, Untracked};
+pub use process::{ProcessGuard, guard_process};
 #[cfg(feature = "track")]
 pub use registry::tasks;
-pub use report::{Leak, Report, TaskPanic};
+pub use report::{Hung, Leak, Report, Resource, TaskPanic};
+pub use seed::seed;
 pub use shutdown::ShutdownError;
 #[cfg(all(unix, feature = "signal"))]
 pub use signal::dump_on_sigusr1;
@@ -305,8 +329,12 @@ pub use tracker::{TaskTracker, TaskTrackerToken, TrackedFuture};
 #[cfg(feature = "install")]
 pub use untracked::Allocator;
 
-/// What the attribute's expansion names. Not part of the interface.
+/// What the expansions of the macros name. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
     pub use tokio;
+
+    pub use crate::check::told_by;
+    #[cfg(feature = "main")]
+    pub use crate::harness::Suite;
 }

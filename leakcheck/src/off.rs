@@ -1,12 +1,13 @@
 //! What stands in for the registry when the feature `track` is off: types without size, methods without work.
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::task::{Context, Poll};
 
 use tokio::runtime::{Handle, Id as RuntimeId};
 use tokio_util::sync::CancellationToken;
 
-use crate::check::Terms;
+use crate::check::{Limit, Terms};
 use crate::info::{TaskInfo, TaskKind};
 use crate::plain::test_of_this_thread;
 use crate::report::{Body, Leak, Report};
@@ -88,6 +89,14 @@ impl Begun {
     #[expect(clippy::unused_self, reason = "the real one keeps it")]
     pub(crate) fn made(&mut self, _runtime: RuntimeId) {}
 
+    pub(crate) async fn limited<F: Future>(&self, _limit: Limit, body: F) -> Result<F::Output, Box<Report>> {
+        Ok(body.await)
+    }
+
+    pub(crate) fn limited_here<T>(&self, _limit: Limit, body: impl FnOnce() -> T) -> T {
+        body()
+    }
+
     pub(crate) async fn verify(&self, _terms: &Terms, _wanted: Option<Body>) -> Report {
         Report::new(&self.name)
     }
@@ -95,6 +104,26 @@ impl Begun {
     pub(crate) fn verify_here(&self, _terms: &Terms) -> Report {
         Report::new(&self.name)
     }
+
+    pub(crate) fn verify_everything(&self, _terms: &Terms) -> Report {
+        Report::new(&self.name)
+    }
+}
+
+/// A watch of threads and descriptors that watches nothing.
+#[derive(Debug)]
+pub(crate) struct Watch;
+
+impl Watch {
+    pub(crate) fn begin(_terms: &Terms) -> Self {
+        Self
+    }
+
+    pub(crate) fn made_runtime(&mut self) {}
+
+    pub(crate) async fn settle_fds(&mut self, _terms: &Terms) {}
+
+    pub(crate) fn finish(self, _terms: &Terms, _report: &mut Report) {}
 }
 
 pub(crate) fn verify_thread(_terms: &Terms) -> Report {

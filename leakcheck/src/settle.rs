@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::check::LONGEST;
 use crate::ignore::Ignore;
 use crate::probe::block_on_until;
+use crate::registry;
 use crate::report::shorten;
 use crate::scope::Scope;
 use crate::task::Task;
@@ -110,6 +111,26 @@ pub(crate) fn settle_here(scope: &Scope, rules: &[Ignore], grace: Duration) -> S
     }
 }
 
+/// Waits on a thread that drives none of them for the end of every task of the process, whatever check it belongs to.
+pub(crate) fn settle_everywhere(rules: &[Ignore], grace: Duration) -> Settled {
+    let begun = std::time::Instant::now();
+    let deadline = begun + grace.min(LONGEST);
+    let mut rounds = 0;
+    while let Some(task) = registry::live(|task| is_waited_for(task, rules)).first() {
+        let _watch = task.scope.watch();
+        let mut changed = pin!(task.scope.changed.notified());
+        changed.as_mut().enable();
+        if !task.has_ended() && block_on_until(deadline, changed).is_none() {
+            break;
+        }
+        rounds += 1;
+    }
+    Settled {
+        rounds,
+        took: begun.elapsed(),
+    }
+}
+
 /// How many tasks it is waited for.
 fn pending(scope: &Scope, rules: &[Ignore]) -> usize {
     if rules.is_empty() || scope.live() == 0 {
@@ -131,9 +152,11 @@ fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
 
 /// For what a rule ignores for certain it is not.
 fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
-    !rules
-        .iter()
-        .any(|rule| rule.matches_identity(task.group.path(), &task.name.read(), &shorten(task.site.file())))
+    !rules.iter().any(|rule| {
+        let file = shorten(task.site.file());
+        rule.matches_identity(task.group.path(), &task.name.read(), &file)
+            || rule.matches_origin(task.id(), &file, task.site.line(), || ())
+    })
 }
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a

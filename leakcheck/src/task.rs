@@ -122,6 +122,9 @@ pub(crate) struct Task {
     multi_thread: bool,
     polling: AtomicBool,
     state: AtomicU8,
+    /// Of a future that somebody else polls: the task that did last.
+    #[cfg(tokio_unstable)]
+    host: std::sync::Mutex<Option<tokio::task::Id>>,
 }
 
 // The states of a task: how its future came out so far, and at last, that it has been dropped.
@@ -168,6 +171,11 @@ impl Task {
             }))
         };
         self.label.get_or_init(label).clone()
+    }
+
+    #[cfg(tokio_unstable)]
+    pub(crate) fn host(&self) -> Option<tokio::task::Id> {
+        *crate::sync::lock(&self.host)
     }
 
     pub(crate) fn is_being_polled(&self) -> bool {
@@ -250,6 +258,8 @@ impl Record {
             multi_thread: runtime.is_some_and(|home| home.multi_thread),
             polling: AtomicBool::new(false),
             state: AtomicU8::new(UNFINISHED),
+            #[cfg(tokio_unstable)]
+            host: std::sync::Mutex::default(),
         });
         task.scope.begun(&task);
         registry::insert(task.clone());
@@ -258,6 +268,10 @@ impl Record {
 
     /// One poll of the task's future.
     pub(crate) fn poll<T>(&self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        #[cfg(tokio_unstable)]
+        if self.task.kind == TaskKind::Future {
+            *crate::sync::lock(&self.task.host) = tokio::task::try_id();
+        }
         let running = Running::begin(&self.task);
         let scope = &self.task.scope;
         let once = || scope.traced(cx, |cx| self.task.probe.poll(self.task.kind, cx, poll));
@@ -276,6 +290,7 @@ impl Record {
     /// The one run of a blocking task's closure.
     pub(crate) fn run<T>(&self, task: impl FnOnce() -> T) -> T {
         let running = Running::begin(&self.task);
+        let _thread = crate::resources::on_this_thread(self.task.id());
         let value = match catch_unwind(AssertUnwindSafe(task)) {
             Ok(value) => value,
             Err(panic) => {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::runtime::Handle;
 
-use crate::check::{LONGEST, STALLED_CODE, Terms, publish};
+use crate::check::{LONGEST, PANIC_CODE, Terms, publish};
 use crate::group::Group;
 use crate::help;
 use crate::ignore::Ignore;
@@ -17,9 +17,9 @@ use crate::policy::Panics;
 use crate::probe::{self, Answer, Places};
 use crate::report::{Body, Ignored, Leak, LeakState, Place, Report, SiteSummary, Style, TaskPanic, UntrackedTasks};
 use crate::scope::{Begun, Scope, here};
-use crate::settle::{SLACK, Settled, settle, settle_here};
+use crate::settle::{SLACK, Settled, settle, settle_everywhere, settle_here};
 use crate::task::Task;
-use crate::watchdog::Watchdog;
+use crate::watchdog::{Leash, Watchdog};
 use crate::{panics, registry, untracked};
 
 impl Begun {
@@ -33,14 +33,14 @@ impl Begun {
             Watchdog::asleep()
         } else {
             let (scope, terms) = (self.scope.clone(), terms.clone());
-            let stalled = move |settled| end_stalled(&scope, &terms, settled, wanted);
-            Watchdog::over((*grace).min(LONGEST) + SLACK, stalled)
+            let stalled = move |_: &Leash, settled| end_stalled(&scope, &terms, settled, wanted);
+            Watchdog::over((*grace).min(LONGEST) + SLACK, |_| (), stalled)
         };
         let settled = settle(&self.scope, rules, *grace, &watchdog).await;
         let untracked = untracked::find(&self.scope, terms.untracked, *grace, settled, &watchdog).await;
         let mut verdict = Verdict::new(&self.scope, terms);
         verdict.untracked = untracked;
-        let answers = probe::ask(&verdict.to_ask(), || watchdog.beat()).await;
+        let answers = probe::ask(&verdict.asked(), || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
     }
@@ -68,25 +68,44 @@ fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Bo
     }
     let answers = verdict.found.iter().map(|_| Answer::None).collect();
     let report = verdict.report(settled, answers);
+    end_process(&report, wanted, "a task blocks the thread of its test");
+}
+
+/// Prints the report and ends the process, because of `why`. Writes the report's line before, if one is `wanted` of a
+/// body that ended so.
+pub(crate) fn end_process(report: &Report, wanted: Option<Body>, why: &str) -> ! {
     let shown = report.render(&Style::of_stderr());
-    let mut text = format!("{shown}\nleakcheck: the process is ended, as a task blocks the thread of its test\n");
+    let mut text = format!("{shown}\nleakcheck: the process is ended, as {why}\n");
     if let Some(body) = wanted
-        && let Err(unwritten) = publish(&report, body)
+        && let Err(unwritten) = publish(report, body)
     {
         text.push_str(&format!("{unwritten}\n"));
     }
     // Not by `eprintln!`: the test harness would keep it for a test that never ends.
     let shown = std::io::stderr().write_all(text.as_bytes());
     drop(shown);
-    std::process::exit(STALLED_CODE);
+    std::process::exit(PANIC_CODE.into());
 }
 
 /// What is there of a scope whose thread is blocked.
 #[cfg(feature = "test-util")]
 pub(crate) fn stalled(scope: &Scope, terms: &Terms) -> Report {
-    let mut verdict = Verdict::new(scope, terms);
-    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    let verdict = Verdict::new(scope, terms);
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
     verdict.report(Settled::default(), answers)
+}
+
+impl Begun {
+    /// Checks this scope and every task of the process, from a thread that drives none of them.
+    pub(crate) fn verify_everything(&self, terms: &Terms) -> Report {
+        let Terms { grace, rules, .. } = terms;
+        let settled = settle_everywhere(rules, *grace);
+        let mut verdict = Verdict::new(&self.scope, terms);
+        verdict.found = registry::live(|_| true).into_iter().map(Found::new).collect();
+        verdict.state_those_of_this_thread();
+        let answers = probe::ask_and_wait(&verdict.asked());
+        verdict.report(settled, answers)
+    }
 }
 
 /// Checks what belongs to the calling thread.
@@ -106,7 +125,7 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
     let mut verdict = Verdict::new(scope, terms);
     verdict.untracked = untracked;
     verdict.state_those_of_this_thread();
-    let answers = probe::ask_and_wait(&verdict.to_ask());
+    let answers = probe::ask_and_wait(&verdict.asked());
     verdict.report(settled, answers)
 }
 
@@ -114,7 +133,7 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
 #[cfg(all(test, loom))]
 pub(crate) fn judge(scope: &Scope) -> Report {
     let verdict = Verdict::new(scope, &[]);
-    let answers = verdict.to_ask().iter().map(|_| Answer::None).collect();
+    let answers = verdict.found.iter().map(|_| Answer::None).collect();
     verdict.report(Settled::default(), answers)
 }
 
@@ -145,8 +164,8 @@ fn runs_on_this_thread(task: &Task) -> bool {
 }
 
 /// A task that outlived its test, and what is known of its waiting.
-struct Found {
-    task: Arc<Task>,
+pub(crate) struct Found {
+    pub(crate) task: Arc<Task>,
     /// As it was before it was asked: the question polls it.
     info: TaskInfo,
     state: Option<LeakState>,
@@ -154,7 +173,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(task: Arc<Task>) -> Self {
+    pub(crate) fn new(task: Arc<Task>) -> Self {
         let state = (task.kind == TaskKind::Blocking).then_some(LeakState::Blocking);
         Self {
             info: task.info(),
@@ -185,7 +204,7 @@ impl Found {
         }
     }
 
-    fn leak(mut self) -> Leak {
+    pub(crate) fn leak(mut self) -> Leak {
         // It has not answered in between, so that it is the same poll.
         self.info.polling &= self.task.is_being_polled();
         let told_to_stop = self.task.group.told_to_stop();
@@ -203,7 +222,7 @@ fn leave_out(found: &mut [Found]) {
     }
 }
 
-fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
+pub(crate) fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
     found
         .iter()
         .filter(|found| found.state.is_none())
@@ -211,7 +230,7 @@ fn to_ask(found: &[Found]) -> Vec<Arc<Task>> {
         .collect()
 }
 
-fn answer(found: &mut [Found], answers: Vec<Answer>) {
+pub(crate) fn answer(found: &mut [Found], answers: Vec<Answer>) {
     for (found, answer) in found.iter_mut().filter(|found| found.state.is_none()).zip(answers) {
         found.answered(answer);
     }
@@ -224,6 +243,8 @@ struct Verdict<'a> {
     panics: Panics,
     untracked: Option<UntrackedTasks>,
     matched: Vec<u64>,
+    /// For each rule, how many tasks it could not judge, as a source could not be read.
+    unread: Vec<u64>,
     found: Vec<Found>,
 }
 
@@ -237,6 +258,7 @@ impl<'a> Verdict<'a> {
             panics: terms.panics,
             untracked: None,
             matched: vec![0; rules.len()],
+            unread: vec![0; rules.len()],
             found,
         }
     }
@@ -247,7 +269,7 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    fn to_ask(&mut self) -> Vec<Arc<Task>> {
+    fn asked(&mut self) -> Vec<Arc<Task>> {
         // A rule may be for a function that only one of thousands waits in.
         if !self.rules.iter().any(Ignore::needs_waits) {
             leave_out(&mut self.found);
@@ -293,26 +315,29 @@ impl<'a> Verdict<'a> {
     fn panics(&mut self) -> Vec<TaskPanic> {
         let mut panics = panics::report(self.scope, self.panics);
         panics.retain(|panic| {
-            let (group, name, file) = (&panic.group, &panic.name, &panic.spawned_at.file);
-            !self.is_matched(|rule| rule.matches_identity(group, name, file))
+            let at = &panic.spawned_at;
+            !self.is_matched(|rule, unread| {
+                rule.matches_identity(&panic.group, &panic.name, &at.file)
+                    || rule.matches_origin(panic.task, &at.file, at.line, || *unread += 1)
+            })
         });
         panics
     }
 
     fn is_ignored(&mut self, leak: &Leak) -> bool {
-        self.is_matched(|rule| {
-            rule.matches_identity(&leak.group, &leak.name, &leak.spawned_at.file)
-                || leak
-                    .waiting
-                    .iter()
-                    .flat_map(|wait| &wait.frames)
-                    .any(|at| rule.matches_function(&at.function))
+        let at = &leak.spawned_at;
+        self.is_matched(|rule, unread| {
+            let waits = leak.waiting.iter();
+            rule.matches_identity(&leak.group, &leak.name, &at.file)
+                || rule.matches_origin(leak.task, &at.file, at.line, || *unread += 1)
+                || rule.matches_waits(waits.map(|wait| wait.frames.iter().map(|frame| frame.function.as_str())))
         })
     }
 
     /// Whether a rule matches. The first one counts it.
-    fn is_matched(&mut self, matches: impl Fn(&Ignore) -> bool) -> bool {
-        let matching = self.rules.iter().position(matches);
+    fn is_matched(&mut self, mut matches: impl FnMut(&Ignore, &mut u64) -> bool) -> bool {
+        let mut rules = self.rules.iter().zip(&mut self.unread);
+        let matching = rules.position(|(rule, unread)| matches(rule, unread));
         if let Some(rule) = matching {
             self.matched[rule] += 1;
         }
@@ -320,10 +345,14 @@ impl<'a> Verdict<'a> {
     }
 
     fn ignored(&self) -> Vec<Ignored> {
-        let rules = self.rules.iter().zip(&self.matched);
+        let rules = self.rules.iter().zip(&self.matched).zip(&self.unread);
         rules
-            .map(|(rule, matched)| Ignored {
-                rule: rule.describe(),
+            .filter(|((rule, matched), _)| **matched > 0 || !rule.is_optional())
+            .map(|((rule, matched), unread)| Ignored {
+                rule: match unread {
+                    0 => rule.describe(),
+                    n => format!("{}, but the source of {n} leaks could not be read", rule.describe()),
+                },
                 reason: rule.reason().to_owned(),
                 matched: *matched,
             })
@@ -331,39 +360,43 @@ impl<'a> Verdict<'a> {
     }
 
     fn sites(&self, leaks: &[Leak]) -> Vec<SiteSummary> {
-        let mut leaked: HashMap<(&str, &str, &Place), u64> = HashMap::new();
-        for leak in leaks {
-            *leaked.entry((&leak.group, &leak.name, &leak.spawned_at)).or_default() += 1;
-        }
-        let mut sites: Vec<SiteSummary> = self
-            .scope
-            .sites()
-            .into_iter()
-            .map(|(site, counts)| {
-                let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
-                let leaked = leaked.get(&(&*site.group, name.as_str(), &spawned_at));
-                let leaked = leaked.copied().unwrap_or_default();
-                SiteSummary {
-                    group: site.group,
-                    name,
-                    spawned_at,
-                    seen: counts.seen,
-                    returned: counts.returned,
-                    cancelled: counts.cancelled,
-                    aborted: counts.aborted,
-                    panicked: counts.panicked,
-                    dropped: counts.dropped,
-                    leaked,
-                    stopping: counts.stopping.summary(),
-                }
-            })
-            .collect();
-        sites.sort_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
-        sites
+        sites(self.scope, leaks)
     }
 }
 
-fn leak(info: TaskInfo, state: LeakState, places: Places, told_to_stop: bool) -> Leak {
+/// What became of a scope's tasks, by where they were spawned.
+pub(crate) fn sites(scope: &Scope, leaks: &[Leak]) -> Vec<SiteSummary> {
+    let mut leaked: HashMap<(&str, &str, &Place), u64> = HashMap::new();
+    for leak in leaks {
+        *leaked.entry((&leak.group, &leak.name, &leak.spawned_at)).or_default() += 1;
+    }
+    let mut sites: Vec<SiteSummary> = scope
+        .sites()
+        .into_iter()
+        .map(|(site, counts)| {
+            let (name, spawned_at) = (site.name.read(), Place::from(site.spawned_at));
+            let leaked = leaked.get(&(&*site.group, name.as_str(), &spawned_at));
+            let leaked = leaked.copied().unwrap_or_default();
+            SiteSummary {
+                group: site.group,
+                name,
+                spawned_at,
+                seen: counts.seen,
+                returned: counts.returned,
+                cancelled: counts.cancelled,
+                aborted: counts.aborted,
+                panicked: counts.panicked,
+                dropped: counts.dropped,
+                leaked,
+                stopping: counts.stopping.summary(),
+            }
+        })
+        .collect();
+    sites.sort_unstable_by(|a, b| (&a.group, &a.name, &a.spawned_at).cmp(&(&b.group, &b.name, &b.spawned_at)));
+    sites
+}
+
+pub(crate) fn leak(info: TaskInfo, state: LeakState, places: Places, told_to_stop: bool) -> Leak {
     let help = help::of(state, info.polling, &places, told_to_stop);
     Leak {
         task: info.id,

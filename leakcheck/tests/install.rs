@@ -208,3 +208,27 @@ fn tests_side_by_side_do_not_see_each_others_tasks() {
         }
     });
 }
+
+/// As aligned as a task, and no task.
+#[repr(align(128))]
+struct Aligned([usize; 32]);
+
+#[test]
+fn other_allocations_of_that_alignment_are_no_tasks() {
+    let outcome = Check::new("t").grace(BRIEF).run(async {
+        let here = Box::new(Aligned([64; 32]));
+        let on_a_thread = tokio::task::spawn_blocking(|| Box::new(Aligned([64; 32]))).await;
+        let in_a_task = tokio::spawn(async { Box::new(Aligned([64; 32])) }).await;
+        let local = LocalSet::new();
+        let in_a_local_task = local.run_until(async {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let aligned = tokio::task::spawn_local(async { Box::new(Aligned([64; 32])) });
+            (aligned.await, listener)
+        });
+        let in_a_local_task = in_a_local_task.await;
+        assert_eq!(here.0[0], 64);
+        (here, on_a_thread, in_a_task, in_a_local_task)
+    });
+    assert!(outcome.body.is_ok());
+    assert!(outcome.report.is_silent(), "{}", outcome.report);
+}

@@ -73,3 +73,16 @@ async fn a_tracker_counts_and_waits_all_the_same() {
     assert_eq!((task.await.unwrap(), blocking.await.unwrap()), (7, 8));
     assert!(tasks.is_empty() && group.is_empty() && inner.is_empty());
 }
+
+#[cfg(feature = "test-util")]
+#[test]
+fn an_exploration_runs_its_scenario_once_and_says_that_it_looked_at_nothing() {
+    let mut runs = 0;
+    let explored = leakcheck::Explore::new("a scenario").run(|shutdown| {
+        runs += 1;
+        async move { assert!(!shutdown.is_cancelled()) }
+    });
+    assert!(explored.is_clean() && !explored.complete && explored.steps == 0);
+    assert!(explored.to_string().contains("not checked"), "{explored}");
+    assert_eq!(runs, 1);
+}

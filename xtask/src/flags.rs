@@ -21,6 +21,7 @@ Runs the workspace's tests (not its doc tests), and judges what they leave behin
 purpose, and refuses to judge when that is not caught.
 
 Usage: cargo xtask leak-audit [OPTIONS] [-- TEST FILTERS AND ARGUMENTS]
+       cargo xtask leak-audit exec [OPTIONS] -- ANY COMMAND (see leak-audit exec --help)
 
 Options:
   --package NAME          audit this package alone; may be given several times
@@ -66,6 +67,8 @@ Exit code: 0 when the gate holds; 1 when it does not; 2 when that could not be c
 pub enum Command {
     /// Print this.
     Help(&'static str),
+    /// `leak-audit exec`, with arguments of its own.
+    Observe(Vec<OsString>),
     /// `leak-audit`.
     LeakAudit(LeakAudit),
     /// `lint-gate`.
@@ -132,6 +135,11 @@ fn help_hint(command: &str) -> String {
 }
 
 fn leak_audit(parser: &mut Parser) -> anyhow::Result<Command> {
+    if let Some(arguments) = parser.try_raw_args()
+        && arguments.peek().is_some_and(|first| first == "exec")
+    {
+        return Ok(Command::Observe(arguments.skip(1).collect()));
+    }
     let mut options = LeakAudit::default();
     loop {
         if let Some(arguments) = after_separator(parser)? {

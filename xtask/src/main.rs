@@ -28,6 +28,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             print!("{text}");
             Ok(0)
         }
+        Command::Observe(arguments) => Ok(leakcheck_audit::observe::run_command_line(arguments)?),
         Command::LeakAudit(options) => leak_audit::run(options),
         Command::LintGate(options) => lint_gate::run(options),
     }

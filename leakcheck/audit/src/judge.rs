@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use crate::baseline::{Baseline, Known};
-use crate::records::{Body, CheckVerdict, Ends, Leak, Place, Record, RecordError};
+use crate::records::{Body, CheckVerdict, Ends, Leak, Place, Record, RecordError, Stopping};
 use crate::transcript::{BinaryOutcome, BinaryResult};
 
 /// Everything that an audit saw.
@@ -32,7 +32,7 @@ pub struct Evidence {
 pub enum Conclusion {
     /// No task outlived its test.
     Clean,
-    /// A task outlived its test, whatever else went wrong.
+    /// A task, a thread or a file descriptor outlived its test, whatever else went wrong.
     Leaked,
     /// No task did, but one panicked and nobody awaited it, whatever else went wrong.
     Panicked,
@@ -72,7 +72,7 @@ pub struct Verdict {
 }
 
 /// The tasks that one line spawned in all tests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SiteTotals {
     /// The line.
     pub spawned_at: Place,
@@ -84,6 +84,23 @@ pub struct SiteTotals {
     pub tests: usize,
     /// How many tasks there were, and how they ended.
     pub ends: Ends,
+    /// How long those of all tests took to end that were told to stop.
+    pub stopping: Option<Stopping>,
+}
+
+impl SiteTotals {
+    /// Whether its tasks were ended by force or not at all, and none of them by being told to: no test has shut them
+    /// down. Tasks that always return by themselves need no shutdown.
+    #[must_use]
+    pub fn was_never_shut_down(&self) -> bool {
+        self.ends.cancelled == 0 && self.ends.aborted + self.ends.dropped + self.ends.leaked > 0
+    }
+
+    /// Whether all of its tasks returned by themselves.
+    #[must_use]
+    pub fn always_returned(&self) -> bool {
+        self.ends.seen == self.ends.returned
+    }
 }
 
 /// A task that outlived its test.
@@ -136,6 +153,24 @@ pub enum Problem {
     /// Some of what leakcheck wrote cannot be read.
     #[error(transparent)]
     BrokenRecord(RecordError),
+    /// Tests did not end in time.
+    #[error("{} of {binary} did not end in time: {}", count(tests.len(), "test"), tests.join(", "))]
+    Hung {
+        /// The binary, as the records name it.
+        binary: String,
+        /// The tests, as the records name them.
+        tests: Vec<String>,
+    },
+    /// Tests left threads or file descriptors behind.
+    #[error("{test} of {binary} left behind: {}", resources.join(", "))]
+    Resources {
+        /// The binary, as the records name it.
+        binary: String,
+        /// The test, as the records name it.
+        test: String,
+        /// What, in words.
+        resources: Vec<String>,
+    },
     /// leakcheck knew of no task at all.
     #[error("{} of {binary} ran and looked at nothing, as leakcheck was built without its feature `track`: {}", count(tests.len(), "check"), tests.join(", "))]
     Unchecked {
@@ -176,6 +211,8 @@ pub fn judge(evidence: Evidence) -> Verdict {
         .collect();
     problems.extend(broken.into_iter().map(Problem::BrokenRecord));
     problems.extend(unchecked(&records));
+    problems.extend(hung(&records));
+    problems.extend(resources(&records));
     if records.is_empty() {
         problems.push(Problem::NoRecords);
     }
@@ -200,20 +237,43 @@ pub fn judge(evidence: Evidence) -> Verdict {
     }
 }
 
-/// The checks that looked at nothing, by their binary. The records are in its order.
+/// The checks that looked at nothing, by their binary.
 fn unchecked(records: &[Record]) -> impl Iterator<Item = Problem> {
+    with_verdict(records, CheckVerdict::Unchecked).map(|(binary, tests)| Problem::Unchecked { binary, tests })
+}
+
+/// The tests that did not end, by their binary.
+fn hung(records: &[Record]) -> impl Iterator<Item = Problem> {
+    with_verdict(records, CheckVerdict::Hung).map(|(binary, tests)| Problem::Hung { binary, tests })
+}
+
+/// The tests with that verdict, by their binary. The records are in its order.
+fn with_verdict(records: &[Record], verdict: CheckVerdict) -> impl Iterator<Item = (String, Vec<String>)> {
     records
         .chunk_by(|a, b| (&a.package, &a.binary) == (&b.package, &b.binary))
-        .filter_map(|of_one_binary| {
+        .filter_map(move |of_one_binary| {
             let tests: Vec<_> = of_one_binary
                 .iter()
-                .filter(|record| record.verdict == CheckVerdict::Unchecked)
+                .filter(|record| record.verdict == verdict)
                 .map(|record| record.test.clone())
                 .collect();
-            (!tests.is_empty()).then(|| Problem::Unchecked {
-                binary: of_one_binary[0].binary.clone(),
-                tests,
-            })
+            (!tests.is_empty()).then(|| (of_one_binary[0].binary.clone(), tests))
+        })
+}
+
+/// What the tests left behind that is no task.
+fn resources(records: &[Record]) -> impl Iterator<Item = Problem> {
+    records
+        .iter()
+        .filter(|record| !record.resources.is_empty())
+        .map(|record| Problem::Resources {
+            binary: record.binary.clone(),
+            test: record.test.clone(),
+            resources: record
+                .resources
+                .iter()
+                .map(|resource| resource.description.clone())
+                .collect(),
         })
 }
 
@@ -246,8 +306,9 @@ fn problem(outcome: &BinaryOutcome, records: &[Record]) -> Option<Problem> {
         BinaryResult::Failed(tests) => {
             let explained = |test: &String| {
                 records.iter().any(|record| {
-                    matches!(record.verdict, CheckVerdict::Leaked | CheckVerdict::Panicked)
+                    (matches!(record.verdict, CheckVerdict::Leaked | CheckVerdict::Panicked)
                         && record.body == Body::Passed
+                        || record.verdict == CheckVerdict::Hung)
                         && is_of(outcome, record)
                         && is_test(record, test)
                 })
@@ -283,11 +344,15 @@ fn sites(records: &[Record]) -> Vec<SiteTotals> {
                 names: BTreeSet::new(),
                 tests: 0,
                 ends: Ends::default(),
+                stopping: None,
             });
             totals.groups.insert(site.group.clone());
             totals.names.insert(site.name.clone());
             totals.tests += usize::from(of_this_test.insert(&site.spawned_at));
             totals.ends += site.ends;
+            if let Some(stopping) = &site.stopping {
+                *totals.stopping.get_or_insert_default() += stopping;
+            }
         }
     }
     sites.into_values().collect()
@@ -310,7 +375,11 @@ impl Verdict {
     /// The verdict in one word. A leak is a leak, whatever else went wrong.
     #[must_use]
     pub fn conclusion(&self) -> Conclusion {
-        if !self.leaks.is_empty() || self.tests.iter().any(Record::denies_untracked) {
+        let left_behind = |problem: &Problem| matches!(problem, Problem::Resources { .. });
+        if !self.leaks.is_empty()
+            || self.problems.iter().any(left_behind)
+            || self.tests.iter().any(Record::denies_untracked)
+        {
             Conclusion::Leaked
         } else if self.tests.iter().any(|record| record.denied_panics().next().is_some()) {
             Conclusion::Panicked

@@ -26,11 +26,13 @@
 //! ```
 
 mod audit;
+pub mod awaits;
 pub mod baseline;
 pub mod build;
 mod cargo;
 pub mod error;
 pub mod judge;
+pub mod observe;
 pub mod plant;
 pub mod records;
 pub mod render;

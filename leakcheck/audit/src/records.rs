@@ -1,5 +1,6 @@
 //! The JSON lines that leakcheck writes, one for each finished check.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,15 @@ pub struct Record {
     /// The tracked tasks that panicked while nobody awaited them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub panics: Vec<Panic>,
+    /// What the test waited for, when its body did not end in time.
+    #[serde(default)]
+    pub hung: Option<Hung>,
+    /// The threads and file descriptors that the test left behind.
+    #[serde(default)]
+    pub resources: Vec<Resource>,
+    /// How the runs went of a test that was repeated.
+    #[serde(default)]
+    pub repeated: Option<Repeated>,
 }
 
 impl Record {
@@ -53,7 +63,9 @@ impl Record {
 
     /// What the verdict has to be by what else the record says.
     fn verdict_by_findings(&self) -> CheckVerdict {
-        if !self.leaks.is_empty() || self.denies_untracked() {
+        if self.hung.is_some() {
+            CheckVerdict::Hung
+        } else if !self.leaks.is_empty() || !self.resources.is_empty() || self.denies_untracked() {
             CheckVerdict::Leaked
         } else if self.denied_panics().next().is_some() {
             CheckVerdict::Panicked
@@ -110,16 +122,47 @@ pub struct Panic {
     pub denied: bool,
 }
 
+/// What a test waited for that did not end in time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hung {
+    /// How long it had, in milliseconds of the wall clock.
+    pub timeout_ms: f64,
+    /// Its body, then every tracked task.
+    pub tasks: Vec<Leak>,
+}
+
+/// A thread or a file descriptor that outlived its test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// What it is, in one word: `thread`, `file`, `tcp` …
+    pub kind: String,
+    /// What it is, in words.
+    pub description: String,
+}
+
+/// How the runs of one test went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeated {
+    /// How many there were.
+    pub runs: u32,
+    /// The numbers of those that failed, counted from 1.
+    pub failed: Vec<u32>,
+    /// The seed of all of them.
+    pub seed: u64,
+}
+
 /// A check's own verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckVerdict {
     /// No task outlived the test.
     Clean,
-    /// At least one did.
+    /// At least one did, or a thread or a file descriptor.
     Leaked,
     /// None did, but a tracked task panicked and nobody awaited it.
     Panicked,
+    /// The test did not end in time.
+    Hung,
     /// Nobody looked: leakcheck was built without its feature `track`.
     Unchecked,
 }
@@ -134,6 +177,8 @@ pub enum Body {
     Panicked,
     /// It returned an error.
     Error,
+    /// It did not end in time.
+    Hung,
 }
 
 /// A place in a source file.
@@ -159,6 +204,65 @@ pub struct Site {
     /// How many tasks there were, and how each ended.
     #[serde(flatten)]
     pub ends: Ends,
+    /// How long those took to end that ended after they were told to stop.
+    #[serde(default)]
+    pub stopping: Option<Stopping>,
+}
+
+/// How long tasks took to end once their token was cancelled, by the wall clock.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stopping {
+    /// How many tasks that is.
+    pub count: u64,
+    /// Half of them took no longer, in milliseconds.
+    pub p50_ms: f64,
+    /// Ninety-nine in a hundred took no longer.
+    pub p99_ms: f64,
+    /// The longest.
+    pub worst_ms: f64,
+    /// How many took how long, in ascending order.
+    pub buckets: Vec<Bucket>,
+}
+
+/// Some of the durations of a [`Stopping`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// No more microseconds than this, and more than the bucket before says.
+    pub up_to_us: u64,
+    /// How many.
+    pub count: u64,
+}
+
+impl std::ops::AddAssign<&Stopping> for Stopping {
+    fn add_assign(&mut self, other: &Self) {
+        let mut buckets = BTreeMap::<u64, u64>::new();
+        for bucket in self.buckets.iter().chain(&other.buckets) {
+            *buckets.entry(bucket.up_to_us).or_default() += bucket.count;
+        }
+        self.buckets = buckets
+            .into_iter()
+            .map(|(up_to_us, count)| Bucket { up_to_us, count })
+            .collect();
+        self.count = self.buckets.iter().map(|bucket| bucket.count).sum();
+        self.worst_ms = self.worst_ms.max(other.worst_ms);
+        self.p50_ms = self.percentile(50);
+        self.p99_ms = self.percentile(99);
+    }
+}
+
+impl Stopping {
+    /// In milliseconds: the bound of the bucket that it lies in, or the longest duration where that is less.
+    fn percentile(&self, of_a_hundred: u64) -> f64 {
+        let rank = (self.count * of_a_hundred).div_ceil(100);
+        let mut passed = 0;
+        let bucket = self.buckets.iter().find(|bucket| {
+            passed += bucket.count;
+            passed >= rank
+        });
+        bucket.map_or(self.worst_ms, |bucket| {
+            (bucket.up_to_us as f64 / 1e3).min(self.worst_ms)
+        })
+    }
 }
 
 /// How many tasks there were, and how they ended.
@@ -237,11 +341,16 @@ pub enum State {
     Blocking,
     /// It was dropped with its runtime. Its tracker's token had not been cancelled, and no abort had taken effect.
     Dropped,
+    /// It was not asked: there were thousands, of which some of each line that spawned them stood for the others.
+    Unasked,
 }
 
 /// The task that spawned another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
+    /// Its number in its process.
+    #[serde(default)]
+    pub task: Option<u64>,
     /// The path of its groups.
     pub group: String,
     /// Its own name.

@@ -83,6 +83,45 @@ fn a_test_that_failed_by_its_leak_is_a_leak_and_nothing_else() {
 }
 
 #[test]
+fn a_test_that_did_not_end_has_a_word_of_its_own() {
+    let line = record("a", 2, 0)
+        .replace(
+            r#""verdict":"clean","body":"passed""#,
+            r#""verdict":"hung","body":"hung""#,
+        )
+        .replace(
+            r#""ignored":[]"#,
+            r#""ignored":[],"hung":{"timeout_ms":50.0,"tasks":[]}"#,
+        );
+    let verdict = verdict(failed(&["a"]), &[line]);
+
+    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
+    assert!(
+        matches!(&verdict.problems[..], [Problem::Hung { tests, .. }] if *tests == ["orders::a"]),
+        "{:?}",
+        verdict.problems
+    );
+}
+
+#[test]
+fn a_thread_or_a_socket_that_stayed_is_told() {
+    let line = record("a", 2, 0)
+        .replace(r#""verdict":"clean""#, r#""verdict":"leaked""#)
+        .replace(
+            r#""ignored":[]"#,
+            r#""ignored":[],"resources":[{"kind":"tcp","description":"TCP listening on 127.0.0.1:9092"}]"#,
+        );
+    let verdict = verdict(failed(&["a"]), &[line]);
+
+    assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+    assert!(
+        matches!(&verdict.problems[..], [Problem::Resources { test, .. }] if test == "orders::a"),
+        "{:?}",
+        verdict.problems
+    );
+}
+
+#[test]
 fn a_test_that_failed_without_a_leak_leaves_no_verdict() {
     let verdict = verdict(failed(&["a", "m::b"]), &[record("a", 2, 0)]);
 
@@ -261,8 +300,8 @@ fn the_report_shows_one_of_the_tasks_that_wait_alike() {
     let text = render::text::verdict(&verdict, false);
 
     let expected = "
-  spawned at             group › name     tests  tasks  returned  cancelled  aborted  panicked  dropped  leaked
-  shop/src/orders.rs:88  orders › manage      2      5         0          2        0         0        0       3
+  spawned at             group › name     tests  tasks  returned  cancelled  aborted  panicked  dropped  leaked  p50 to stop  p99  worst
+  shop/src/orders.rs:88  orders › manage      2      5         0          2        0         0        0       3            -    -      -
 
   test       group › name     spawned at             tasks  returned  cancelled  aborted  panicked  dropped  leaked
   orders::a  orders › manage  shop/src/orders.rs:88      3         0          0        0         0        0       3
@@ -353,6 +392,66 @@ fn the_document_has_every_finding() {
     );
     assert_eq!(document["problems"].as_array().map(Vec::len), Some(1));
     assert_eq!(document["tests"][0]["verdict"], "leaked");
+}
+
+/// A record of one site, whose tasks ended so.
+fn record_of_ends(test: &str, line: u32, ends: &str, stopping: &str) -> String {
+    record(test, 1, 0)
+        .replace(r#""line":88"#, &format!(r#""line":{line}"#))
+        .replace(r#""returned":0,"cancelled":1,"aborted":0"#, ends)
+        .replace(r#""leaked":0}"#, &format!(r#""leaked":0,"stopping":{stopping}}}"#))
+}
+
+#[test]
+fn durations_of_several_tests_are_put_together() {
+    const NONE: &str = r#""returned":0,"cancelled":1,"aborted":0"#;
+    let quick = r#"{"count":98,"p50_ms":1,"p99_ms":1,"worst_ms":1,"buckets":[{"up_to_us":1024,"count":98}]}"#;
+    let slow = r#"{"count":2,"p50_ms":250,"p99_ms":250,"worst_ms":250,"buckets":[{"up_to_us":1024,"count":1},{"up_to_us":262144,"count":1}]}"#;
+    let lines = [
+        record_of_ends("a", 88, NONE, quick),
+        record_of_ends("b", 88, NONE, slow),
+        record_of_ends("c", 88, NONE, "null"),
+        record_of_ends("d", 90, NONE, slow),
+    ];
+
+    let verdict = verdict(ended(BinaryResult::Passed), &lines);
+
+    let stopping = verdict.sites[0].stopping.as_ref().expect("durations");
+    assert_eq!(stopping.count, 100);
+    assert_eq!(
+        (stopping.p50_ms, stopping.p99_ms, stopping.worst_ms),
+        (1.024, 1.024, 250.0)
+    );
+    assert_eq!(stopping.buckets.len(), 2);
+    let text = render::text::verdict(&verdict, false);
+    assert!(text.contains("1.0 ms  1.0 ms  0.25 s\n"), "{text}");
+    let document: serde_json::Value = serde_json::from_str(&render::json::verdict(&verdict)).expect("one document");
+    assert_eq!(document["sites"][0]["stopping"]["worst_ms"], 250.0);
+}
+
+#[test]
+fn a_site_that_no_test_has_shut_down_is_listed_and_no_failure() {
+    let lines = [
+        record_of_ends("a", 1, r#""returned":0,"cancelled":0,"aborted":1"#, "null"),
+        record_of_ends("a", 2, r#""returned":1,"cancelled":0,"aborted":0"#, "null"),
+        // Aborted in one test, and told to stop in another.
+        record_of_ends("a", 3, r#""returned":0,"cancelled":0,"aborted":1"#, "null"),
+        record_of_ends("b", 3, r#""returned":0,"cancelled":1,"aborted":0"#, "null"),
+    ];
+
+    let verdict = verdict(ended(BinaryResult::Passed), &lines);
+
+    assert_eq!(verdict.conclusion(), Conclusion::Clean);
+    let text = render::text::verdict(&verdict, false);
+    let expected = "
+no test has shut this down:
+  shop/src/orders.rs:1  orders › manage  1 task: 1 aborted
+1 more site needed no shutdown: all of their tasks returned
+";
+    assert!(text.contains(expected), "{text}");
+    let document: serde_json::Value = serde_json::from_str(&render::json::verdict(&verdict)).expect("one document");
+    let never = |site: usize| document["sites"][site]["never_shut_down"].as_bool();
+    assert_eq!([0, 1, 2].map(never), [Some(true), Some(false), Some(false)]);
 }
 
 #[test]

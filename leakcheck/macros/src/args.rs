@@ -9,7 +9,7 @@ use syn::{Error, Expr, LitBool, LitInt, LitStr, Path, Result, Token};
 
 use crate::grace;
 
-const KNOWN: &str = "`#[leakcheck]` knows `flavor`, `worker_threads`, `start_paused`, `grace`, `ignore`, `untracked`, `panics` and `crate`";
+const KNOWN: &str = "`#[leakcheck]` knows `flavor`, `worker_threads`, `start_paused`, `grace`, `timeout`, `repeat`, `fail_fast`, `seed`, `threads`, `fds`, `untracked`, `panics`, `ignore` and `crate`";
 
 /// What was asked for. Whether it goes together is seen once all of it is known.
 #[derive(Default)]
@@ -18,6 +18,12 @@ pub(crate) struct Args {
     pub(crate) worker_threads: Option<(usize, Span)>,
     pub(crate) start_paused: Option<(bool, Span)>,
     pub(crate) grace: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) repeat: Option<(u32, Span)>,
+    pub(crate) fail_fast: Option<(bool, Span)>,
+    pub(crate) seed: Option<u64>,
+    pub(crate) threads: Option<bool>,
+    pub(crate) fds: Option<bool>,
     pub(crate) ignore: Vec<Expr>,
     /// The variant of `leakcheck::Untracked`.
     pub(crate) untracked: Option<Ident>,
@@ -36,12 +42,23 @@ impl Args {
     pub(crate) fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut args = Self::default();
         args.read(input, |args, name, input| match name.to_string().as_str() {
-            "grace" => {
-                let text = value::<LitStr>(name, input, "a duration in quotes, as in `grace = \"2s\"`")?;
-                let grace = grace::parse(&text.value())
-                    .ok_or_else(|| Error::new(text.span(), "expected a duration like \"500ms\", \"2s\" or \"1m\""))?;
-                once(name, &mut args.grace, grace)
+            "grace" => once(name, &mut args.grace, duration(name, input)?),
+            "timeout" => once(name, &mut args.timeout, duration(name, input)?),
+            "repeat" => {
+                let number = value::<LitInt>(name, input, "a number, as in `repeat = 100`")?;
+                let runs: u32 = number.base10_parse()?;
+                if runs == 0 {
+                    return Err(Error::new(number.span(), "a test is run at least once"));
+                }
+                once(name, &mut args.repeat, (runs, name.span()))
             }
+            "fail_fast" => once(name, &mut args.fail_fast, (flag(name, input)?, name.span())),
+            "seed" => {
+                let seed = value::<LitInt>(name, input, "a number, as in `seed = 42`")?;
+                once(name, &mut args.seed, seed.base10_parse()?)
+            }
+            "threads" => once(name, &mut args.threads, flag(name, input)?),
+            "fds" => once(name, &mut args.fds, flag(name, input)?),
             "ignore" => {
                 args.ignore.extend(
                     match value::<Expr>(name, input, "a rule, as in `ignore = ignore::name(…, …)`")? {
@@ -104,10 +121,7 @@ impl Args {
                     once(&name, &mut self.worker_threads, (threads, span))?;
                 }
                 "start_paused" => {
-                    let paused = match input.peek(Token![=]) {
-                        true => value::<LitBool>(&name, input, "`true` or `false`")?.value(),
-                        false => true,
-                    };
+                    let paused = flag(&name, input)?;
                     once(&name, &mut self.start_paused, (paused, span))?;
                 }
                 _ => own(self, &name, input)?,
@@ -130,6 +144,14 @@ impl Args {
                 span,
                 "only a current-thread runtime has a clock that can be paused: leave out `start_paused`, or `flavor = \"multi_thread\"`",
             )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Says what does not go together, whoever makes the runtime.
+    pub(crate) fn check(&self) -> Result<()> {
+        match (self.fail_fast, self.repeat) {
+            (Some((_, span)), None) => Err(Error::new(span, "`fail_fast` needs `repeat`")),
             _ => Ok(()),
         }
     }
@@ -162,6 +184,21 @@ fn parse_flavor(flavor: &LitStr) -> Result<Flavor> {
             format!("unknown flavor `{other}`: it is \"current_thread\" or \"multi_thread\""),
         )),
     }
+}
+
+/// `name`, or `name = true`
+fn flag(name: &Ident, input: ParseStream<'_>) -> Result<bool> {
+    match input.peek(Token![=]) {
+        true => Ok(value::<LitBool>(name, input, "`true` or `false`")?.value()),
+        false => Ok(true),
+    }
+}
+
+fn duration(name: &Ident, input: ParseStream<'_>) -> Result<Duration> {
+    let expected = format!("a duration in quotes, as in `{name} = \"2s\"`");
+    let text = value::<LitStr>(name, input, &expected)?;
+    grace::parse(&text.value())
+        .ok_or_else(|| Error::new(text.span(), "expected a duration like \"500ms\", \"2s\" or \"1m\""))
 }
 
 fn value<T: syn::parse::Parse>(name: &Ident, input: ParseStream<'_>, expected: &str) -> Result<T> {

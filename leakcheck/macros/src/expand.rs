@@ -1,14 +1,17 @@
 //! The test function that the attribute makes.
 
+use std::time::Duration;
+
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Attribute, Error, ItemFn, Meta, Path, Result, ReturnType, Signature, parse_quote};
+use syn::{Attribute, Error, ItemFn, Meta, MetaNameValue, Path, Result, ReturnType, Signature, parse_quote};
 
 use crate::args::{Args, Flavor};
 
 /// The whole expansion: one function that calls the harness, `leakcheck::Check`.
 pub(crate) fn expand(mut args: Args, mut test: ItemFn) -> Result<TokenStream> {
     check_signature(&test.sig)?;
+    args.check()?;
     let krate = args.krate.take().unwrap_or_else(|| parse_quote!(::leakcheck));
     if test.sig.asyncness.is_some() {
         take_test_attributes(&mut args, &mut test.attrs)?;
@@ -97,7 +100,7 @@ fn run_async(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
     let check = check(krate, args, test);
     let flavor = match args.flavor {
         Some((Flavor::MultiThread, _)) => {
-            quote!(.runtime(#krate::__private::tokio::runtime::Builder::new_multi_thread()))
+            quote!(.runtime(#krate::__private::told_by(#krate::__private::tokio::runtime::Builder::new_multi_thread())))
         }
         _ => quote!(),
     };
@@ -107,10 +110,14 @@ fn run_async(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
     let paused = args
         .start_paused
         .map(|(paused, _)| quote!(.configure(|runtime| { runtime.start_paused(#paused); })));
+    let run = match repeat(args) {
+        Some(repeat) => quote!(#repeat .conclude(#name)),
+        None => quote!(.conclude(#name())),
+    };
     // The body is a function of the test's name, as a report shows it.
     quote! {
         #sig #block
-        #check #flavor #threads #paused .conclude(#name())
+        #check #flavor #threads #paused #run
     }
 }
 
@@ -121,33 +128,62 @@ fn run_sync(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
         ReturnType::Default => quote!(-> ()),
         returns => quote!(#returns),
     };
-    quote! { #check .conclude_sync(|| #returns #block) }
+    let repeat = repeat(args);
+    quote! { #check #repeat .conclude_sync(|| #returns #block) }
+}
+
+/// What makes a check of many runs of it.
+fn repeat(args: &Args) -> Option<TokenStream> {
+    let (runs, _) = args.repeat?;
+    let fail_fast = args.fail_fast.map(|(fast, _)| quote!(.fail_fast(#fast)));
+    Some(quote!(.repeat(#runs) #fail_fast))
 }
 
 fn check(krate: &Path, args: &Args, test: &ItemFn) -> TokenStream {
     let name = test.sig.ident.to_string();
-    let grace = args.grace.map(|grace| {
-        let (seconds, nanos) = (grace.as_secs(), grace.subsec_nanos());
-        quote!(.grace(::core::time::Duration::new(#seconds, #nanos)))
-    });
-    let untracked = args
-        .untracked
-        .as_ref()
-        .map(|policy| quote!(.untracked(#krate::Untracked::#policy)));
-    let panics = args
-        .panics
-        .as_ref()
-        .map(|policy| quote!(.panics(#krate::Panics::#policy)));
+    let duration = |duration: Duration| {
+        let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
+        quote!(::core::time::Duration::new(#seconds, #nanos))
+    };
+    // One line an argument.
+    let options = [
+        args.grace.map(duration).map(|grace| quote!(.grace(#grace))),
+        args.timeout.map(duration).map(|timeout| quote!(.timeout(#timeout))),
+        args.seed.map(|seed| quote!(.seed(#seed))),
+        args.threads.map(|threads| quote!(.threads(#threads))),
+        args.fds.map(|fds| quote!(.fds(#fds))),
+        args.untracked
+            .as_ref()
+            .map(|policy| quote!(.untracked(#krate::Untracked::#policy))),
+        args.panics
+            .as_ref()
+            .map(|policy| quote!(.panics(#krate::Panics::#policy))),
+    ];
+    let options = options.into_iter().flatten();
     let ignore = args.ignore.iter().map(|rule| quote!(.ignore(#rule)));
-    // What comes as `cfg_attr` is resolved before this attribute is expanded.
-    let should_panic = test
-        .attrs
-        .iter()
-        .any(|attribute| is_path(attribute.path(), &["should_panic"]))
-        .then(|| quote!(.should_panic(true)));
+    let should_panic = should_panic(&test.attrs);
     quote! {
-        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #grace #untracked #panics #(#ignore)* #should_panic
+        #krate::Check::new(::core::concat!(::core::module_path!(), "::", #name)) #(#options)* #(#ignore)* #should_panic
     }
+}
+
+/// What `#[should_panic]` says. What comes as `cfg_attr` is resolved before this attribute is expanded.
+fn should_panic(attributes: &[Attribute]) -> Option<TokenStream> {
+    let attribute = attributes
+        .iter()
+        .find(|attribute| is_path(attribute.path(), &["should_panic"]))?;
+    let expected = match &attribute.meta {
+        Meta::Path(_) => None,
+        Meta::NameValue(named) => Some(named.value.clone()),
+        // What is wrong in there, the attribute itself says.
+        Meta::List(list) => list
+            .parse_args::<MetaNameValue>()
+            .ok()
+            .filter(|named| named.path.is_ident("expected"))
+            .map(|named| named.value),
+    };
+    let expected = expected.map(|text| quote!(.panics_with(#text)));
+    Some(quote!(.should_panic(true) #expected))
 }
 
 /// The test function, which does `run`. It returns nothing where the body does: `#[should_panic]` insists on that.

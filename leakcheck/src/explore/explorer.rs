@@ -12,7 +12,7 @@ use super::found::{Exploration, Failure};
 use super::run::{self, Order, Run};
 use super::stuck::Stuck;
 use crate::check::{GRACE, Terms, publish};
-use crate::ignore::Ignore;
+use crate::ignore::{Ignore, Rules};
 use crate::plain::test_of_this_thread;
 use crate::report::{Body, Report};
 
@@ -197,9 +197,9 @@ impl Explore {
         self
     }
 
-    /// Allows the tasks that a rule matches to stay.
-    pub fn ignore(mut self, rule: Ignore) -> Self {
-        self.terms.rules.push(rule);
+    /// Allows the tasks that a rule matches to stay, or that one of [several](Rules) does.
+    pub fn ignore(mut self, rules: impl Into<Rules>) -> Self {
+        self.terms.rules.extend(rules.into());
         self
     }
 

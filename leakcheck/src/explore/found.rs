@@ -67,7 +67,7 @@ pub struct Failure {
     /// The scenario returned an error although nothing had cut it short.
     pub error: bool,
     /// The scenario did not end after the shutdown.
-    pub hung: Option<Hung>,
+    pub hung: Option<HungRun>,
     /// What the run left behind; when it hung, what was there then.
     pub report: Report,
     /// Whether it failed in the same way when the step was taken a second time.
@@ -107,7 +107,7 @@ impl Waits {
 /// A scenario that did not end after the shutdown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Hung {
+pub struct HungRun {
     /// How long it was given, by the paused clock. `None` when that stood still, as something was polled over and over.
     pub waited: Option<Duration>,
     /// Where the body waited.

@@ -10,6 +10,6 @@ mod text;
 
 pub use call::Shutdown;
 pub use explorer::{Explore, explore};
-pub use found::{Exploration, Failure, Hung, Polled};
+pub use found::{Exploration, Failure, HungRun, Polled};
 #[cfg(feature = "track")]
 pub(crate) use steps::Steps;

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::call::Shutdown;
-use super::found::{Failure, Hung, Polled, Waits};
+use super::found::{Failure, HungRun, Polled, Waits};
 use super::steps::Steps;
 use super::stuck::Stuck;
 use crate::Begun;
@@ -42,7 +42,7 @@ pub(super) struct Run {
     polled: Option<Polled>,
     panic: Option<String>,
     error: bool,
-    hung: Option<Hung>,
+    hung: Option<HungRun>,
     pub(super) report: Report,
 }
 
@@ -123,7 +123,7 @@ where
         // An error is what a scenario makes of being cut short. When nothing has, it is one.
         Came::Ended(Ok(value)) => run.error = ended_by_itself && value.report() != ExitCode::SUCCESS,
         Came::Ended(Err(panic)) => run.panic = Some(panic.message().unwrap_or("not a text").to_owned()),
-        Came::Hung(waited, body) => run.hung = Some(Hung { waited, body }),
+        Came::Hung(waited, body) => run.hung = Some(HungRun { waited, body }),
     }
     run
 }

@@ -34,7 +34,7 @@ impl Stuck {
         let (seen, now) = (progress.clone(), running.clone());
         let (name, terms) = (name.clone(), terms.clone());
         let mut before = None;
-        let watchdog = crate::watchdog::Watchdog::looking(limit, limit, move |_| {
+        let watchdog = crate::watchdog::Watchdog::looking(limit, limit, move |_, _| {
             let progress = seen.load(Ordering::Relaxed);
             let stuck = before.replace(progress) == Some(progress);
             if let Some(running) = lock(&now).as_ref().filter(|_| stuck) {
@@ -83,7 +83,7 @@ mod watched {
     use std::time::Duration;
 
     use super::Running;
-    use crate::check::{STALLED_CODE, Terms, publish};
+    use crate::check::{PANIC_CODE, Terms, publish};
     use crate::explore::explorer::STEP;
     use crate::report::Body;
     use crate::verify;
@@ -91,7 +91,7 @@ mod watched {
     /// The thread that would have to report is the one that does not return: the process is ended.
     pub(super) fn end(name: &str, running: &Running, terms: &Terms, limit: Duration) {
         let step = running.step;
-        let report = verify::stalled(&running.scope, &terms);
+        let report = verify::stalled(&running.scope, terms);
         let mut text = format!(
             "explored {name}: step {step}: one poll has not returned for {limit:?}\n  replay it alone: {STEP}={step}\n"
         );
@@ -105,6 +105,6 @@ mod watched {
         // Not by `eprintln!`: the test harness would keep it for a test that never ends.
         let shown = std::io::stderr().write_all(text.as_bytes());
         drop(shown);
-        std::process::exit(STALLED_CODE);
+        std::process::exit(PANIC_CODE.into());
     }
 }

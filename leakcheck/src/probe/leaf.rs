@@ -231,7 +231,7 @@ pub(super) fn dependency(file: &str) -> Option<String> {
 }
 
 /// Whether this crate's own sources have the file.
-fn is_leakcheck(file: &str) -> bool {
+pub(super) fn is_leakcheck(file: &str) -> bool {
     static SOURCES: Lazy<String> =
         Lazy::new(|| shorten(file!().strip_suffix("probe/leaf.rs").unwrap_or("leakcheck/src/")));
     file.starts_with(SOURCES.as_str())

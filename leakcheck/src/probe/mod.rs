@@ -15,9 +15,9 @@ mod waker;
 #[cfg(all(test, loom))]
 pub(crate) use ask::is_open_after;
 pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, ask_by_the_way, block_on_until};
-#[cfg(feature = "install")]
-pub(crate) use places::user_frame;
+pub(crate) use outline::enclosing;
 pub(crate) use places::{Places, read};
+#[cfg(feature = "install")]
+pub(crate) use places::{is_leakcheck, user_frame};
 pub(crate) use sample::choose;
-#[cfg(feature = "test-util")]
 pub(crate) use waker::lend;

@@ -37,6 +37,17 @@ pub(super) fn function(symbol: &Symbol, file: &str) -> Function {
     }
 }
 
+/// The function that a line of `file` is in, by the path that the source gives. `None` when the source cannot be read, or
+/// the line is in no function.
+pub(crate) fn enclosing(file: &str, line: u32) -> Option<String> {
+    let items = items_of(file);
+    let item = items.iter().rfind(|item| item.lines.contains(&line))?;
+    let mut path = module(file);
+    path.extend(item.of.clone());
+    path.push(item.name.clone());
+    Some(path.join("::"))
+}
+
 /// The module that a file is, as far as its path says: `kfake/src/group/classic.rs` is `kfake::group::classic`.
 fn module(file: &str) -> Vec<String> {
     let (package, below) = match file.split_once("/src/") {

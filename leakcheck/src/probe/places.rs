@@ -27,6 +27,12 @@ pub(crate) fn read(traces: &[Backtrace]) -> Places {
     arrange(traces.iter().map(|trace| Trace::of(symbols::of(trace))).collect())
 }
 
+/// Whether this crate's own sources have the file.
+#[cfg(feature = "install")]
+pub(crate) fn is_leakcheck(file: &str) -> bool {
+    !file.is_empty() && leaf::is_leakcheck(&shorten(file))
+}
+
 /// The user's function at a place in a backtrace. `None` when it is a library's.
 #[cfg(feature = "install")]
 pub(crate) fn user_frame(function: &str, file: &str, line: u32, column: u32) -> Option<Frame> {

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, process};
 
-use super::{Frame, Ignored, Leak, Place, Report, SiteSummary, Stopping, TaskPanic, UntrackedTasks, Wait};
+use super::{
+    Frame, Hung, Ignored, Leak, Place, Repetition, Report, Resource, SiteSummary, Stopping, TaskPanic, UntrackedTasks,
+    Wait,
+};
 use crate::info::{Parent, TaskKind};
 use crate::policy::Untracked;
 
@@ -20,6 +23,7 @@ pub(crate) enum Body {
     Passed,
     Panicked,
     Error,
+    Hung,
 }
 
 /// Appends `report` to this process's file, when there is a directory for it.
@@ -68,6 +72,7 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("binary").string(binary);
         json.key("verdict").string(match report.is_clean() {
             _ if !report.tracked => "unchecked",
+            _ if report.hung.is_some() => "hung",
             true => "clean",
             false if report.has_leaked() => "leaked",
             false => "panicked",
@@ -76,6 +81,7 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
             Body::Passed => "passed",
             Body::Panicked => "panicked",
             Body::Error => "error",
+            Body::Hung => "hung",
         });
         json.key("rounds").number(u64::from(report.rounds));
         json.key("settled_ms").milliseconds(report.settled);
@@ -84,6 +90,11 @@ fn line(report: &Report, body: Body, binary: &str, package: Option<&str>) -> Str
         json.key("ignored").array(&report.ignored, ignored);
         json.key("untracked").optional(report.untracked.as_ref(), untracked);
         json.key("panics").array(&report.panics, panic);
+        json.key("hung").optional(report.hung.as_ref(), hung);
+        json.key("resources").array(&report.resources, resource);
+        json.key("unchecked")
+            .array(&report.unchecked, |json, what| json.string(what));
+        json.key("repeated").optional(report.repeated.as_ref(), repeated);
     });
     json.0.push('\n');
     json.0
@@ -143,6 +154,35 @@ fn leak(json: &mut Json, leak: &Leak) {
             .optional(leak.select, |json, branches| json.number(branches as u64));
         json.key("branches").array(&leak.waiting, branch);
         json.key("help").array(&leak.help, |json, help| json.string(help));
+    });
+}
+
+fn hung(json: &mut Json, hung: &Hung) {
+    json.object(|json| {
+        json.key("timeout_ms").milliseconds(hung.timeout);
+        json.key("tasks").array(&hung.tasks, leak);
+    });
+}
+
+fn resource(json: &mut Json, resource: &Resource) {
+    json.object(|json| {
+        json.key("kind").string(resource.kind.as_str());
+        json.key("description").string(&resource.description);
+        json.key("target").string(&resource.target);
+        json.key("number").number(u64::from(resource.number));
+        json.key("alive_ms").optional(resource.alive, Json::milliseconds);
+        json.key("with_runtime").boolean(resource.with_runtime);
+        json.key("help").array(&resource.help, |json, help| json.string(help));
+    });
+}
+
+fn repeated(json: &mut Json, repeated: &Repetition) {
+    json.object(|json| {
+        json.key("runs").number(u64::from(repeated.runs));
+        json.key("wanted").number(u64::from(repeated.wanted));
+        json.key("failed")
+            .array(&repeated.failed, |json, run| json.number(u64::from(run.number)));
+        json.key("seed").number(repeated.seed);
     });
 }
 
@@ -263,12 +303,12 @@ impl Json {
         }
     }
 
-    fn number(&mut self, number: u64) {
-        self.0.push_str(&number.to_string());
-    }
-
     fn boolean(&mut self, value: bool) {
         self.0.push_str(if value { "true" } else { "false" });
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.push_str(&number.to_string());
     }
 
     fn milliseconds(&mut self, duration: Duration) {
@@ -320,10 +360,25 @@ mod tests {
         }
     }
 
-    /// `line`, if the schema allows it.
+    /// Has every object of the schema forbid members that it does not know.
+    fn forbid_others(schema: &mut serde_json::Value) {
+        match schema {
+            serde_json::Value::Object(members) => {
+                members.values_mut().for_each(forbid_others);
+                if members.get("type").is_some_and(|kind| kind == "object") {
+                    members.insert("additionalProperties".into(), false.into());
+                }
+            }
+            serde_json::Value::Array(items) => items.iter_mut().for_each(forbid_others),
+            _ => {}
+        }
+    }
+
+    /// `line`, if it is as the schema says and has no member that the schema does not tell of.
     fn valid(line: &str) -> serde_json::Value {
         let read: serde_json::Value = serde_json::from_str(line).unwrap();
-        let schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        let mut schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        forbid_others(&mut schema);
         let errors: Vec<_> = jsonschema::validator_for(&schema)
             .unwrap()
             .iter_errors(&read)
@@ -331,6 +386,44 @@ mod tests {
             .collect();
         assert!(errors.is_empty(), "{errors:?}: {line}");
         read
+    }
+
+    #[test]
+    fn what_no_tracker_saw_and_panics_are_as_the_schema_says() {
+        let mut report = Report {
+            tracked: true,
+            ..Report::new("t")
+        };
+        report.panics.push(TaskPanic {
+            task: 3,
+            group: "group".into(),
+            name: "name".into(),
+            kind: TaskKind::Local,
+            spawned_at: Place {
+                file: "src/a.rs".into(),
+                line: 8,
+                column: 9,
+            },
+            parent: None,
+            message: Some("why".into()),
+            detached: true,
+            denied: true,
+        });
+        assert_eq!(
+            valid(&line(&report, Body::Passed, "binary", None))["verdict"],
+            "panicked"
+        );
+        report.untracked = Some(UntrackedTasks {
+            count: 2,
+            known: super::super::Known::Named,
+            spawned: vec![super::super::UntrackedSpawn {
+                kind: TaskKind::Async,
+                count: 2,
+                frames: Vec::new(),
+            }],
+            policy: Untracked::Deny,
+        });
+        assert_eq!(valid(&line(&report, Body::Passed, "binary", None))["verdict"], "leaked");
     }
 
     #[test]
@@ -421,7 +514,7 @@ mod tests {
                         "frames": [{"function": "a::manage", "file": "src/b.rs", "line": 215}]}],
                     "help": ["try"]}],
                 "ignored": [{"reason": "known", "matched": 0}],
-                "untracked": null, "panics": [],
+                "untracked": null, "panics": [], "hung": null, "resources": [], "unchecked": [], "repeated": null,
             })
         );
     }

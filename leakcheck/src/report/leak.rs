@@ -113,6 +113,17 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// A place in a function that is not known.
+    #[cfg(all(tokio_unstable, feature = "track"))]
+    pub(crate) fn of_nobody_at(place: Place) -> Self {
+        Self {
+            function: String::new(),
+            file: place.file,
+            line: place.line,
+            column: place.column,
+        }
+    }
+
     /// Whether it belongs to a crate that was downloaded.
     pub(super) fn is_of_a_dependency(&self) -> bool {
         is_of_a_dependency(&self.file)

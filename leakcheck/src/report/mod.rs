@@ -1,10 +1,13 @@
 //! What a check found, as data. `text` and `json` render it.
 
+mod hung;
 mod json;
 mod leak;
 mod page;
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "sources are read for traces"))]
 mod place;
+mod repeat;
+mod resource;
 mod stopping;
 mod style;
 mod summary;
@@ -12,11 +15,14 @@ mod text;
 mod tree;
 mod unseen;
 
+pub use hung::Hung;
 pub(crate) use json::{Body, append, binary};
 pub use leak::{Frame, Leak, LeakState, Place, Wait};
 #[cfg(feature = "track")]
 pub(crate) use place::{DEPENDENCY, Places};
 pub(crate) use place::{is_of_a_dependency, shorten};
+pub use repeat::{FailedRun, Repetition};
+pub use resource::{Resource, ResourceKind};
 pub use stopping::Stopping;
 pub use style::Style;
 pub use summary::{Ignored, Known, Report, SiteSummary, TaskPanic, UntrackedSpawn, UntrackedTasks};

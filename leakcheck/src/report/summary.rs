@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Frame, Leak, Place, Stopping};
+use super::{Frame, Hung, Leak, Place, Repetition, Resource, Stopping};
 use crate::info::{Parent, TaskKind, path};
 use crate::policy::Untracked;
 
@@ -32,6 +32,16 @@ pub struct Report {
     pub untracked: Option<UntrackedTasks>,
     /// The tracked tasks that panicked while nobody awaited them, in the order in which they did.
     pub panics: Vec<TaskPanic>,
+    /// What the test waited for, when its body did not end in time. Then nothing else was judged.
+    pub hung: Option<Hung>,
+    /// The threads that live on and the file descriptors that are still open, when the check was to look at them.
+    pub resources: Vec<Resource>,
+    /// What the check was to look at and cannot here: `threads`, `fds`.
+    pub unchecked: Vec<&'static str>,
+    /// How the runs went, when the test was repeated.
+    pub repeated: Option<Repetition>,
+    /// The test's seed, when the test has asked for one by [`seed`](crate::seed()).
+    pub seed: Option<u64>,
 }
 
 /// Tasks that no tracker saw and that were there when the check ended.
@@ -80,7 +90,8 @@ pub struct UntrackedSpawn {
     pub kind: TaskKind,
     /// How many there are.
     pub count: usize,
-    /// The user's functions from the one that spawned them outwards. Empty when there is no debug information.
+    /// The user's functions from the one that spawned them outwards. Empty when there is no debug information. Where tokio
+    /// itself told of the spawn, there is one, without a name.
     pub frames: Vec<Frame>,
 }
 
@@ -160,7 +171,6 @@ pub struct Ignored {
 
 impl SiteSummary {
     /// Adds what became of the tasks of the same place in another check.
-    #[cfg(feature = "test-util")]
     fn absorb(&mut self, other: &Self) {
         self.seen += other.seen;
         self.returned += other.returned;
@@ -169,6 +179,11 @@ impl SiteSummary {
         self.panicked += other.panicked;
         self.dropped += other.dropped;
         self.leaked += other.leaked;
+        match (&mut self.stopping, &other.stopping) {
+            (Some(known), Some(more)) => known.absorb(more),
+            (none @ None, Some(more)) => *none = Some(more.clone()),
+            (_, None) => {}
+        }
     }
 }
 
@@ -184,11 +199,15 @@ impl Report {
             ignored: Vec::new(),
             untracked: None,
             panics: Vec::new(),
+            hung: None,
+            resources: Vec::new(),
+            unchecked: Vec::new(),
+            repeated: None,
+            seed: None,
         }
     }
 
-    /// Adds what another check of the same name did, but for its leaks.
-    #[cfg(feature = "test-util")]
+    /// Adds what another check of the same name did: its counts, and not what it left behind.
     pub(crate) fn absorb(&mut self, other: &Self) {
         self.rounds = self.rounds.saturating_add(other.rounds);
         self.settled = self.settled.saturating_add(other.settled);
@@ -199,33 +218,36 @@ impl Report {
                 Err(at) => self.sites.insert(at, site.clone()),
             }
         }
-        if self.ignored.is_empty() {
-            self.ignored.clone_from(&other.ignored);
-        } else {
-            for (rule, more) in self.ignored.iter_mut().zip(&other.ignored) {
-                rule.matched += more.matched;
+        for rule in &other.ignored {
+            let known = self
+                .ignored
+                .iter_mut()
+                .find(|known| known.rule == rule.rule && known.reason == rule.reason);
+            match known {
+                Some(known) => known.matched += rule.matched,
+                None => self.ignored.push(rule.clone()),
             }
         }
     }
 
-    /// Whether nothing fails the test: no task was left behind, also none that no tracker saw where that is
+    /// Whether nothing fails the test: it has ended, left nothing behind, also no task that no tracker saw where that is
     /// [denied](Untracked::Deny), and no panic went unseen.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        !self.has_leaked() && self.panics.iter().all(|panic| !panic.denied)
+        self.hung.is_none() && !self.has_leaked() && self.panics.iter().all(|panic| !panic.denied)
     }
 
-    /// Whether a task was left behind that must not be.
+    /// Whether something was left behind that must not be.
     pub(crate) fn has_leaked(&self) -> bool {
         let denied = |untracked: &UntrackedTasks| untracked.policy == Untracked::Deny;
-        !self.leaks.is_empty() || self.untracked.as_ref().is_some_and(denied)
+        !self.leaks.is_empty() || !self.resources.is_empty() || self.untracked.as_ref().is_some_and(denied)
     }
 
-    /// Whether the report says nothing that a person should see: no leak, no task that no tracker saw, no panic, and no
-    /// rule that matched nothing.
+    /// Whether the report says nothing that a person should see: nothing was left behind, also no task that no tracker saw,
+    /// no panic, no rule that matched nothing, and nothing that could not be checked.
     #[must_use]
     pub fn is_silent(&self) -> bool {
-        let nothing = self.leaks.is_empty() && self.untracked.is_none() && self.panics.is_empty();
-        nothing && self.ignored.iter().all(|rule| rule.matched > 0)
+        let nothing = self.is_clean() && self.untracked.is_none() && self.panics.is_empty();
+        nothing && self.unchecked.is_empty() && self.ignored.iter().all(|rule| rule.matched > 0)
     }
 }

@@ -45,7 +45,16 @@ impl Report {
         if !self.tracked {
             return page.write_str("not checked: leakcheck was built without its feature `track`\n");
         }
+        if let Some(hung) = &self.hung {
+            page.painted(Role::Leaked, "hung:");
+            writeln!(page, " test {} {hung}", self.test)?;
+            return write_leaks(page, &hung.tasks);
+        }
         match self.leaks.len() {
+            0 if !self.resources.is_empty() => {
+                page.painted(Role::Leaked, "leaked:");
+                write!(page, " no task, but this outlived test {}", self.test)?;
+            }
             0 => {
                 let (role, word, rest) = unseen::headline(self);
                 page.painted(role, word);
@@ -63,8 +72,26 @@ impl Report {
             self.settled.as_secs_f64()
         )?;
         write_leaks(page, &self.leaks)?;
+        self.write_resources(page)?;
         unseen::write(page, self)?;
         self.ignored.iter().try_for_each(|rule| write_ignored(page, rule))
+    }
+}
+
+impl Report {
+    fn write_resources(&self, page: &mut Page<'_>) -> fmt::Result {
+        if !self.resources.is_empty() {
+            page.write_char('\n')?;
+        }
+        self.resources
+            .iter()
+            .try_for_each(|resource| write!(page, "{resource}"))?;
+        self.unchecked.iter().try_for_each(|what| {
+            writeln!(
+                page,
+                "\n  not checked: {what} can be looked at on Linux alone, with /proc"
+            )
+        })
     }
 }
 

@@ -108,6 +108,7 @@ fn write_spawn(f: &mut impl fmt::Write, spawn: &UntrackedSpawn) -> fmt::Result {
         .unwrap_or(0);
     match spawn.frames.get(first) {
         None => writeln!(f, "    spawned at   a place without debug information  {what}{times}")?,
+        Some(at) if at.function.is_empty() => writeln!(f, "    spawned at   {at}  {what}{times}")?,
         Some(at) => writeln!(f, "    spawned at   {at}  {what}{times}, in {}", at.function)?,
     }
     for frame in &spawn.frames[..first] {

@@ -33,7 +33,25 @@ pub(crate) async fn find(
         let _ = scope;
         Named::nothing(counted)
     };
+    #[cfg(tokio_unstable)]
+    return exactly(found.report(policy), counted);
+    #[cfg(not(tokio_unstable))]
     found.report(policy)
+}
+
+/// The same by what tokio told, where that agrees with its count.
+#[cfg(tokio_unstable)]
+fn exactly(found: Option<UntrackedTasks>, counted: usize) -> Option<UntrackedTasks> {
+    let mut found = found?;
+    let told = super::hooks::live_here();
+    if let Some(told) = told.filter(|told| told.iter().map(|spawn| spawn.count).sum::<usize>() == counted) {
+        found.known = Known::Exact;
+        // An allocator's findings go further than the first line.
+        if found.spawned.is_empty() {
+            found.spawned = told;
+        }
+    }
+    Some(found)
 }
 
 /// Finds those of a check without a runtime of its own: what its thread and its tracked tasks spawned.
@@ -93,25 +111,25 @@ mod by_allocation {
         /// The tasks that tokio counted, and those that it does not count.
         pub(super) async fn of(scope: &Scope, counted: usize, grace: Duration, watchdog: &Watchdog) -> Self {
             let begun = Instant::now();
-            let mut tasks = of_scope(scope);
+            let tasks = of_scope(scope);
             if tasks.is_empty() {
                 return Self { count: counted, tasks };
             }
             let owner = named::owner_here();
-            let is_here =
-                |task: &Candidate| task.kind() == TaskKind::Async && owner.is_some_and(|owner| task.is_owned_by(owner));
-            // Without the number of this runtime's list, a task of its own cannot be told from another runtime's.
+            // Without the number of this runtime's list, its own tasks cannot be told from others.
             let is_elsewhere = |task: &Candidate| {
-                task.is_of(scope.id()) && !is_here(task) && (owner.is_some() || task.kind() != TaskKind::Async)
+                let list = task.alive_in();
+                // Zero is the list of none. A task that is not for the blocking threads is about to come into one.
+                let is_in_none = list == Some(0) && task.kind() != TaskKind::Blocking;
+                task.is_of(scope.id()) && owner.is_some() && list.is_some() && list != owner && !is_in_none
             };
-            while begun.elapsed() < grace && tasks.iter().any(|task| is_elsewhere(task) && task.is_alive()) {
+            while begun.elapsed() < grace && tasks.iter().any(is_elsewhere) {
                 tokio::task::yield_now().await;
                 watchdog.beat();
                 std::thread::sleep(BREATH);
             }
-            tasks.retain(Candidate::is_alive);
-            let (mut here, mut elsewhere): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_here);
-            elsewhere.retain(is_elsewhere);
+            let (mut elsewhere, mut here): (Vec<_>, Vec<_>) = tasks.into_iter().partition(is_elsewhere);
+            here.retain(|task| owner.is_some() && task.alive_in() == owner);
             // What was spawned after the count has not had its time.
             here.truncate(counted);
             let count = counted + elsewhere.len();

@@ -4,12 +4,14 @@ use std::cell::Cell;
 
 thread_local! {
     /// The number of the scope that the thread spawns for, or zero. Without a destructor, so that it is there to the end.
+    #[cfg(feature = "install")]
     static SCOPE: Cell<u64> = const { Cell::new(0) };
     /// Whether leakcheck itself is spawning.
     static OURS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The scope that this thread spawns for; zero when nobody knows.
+#[cfg(feature = "install")]
 pub(super) fn scope() -> u64 {
     SCOPE.try_with(Cell::get).unwrap_or(0)
 }
@@ -20,6 +22,7 @@ pub(super) fn is_ours() -> bool {
 }
 
 /// From now on this thread spawns for that scope. Returns the one it did for before.
+#[cfg(feature = "install")]
 pub(crate) fn enter(scope: u64) -> u64 {
     SCOPE.try_with(|here| here.replace(scope)).unwrap_or(0)
 }

@@ -4,8 +4,10 @@
 mod allocator;
 mod count;
 mod find;
-#[cfg(feature = "install")]
+#[cfg(any(feature = "install", tokio_unstable))]
 mod here;
+#[cfg(tokio_unstable)]
+mod hooks;
 #[cfg(feature = "install")]
 mod named;
 #[cfg(feature = "install")]
@@ -15,8 +17,9 @@ mod table;
 pub use allocator::Allocator;
 pub(crate) use count::alive;
 pub(crate) use find::{find, find_here};
+#[cfg(any(feature = "install", tokio_unstable))]
+pub(crate) use here::Ours;
+#[cfg(tokio_unstable)]
+pub(crate) use hooks::told_by;
 #[cfg(feature = "install")]
-pub(crate) use {
-    here::{Ours, enter},
-    table::Watch,
-};
+pub(crate) use {here::enter, table::Watch};

@@ -10,7 +10,7 @@ use super::here;
 use super::table::{Entry, entries};
 use crate::cell;
 use crate::info::TaskKind;
-use crate::probe::user_frame;
+use crate::probe::{is_leakcheck, user_frame};
 use crate::report::{Frame, UntrackedSpawn};
 use crate::sync::lock;
 
@@ -25,6 +25,10 @@ pub(crate) struct Candidate {
 struct Trace {
     /// `None` when it is no task.
     kind: Option<TaskKind>,
+    /// What allocated it makes tasks.
+    is_task: bool,
+    /// What allocated it does not.
+    is_nothing: bool,
     /// It is one of a runtime's workers.
     is_tokios_own: bool,
     frames: Vec<Frame>,
@@ -44,16 +48,16 @@ impl Candidate {
         self.trace.kind().unwrap_or(TaskKind::Async)
     }
 
-    /// Whether its memory is that of a task which has not ended.
-    pub(crate) fn is_alive(&self) -> bool {
+    /// The number of the list of tasks that it is in, or zero, while it has not ended.
+    pub(crate) fn alive_in(&self) -> Option<usize> {
         // SAFETY: `candidates` has only tasks.
-        unsafe { self.entry.read() }.is_some_and(|(state, _)| !state.is_complete())
+        let (state, owner) = unsafe { self.entry.read() }?;
+        (!state.is_complete()).then_some(owner)
     }
 
-    /// Whether it is in that list of tasks.
-    pub(crate) fn is_owned_by(&self, owner: usize) -> bool {
-        // SAFETY: as in `is_alive`.
-        owner != 0 && unsafe { self.entry.read() }.is_some_and(|(_, of)| of == owner)
+    /// Whether its memory is that of a task which has not ended.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive_in().is_some()
     }
 
     /// Where the task's memory begins.
@@ -77,7 +81,7 @@ pub(crate) fn owner_here() -> Option<usize> {
     let task = tokio::spawn(std::future::pending::<()>());
     here::enter(outer);
     let found = candidates(scope).into_iter().find(|task| task.is_of(scope));
-    // SAFETY: as in `is_alive`.
+    // SAFETY: as in `alive_in`.
     let read = found.and_then(|found| unsafe { found.entry.read() });
     task.abort();
     read.map(|(_, owner)| owner).filter(|owner| *owner != 0)
@@ -122,6 +126,8 @@ impl Trace {
     fn of(calls: &[usize]) -> Self {
         let mut trace = Self {
             kind: None,
+            is_task: false,
+            is_nothing: false,
             is_tokios_own: false,
             frames: Vec::new(),
         };
@@ -135,6 +141,14 @@ impl Trace {
 
     /// Goes one call outwards.
     fn step(&mut self, symbol: &Symbol) {
+        // Other things have the alignment of a task too. A task's memory is what tokio's own tasks allocate themselves.
+        if !self.is_task {
+            self.is_nothing |= !symbol.is_of_an_allocator() && !symbol.makes_a_task();
+            self.is_task = !self.is_nothing && symbol.makes_a_task();
+        }
+        if self.is_nothing {
+            return;
+        }
         // What is outside of the user's first function may be the way to another task.
         if self.frames.is_empty() {
             match (self.kind, Part::of(symbol)) {
@@ -159,6 +173,34 @@ impl Trace {
     /// How the user's task runs.
     fn kind(&self) -> Option<TaskKind> {
         self.kind.filter(|_| !self.is_tokios_own)
+    }
+}
+
+impl Symbol {
+    /// Whether it only stands between an allocation and who wants it.
+    fn is_of_an_allocator(&self) -> bool {
+        let name = self.name.trim_start_matches('<');
+        let roots = [
+            "alloc::",
+            "core::",
+            "std::",
+            "leakcheck::",
+            "backtrace::",
+            "__rust",
+            "__rg",
+            "_Unwind",
+        ];
+        roots.iter().any(|root| name.starts_with(root))
+            || self.file.starts_with("/rustc/")
+            || self.file.contains("/backtrace-")
+            || is_leakcheck(&self.file)
+    }
+
+    /// Whether it is a part of tokio that makes tasks.
+    fn makes_a_task(&self) -> bool {
+        let name = self.name.trim_start_matches('<');
+        name.starts_with("tokio::runtime::task::")
+            || self.file.contains("tokio") && self.file.contains("/src/runtime/task/")
     }
 }
 

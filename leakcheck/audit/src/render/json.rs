@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::baseline::Known;
 use crate::error::AuditError;
 use crate::judge::{Conclusion, KnownLeak, TestLeak, Verdict};
-use crate::records::{Ends, Place, Record};
+use crate::records::{Ends, Place, Record, Stopping};
 
 /// The schema of the document. Fields may be added under the same number; a change of meaning raises it.
 pub const SCHEMA: u64 = 1;
@@ -33,6 +33,8 @@ struct SiteOf<'a> {
     tests: usize,
     #[serde(flatten)]
     ends: Ends,
+    stopping: Option<&'a Stopping>,
+    never_shut_down: bool,
 }
 
 /// The document of a verdict: `schema`, `conclusion` (`clean`, `leaked`, `panicked`, `cannot_judge`, `baseline_outdated`), `exit_code`,
@@ -46,6 +48,8 @@ pub fn verdict(verdict: &Verdict) -> String {
         names: site.names.len(),
         tests: site.tests,
         ends: site.ends,
+        stopping: site.stopping.as_ref(),
+        never_shut_down: site.was_never_shut_down(),
     });
     document(&Document {
         schema: SCHEMA,

@@ -91,6 +91,7 @@ fn waiting(leak: &Leak) -> String {
         (State::Waiting, None) if leak.branches.is_empty() => "nothing that would ever wake it".to_owned(),
         (State::Waiting, None) => String::new(),
         (State::Silent, _) => "does not answer: its thread is blocked, or nobody drives its runtime".to_owned(),
+        (State::Unasked, _) => "not asked: there are too many, and others that this line spawned were".to_owned(),
         (State::Blocking, _) => "running on a blocking thread".to_owned(),
         (State::Dropped, _) => {
             "it was dropped with its runtime: its token had not been cancelled, and no abort had taken effect"
@@ -153,7 +154,7 @@ pub(super) fn path(group: &str, name: &str) -> String {
     }
 }
 
-fn duration(milliseconds: f64) -> String {
+pub(super) fn duration(milliseconds: f64) -> String {
     if milliseconds >= 100.0 {
         format!("{:.2} s", milliseconds / 1000.0)
     } else {

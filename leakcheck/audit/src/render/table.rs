@@ -9,21 +9,29 @@ pub(crate) enum Align {
 
 /// Rows under a heading, each column as wide as its widest cell.
 #[derive(Debug)]
-pub(crate) struct Table<const N: usize> {
-    align: [Align; N],
-    rows: Vec<[String; N]>,
+pub(crate) struct Table {
+    align: Vec<Align>,
+    rows: Vec<Vec<String>>,
 }
 
-impl<const N: usize> Table<N> {
-    pub(crate) fn with_heading(align: [Align; N], heading: [&str; N]) -> Self {
-        Self {
-            align,
-            rows: vec![heading.map(str::to_owned)],
-        }
+impl Table {
+    /// Without a heading where no column has a name.
+    pub(crate) fn with_heading<'a>(columns: impl IntoIterator<Item = (Align, &'a str)>) -> Self {
+        let (align, heading): (_, Vec<String>) = columns
+            .into_iter()
+            .map(|(align, name)| (align, name.to_owned()))
+            .unzip();
+        let rows = if heading.iter().all(String::is_empty) {
+            Vec::new()
+        } else {
+            vec![heading]
+        };
+        Self { align, rows }
     }
 
-    pub(crate) fn row(&mut self, row: [String; N]) {
-        self.rows.push(row);
+    /// A row has a cell for each column.
+    pub(crate) fn row(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
     }
 
     /// The table, indented by two, each line ended.
@@ -35,11 +43,11 @@ impl<const N: usize> Table<N> {
                 .max()
                 .unwrap_or_default()
         };
-        let widths: [usize; N] = std::array::from_fn(width);
+        let widths: Vec<usize> = (0..self.align.len()).map(width).collect();
         let mut text = String::new();
         for row in &self.rows {
             let mut line = String::new();
-            for ((cell, width), align) in row.iter().zip(widths).zip(self.align) {
+            for ((cell, &width), align) in row.iter().zip(&widths).zip(&self.align) {
                 line.push_str("  ");
                 line.push_str(&match align {
                     Align::Left => format!("{cell:<width$}"),
@@ -59,7 +67,7 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let mut table = Table::with_heading([Align::Left, Align::Right], ["site", "tasks"]);
+        let mut table = Table::with_heading([(Align::Left, "site"), (Align::Right, "tasks")]);
         table.row(["group › manage".to_owned(), "3".to_owned()]);
 
         assert_eq!(table.render(), "  site            tasks\n  group › manage      3\n");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::baseline::Known;
 use crate::error::AuditError;
 use crate::judge::{Conclusion, KnownLeak, SiteTotals, Verdict, count, grouped};
-use crate::records::{Body, CheckVerdict, Ends, Record};
+use crate::records::{Body, CheckVerdict, Ends, Record, Stopping};
 use crate::render::table::{Align, Table};
 use crate::render::{leak, unseen};
 
@@ -18,6 +18,8 @@ pub fn verdict(verdict: &Verdict, by_test: bool) -> String {
     let mut blocks = Vec::new();
     if !verdict.sites.is_empty() {
         blocks.push(site_table(&verdict.sites));
+        let never = never_shut_down(&verdict.sites);
+        blocks.extend((!never.is_empty()).then_some(never));
     }
     let listed: Vec<_> = verdict
         .tests
@@ -134,44 +136,94 @@ fn ends(ends: Ends) -> [String; 6] {
     .map(|end| end.to_string())
 }
 
+/// A table of exit paths: columns of its own, how the tasks ended, and more columns.
+fn table(first: &[(Align, &str)], more: &[&str]) -> Table {
+    let rest = ENDS.iter().chain(more).map(|name| (Align::Right, *name));
+    Table::with_heading(first.iter().copied().chain(rest))
+}
+
+/// The exit paths of every spawn site, and how long its tasks took to end once they were told to.
 fn site_table(sites: &[SiteTotals]) -> String {
     use Align::{Left, Right};
-    let [returned, cancelled, aborted, panicked, dropped, leaked] = ENDS;
-    let mut table = Table::with_heading(
-        [Left, Left, Right, Right, Right, Right, Right, Right, Right, Right],
-        [
-            "spawned at",
-            "group › name",
-            "tests",
-            "tasks",
-            returned,
-            cancelled,
-            aborted,
-            panicked,
-            dropped,
-            leaked,
-        ],
-    );
+    let first = [
+        (Left, "spawned at"),
+        (Left, "group › name"),
+        (Right, "tests"),
+        (Right, "tasks"),
+    ];
+    let mut table = table(&first, &["p50 to stop", "p99", "worst"]);
     for site in sites {
-        let name = leak::path(
-            &one_or_number(&site.groups, "groups"),
-            &one_or_number(&site.names, "names"),
-        );
-        let [returned, cancelled, aborted, panicked, dropped, leaked] = ends(site.ends);
-        table.row([
-            format!("{}:{}", site.spawned_at.file, site.spawned_at.line),
-            name,
+        let first = [
+            place(site),
+            path(site),
             site.tests.to_string(),
             site.ends.seen.to_string(),
-            returned,
-            cancelled,
-            aborted,
-            panicked,
-            dropped,
-            leaked,
-        ]);
+        ];
+        let stopping = match &site.stopping {
+            Some(Stopping {
+                p50_ms,
+                p99_ms,
+                worst_ms,
+                ..
+            }) => [p50_ms, p99_ms, worst_ms].map(|ms| leak::duration(*ms)),
+            None => ["-"; 3].map(str::to_owned),
+        };
+        table.row(first.into_iter().chain(ends(site.ends)).chain(stopping));
     }
     table.render()
+}
+
+/// The sites whose tasks no test has told to stop. They are no failure: what was not tried is not wrong.
+fn never_shut_down(sites: &[SiteTotals]) -> String {
+    let never: Vec<_> = sites.iter().filter(|site| site.was_never_shut_down()).collect();
+    if never.is_empty() {
+        return String::new();
+    }
+    let mut text = "no test has shut this down:\n".to_owned();
+    let mut table = Table::with_heading([(Align::Left, ""); 3]);
+    for site in never {
+        let Ends {
+            seen,
+            aborted,
+            dropped,
+            leaked,
+            ..
+        } = site.ends;
+        let ways = [
+            (aborted, "aborted"),
+            (dropped, "dropped with their runtime"),
+            (leaked, "leaked"),
+        ];
+        let ways: Vec<_> = ways
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, way)| format!("{} {way}", grouped(*number)))
+            .collect();
+        table.row([
+            place(site),
+            path(site),
+            format!("{}: {}", count(seen, "task"), ways.join(", ")),
+        ]);
+    }
+    text.push_str(&table.render());
+    let returned = sites.iter().filter(|site| site.always_returned()).count();
+    if returned > 0 {
+        let sites = count(returned, "more site");
+        let said = format!("{sites} needed no shutdown: all of their tasks returned\n");
+        text.push_str(&said);
+    }
+    text
+}
+
+fn place(site: &SiteTotals) -> String {
+    format!("{}:{}", site.spawned_at.file, site.spawned_at.line)
+}
+
+fn path(site: &SiteTotals) -> String {
+    leak::path(
+        &one_or_number(&site.groups, "groups"),
+        &one_or_number(&site.names, "names"),
+    )
 }
 
 /// One line may spawn the tasks of thousands of groups: then their number stands for them.
@@ -184,60 +236,31 @@ fn one_or_number(texts: &std::collections::BTreeSet<String>, noun: &str) -> Stri
 
 fn test_table(records: &[&Record]) -> String {
     use Align::{Left, Right};
-    let [returned, cancelled, aborted, panicked, dropped, leaked] = ENDS;
-    let mut table = Table::with_heading(
-        [Left, Left, Left, Right, Right, Right, Right, Right, Right, Right],
-        [
-            "test",
-            "group › name",
-            "spawned at",
-            "tasks",
-            returned,
-            cancelled,
-            aborted,
-            panicked,
-            dropped,
-            leaked,
-        ],
-    );
+    let first = [
+        (Left, "test"),
+        (Left, "group › name"),
+        (Left, "spawned at"),
+        (Right, "tasks"),
+    ];
+    let mut table = table(&first, &[]);
     for record in records {
         let mut test = match record.body {
             Body::Passed => record.test.clone(),
             Body::Panicked => format!("{} (panicked)", record.test),
             Body::Error => format!("{} (returned an error)", record.test),
+            Body::Hung => format!("{} (did not end)", record.test),
+        };
+        let mut row = |path: String, place: String, of_site: Ends| {
+            // The test's name stands in the first of its rows alone.
+            let first = [std::mem::take(&mut test), path, place, of_site.seen.to_string()];
+            table.row(first.into_iter().chain(ends(of_site)));
         };
         if record.sites.is_empty() {
-            let [returned, cancelled, aborted, panicked, dropped, leaked] = ends(Ends::default());
-            let none = || "-".to_owned();
-            table.row([
-                test,
-                none(),
-                none(),
-                "0".into(),
-                returned,
-                cancelled,
-                aborted,
-                panicked,
-                dropped,
-                leaked,
-            ]);
-            continue;
+            row("-".to_owned(), "-".to_owned(), Ends::default());
         }
         for site in &record.sites {
-            let [returned, cancelled, aborted, panicked, dropped, leaked] = ends(site.ends);
-            table.row([
-                // The test's name stands in the first of its rows alone.
-                std::mem::take(&mut test),
-                leak::path(&site.group, &site.name),
-                format!("{}:{}", site.spawned_at.file, site.spawned_at.line),
-                site.ends.seen.to_string(),
-                returned,
-                cancelled,
-                aborted,
-                panicked,
-                dropped,
-                leaked,
-            ]);
+            let place = format!("{}:{}", site.spawned_at.file, site.spawned_at.line);
+            row(leak::path(&site.group, &site.name), place, site.ends);
         }
     }
     table.render()

@@ -1,0 +1,620 @@
+//! From a type and the bytes at an address to a tree of awaits.
+
+use std::sync::Arc;
+
+use super::leaf::{self, Leaf};
+use super::memory::Memory;
+use super::names;
+use super::program::name_of;
+use super::tree::{AwaitTree, Kind, State};
+use super::types::{Field, TypeDef, TypeKind, Variant, masked};
+use super::units::{Place, Session};
+
+/// How many types may be inside of or behind one another. A chain of awaits is seldom longer than twenty, with some wrappers each.
+const DEEPEST: usize = 160;
+/// How many types are looked at for one task.
+const MOST_STEPS: usize = 20_000;
+/// How far into a type futures are looked for.
+const DEEPEST_SEARCH: usize = 6;
+
+/// The task's future, or what is left of it.
+const STAGE: &str = "tokio::runtime::task::core::Stage";
+const BLOCKING_TASK: &str = "tokio::runtime::blocking::task::BlockingTask";
+const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
+/// The standard library's, and what tokio had before there was one.
+const POLL_FN: &[&str] = &["core::future::poll_fn::PollFn", "tokio::future::poll_fn::PollFn"];
+
+/// Futures that only hand on what one future inside does, and whatever else they hold is their own business: they are not shown.
+const SEEN_THROUGH: &[&str] = &[
+    "tracing::instrument::Instrumented",
+    "tracing::instrument::WithDispatch",
+    "tokio_util::task::task_tracker::TrackedFuture",
+    "tokio::task::task_local::TaskLocalFuture",
+    "tokio::task::coop::unconstrained::Unconstrained",
+    "tokio::task::coop::Coop",
+    "tokio_metrics::task::Instrumented",
+    "leakcheck::task::Tracked",
+    "tokio_stream::stream_ext::next::Next",
+    "futures_util::stream::stream::next::Next",
+    "futures_util::future::future::Map",
+    "futures_util::future::future::map::Map",
+    "futures_util::future::future::fuse::Fuse",
+    "futures_util::future::future::catch_unwind::CatchUnwind",
+    "futures_util::future::future::remote_handle::Remote",
+    "futures_util::future::either::Either",
+    "futures_util::abortable::Abortable",
+    "core::panic::unwind_safe::AssertUnwindSafe",
+    "core::pin::Pin",
+    "core::option::Option",
+    "core::cell::UnsafeCell",
+    "core::mem::manually_drop::ManuallyDrop",
+    "core::mem::maybe_uninit::MaybeUninit",
+    "core::mem::maybe_dangling::MaybeDangling",
+    "core::future::into_future::IntoFuture",
+];
+
+/// Futures that end at a moment whatever the future inside does.
+const TIMEOUTS: &[&str] = &["tokio::time::timeout::Timeout"];
+
+/// Futures that end with the first of those that they hold.
+const SELECTS: &[&str] = &[
+    "tokio_util::sync::cancellation_token::RunUntilCancelledFuture",
+    "tokio_util::sync::cancellation_token::RunUntilCancelledFutureOwned",
+];
+
+/// Futures that wait for all that they hold.
+const JOINS: &[&str] = &[
+    "futures_util::future::join::Join",
+    "futures_util::future::join::Join3",
+    "futures_util::future::join::Join4",
+    "futures_util::future::join::Join5",
+    "futures_util::future::try_join::TryJoin",
+    "futures_util::future::try_join::TryJoin3",
+    "futures_util::future::try_join::TryJoin4",
+    "futures_util::future::try_join::TryJoin5",
+];
+
+/// The answer to one question, while it is looked for.
+pub(super) struct Decoder<'p, 'm> {
+    session: Session<'p>,
+    memory: &'m dyn Memory,
+    steps: usize,
+}
+
+impl<'p, 'm> Decoder<'p, 'm> {
+    pub(super) fn new(session: Session<'p>, memory: &'m dyn Memory) -> Self {
+        Decoder {
+            session,
+            memory,
+            steps: 0,
+        }
+    }
+
+    /// The task in a cell.
+    pub(super) fn task(mut self, cell: Place, future: Place, address: u64) -> AwaitTree {
+        let name = self
+            .session
+            .type_at(future)
+            .map(|future| name_of(&self.session, &future))
+            .unwrap_or_default();
+        self.stage(cell, future, address)
+            .unwrap_or_else(|| AwaitTree::new(Kind::Unknown, name))
+    }
+
+    fn stage(&mut self, cell: Place, future: Place, address: u64) -> Option<AwaitTree> {
+        let of_future = self.session.type_at(future)?;
+        let (stage, at) = self.find_stage(cell, address, DEEPEST_SEARCH)?;
+        let active = self.active(&stage, at)?;
+        let payload = self.session.type_at(active.payload.of_type)?;
+        let content = payload.fields.first();
+        let at = at.checked_add(active.payload.offset)?;
+        let mut tree = AwaitTree::new(self.kind(&of_future), name_of(&self.session, &of_future));
+        match active.payload.name.as_str() {
+            "Running" => {
+                let content = content?;
+                // One type may be described in several units.
+                let held = self.session.type_at(content.of_type)?;
+                if held.place != of_future.place && held.segments != of_future.segments {
+                    return None;
+                }
+                return Some(self.future(content.of_type, at.checked_add(content.offset)?, 0));
+            }
+            "Finished" => {
+                tree.state = content
+                    .and_then(|result| self.how_it_ended(result, at))
+                    .unwrap_or(State::Ended);
+            }
+            "Consumed" => tree.state = State::Ended,
+            _ => return None,
+        }
+        if let Some(function) = self.blocking_function(&of_future) {
+            (tree.kind, tree.type_name) = (Kind::Blocking, function);
+        }
+        Some(tree)
+    }
+
+    fn find_stage(&mut self, within: Place, address: u64, depth: usize) -> Option<(Arc<TypeDef>, u64)> {
+        self.step()?;
+        let of = self.session.type_at(within)?;
+        if of.plain == STAGE {
+            return Some((of, address));
+        }
+        let fields = depth.checked_sub(1).map(|depth| (depth, &of.fields));
+        let (depth, fields) = fields?;
+        fields
+            .iter()
+            .find_map(|field| self.find_stage(field.of_type, address.checked_add(field.offset)?, depth))
+    }
+
+    /// How a task ended whose output is still there: a `Result<T::Output, JoinError>`.
+    fn how_it_ended(&mut self, result: &Field, at: u64) -> Option<State> {
+        let of = self.session.type_at(result.of_type)?;
+        let at = at.checked_add(result.offset)?;
+        let active = self.active(&of, at)?;
+        match active.payload.name.as_str() {
+            "Ok" => Some(State::Returned),
+            "Err" => {
+                let payload = self.session.type_at(active.payload.of_type)?;
+                let error = payload.fields.first()?;
+                let at = at.checked_add(active.payload.offset)?.checked_add(error.offset)?;
+                let error = self.session.type_at(error.of_type)?;
+                let repr = error.fields.iter().find(|field| field.name == "repr")?;
+                let of = self.session.type_at(repr.of_type)?;
+                match self.active(&of, at.checked_add(repr.offset)?)?.payload.name.as_str() {
+                    "Cancelled" => Some(State::Aborted),
+                    "Panic" => Some(State::Panicked),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn blocking_function(&self, of: &TypeDef) -> Option<String> {
+        let function = of.arguments.first().filter(|_| of.plain == BLOCKING_TASK)?.1;
+        Some(name_of(&self.session, &*self.session.type_at(function)?))
+    }
+
+    /// A future at an address.
+    fn future(&mut self, place: Place, address: u64, depth: usize) -> AwaitTree {
+        let Some(of) = self.session.type_at(place) else {
+            return AwaitTree::new(Kind::Unknown, String::new());
+        };
+        self.known_future(&of, address, depth)
+            .unwrap_or_else(|| AwaitTree::new(Kind::Unknown, name_of(&self.session, &of)))
+    }
+
+    /// A future of a type that is understood. `None`: it is not, or the memory says nothing, or it was too much.
+    fn known_future(&mut self, of: &Arc<TypeDef>, address: u64, depth: usize) -> Option<AwaitTree> {
+        self.step()?;
+        if depth > DEEPEST {
+            return None;
+        }
+        let depth = depth + 1;
+        if let Some(leaf) = self.leaf(of) {
+            return Some(self.leaf_at(of, leaf, address));
+        }
+        if names::is_coroutine(&of.own_name) {
+            return Some(self.coroutine(of, address, depth));
+        }
+        if of.kind == TypeKind::Pointer {
+            let (target, at) = (of.target?, self.number(address, of.size));
+            return Some(self.behind(target, at, depth));
+        }
+        if let Some((data, vtable)) = fat_pointer(of) {
+            let size = self.session.type_at(data.of_type)?.size;
+            let at = self.number(address.checked_add(data.offset)?, size);
+            let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
+            let concrete = self.concrete(vtable)?;
+            return Some(self.behind(concrete, at, depth));
+        }
+        if let Some(function) = self.blocking_function(of) {
+            let mut tree = AwaitTree::new(Kind::Blocking, function);
+            tree.state = self.blocking_state(of, address).unwrap_or(State::Unknown);
+            return Some(tree);
+        }
+        if POLL_FN.contains(&of.plain.as_str()) {
+            let function = of.fields.first()?;
+            let closure = self.session.type_at(function.of_type)?;
+            return self.poll_fn(of, &closure, address.checked_add(function.offset)?, depth);
+        }
+        if TIMEOUTS.contains(&of.plain.as_str()) {
+            let value = of.fields.iter().find(|field| field.name == "value")?;
+            let mut tree = AwaitTree::new(Kind::Timeout, base(&name_of(&self.session, of)).to_owned());
+            tree.children
+                .push(self.future(value.of_type, address.checked_add(value.offset)?, depth));
+            return Some(tree);
+        }
+        self.wrapper(of, address, depth)
+    }
+
+    /// A type with futures in it: a struct's fields, or those of an enum's variant.
+    fn wrapper(&mut self, of: &Arc<TypeDef>, address: u64, depth: usize) -> Option<AwaitTree> {
+        let (inner, at) = match &of.variants {
+            None => (Arc::clone(of), address),
+            Some(_) => {
+                let active = self.active(of, address)?;
+                if let Some(state) = ended_variant(of, active) {
+                    // What has ended was the future that the enum is named after.
+                    let payload = self.session.type_at(active.payload.of_type);
+                    let future = payload.and_then(|payload| payload.arguments.first().map(|(_, future)| *future));
+                    let ended = future.and_then(|future| self.session.type_at(future));
+                    let ended = ended.as_ref().unwrap_or(of);
+                    let mut tree = AwaitTree::new(self.kind(ended), name_of(&self.session, ended));
+                    tree.state = state;
+                    return Some(tree);
+                }
+                (
+                    self.session.type_at(active.payload.of_type)?,
+                    address.checked_add(active.payload.offset)?,
+                )
+            }
+        };
+        let sized = |field: &&Field| self.session.type_at(field.of_type).is_none_or(|of| of.size > 0);
+        let only_field = inner.kind == TypeKind::Structure && inner.fields.iter().filter(sized).count() == 1
+            || inner.kind == TypeKind::Union;
+        let holding: Vec<Field> = inner
+            .fields
+            .iter()
+            .filter(|field| self.holds_futures(field.of_type, DEEPEST_SEARCH))
+            .cloned()
+            .collect();
+        let seen_through = only_field || SEEN_THROUGH.contains(&of.plain.as_str());
+        if let [field] = &holding[..]
+            && seen_through
+        {
+            let of = self.session.type_at(field.of_type)?;
+            return self.known_future(&of, at.checked_add(field.offset)?, depth);
+        }
+        let path = of.plain.as_str();
+        let (kind, shown) = if JOINS.contains(&path) {
+            (Kind::Join, inner.fields.iter().filter(sized).cloned().collect())
+        } else if SELECTS.contains(&path) {
+            (Kind::Select, inner.fields.iter().filter(sized).cloned().collect())
+        } else if holding.is_empty() {
+            return None;
+        } else {
+            (Kind::Holds, holding)
+        };
+        let mut tree = AwaitTree::new(kind, name_of(&self.session, of));
+        for field in &shown {
+            let child = self.future(field.of_type, at.checked_add(field.offset)?, depth);
+            tree.children.push(child);
+        }
+        Some(tree)
+    }
+
+    /// An async function or block.
+    fn coroutine(&mut self, of: &Arc<TypeDef>, address: u64, depth: usize) -> AwaitTree {
+        let mut tree = AwaitTree::new(Kind::Async, name_of(&self.session, of));
+        let Some(active) = self.active(of, address) else {
+            return tree;
+        };
+        tree.state = coroutine_state(of, active, &self.session);
+        if !matches!(tree.state, State::Suspended { .. }) {
+            return tree;
+        }
+        let awaited = self.session.type_at(active.payload.of_type).and_then(|variant| {
+            let awaited = variant.fields.iter().rfind(|field| field.name == "__awaitee")?;
+            let at = address
+                .checked_add(active.payload.offset)?
+                .checked_add(awaited.offset)?;
+            Some((awaited.of_type, at))
+        });
+        if let Some((awaited, at)) = awaited {
+            tree.children.push(self.future(awaited, at, depth));
+        }
+        tree
+    }
+
+    /// A `poll_fn`: what `select!` and `join!` are made of, or one that a person wrote.
+    fn poll_fn(&mut self, of: &TypeDef, closure: &TypeDef, address: u64, depth: usize) -> Option<AwaitTree> {
+        let captured = |name: &str| {
+            closure
+                .fields
+                .iter()
+                .find(|field| field.name.strip_prefix("_ref__").unwrap_or(&field.name) == name)
+        };
+        if let Some(futures) = captured("futures") {
+            let (tuple, at) = self.pointed_to(futures, address)?;
+            if tuple.own_name.starts_with('(') {
+                let disabled = captured("disabled").and_then(|disabled| {
+                    let (mask, at) = self.pointed_to(disabled, address)?;
+                    (mask.kind == TypeKind::Other).then(|| self.number(at, mask.size))
+                });
+                let joined =
+                    captured("disabled").is_none() && tuple.fields.iter().all(|field| self.is_maybe_done(field));
+                if disabled.is_some() || joined {
+                    let kind = if joined { Kind::Join } else { Kind::Select };
+                    return Some(self.branches(kind, &tuple, at, disabled.flatten(), depth));
+                }
+            }
+        }
+        let holding: Vec<Field> = closure
+            .fields
+            .iter()
+            .filter(|field| self.holds_futures(field.of_type, 1))
+            .cloned()
+            .collect();
+        if holding.is_empty() {
+            return None;
+        }
+        let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
+        for field in &holding {
+            let child = self.future(field.of_type, address.checked_add(field.offset)?, depth);
+            tree.children.push(child);
+        }
+        Some(tree)
+    }
+
+    fn branches(&mut self, kind: Kind, tuple: &TypeDef, at: u64, disabled: Option<u64>, depth: usize) -> AwaitTree {
+        let mut tree = AwaitTree::new(kind, String::new());
+        for (nth, field) in tuple.fields.iter().enumerate() {
+            let address = at.checked_add(field.offset);
+            let mut branch = match address {
+                Some(address) => self.future(field.of_type, address, depth),
+                None => AwaitTree::new(Kind::Unknown, String::new()),
+            };
+            branch.disabled = disabled.is_some_and(|mask| nth < 64 && mask & (1 << nth) != 0);
+            tree.children.push(branch);
+        }
+        tree
+    }
+
+    fn is_maybe_done(&self, field: &Field) -> bool {
+        self.session
+            .type_at(field.of_type)
+            .is_some_and(|of| of.own_name.starts_with("MaybeDone<"))
+    }
+
+    /// What a captured reference refers to, through as many references as there are.
+    fn pointed_to(&mut self, captured: &Field, address: u64) -> Option<(Arc<TypeDef>, u64)> {
+        let mut at = address.checked_add(captured.offset)?;
+        let mut of = self.session.type_at(captured.of_type)?;
+        for _ in 0..4 {
+            if of.kind != TypeKind::Pointer {
+                break;
+            }
+            at = self.number(at, of.size)?;
+            of = self.session.type_at(of.target?)?;
+        }
+        Some((of, at))
+    }
+
+    /// A future behind a pointer, whose memory may not be there.
+    fn behind(&mut self, target: Place, at: Option<u64>, depth: usize) -> AwaitTree {
+        if let Some(at) = at.filter(|at| *at != 0) {
+            return self.future(target, at, depth);
+        }
+        let Some(of) = self.session.type_at(target) else {
+            return AwaitTree::new(Kind::Unknown, String::new());
+        };
+        AwaitTree::new(self.kind(&of), name_of(&self.session, &of))
+    }
+
+    /// The type that a vtable belongs to. The vtable says how large it is, so a wrong one would be noticed.
+    fn concrete(&mut self, vtable: u64) -> Option<Place> {
+        let vtable = self.memory.in_object(vtable)?;
+        let concrete = self.session.type_of_vtable(vtable)?;
+        let size = self.session.type_at(concrete)?.size;
+        let mut said = [0; 8];
+        let known = self.session.debug.object.read(vtable.checked_add(8)?, &mut said);
+        (!known || self.session.read_number(said) == size).then_some(concrete)
+    }
+
+    fn leaf(&self, of: &TypeDef) -> Option<Leaf> {
+        leaf::known(&of.plain, names::is_coroutine(&of.own_name))
+    }
+
+    fn leaf_at(&mut self, of: &TypeDef, mut leaf: Leaf, address: u64) -> AwaitTree {
+        let mut tree = AwaitTree::new(Kind::Leaf, name_of(&self.session, of));
+        if let Some(active) = self.active(of, address).filter(|_| names::is_coroutine(&of.own_name)) {
+            tree.state = coroutine_state(of, active, &self.session);
+        }
+        if of.plain == JOIN_HANDLE {
+            leaf = Leaf::JoinHandle {
+                task: self.joined_task(of, address, DEEPEST_SEARCH),
+            };
+        }
+        tree.leaf = Some(leaf);
+        tree
+    }
+
+    /// The pointer inside a `JoinHandle`, which is to the task's cell: the only one that it has.
+    fn joined_task(&mut self, of: &TypeDef, address: u64, depth: usize) -> Option<u64> {
+        self.step()?;
+        if of.kind == TypeKind::Pointer {
+            return self.number(address, of.size).filter(|task| *task != 0);
+        }
+        let mut sized = of.fields.iter().filter(|field| {
+            self.session
+                .type_at(field.of_type)
+                .is_none_or(|of| of.size > 0 || of.kind == TypeKind::Pointer)
+        });
+        let (Some(only), None, Some(depth)) = (sized.next(), sized.next(), depth.checked_sub(1)) else {
+            return None;
+        };
+        let (inner, at) = (self.session.type_at(only.of_type)?, address.checked_add(only.offset)?);
+        self.joined_task(&inner, at, depth)
+    }
+
+    fn blocking_state(&mut self, of: &TypeDef, address: u64) -> Option<State> {
+        let function = of.fields.first()?;
+        let option = self.session.type_at(function.of_type)?;
+        match self
+            .active(&option, address.checked_add(function.offset)?)?
+            .payload
+            .name
+            .as_str()
+        {
+            "Some" => Some(State::Unresumed),
+            "None" => Some(State::Running),
+            _ => None,
+        }
+    }
+
+    /// Whether a type has a future in it that this decoder would show. `depth` is how far it is looked into.
+    fn holds_futures(&self, place: Place, depth: usize) -> bool {
+        if let Some(known) = self
+            .session
+            .debug
+            .holders
+            .lock()
+            .ok()
+            .and_then(|known| known.get(&place).copied())
+        {
+            return known;
+        }
+        let mut left = 2_000;
+        let holds = self.search_futures(place, depth, &mut left);
+        // What a search that gave up has not found may be there.
+        if (holds || left > 0 && depth == DEEPEST_SEARCH)
+            && let Ok(mut known) = self.session.debug.holders.lock()
+        {
+            known.insert(place, holds);
+        }
+        holds
+    }
+
+    fn search_futures(&self, place: Place, depth: usize, left: &mut usize) -> bool {
+        if *left == 0 {
+            return false;
+        }
+        *left -= 1;
+        let Some(of) = self.session.type_at(place) else {
+            return false;
+        };
+        if names::is_coroutine(&of.own_name) || self.leaf(&of).is_some() || is_dyn_future(&of) {
+            return true;
+        }
+        let Some(depth) = depth.checked_sub(1) else {
+            return false;
+        };
+        if of.kind == TypeKind::Pointer {
+            // Only what a pointer directly points to: behind the others is everything that is shared.
+            let is_box = of.own_name.starts_with("alloc::boxed::Box<") || of.own_name.starts_with("&mut ");
+            return is_box
+                && of
+                    .target
+                    .is_some_and(|target| self.search_futures(target, depth.min(2), left));
+        }
+        of.fields
+            .iter()
+            .any(|field| self.search_futures(field.of_type, depth, left))
+            || of.variants.as_ref().is_some_and(|variants| {
+                variants
+                    .list
+                    .iter()
+                    .any(|variant| self.search_futures(variant.payload.of_type, depth, left))
+            })
+    }
+
+    fn kind(&self, of: &TypeDef) -> Kind {
+        if names::is_coroutine(&of.own_name) {
+            Kind::Async
+        } else {
+            Kind::Unknown
+        }
+    }
+
+    /// The variant that the memory says.
+    fn active<'t>(&self, of: &'t TypeDef, address: u64) -> Option<&'t Variant> {
+        let variants = of.variants.as_ref()?;
+        match &variants.discriminant {
+            None => {
+                let mut possible = variants.list.iter().filter(|variant| self.is_possible(variant));
+                let only = possible.next();
+                if possible.next().is_some() { None } else { only }
+            }
+            Some((offset, size)) => variants.active(self.number(address.checked_add(*offset)?, *size)?),
+        }
+    }
+
+    /// Not one with a field of the type `!`.
+    fn is_possible(&self, variant: &Variant) -> bool {
+        let is_never = |field: &Field| self.session.type_at(field.of_type).is_some_and(|of| of.own_name == "!");
+        self.session
+            .type_at(variant.payload.of_type)
+            .is_some_and(|payload| !payload.fields.iter().any(is_never))
+    }
+
+    fn number(&self, address: u64, size: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let length = usize::try_from(size)
+            .ok()
+            .filter(|length| matches!(length, 1 | 2 | 4 | 8))?;
+        if !self.memory.read(address, &mut bytes[..length]) {
+            return None;
+        }
+        Some(masked(self.session.read_number_of(bytes, length), size))
+    }
+
+    fn step(&mut self) -> Option<()> {
+        self.steps += 1;
+        (self.steps < MOST_STEPS).then_some(())
+    }
+}
+
+/// The parts of a pointer to a `dyn Trait`.
+fn fat_pointer(of: &TypeDef) -> Option<(&Field, &Field)> {
+    let field = |name| of.fields.iter().find(|field| field.name == name);
+    if of.fields.len() != 2 {
+        return None;
+    }
+    Some((field("pointer")?, field("vtable")?))
+}
+
+fn is_dyn_future(of: &TypeDef) -> bool {
+    fat_pointer(of).is_some()
+        && (of.own_name.contains("dyn core::future::future::Future<")
+            || of.own_name.contains("dyn futures_core::stream::Stream<"))
+}
+
+fn base(name: &str) -> &str {
+    name.split('<').next().unwrap_or(name)
+}
+
+/// The variants of the enums that futures are in while they run, once they have ended.
+fn ended_variant(of: &TypeDef, active: &Variant) -> Option<State> {
+    let name = base(&of.own_name);
+    match (name, active.payload.name.as_str()) {
+        ("MaybeDone" | "TryMaybeDone", "Done" | "Gone") | ("Map", "Complete") | ("Fuse", "Complete") => {
+            Some(State::Returned)
+        }
+        ("Option", "None") => Some(State::Ended),
+        _ => None,
+    }
+}
+
+fn coroutine_state(of: &TypeDef, active: &Variant, session: &Session<'_>) -> State {
+    // The variants' own names are numbers; their types are called what they are.
+    let name = session
+        .type_at(active.payload.of_type)
+        .map(|variant| variant.own_name.clone())
+        .unwrap_or_default();
+    match name.as_str() {
+        "Unresumed" => State::Unresumed,
+        "Returned" => State::Returned,
+        "Panicked" => State::Panicked,
+        name if name.starts_with("Suspend") => {
+            let (Some(file), Some(line)) = (&active.file, active.line) else {
+                return State::Unknown;
+            };
+            let start = of.variants.iter().flat_map(|variants| &variants.list).next();
+            let begins = start.and_then(|start| Some((start.file.as_ref()?, start.line?)));
+            match begins {
+                Some((begins_in, begins_at)) if begins_in != file => State::Suspended {
+                    file: begins_in.clone(),
+                    line: begins_at,
+                    in_macro: true,
+                },
+                _ => State::Suspended {
+                    file: file.clone(),
+                    line,
+                    in_macro: false,
+                },
+            }
+        }
+        _ => State::Unknown,
+    }
+}

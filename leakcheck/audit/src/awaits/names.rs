@@ -1,0 +1,273 @@
+//! What a type is called in the source, made from what debug info calls it.
+//!
+//! rustc names the future of an async function `{async_fn_env#0}` inside a namespace with the function's name, and the methods of an impl
+//! block stand in a namespace `{impl#3}`.
+
+use std::collections::HashMap;
+
+/// Longer names are cut: a chain of combinators has a type of kilobytes.
+const LONGEST: usize = 240;
+/// Type arguments deeper than this are left out.
+const DEEPEST_ARGUMENTS: usize = 3;
+
+/// The `Self` types of impl blocks, by the path of their namespace. `None` where two of one path differ.
+pub(super) type Impls = HashMap<String, Option<String>>;
+
+/// The name as a person writes it. `segments` are the names from the crate down to the type.
+pub(super) fn clean(segments: &[String], impls: &Impls) -> String {
+    let mut name = String::new();
+    for (nth, segment) in segments.iter().enumerate() {
+        if segment.starts_with(['(', '&', '*', '[']) {
+            // A tuple, a reference, a slice: its name is made of others'.
+            name.push_str(&shorten(segment));
+            continue;
+        }
+        let (base, arguments) = split_arguments(segment);
+        let written = match what(base) {
+            Part::Impl => {
+                if let Some(Some(own)) = impls.get(&segments[..=nth].join("::")) {
+                    name.clone_from(own);
+                }
+                continue;
+            }
+            Part::AsyncFn => None,
+            Part::Closure(written) => Some(written),
+            Part::Named => Some(base),
+        };
+        if let Some(written) = written {
+            if !name.is_empty() {
+                name.push_str("::");
+            }
+            name.push_str(written);
+        }
+        if !arguments.is_empty() && nth + 1 == segments.len() && !matches!(what(base), Part::Closure(_)) {
+            name.push_str(&shorten(arguments));
+        }
+    }
+    cut(name)
+}
+
+/// The path alone, without type arguments, impl blocks and what the compiler adds: what tables are looked up by.
+pub(super) fn plain(segments: &[String]) -> String {
+    let mut path = String::new();
+    for segment in segments {
+        let (base, _) = split_arguments(segment);
+        if matches!(what(base), Part::Impl | Part::AsyncFn) {
+            continue;
+        }
+        if !path.is_empty() {
+            path.push_str("::");
+        }
+        path.push_str(base);
+    }
+    path
+}
+
+/// The `Self` type in a demangled name of something `below` levels inside an impl block.
+pub(super) fn own_type(demangled: &str, below: usize) -> Option<String> {
+    let segments = split_path(demangled);
+    let kept = segments.get(..segments.len().checked_sub(below)?)?;
+    let last = *kept.last()?;
+    let path = match last.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')) {
+        Some(inner) => {
+            let inner = match top_level(inner, " for ") {
+                Some(at) if inner.starts_with("impl ") => &inner[at + 5..],
+                _ => inner.strip_prefix("impl ").unwrap_or(inner),
+            };
+            top_level(inner, " as ").map_or(inner, |at| &inner[..at]).to_owned()
+        }
+        None => kept.join("::"),
+    };
+    let (base, _) = split_arguments(&path);
+    let base = base.trim_end_matches("::");
+    (!base.is_empty()).then(|| base.to_owned())
+}
+
+enum Part {
+    Impl,
+    AsyncFn,
+    Closure(&'static str),
+    Named,
+}
+
+fn what(base: &str) -> Part {
+    let Some(inner) = base.strip_prefix('{') else {
+        return Part::Named;
+    };
+    match inner.split(['#', '}']).next().unwrap_or_default() {
+        "impl" => Part::Impl,
+        "async_fn_env" | "async_fn" => Part::AsyncFn,
+        "async_block_env" | "async_block" => Part::Closure("{async block}"),
+        "async_closure_env" | "async_closure" => Part::Closure("{async closure}"),
+        "closure_env" | "closure" => Part::Closure("{closure}"),
+        _ => Part::Named,
+    }
+}
+
+/// Whether the type is the state of something with awaits in it.
+pub(super) fn is_coroutine(name: &str) -> bool {
+    [
+        "{async_fn_env#",
+        "{async_block_env#",
+        "{async_closure_env#",
+        "{coroutine_env#",
+        "{async_gen_",
+    ]
+    .iter()
+    .any(|start| name.starts_with(start))
+}
+
+/// A name and its type arguments, brackets included.
+fn split_arguments(segment: &str) -> (&str, &str) {
+    match segment.find('<') {
+        Some(at) if at > 0 => segment.split_at(at),
+        _ => (segment, ""),
+    }
+}
+
+/// Every path to its last name, and what is nested deeply left out.
+fn shorten(text: &str) -> String {
+    let mut short = String::new();
+    let mut path = String::new();
+    let mut depth = 0_usize;
+    let mut left_out = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_name = character.is_alphanumeric() || matches!(character, '_' | '{' | '}' | '#' | '\'');
+        if is_name {
+            path.push(character);
+            continue;
+        }
+        if character == ':' && characters.peek() == Some(&':') {
+            characters.next();
+            path.push_str("::");
+            continue;
+        }
+        if depth <= DEEPEST_ARGUMENTS {
+            short.push_str(&last_of(&path));
+        }
+        path.clear();
+        let arrow = character == '>' && short.ends_with('-');
+        match character {
+            '<' => depth += 1,
+            '>' if !arrow => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let opens = character == '<';
+        if depth > DEEPEST_ARGUMENTS {
+            if opens && depth == DEEPEST_ARGUMENTS + 1 && !left_out {
+                short.push_str("<…>");
+                left_out = true;
+            }
+            continue;
+        }
+        if left_out {
+            // The bracket that closes what was left out.
+            left_out = false;
+            continue;
+        }
+        short.push(character);
+    }
+    short.push_str(&last_of(&path));
+    short
+}
+
+fn last_of(path: &str) -> String {
+    let mut written = Vec::new();
+    for segment in path.rsplit("::") {
+        match what(segment) {
+            Part::Impl | Part::AsyncFn => {}
+            Part::Closure(closure) => written.push(closure.to_owned()),
+            _ => {
+                written.push(segment.to_owned());
+                break;
+            }
+        }
+    }
+    written.reverse();
+    written.join("::")
+}
+
+fn cut(mut name: String) -> String {
+    if let Some((at, _)) = name.char_indices().nth(LONGEST) {
+        name.truncate(at);
+        name.push('…');
+    }
+    name
+}
+
+/// Where a separator stands outside of all brackets.
+fn top_level(text: &str, separator: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut before = ' ';
+    for (at, character) in text.char_indices() {
+        if depth == 0 && text[at..].starts_with(separator) {
+            return Some(at);
+        }
+        match character {
+            '<' | '(' | '[' | '{' => depth += 1,
+            '>' if before == '-' => {}
+            '>' | ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        before = character;
+    }
+    None
+}
+
+fn split_path(mut path: &str) -> Vec<&str> {
+    let mut segments = Vec::new();
+    while let Some(at) = top_level(path, "::") {
+        segments.push(&path[..at]);
+        path = &path[at + 2..];
+    }
+    segments.push(path);
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cleaned(path: &str) -> String {
+        let mut impls = Impls::new();
+        impls.insert("mini::db::{impl#3}".to_owned(), Some("mini::db::Db".to_owned()));
+        let segments: Vec<String> = split_path(path).into_iter().map(str::to_owned).collect();
+        clean(&segments, &impls)
+    }
+
+    #[test]
+    fn names_are_what_the_user_wrote() {
+        assert_eq!(cleaned("mini::db::purge::{async_fn_env#0}"), "mini::db::purge");
+        assert_eq!(
+            cleaned("mini::db::{impl#3}::get::{async_fn_env#0}"),
+            "mini::db::Db::get"
+        );
+        assert_eq!(cleaned("mini::db::{impl#4}::get::{async_fn_env#0}"), "mini::db::get");
+        assert_eq!(
+            cleaned("mini::run::{async_fn#0}::{async_block_env#1}"),
+            "mini::run::{async block}"
+        );
+        assert_eq!(
+            cleaned("a::f::{async_fn_env#0}<core::option::Option<b::c::D>, &str>"),
+            "a::f<Option<D>, &str>"
+        );
+        assert_eq!(cleaned("a::F<b::g::{closure_env#0}>"), "a::F<g::{closure}>");
+        assert_eq!(cleaned("a::F<b::B<c::C<d::D<e::E>>>, z::Z>"), "a::F<B<C<…>>, Z>");
+        assert_eq!(cleaned("a::F<fn(b::B) -> c::C>"), "a::F<fn(B) -> C>");
+        assert_eq!(cleaned("(a::{impl#0}::f::{async_fn_env#0}<u8>, b::B)"), "(f<u8>, B)");
+    }
+
+    #[test]
+    fn an_impl_is_named_by_its_type() {
+        let own = |name, below| own_type(name, below).unwrap();
+        assert_eq!(own("a::b::Server::run::{{closure}}", 2), "a::b::Server");
+        assert_eq!(own("a::b::Receiver<T>::recv::{{closure}}", 2), "a::b::Receiver");
+        assert_eq!(own("<a::b::Server as a::Service<x::Y>>::serve", 1), "a::b::Server");
+        assert_eq!(
+            own("m::<impl a::Service for a::b::Server<X>>::serve", 1),
+            "a::b::Server"
+        );
+        assert_eq!(own_type("run", 3), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! A program, and its types of tasks.
+
+use std::path::Path;
+
+use super::decode::Decoder;
+use super::error::Error;
+use super::memory::Memory;
+use super::names;
+use super::tree::AwaitTree;
+use super::types::TypeDef;
+use super::units::{Debug, Place, Session};
+
+/// The type that tokio allocates for each task.
+const CELL: &str = "tokio::runtime::task::core::Cell";
+/// From a function to where it is declared: what was inlined, its origin, and what that specifies.
+const MOST_STEPS: usize = 8;
+
+/// A program's debug info. What has been asked for once is kept, so that asking again costs little.
+///
+/// It may be shared between threads.
+pub struct Program {
+    debug: Debug,
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_struct("Program").finish_non_exhaustive()
+    }
+}
+
+/// The type of a task: of the future that was spawned, and of the cell that tokio keeps it in.
+#[derive(Clone)]
+pub struct TaskType<'p> {
+    debug: &'p Debug,
+    cell: Place,
+    future: Place,
+    size: u64,
+    name: String,
+}
+
+impl std::fmt::Debug for TaskType<'_> {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_struct("TaskType")
+            .field("name", &self.name)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Program {
+    /// Opens an executable or a shared library. It is mapped, not read: what is not asked for stays on disk.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be read, or has no debug info with types: [`Error::NoTypes`] says what to do about that.
+    pub fn open(path: impl AsRef<Path>) -> Result<Program, Error> {
+        Ok(Program {
+            debug: Debug::open(path.as_ref())?,
+        })
+    }
+
+    /// The type of the task whose cell was allocated from here. `return_address` is one of the return addresses of the allocation, as
+    /// the object's own virtual address, which is without the load bias.
+    ///
+    /// `None` where nothing at that address makes a task, which is so of all frames but one or two, and where that part of the program
+    /// has no types: see [`Program::has_types_at`].
+    pub fn task_at(&self, return_address: u64) -> Option<TaskType<'_>> {
+        // The call is before the address to which it returns, which may be another function's.
+        let address = return_address.checked_sub(1)?;
+        let session = self.debug.session();
+        self.debug.units_at(address).find_map(|unit| {
+            let index = session.index(unit)?;
+            let functions = index.functions_at(address);
+            functions
+                .into_iter()
+                .find_map(|offset| self.task_of_function(&session, Place { unit, offset }))
+        })
+    }
+
+    /// Whether the code at an address was compiled with types in its debug info, and not only with lines or without any.
+    pub fn has_types_at(&self, address: u64) -> bool {
+        self.debug.units_at(address).any(|unit| self.debug.has_types(unit))
+    }
+
+    fn task_of_function<'p>(&'p self, session: &Session<'p>, mut function: Place) -> Option<TaskType<'p>> {
+        for _ in 0..MOST_STEPS {
+            let (_, entry) = session.entry(function)?;
+            let declared = [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification]
+                .into_iter()
+                .find_map(|name| session.attribute_target(function.unit, &entry, name));
+            match declared {
+                Some(declared) => function = declared,
+                None => break,
+            }
+        }
+        let parent = session.index(function.unit)?.parent(function.offset)?;
+        // A cheap look before the whole type is read.
+        let parent = Place {
+            unit: function.unit,
+            offset: parent,
+        };
+        if names::plain(&session.segments(parent)) != CELL {
+            return None;
+        }
+        let cell = session.type_at(parent)?;
+        let future = cell.arguments.iter().find(|(name, _)| name == "T")?.1;
+        let of_future = session.type_at(future)?;
+        Some(TaskType {
+            debug: &self.debug,
+            cell: cell.place,
+            future,
+            size: cell.size,
+            name: name_of(session, &of_future),
+        })
+    }
+}
+
+impl TaskType<'_> {
+    /// What the future is called in the source.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The size of the task's cell in bytes.
+    pub fn cell_size(&self) -> u64 {
+        self.size
+    }
+
+    /// What the task waits for whose cell stands at `cell`.
+    ///
+    /// It looks at no more than some thousand futures, and no deeper than the stack allows: what is beyond is unknown.
+    pub fn decode(&self, memory: &dyn Memory, cell: u64) -> AwaitTree {
+        Decoder::new(self.debug.session(), memory).task(self.cell, self.future, cell)
+    }
+}
+
+/// What a type is called in the source.
+pub(super) fn name_of(session: &Session<'_>, of: &TypeDef) -> String {
+    names::clean(&of.segments, &session.everywhere().impls)
+}

@@ -1,0 +1,181 @@
+//! What a task waits for, as data and as text.
+
+use std::fmt;
+
+use super::leaf::Leaf;
+
+/// A future and what it waits for.
+///
+/// ```text
+/// mini_redis::server::Handler::run  suspended at src/server.rs:250 (in a macro)
+///   select! of
+///     mini_redis::connection::Connection::read_frame  suspended at src/connection.rs:69
+///       tokio::io::util::read_buf::ReadBuf<BufWriter<TcpStream>, BytesMut>  waits for I/O
+///     mini_redis::shutdown::Shutdown::recv  suspended at src/shutdown.rs:44
+///       tokio::sync::broadcast::Receiver::recv<()>  waits for a broadcast message
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AwaitTree {
+    /// What kind of future it is.
+    pub kind: Kind,
+    /// What it is called in the source, with modules but without those of its type arguments. At most some hundred characters.
+    pub type_name: String,
+    /// How far it has come.
+    pub state: State,
+    /// What it waits for: the future awaited, or the branches of a `select!` or `join!` in their order.
+    pub children: Vec<AwaitTree>,
+    /// What it waits for in the end, where that is tokio's or the standard library's.
+    pub leaf: Option<Leaf>,
+    /// Whether it is a branch of a `select!` that is not polled any more: it has ended without a match, or its `if` was false.
+    pub disabled: bool,
+}
+
+/// What kind of future it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// An `async fn` or `async` block.
+    Async,
+    /// `tokio::select!`, which has no name, or a future that ends with the first of its children.
+    Select,
+    /// `tokio::join!` and `tokio::try_join!`, which have no name, or a future that waits for all of its children.
+    Join,
+    /// A future with a deadline. Its child is the future.
+    Timeout,
+    /// A future of the user's own, written by hand. Its children are the futures that it holds. Which of them it waits for is not
+    /// known.
+    Holds,
+    /// What everything waits for in the end: see [`AwaitTree::leaf`].
+    Leaf,
+    /// A closure for the blocking pool.
+    Blocking,
+    /// A type that is not looked into, or could not be understood.
+    Unknown,
+}
+
+/// How far a future has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It was never polled.
+    Unresumed,
+    /// It is suspended at an await.
+    Suspended {
+        /// The source file, as the compiler knew it.
+        file: String,
+        /// The line, counted from one.
+        line: u64,
+        /// The await stands in a macro of another file: file and line are where the function begins.
+        in_macro: bool,
+    },
+    /// It has returned. The state of a task whose output nobody has taken yet, and of a finished branch.
+    Returned,
+    /// It has panicked.
+    Panicked,
+    /// It was aborted, and has been dropped.
+    Aborted,
+    /// It has ended, and how is not known any more.
+    Ended,
+    /// A blocking closure that has been started.
+    Running,
+    /// Not known: there is no state to see, its memory is not there, or it makes no sense.
+    Unknown,
+}
+
+impl AwaitTree {
+    pub(super) fn new(kind: Kind, type_name: String) -> AwaitTree {
+        AwaitTree {
+            kind,
+            type_name,
+            state: State::Unknown,
+            children: Vec::new(),
+            leaf: None,
+            disabled: false,
+        }
+    }
+
+    /// Changes each source file's name, such as to make it relative to the workspace.
+    pub fn map_files(&mut self, rename: &mut dyn FnMut(&str) -> String) {
+        if let State::Suspended { file, .. } = &mut self.state {
+            *file = rename(file);
+        }
+        for child in &mut self.children {
+            child.map_files(rename);
+        }
+    }
+
+    /// The tree and everything below, in the order in which it is printed.
+    pub fn walk(&self) -> impl Iterator<Item = &AwaitTree> {
+        let mut left = vec![self];
+        std::iter::from_fn(move || {
+            let next = left.pop()?;
+            left.extend(next.children.iter().rev());
+            Some(next)
+        })
+    }
+
+    fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Select if self.type_name.is_empty() => write!(to, "select! of")?,
+            Kind::Join if self.type_name.is_empty() => write!(to, "join! of")?,
+            Kind::Timeout => write!(to, "{}, with a deadline, of", self.type_name)?,
+            Kind::Holds => write!(to, "{}, which holds", self.type_name)?,
+            Kind::Select => write!(to, "{}, the first of", self.type_name)?,
+            Kind::Join => write!(to, "{}, all of", self.type_name)?,
+            Kind::Blocking => write!(to, "{}  on the blocking pool", self.type_name)?,
+            Kind::Async | Kind::Leaf | Kind::Unknown => write!(to, "{}", self.type_name)?,
+        }
+        let nested = matches!(self.kind, Kind::Select | Kind::Join | Kind::Timeout | Kind::Holds);
+        match (&self.state, &self.leaf) {
+            (State::Unresumed, _) => write!(to, "  never polled")?,
+            (State::Returned, _) => write!(to, "  returned")?,
+            (State::Panicked, _) => write!(to, "  panicked")?,
+            (State::Aborted, _) => write!(to, "  aborted")?,
+            (State::Ended, _) => write!(to, "  ended")?,
+            (State::Running, _) => write!(to, "  running")?,
+            (_, Some(leaf)) => write!(to, "  {leaf}")?,
+            (
+                State::Suspended {
+                    file,
+                    line,
+                    in_macro: false,
+                },
+                _,
+            ) => write!(to, "  suspended at {file}:{line}")?,
+            (
+                State::Suspended {
+                    file,
+                    line,
+                    in_macro: true,
+                },
+                _,
+            ) => {
+                write!(to, "  suspended in a macro, in the function at {file}:{line}")?;
+            }
+            (State::Unknown, None) if nested => {}
+            (State::Unknown, None) => write!(to, "  state unknown")?,
+        }
+        if self.disabled {
+            write!(to, "  (disabled)")
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A line for each future, what it waits for below it and two spaces further in.
+impl fmt::Display for AwaitTree {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = vec![(self, 0)];
+        while let Some((tree, depth)) = left.pop() {
+            if depth > 0 {
+                writeln!(to)?;
+            }
+            write!(to, "{:1$}", "", depth * 2)?;
+            tree.line(to)?;
+            left.extend(tree.children.iter().rev().map(|child| (child, depth + 1)));
+        }
+        Ok(())
+    }
+}

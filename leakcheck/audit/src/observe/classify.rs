@@ -1,0 +1,210 @@
+//! What a block of memory was, and how it ended, from the functions that allocated and freed it.
+
+/// What kind of task a block was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A spawned future.
+    Task,
+    /// A function that runs on a thread of the blocking pool.
+    Blocking,
+    /// A worker thread of a multi-threaded runtime: tokio's own.
+    Worker,
+    /// tokio allocated it, but debug info does not say for what.
+    Unknown,
+    /// No task.
+    Other,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Ending {
+    /// Before its runtime did.
+    Ended,
+    /// It waited when its runtime was dropped.
+    Outlived,
+    /// It was due to run when its runtime was dropped.
+    OutlivedQueued,
+    /// It was alive when the process exited.
+    AliveAtExit,
+    /// Its memory was held by another task that outlived the runtime. Whether it did too cannot be told.
+    Unsure,
+}
+
+/// What a block was, by the plain paths of the functions on the stack that allocated it, the innermost first.
+#[must_use]
+pub fn kind<'a>(stack: impl IntoIterator<Item = &'a str>) -> Kind {
+    let mut found = Kind::Other;
+    let mut innermost = true;
+    for path in stack {
+        if !path.starts_with("tokio::") {
+            if is_std(path) {
+                continue;
+            }
+            // The user's function, below which tokio was at work for itself, or not at all.
+            break;
+        }
+        match last_two(path) {
+            ("OwnedTasks" | "LocalOwnedTasks", "bind" | "bind_local") => return Kind::Task,
+            // A worker is started as a blocking task: go on to see for whom.
+            _ if path.starts_with("tokio::runtime::task::unowned") => found = Kind::Blocking,
+            ("Launch", "launch") => return Kind::Worker,
+            (_, "spawn_blocking" | "spawn_mandatory_blocking" | "spawn_blocking_inner") => found = Kind::Blocking,
+            // Not whatever else a runtime allocates for itself.
+            _ if innermost && path.starts_with("tokio::runtime::task::") => found = Kind::Unknown,
+            // Where the functions above were inlined and debug info does not say so.
+            ("spawn", "spawn" | "spawn_inner") | ("Handle", "spawn") | ("local", "spawn_local")
+                if found == Kind::Unknown =>
+            {
+                return Kind::Task;
+            }
+            _ => (),
+        }
+        innermost = false;
+    }
+    found
+}
+
+/// How a freed block ended, by the paths on the stack that freed it, the innermost first. `complete` says that it was
+/// seen done well before.
+///
+/// The innermost function that decides is what counts: a task's destructor may run another runtime.
+#[must_use]
+pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> Ending {
+    let mut held = false;
+    for path in stack {
+        let Some(step) = step(path) else { continue };
+        match step {
+            Step::Held => held = true,
+            Step::Polled | Step::Refused => return Ending::Ended,
+            _ if complete => return Ending::Ended,
+            Step::Shutdown | Step::Drained if held => return Ending::Unsure,
+            Step::Shutdown => return Ending::Outlived,
+            Step::Drained => return Ending::OutlivedQueued,
+        }
+    }
+    Ending::Ended
+}
+
+enum Step {
+    /// The scheduler ran a task.
+    Polled,
+    /// A closed runtime took no more tasks.
+    Refused,
+    /// Somebody gave up their reference to a task.
+    Held,
+    /// The runtime ended the tasks that it had.
+    Shutdown,
+    /// The runtime emptied its queues.
+    Drained,
+}
+
+fn step(path: &str) -> Option<Step> {
+    if !path.starts_with("tokio::") {
+        return None;
+    }
+    let step = match last_two(path) {
+        ("Harness" | "RawTask" | "raw", "poll") | ("LocalNotified" | "UnownedTask", "run") => Step::Polled,
+        ("OwnedTasks" | "LocalOwnedTasks", "bind" | "bind_local" | "bind_inner") => Step::Refused,
+        (_, "drop_join_handle_slow" | "drop_abort_handle" | "drop_waker" | "wake_by_val") => Step::Held,
+        ("JoinHandle" | "AbortHandle" | "WakerRef", "drop") => Step::Held,
+        ("OwnedTasks" | "LocalOwnedTasks" | "LocalState", "close_and_shutdown_all") => Step::Shutdown,
+        ("Task", "shutdown_or_run_if_mandatory") => Step::Drained,
+        // One task's own shutdown says nothing of its runtime's.
+        ("Task" | "RawTask" | "Harness" | "raw", "shutdown") => return None,
+        ("Runtime" | "LocalRuntime" | "CurrentThread" | "MultiThread" | "LocalSet" | "BlockingPool", "drop") => {
+            Step::Drained
+        }
+        (
+            _,
+            "shutdown"
+            | "shutdown2"
+            | "shutdown_core"
+            | "shutdown_timeout"
+            | "shutdown_background"
+            | "shutdown_finalize",
+        ) if path.starts_with("tokio::runtime::") => Step::Drained,
+        _ => return None,
+    };
+    Some(step)
+}
+
+fn is_std(path: &str) -> bool {
+    ["std::", "core::", "alloc::", "__rust", "__rdl", "__rg"]
+        .iter()
+        .any(|start| path.starts_with(start))
+        || path.is_empty()
+}
+
+/// The last two segments, without what a closure adds.
+fn last_two(path: &str) -> (&str, &str) {
+    let mut segments = path.rsplit("::").filter(|segment| !segment.starts_with('{'));
+    let last = segments.next().unwrap_or_default();
+    (segments.next().unwrap_or_default(), last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BIND: &str = "tokio::runtime::task::list::OwnedTasks::bind";
+    const POLL: &str = "tokio::runtime::task::raw::poll";
+    const CLOSE: &str = "tokio::runtime::task::list::OwnedTasks::close_and_shutdown_all";
+    const HANDLE: &str = "tokio::runtime::task::harness::Harness::drop_join_handle_slow";
+
+    #[test]
+    fn a_block_that_is_bound_is_a_task() {
+        assert_eq!(
+            kind(["alloc::boxed::Box::new", "tokio::runtime::task::new_task", BIND]),
+            Kind::Task
+        );
+        assert_eq!(kind(["tokio::runtime::task::new_task", "a::b"]), Kind::Unknown);
+    }
+
+    #[test]
+    fn what_a_runtime_allocates_for_itself_is_no_task() {
+        let runtime = "tokio::runtime::scheduler::current_thread::CurrentThread::new";
+        assert_eq!(kind(["alloc::sync::Arc::new", runtime, "a::b", POLL]), Kind::Other);
+        assert_eq!(kind(["alloc::sync::Arc::new", runtime, POLL]), Kind::Other);
+    }
+
+    #[test]
+    fn a_worker_thread_is_not_a_blocking_task_of_the_user() {
+        let pool = [
+            "tokio::runtime::task::unowned",
+            "tokio::runtime::blocking::pool::Spawner::spawn_blocking_inner",
+        ];
+        let launch = "tokio::runtime::scheduler::multi_thread::worker::Launch::launch";
+
+        assert_eq!(kind(pool), Kind::Blocking);
+        assert_eq!(kind(pool.into_iter().chain([launch])), Kind::Worker);
+        assert_eq!(kind(pool.into_iter().chain(["a::b", launch])), Kind::Blocking);
+    }
+
+    #[test]
+    fn the_innermost_function_that_decides_is_what_counts() {
+        assert_eq!(ending([CLOSE, POLL], false), Ending::Outlived);
+        assert_eq!(ending([POLL, CLOSE], false), Ending::Ended);
+        assert_eq!(ending([BIND, CLOSE], false), Ending::Ended);
+        assert_eq!(ending(["a::b"], false), Ending::Ended);
+    }
+
+    #[test]
+    fn a_task_that_only_its_handle_kept_is_judged_by_when_it_was_done() {
+        assert_eq!(ending([HANDLE, POLL], false), Ending::Ended);
+        assert_eq!(ending([HANDLE, CLOSE], true), Ending::Ended);
+        assert_eq!(ending([HANDLE, CLOSE], false), Ending::Unsure);
+    }
+
+    #[test]
+    fn a_queue_that_its_runtime_empties_held_tasks_that_were_due() {
+        for path in [
+            "tokio::runtime::scheduler::current_thread::shutdown2",
+            "tokio::runtime::scheduler::multi_thread::worker::Core::shutdown",
+            "tokio::runtime::runtime::Runtime::drop",
+            "tokio::task::local::LocalSet::drop",
+        ] {
+            assert_eq!(ending([path], false), Ending::OutlivedQueued, "{path}");
+        }
+        assert_eq!(ending(["tokio::runtime::task::raw::shutdown"], false), Ending::Ended);
+    }
+}

@@ -1,0 +1,572 @@
+//! From what processes recorded to findings.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::classify::{self, Ending, Kind};
+use super::preload;
+use super::program::Program;
+use super::records::{Copy, Process};
+use super::symbols::{Frame, Symbols};
+use super::waiting::Waiting;
+use crate::judge::Conclusion;
+
+/// What an observed command left behind.
+#[derive(Debug, Clone, Default, Serialize)]
+#[non_exhaustive]
+pub struct ObservedVerdict {
+    /// What was left behind, by program and test.
+    pub findings: Vec<Finding>,
+    /// Why something could not be judged. Nothing is clean while this is not empty.
+    pub unjudged: Vec<String>,
+    /// Spawned tasks seen, blocking ones among them.
+    pub tasks: u64,
+    /// Processes that used tokio and were observed.
+    pub processes: u64,
+    /// How the command ended: its exit code, or `None` where a signal killed it.
+    pub command: Option<i32>,
+    /// Findings in dependencies count as leaks too.
+    pub deny_third_party: bool,
+}
+
+impl ObservedVerdict {
+    /// The verdict in one word. A leak that was seen counts although something else could not be judged.
+    #[must_use]
+    pub fn conclusion(&self) -> Conclusion {
+        if self.findings.iter().any(|finding| self.fails(finding)) {
+            Conclusion::Leaked
+        } else if self.unjudged.is_empty() {
+            Conclusion::Clean
+        } else {
+            Conclusion::CannotJudge
+        }
+    }
+
+    fn fails(&self, finding: &Finding) -> bool {
+        match finding.what {
+            What::Leaked | What::Blocked => true,
+            What::ThirdParty => self.deny_third_party,
+            What::Unsure => false,
+        }
+    }
+}
+
+/// Tasks that were left behind alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The verdict.
+    pub what: What,
+    /// When it ended.
+    pub how: &'static str,
+    /// How many tasks.
+    pub count: u64,
+    /// The program's file name, without cargo's hash.
+    pub program: String,
+    /// The test that spawned it, where a test did.
+    pub test: Option<String>,
+    /// Where the code that spawned it is from.
+    pub origin: Origin,
+    /// The calls that led to the spawn, the innermost first, without tokio's and std's.
+    pub spawned: Vec<Place>,
+    /// Where it waited, where the program's debug info says so.
+    pub awaits: Option<String>,
+}
+
+/// A verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// The workspace's own code spawned it, and it outlived its runtime.
+    Leaked,
+    /// A blocking task that never ended.
+    Blocked,
+    /// A dependency spawned it, and it outlived its runtime.
+    ThirdParty,
+    /// It was held by a leaked task, and whether it had ended cannot be told. Never counts.
+    Unsure,
+}
+
+/// Whose code spawned a task.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The workspace's, or another directory's that is no registry.
+    Own,
+    /// A dependency's.
+    Dependency {
+        /// Its name.
+        name: String,
+        /// Its version or revision.
+        version: String,
+    },
+}
+
+/// A call.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Place {
+    /// The function.
+    pub function: String,
+    /// Its file: from the workspace's root, or as the compiler saw it.
+    pub file: Option<String>,
+    /// The line.
+    pub line: Option<u32>,
+}
+
+/// What a judgement is made of.
+pub(super) struct Evidence<'a> {
+    pub(super) processes: &'a [Process],
+    /// The root of the user's own code.
+    pub(super) workspace: &'a Path,
+    /// The command's own program is judged wherever its file is.
+    pub(super) command: Option<&'a Path>,
+}
+
+type Key = (What, &'static str, String, Option<String>, Origin, Vec<Place>);
+
+pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
+    let mut judging = Judging {
+        workspace: evidence.workspace,
+        symbols: Symbols::default(),
+        found: BTreeMap::new(),
+        unjudged: BTreeSet::new(),
+        tasks: 0,
+        kinds: HashMap::new(),
+        waiting: Waiting::new(evidence.workspace),
+    };
+    let mut programs = HashMap::new();
+    let mut observed = 0;
+    for process in evidence.processes {
+        let executable = Path::new(&process.executable);
+        if is_tool(executable, evidence.command) {
+            continue;
+        }
+        let saw_blocks = !process.folds.is_empty() || !process.live.is_empty();
+        if saw_blocks && !executable.exists() {
+            let name = name(process);
+            judging.unjudged.insert(format!(
+                "{name} is gone, and its debug info with it: a doc test is deleted after it has run"
+            ));
+            continue;
+        }
+        let program = programs
+            .entry(executable.to_owned())
+            .or_insert_with(|| Program::inspect(executable));
+        let Some(program) = program.as_ref().filter(|program| !program.tokio.is_empty()) else {
+            continue;
+        };
+        let replaced = evidence
+            .processes
+            .iter()
+            .any(|other| other.pid == process.pid && other != process);
+        observed += 1;
+        judging.process(process, program, replaced);
+    }
+    if let Some(command) = evidence.command
+        && Program::inspect(command).is_some_and(|program| program.is_static && !program.tokio.is_empty())
+    {
+        let name = command.display();
+        let reason = format!("{name} is linked statically: its tasks could not be observed");
+        judging.unjudged.insert(reason);
+    }
+    let findings =
+        judging.found.into_iter().map(
+            |((what, how, program, test, origin, spawned), (count, awaits))| Finding {
+                what,
+                how,
+                count,
+                program,
+                test,
+                origin,
+                spawned,
+                awaits,
+            },
+        );
+    ObservedVerdict {
+        findings: findings.collect(),
+        unjudged: judging.unjudged.into_iter().collect(),
+        tasks: judging.tasks,
+        processes: observed,
+        ..ObservedVerdict::default()
+    }
+}
+
+struct Judging<'a> {
+    workspace: &'a Path,
+    symbols: Symbols,
+    found: BTreeMap<Key, (u64, Option<String>)>,
+    unjudged: BTreeSet<String>,
+    tasks: u64,
+    /// By the process' place in memory and the stack's node.
+    kinds: HashMap<(usize, u64), Kind>,
+    waiting: Waiting<'a>,
+}
+
+impl Judging<'_> {
+    fn process(&mut self, process: &Process, program: &Program, replaced: bool) {
+        let name = name(process);
+        if let Some(version) = program.too_old() {
+            self.unjudged.insert(format!(
+                "{name} uses tokio {version}, whose tasks cannot be told from other memory: 1.29 is the first"
+            ));
+            return;
+        }
+        if process.folds.is_empty() && process.live.is_empty() && program.has_own_allocator {
+            self.unjudged.insert(format!(
+                "{name} has an allocator of its own: its tasks could not be observed"
+            ));
+            return;
+        }
+        if program.is_stripped {
+            self.unjudged
+                .insert(format!("{name} is stripped: what it allocated could not be told apart"));
+            return;
+        }
+        if process.dropped > 0 {
+            self.unjudged.insert(format!(
+                "{name} did more than there was room to record ({} records)",
+                process.dropped
+            ));
+        }
+        for fold in &process.folds {
+            let kind = self.kind(process, fold.allocated);
+            if !self.is_task(kind, fold.count, &name) {
+                continue;
+            }
+            let freed = self.symbols.stack(process, &process.stack(fold.freed));
+            let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.complete);
+            self.found(
+                process,
+                kind,
+                ending,
+                fold.allocated,
+                fold.lineage,
+                fold.count,
+                fold.copies.first(),
+            );
+        }
+        for live in &process.live {
+            let kind = self.kind(process, live.allocated);
+            if !self.is_task(kind, 1, &name) || live.complete {
+                continue;
+            }
+            if process.exited {
+                self.found(
+                    process,
+                    kind,
+                    Ending::AliveAtExit,
+                    live.allocated,
+                    live.lineage,
+                    1,
+                    live.copy.as_ref(),
+                );
+            }
+        }
+        if !process.exited && !replaced {
+            self.unjudged
+                .insert(format!("{name} did not come to its end: it was killed or it aborted"));
+        }
+    }
+
+    fn kind(&mut self, process: &Process, stack: u64) -> Kind {
+        let key = (std::ptr::from_ref(process) as usize, stack);
+        if let Some(kind) = self.kinds.get(&key) {
+            return *kind;
+        }
+        let frames = self.symbols.stack(process, &process.stack(stack));
+        let kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
+        self.kinds.insert(key, kind);
+        kind
+    }
+
+    /// Whether it is a task of the user's, which is counted.
+    fn is_task(&mut self, kind: Kind, count: u64, name: &str) -> bool {
+        match kind {
+            Kind::Task | Kind::Blocking => {
+                self.tasks += count;
+                true
+            }
+            Kind::Unknown => {
+                self.unjudged.insert(format!(
+                    "{name} has no debug info: what tokio allocated could not be told apart"
+                ));
+                false
+            }
+            Kind::Worker | Kind::Other => false,
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one caller for what was freed, one for what was not"
+    )]
+    fn found(
+        &mut self,
+        process: &Process,
+        kind: Kind,
+        ending: Ending,
+        allocated: u64,
+        lineage: u64,
+        count: u64,
+        copy: Option<&Copy>,
+    ) {
+        let how = match (ending, kind) {
+            (Ending::Ended, _) => return,
+            (Ending::AliveAtExit, Kind::Blocking) => "it was running when the process ended",
+            (Ending::AliveAtExit, _) => "it was alive when the process ended: its runtime was never dropped",
+            (Ending::Outlived, _) => "it was waiting when its runtime was dropped",
+            (Ending::OutlivedQueued, _) => "it was due to run when its runtime was dropped",
+            (Ending::Unsure, _) => "another task held it that outlived the runtime",
+        };
+        let stack = process.stack(allocated);
+        let frames = self.symbols.stack(process, &stack);
+        let spawned = self.spawned(&frames);
+        let origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
+        let what = match (ending, kind, &origin) {
+            (Ending::Unsure, ..) => What::Unsure,
+            (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
+            (_, _, Origin::Own) => What::Leaked,
+            (_, _, Origin::Dependency { .. }) => What::ThirdParty,
+        };
+        let test = test_of(&frames).or_else(|| {
+            let creators = process.creators(lineage).into_iter();
+            creators
+                .map(|creator| self.symbols.stack(process, &process.stack(creator)))
+                .find_map(|frames| test_of(&frames))
+        });
+        let awaits = copy.and_then(|copy| {
+            // The object that the future's type is in: what called libc.
+            let objects = stack
+                .iter()
+                .filter_map(|address| process.object(address.wrapping_sub(1)));
+            let object = objects
+                .into_iter()
+                .find(|object| !object.path.ends_with(preload::FILE))?;
+            let path = if object.path.is_empty() {
+                &process.executable
+            } else {
+                &object.path
+            };
+            let inside = stack.iter().filter(|address| object.range.contains(*address));
+            let addresses: Vec<u64> = inside.map(|address| address.wrapping_sub(object.base)).collect();
+            self.waiting.tree(Path::new(path), &addresses, copy, object.base)
+        });
+        let spawned = spawned.into_iter().map(|(place, _)| place).collect();
+        let key = (what, how, name(process), test, origin, spawned);
+        let entry = self.found.entry(key).or_default();
+        entry.0 += count;
+        entry.1 = entry.1.take().or(awaits);
+    }
+
+    /// The calls of a stack that are not tokio's, std's or the test harness', and whose they are.
+    fn spawned(&self, frames: &[Frame]) -> Vec<(Place, Origin)> {
+        let named = frames
+            .iter()
+            .filter(|frame| !frame.path.is_empty() && !is_below(&frame.path));
+        let placed = named.filter_map(|frame| {
+            let (file, line) = frame.source.as_ref()?;
+            // A line of a macro of tokio's is not where the user's function is.
+            let origin = origin(file).filter(|origin| !is_runtime(origin))?;
+            let file = Path::new(file);
+            let place = Place {
+                function: readable(&frame.name),
+                file: Some(file.strip_prefix(self.workspace).unwrap_or(file).display().to_string()),
+                line: Some(*line),
+            };
+            Some((place, origin))
+        });
+        let mut places: Vec<(Place, Origin)> = placed.collect();
+        places.dedup();
+        places.truncate(24);
+        places
+    }
+}
+
+/// Functions that lead to a spawn, but are not why it happened.
+fn is_below(path: &str) -> bool {
+    let first = path.split("::").next().unwrap_or_default();
+    ["tokio", "tokio_util", "leakcheck", "std", "core", "alloc", "test"].contains(&first)
+        || path.starts_with("__rust")
+        || path == "main"
+        || path.ends_with("::main")
+}
+
+/// Whether it is the runtime that a task was spawned through.
+fn is_runtime(origin: &Origin) -> bool {
+    matches!(origin, Origin::Dependency { name, .. } if name == "tokio" || name == "tokio-util")
+}
+
+/// Whose a source file is. `None` for std's.
+fn origin(file: &str) -> Option<Origin> {
+    if file.starts_with("/rustc/") || file.contains("/lib/rustlib/src/rust/") || file.contains("/rustc-") {
+        return None;
+    }
+    let dependency = |at: usize, split: fn(&str) -> Option<(&str, &str)>| {
+        let directory = file[at..].split('/').nth(1)?;
+        let (name, version) = split(directory)?;
+        Some(Origin::Dependency {
+            name: name.to_owned(),
+            version: version.to_owned(),
+        })
+    };
+    // The index comes first, and then the crate: `/registry/src/index.crates.io-…/hyper-1.7.0/src/…`.
+    if let Some(at) = file.find("/registry/src/") {
+        return dependency(at + "/registry/src/".len(), name_and_version).or(Some(Origin::Own));
+    }
+    if let Some(at) = file.find("/git/checkouts/") {
+        let rest = &file[at + "/git/checkouts/".len()..];
+        let mut parts = rest.split('/');
+        let name = parts
+            .next()
+            .and_then(|directory| directory.rsplit_once('-'))
+            .map_or("git", |(name, _)| name);
+        let version = parts.next().unwrap_or_default().to_owned();
+        return Some(Origin::Dependency {
+            name: name.to_owned(),
+            version,
+        });
+    }
+    Some(Origin::Own)
+}
+
+/// `("tokio-util", "0.7.16")` of `tokio-util-0.7.16`: a version begins with a digit and has a dot.
+fn name_and_version(directory: &str) -> Option<(&str, &str)> {
+    let starts = directory.match_indices('-').map(|(at, _)| at);
+    starts
+        .map(|at| (&directory[..at], &directory[at + 1..]))
+        .find(|(_, version)| version.starts_with(|first: char| first.is_ascii_digit()) && version.contains('.'))
+}
+
+/// The test whose stack this is: what libtest's `__rust_begin_short_backtrace` calls, without the crate's name.
+fn test_of(frames: &[Frame]) -> Option<String> {
+    let harness = frames
+        .iter()
+        .position(|frame| frame.path == "test::__rust_begin_short_backtrace")?;
+    let below = frames[..harness].iter().rev();
+    let test = below
+        .map(|frame| &frame.path)
+        .find(|path| !path.ends_with("::call_once"))?;
+    let test = test.trim_end_matches("::{{closure}}").trim_end_matches("::{closure#0}");
+    test.split_once("::").map(|(_, name)| name.to_owned())
+}
+
+/// A function's name as its author thinks of it.
+fn readable(name: &str) -> String {
+    let name = super::paths::plain(name);
+    name.replace("{{closure}}", "{closure}")
+        .replace("{closure#0}", "{closure}")
+}
+
+/// The name of a process' program, without the hash that cargo appends.
+fn name(process: &Process) -> String {
+    crate::cargo::stem(Path::new(&process.executable))
+}
+
+/// Whether a program is part of the system or of Rust, and so none that a project's tasks run in.
+fn is_tool(executable: &Path, command: Option<&Path>) -> bool {
+    let file = executable
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    if ["cargo", "rustc", "rustup", "rustdoc", "clippy-driver"].contains(&&*file) || file.starts_with("cargo-") {
+        return true;
+    }
+    if command == Some(executable) {
+        return false;
+    }
+    let homes = ["CARGO_HOME", "RUSTUP_HOME"]
+        .into_iter()
+        .filter_map(std::env::var_os)
+        .map(PathBuf::from);
+    let user = std::env::var_os("HOME").map(PathBuf::from).into_iter();
+    let user = user.flat_map(|home| [home.join(".cargo/bin"), home.join(".rustup")]);
+    let system = ["/usr", "/bin", "/sbin", "/lib", "/nix/store"]
+        .into_iter()
+        .map(PathBuf::from);
+    let mut directories = homes.map(|home| {
+        if home.ends_with(".cargo") {
+            home.join("bin")
+        } else {
+            home
+        }
+    });
+    directories.any(|directory| executable.starts_with(directory))
+        || user.chain(system).any(|directory| executable.starts_with(directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(path: &str) -> Frame {
+        Frame {
+            path: path.to_owned(),
+            ..Frame::default()
+        }
+    }
+
+    #[test]
+    fn a_dependency_is_named_by_its_directory() {
+        let dependency = |name: &str, version: &str| {
+            Some(Origin::Dependency {
+                name: name.to_owned(),
+                version: version.to_owned(),
+            })
+        };
+        let index = "/home/u/.cargo/registry/src/index.crates.io-6f17d22bba15001f";
+        assert_eq!(
+            origin(&format!("{index}/hyper-util-0.1.16/src/a.rs")),
+            dependency("hyper-util", "0.1.16")
+        );
+        assert_eq!(
+            origin(&format!("{index}/a-1.0.0-rc.1/src/a.rs")),
+            dependency("a", "1.0.0-rc.1")
+        );
+        assert_eq!(
+            origin("/c/git/checkouts/axum-2f0d/1a2b3c4/src/lib.rs"),
+            dependency("axum", "1a2b3c4")
+        );
+        assert_eq!(origin("/w/src/lib.rs"), Some(Origin::Own));
+        assert_eq!(origin("/rustc/0123/library/core/src/lib.rs"), None);
+    }
+
+    #[test]
+    fn a_test_is_what_the_harness_calls() {
+        let frames = [
+            "tokio::task::spawn::spawn",
+            "suite::module::leaks::{{closure}}",
+            "suite::module::leaks",
+            "suite::module::leaks::{{closure}}",
+            "core::ops::function::FnOnce::call_once",
+            "test::__rust_begin_short_backtrace",
+        ];
+        assert_eq!(test_of(&frames.map(frame)).as_deref(), Some("module::leaks"));
+        assert_eq!(test_of(&[frame("suite::main")]), None);
+    }
+
+    #[test]
+    fn a_leak_counts_more_than_what_could_not_be_judged() {
+        let finding = |what| Finding {
+            what,
+            how: "",
+            count: 1,
+            program: String::new(),
+            test: None,
+            origin: Origin::Own,
+            spawned: Vec::new(),
+            awaits: None,
+        };
+        let mut verdict = ObservedVerdict::default();
+        assert_eq!(verdict.conclusion(), Conclusion::Clean);
+        verdict.findings = vec![finding(What::Unsure), finding(What::ThirdParty)];
+        assert_eq!(verdict.conclusion(), Conclusion::Clean);
+        verdict.unjudged.push(String::new());
+        assert_eq!(verdict.conclusion(), Conclusion::CannotJudge);
+        verdict.deny_third_party = true;
+        assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+        verdict.findings = vec![finding(What::Blocked)];
+        assert_eq!(verdict.conclusion(), Conclusion::Leaked);
+    }
+}

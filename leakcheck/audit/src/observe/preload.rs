@@ -1,0 +1,134 @@
+//! The library to preload: its source is part of this crate, and the user's own `rustc` builds it once.
+
+use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::error::ObserveError;
+
+/// The whole library.
+pub const SOURCE: &str = include_str!("../../preload/preload.rs");
+
+/// The end of the built library's file name.
+pub(super) const FILE: &str = "libleak_audit_preload.so";
+
+/// Where built files are kept: `LEAK_AUDIT_CACHE`, else `leak-audit` in the user's cache directory.
+pub(super) fn cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    set("LEAK_AUDIT_CACHE").map_or_else(
+        || {
+            set("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")))
+                .unwrap_or_else(std::env::temp_dir)
+                .join("leak-audit")
+        },
+        PathBuf::from,
+    )
+}
+
+/// `rustc`, as cargo would choose it.
+pub(super) struct Rustc {
+    program: OsString,
+    version: String,
+}
+
+impl Rustc {
+    pub(super) fn find() -> Result<Self, ObserveError> {
+        let program = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let output = Command::new(&program)
+            .arg("-vV")
+            .output()
+            .map_err(|source| ObserveError::NoRustc {
+                rustc: program.clone().into(),
+                source,
+            })?;
+        let version = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(Self { program, version })
+    }
+
+    /// Builds sources, each with arguments of its own, unless this version has built it before. The result is put in place at once, so that audits
+    /// that run at the same time do not see half a file.
+    pub(super) fn build(
+        &self,
+        what: &'static str,
+        sources: &[(&str, &str)],
+        steps: &[(&str, &[&str])],
+        result: &str,
+    ) -> Result<PathBuf, ObserveError> {
+        let mut hasher = DefaultHasher::new();
+        (&self.version, sources).hash(&mut hasher);
+        let cache = cache();
+        let built = cache.join(format!("{:016x}-{result}", hasher.finish()));
+        if built.exists() {
+            return Ok(built);
+        }
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| ObserveError::Files { path, source }
+        };
+        std::fs::create_dir_all(&cache).map_err(failed(&cache))?;
+        let room = tempfile::tempdir_in(&cache).map_err(failed(&cache))?;
+        for (name, text) in sources {
+            let path = room.path().join(name);
+            std::fs::write(&path, text).map_err(failed(&path))?;
+        }
+        for (source, arguments) in steps {
+            self.compile(what, room.path(), source, arguments)?;
+        }
+        std::fs::rename(room.path().join(result), &built).map_err(failed(&built))?;
+        Ok(built)
+    }
+
+    fn compile(
+        &self,
+        what: &'static str,
+        directory: &Path,
+        source: &str,
+        arguments: &[&str],
+    ) -> Result<(), ObserveError> {
+        let output = Command::new(&self.program)
+            .current_dir(directory)
+            .args(["--edition", "2021", "--cap-lints", "allow"])
+            .args(arguments)
+            .arg(source)
+            .env_remove("LD_PRELOAD")
+            .output()
+            .map_err(|source| ObserveError::NoRustc {
+                rustc: self.program.clone().into(),
+                source,
+            })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(ObserveError::DoesNotBuild {
+            what,
+            version: self.version.lines().next().unwrap_or("rustc").to_owned(),
+            output: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+}
+
+/// The built library, from the cache where it is there.
+///
+/// # Errors
+///
+/// Where the system is not supported, `rustc` is missing or fails, or the cache cannot be written.
+pub fn library() -> Result<PathBuf, ObserveError> {
+    let supported = cfg!(target_os = "linux") && (cfg!(target_arch = "x86_64") || cfg!(target_arch = "aarch64"));
+    if !supported {
+        return Err(ObserveError::Unsupported {
+            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        });
+    }
+    Rustc::find()?.build(
+        "the library to preload",
+        &[("preload.rs", SOURCE)],
+        &[(
+            "preload.rs",
+            &["--crate-type", "cdylib", "-O", "-C", "panic=abort", "-o", FILE],
+        )],
+        FILE,
+    )
+}
