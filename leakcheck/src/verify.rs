@@ -132,7 +132,8 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
 /// The verdict as it is now, without a wait and without a question.
 #[cfg(all(test, loom))]
 pub(crate) fn judge(scope: &Scope) -> Report {
-    let verdict = Verdict::new(scope, &[]);
+    let terms = Terms::default();
+    let verdict = Verdict::new(scope, &terms);
     let answers = verdict.found.iter().map(|_| Answer::None).collect();
     verdict.report(Settled::default(), answers)
 }
