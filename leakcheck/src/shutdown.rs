@@ -10,7 +10,7 @@ use crate::report::{count, leaks};
 use crate::{Leak, TaskTracker};
 
 /// Not every task ended in the time it was given.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub struct ShutdownError {
     /// How long was waited.
@@ -29,6 +29,13 @@ impl fmt::Display for ShutdownError {
             [] => Ok(()),
             stayed => write!(f, "\n\n{}", leaks(stayed)),
         }
+    }
+}
+
+impl fmt::Debug for ShutdownError {
+    /// As it is displayed: what `unwrap` shows is for people, too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -89,6 +89,24 @@ fn a_task_that_misses_the_shutdown_in_one_of_three_waits_is_found_at_the_steps_o
 }
 
 #[test]
+fn steps_that_fail_alike_are_one_failure_whatever_numbers_their_messages_tell() {
+    let mut runs = 0;
+    let explored = explored(|shutdown| {
+        runs += 1;
+        let run = runs;
+        async move {
+            for _ in 0..3 {
+                yield_now().await;
+            }
+            assert!(!shutdown.is_cancelled(), "task {run} took {run}.5 µs");
+        }
+    });
+    assert_eq!(explored.failing(), [1, 2, 3], "{explored}");
+    assert_eq!(explored.failures.len(), 1, "{explored}");
+    assert!(explored.failures[0].again, "{explored}");
+}
+
+#[test]
 fn a_step_is_taken_alone_by_its_number() {
     let failing = explored(|shutdown| three_orders(shutdown, true)).failing();
     let only = |step| {

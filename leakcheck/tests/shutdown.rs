@@ -39,6 +39,11 @@ async fn it_gives_up_after_its_limit_and_says_how_many_stayed() {
         error.to_string().starts_with("1 task did not stop within 5s"),
         "{error}"
     );
+    assert_eq!(
+        format!("{error:?}"),
+        error.to_string(),
+        "what `unwrap` shows is for people"
+    );
 }
 
 #[cfg(feature = "track")]

@@ -132,12 +132,13 @@ impl Failure {
             })
             .collect();
         let Self {
-            panic,
-            panicked,
-            error,
-            hung,
-            ..
+            panicked, error, hung, ..
         } = self;
+        // A message may tell of a task's number, or of how long something took.
+        let panic = self
+            .panic
+            .as_deref()
+            .map(|text| text.replace(|c: char| c.is_ascii_digit(), ""));
         format!("{leaks:?} {panic:?} {panicked:?} {error} {hung:?}")
     }
 }
