@@ -37,7 +37,12 @@ pub(crate) enum Ended {
     clippy::disallowed_methods,
     reason = "asks whether the runtime still takes tasks; none of them stays"
 )]
-pub(crate) fn of_unfinished(kind: TaskKind, home: Option<Home>) -> Ended {
+pub(crate) fn of_unfinished(kind: TaskKind, home: Option<Home>, was_polled: bool) -> Ended {
+    // A spawn in the wrong place panics, and drops what was to be spawned. Another one there would panic again, and that
+    // ends the process. What was never a task went down with no runtime.
+    if !was_polled && std::thread::panicking() {
+        return Ended::Aborted;
+    }
     let alive = match kind {
         // Only the context of a `LocalSet` or a `LocalRuntime` drops such a task, so that `spawn_local` cannot panic,
         // except while the thread itself ends: then there is no context at all.

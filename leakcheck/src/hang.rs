@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::check::LONGEST;
 use crate::check::Limit;
 use crate::info::{TaskInfo, TaskKind};
+use crate::panics;
 use crate::probe::{self, Answer, Places, lend};
 use crate::report::{Body, Hung, Leak, LeakState, Report};
 use crate::scope::{Begun, Scope};
@@ -59,7 +60,7 @@ impl Begun {
         };
         watchdog.beat();
         let mut found: Vec<Found> = self.scope.tasks().into_iter().map(Found::new).collect();
-        let answers = probe::ask(&to_ask(&found), || watchdog.beat()).await;
+        let answers = probe::ask(&to_ask(&found), probe::Asker::Check, || watchdog.beat()).await;
         answer(&mut found, answers);
         // What its destructors do must not hide what it waited for.
         drop(catch_unwind(AssertUnwindSafe(|| drop(body))));
@@ -149,6 +150,8 @@ impl Watched {
         tasks.iter_mut().for_each(|task| task.help.clear());
         Report {
             sites: sites(&self.scope, &[]),
+            // A task that panicked may be what the others wait for.
+            panics: panics::report(&self.scope, self.limit.panics),
             hung: Some(Hung {
                 timeout: self.timeout,
                 tasks,
@@ -165,7 +168,7 @@ impl Watched {
             false => LeakState::Undriven,
         };
         let mut found: Vec<Found> = self.scope.tasks().into_iter().map(Found::new).collect();
-        let answers: Vec<Answer> = probe::ask_and_wait(&to_ask(&found));
+        let answers: Vec<Answer> = probe::ask_and_wait(&to_ask(&found), probe::Asker::Check);
         answer(&mut found, answers);
         if leash.is_cut_within(Duration::ZERO) {
             return;

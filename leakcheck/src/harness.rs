@@ -114,8 +114,9 @@ impl Suite {
     pub fn add<T: Termination>(&mut self, name: &'static str, test: impl FnOnce() -> T + Send + 'static) {
         let test = move || {
             // Its tasks are its own, whatever thread it runs on.
-            let _own = Begun::new(&path(name));
-            passed(test().report())
+            let own = Begun::new(&path(name));
+            passed(test().report())?;
+            own.judge_panics().map_err(Failed::from)
         };
         self.tests.push(Trial::test(name, test));
     }

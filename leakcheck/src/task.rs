@@ -307,7 +307,10 @@ impl Drop for Record {
     fn drop(&mut self) {
         let task = &self.task;
         let ended = match task.state.load(Ordering::Relaxed) {
-            UNFINISHED => ending::of_unfinished(task.kind, task.home()),
+            UNFINISHED => {
+                let was_polled = task.polls.load(Ordering::Relaxed) > 0;
+                ending::of_unfinished(task.kind, task.home(), was_polled)
+            }
             RETURNED => Ended::Returned,
             CANCELLED => Ended::Cancelled,
             _ => Ended::Panicked,

@@ -40,7 +40,7 @@ impl Begun {
         let untracked = untracked::find(&self.scope, terms.untracked, *grace, settled, &watchdog).await;
         let mut verdict = Verdict::new(&self.scope, terms);
         verdict.untracked = untracked;
-        let answers = probe::ask(&verdict.asked(), || watchdog.beat()).await;
+        let answers = probe::ask(&verdict.asked(), probe::Asker::Check, || watchdog.beat()).await;
         drop(watchdog);
         verdict.report(settled, answers)
     }
@@ -100,11 +100,29 @@ impl Begun {
     pub(crate) fn verify_everything(&self, terms: &Terms) -> Report {
         let Terms { grace, rules, .. } = terms;
         let settled = settle_everywhere(rules, *grace);
+        let untracked = untracked::find_here(&self.scope, terms.untracked, grace.saturating_sub(settled.took));
         let mut verdict = Verdict::new(&self.scope, terms);
+        verdict.untracked = untracked;
         verdict.found = registry::live(|_| true).into_iter().map(Found::new).collect();
         verdict.state_those_of_this_thread();
-        let answers = probe::ask_and_wait(&verdict.asked());
+        let answers = probe::ask_and_wait(&verdict.asked(), probe::Asker::Check);
         verdict.report(settled, answers)
+    }
+}
+
+#[cfg(feature = "main")]
+impl Begun {
+    /// What fails a test whose tasks are checked later: panics that nobody can have seen.
+    pub(crate) fn judge_panics(&self) -> Result<(), Box<Report>> {
+        let report = Report {
+            panics: panics::report(&self.scope, Panics::default()),
+            ..Report::new(self.scope.name().map_or("?", |name| name))
+        };
+        if report.is_clean() {
+            Ok(())
+        } else {
+            Err(Box::new(report))
+        }
     }
 }
 
@@ -125,7 +143,7 @@ fn verify_here(scope: &Scope, terms: &Terms) -> Report {
     let mut verdict = Verdict::new(scope, terms);
     verdict.untracked = untracked;
     verdict.state_those_of_this_thread();
-    let answers = probe::ask_and_wait(&verdict.asked());
+    let answers = probe::ask_and_wait(&verdict.asked(), probe::Asker::Check);
     verdict.report(settled, answers)
 }
 
@@ -145,7 +163,7 @@ impl Group {
         let tasks = registry::live(|task| task.group.is_within(self));
         let mut found: Vec<Found> = tasks.into_iter().map(Found::new).collect();
         leave_out(&mut found);
-        let answers = probe::ask(&to_ask(&found), || ()).await;
+        let answers = probe::ask(&to_ask(&found), probe::Asker::Passer, || ()).await;
         answer(&mut found, answers);
         found
             .into_iter()

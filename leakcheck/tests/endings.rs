@@ -344,3 +344,16 @@ fn a_task_that_is_spawned_on_a_runtime_that_is_gone_is_dropped() {
     });
     assert_eq!(ended(&outcome.report.sites[0]), [0, 0, 0, 0, 1], "{}", outcome.report);
 }
+
+#[test]
+fn a_spawn_in_the_wrong_place_panics_and_leaves_no_task() {
+    let outcome = Check::new("endings").run(async {
+        let tasks = TaskTracker::named("lost");
+        let spawn = || drop(tasks.spawn_local(async {}));
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(spawn)).unwrap_err();
+        let outside = || std::thread::scope(|scope| scope.spawn(|| drop(tasks.spawn(async {}))).join());
+        outside().unwrap_err();
+    });
+    outcome.body.unwrap();
+    assert!(outcome.report.is_clean(), "{}", outcome.report);
+}

@@ -202,3 +202,50 @@ async fn the_attribute_has_the_policy_as_an_argument() {
 async fn the_attribute_takes_a_policy_in_quotes() {
     lose_a_panic().await;
 }
+
+#[cfg(not(feature = "metrics"))]
+#[test]
+fn a_question_in_the_middle_of_a_test_hides_no_panic() {
+    let outcome = Check::new("panics").run(async {
+        let (go, going) = tokio::sync::oneshot::channel();
+        drop(tasks().spawn_named("peer", async {
+            let () = going.await.unwrap();
+            panic_with("planned")
+        }));
+        yield_now().await;
+        go.send(()).unwrap();
+        leakcheck::dump().ask(std::time::Duration::from_secs(1)).await;
+    });
+    assert_eq!(seen(&outcome), [(PEER.to_owned(), Some("planned"), true, true)]);
+}
+
+#[cfg(not(feature = "metrics"))]
+#[test]
+fn a_hang_shows_the_panic_that_it_may_come_from() {
+    let soon = std::time::Duration::from_millis(50);
+    let outcome = Check::new("panics").timeout(soon).run(async {
+        lose_a_panic().await;
+        std::future::pending::<()>().await;
+    });
+    assert!(outcome.report.hung.is_some());
+    assert_eq!(seen(&outcome).len(), 1, "{}", outcome.report);
+    assert!(outcome.report.to_string().contains("planned"), "{}", outcome.report);
+}
+
+#[cfg(not(feature = "metrics"))]
+#[test]
+fn a_warning_of_one_run_is_a_warning_of_the_repeated_test() {
+    let mut run = 0;
+    let repeated = Check::new("panics").repeat(3).run(|| {
+        run += 1;
+        let second = run == 2;
+        async move {
+            if second {
+                tokio::spawn(std::future::pending::<()>());
+            }
+        }
+    });
+    assert!(repeated.report.is_clean(), "{}", repeated.report);
+    let untracked = repeated.report.untracked.expect("a warning");
+    assert_eq!(untracked.count, 1);
+}

@@ -363,3 +363,18 @@ fn a_check_that_no_test_is_called_after_is_not_passed() {
     let text = panic.downcast_ref::<String>().unwrap();
     assert!(text.contains("no test is called `no such test`"), "{text}");
 }
+
+#[leakcheck(threads, ignore = [
+    ignore::published_by("a library", [ignore::name("nothing", "not there")]).into_iter().next().unwrap(),
+    ignore::thread("kept", "lives as long as the process"),
+])]
+async fn a_thread_that_a_rule_behind_an_unneeded_one_allows_may_stay() {
+    std::thread::Builder::new()
+        .name("kept".to_owned())
+        .spawn(|| {
+            loop {
+                std::thread::park();
+            }
+        })
+        .unwrap();
+}

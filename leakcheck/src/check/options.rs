@@ -14,7 +14,6 @@ use crate::policy::{Panics, Untracked};
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
 /// A grace beyond this is as good as one without end, and clocks cannot count that far.
-#[cfg(any(feature = "track", feature = "test-util"))]
 pub(crate) const LONGEST: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// A check of one test: everything that `#[leakcheck]` does, as a function.

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::body::Caught;
+use super::options::LONGEST;
 use super::{Check, Outcome, Panic, alone};
+use crate::policy::Panics;
 use crate::report::{Body, Report};
 use crate::seed::{Seed, Seeded, vary};
 use crate::{Begun, Watch};
@@ -18,6 +20,7 @@ use crate::{Begun, Watch};
 #[cfg_attr(not(feature = "track"), expect(dead_code, reason = "nobody watches then"))]
 pub(crate) struct Limit {
     pub(crate) timeout: Option<Duration>,
+    pub(crate) panics: Panics,
     /// Whether the check writes its line also where it has to end the process.
     pub(crate) publishes: bool,
     /// The call that runs the body.
@@ -75,6 +78,7 @@ impl Check {
     pub(super) fn limit(&self, publishes: bool, at: &'static Location<'static>) -> Limit {
         Limit {
             timeout: self.terms.timeout,
+            panics: self.terms.panics,
             publishes,
             at,
         }
@@ -197,7 +201,7 @@ impl Check {
     fn shut_down(&self, runtime: Runtime, report: &Report) {
         let looks = self.terms.threads || self.terms.fds;
         if report.is_clean() || looks && report.hung.is_none() {
-            runtime.shutdown_timeout(self.terms.grace);
+            runtime.shutdown_timeout(self.terms.grace.min(LONGEST));
         } else {
             runtime.shutdown_background();
         }

@@ -17,7 +17,7 @@ use super::found::{Failure, HungRun, Polled, Waits};
 use super::steps::Steps;
 use super::stuck::Stuck;
 use crate::Begun;
-use crate::check::{Caught, Panic, Terms};
+use crate::check::{Caught, LONGEST, Panic, Terms};
 use crate::report::Report;
 use crate::sync::lock;
 
@@ -107,7 +107,7 @@ where
     });
     stuck.rests();
     match report.is_clean() {
-        true => runtime.shutdown_timeout(order.terms.grace),
+        true => runtime.shutdown_timeout(order.terms.grace.min(LONGEST)),
         false => runtime.shutdown_background(),
     }
     let mut run = Run {

@@ -72,9 +72,20 @@ struct Question {
     number: usize,
 }
 
+/// Who asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A check that is over: what a task does then, it does because of the question.
+    Check,
+    /// Somebody in the middle of the task's work.
+    #[default]
+    Passer,
+}
+
 /// Questions that were asked together.
 #[derive(Debug, Default)]
 struct Round {
+    asker: Asker,
     open: AtomicUsize,
     answered: Notify,
     /// By the questions' numbers.
@@ -203,9 +214,17 @@ impl Probe {
         cell::address(&waker)
     }
 
-    /// Whether the task is being polled for a question alone.
+    /// Whether the task is being polled for the questions of checks alone.
     pub(crate) fn is_answering(&self) -> bool {
-        lock(&self.0).asked.as_ref().is_some_and(|asked| !asked.now)
+        let by_a_check = |question: &Question| {
+            question
+                .round
+                .upgrade()
+                .is_some_and(|round| round.asker == Asker::Check)
+        };
+        let kept = lock(&self.0);
+        let asked = kept.asked.as_ref();
+        asked.is_some_and(|asked| !asked.now && asked.questions.iter().all(by_a_check))
     }
 
     fn put(&self, question: Question) {
@@ -239,8 +258,8 @@ impl fmt::Debug for Probe {
 }
 
 /// Asks `tasks` where they wait, all at once, from inside a runtime. Calls `beat` again and again meanwhile.
-pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
-    let round = put(tasks);
+pub(crate) async fn ask(tasks: &[Arc<Task>], asker: Asker, beat: impl Fn()) -> Vec<Answer> {
+    let round = put(tasks, asker);
     let mut rounds = 0;
     let eager_rounds = EAGER_ROUNDS + registry::len() / TASKS_A_ROUND;
     let mut patience = Patience::new(tasks.len(), Instant::now());
@@ -257,8 +276,8 @@ pub(crate) async fn ask(tasks: &[Arc<Task>], beat: impl Fn()) -> Vec<Answer> {
 }
 
 /// Asks `tasks` where they wait, all at once, from a thread that drives none of them.
-pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
-    let round = put(tasks);
+pub(crate) fn ask_and_wait(tasks: &[Arc<Task>], asker: Asker) -> Vec<Answer> {
+    let round = put(tasks, asker);
     let mut patience = Patience::new(tasks.len(), Instant::now());
     while let Some(until) = round.is_worth_waiting(&mut patience) {
         block_on_until(until, round.answered.notified());
@@ -269,7 +288,7 @@ pub(crate) fn ask_and_wait(tasks: &[Arc<Task>]) -> Vec<Answer> {
 /// Asks `tasks` where they wait, all at once, in the middle of their work: until all have answered, or `enough` is ready.
 /// It blocks no thread.
 pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Output = ()>) -> Vec<Answer> {
-    let round = put(tasks);
+    let round = put(tasks, Asker::Passer);
     let mut enough = pin!(enough);
     while round.open.load(Ordering::Acquire) > 0 {
         let mut answered = pin!(round.answered.notified());
@@ -284,8 +303,9 @@ pub(crate) async fn ask_by_the_way(tasks: &[Arc<Task>], enough: impl Future<Outp
     round.answers(tasks.len())
 }
 
-fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
+fn put(tasks: &[Arc<Task>], asker: Asker) -> Arc<Round> {
     let round = Arc::new(Round {
+        asker,
         open: AtomicUsize::new(tasks.len()),
         ..Round::default()
     });
@@ -305,7 +325,7 @@ fn put(tasks: &[Arc<Task>]) -> Arc<Round> {
 /// Asks a task, lets others go on to their ends, and says whether its question is still open then.
 #[cfg(all(test, loom))]
 pub(crate) fn is_open_after(task: &Arc<Task>, others: impl FnOnce()) -> bool {
-    let round = put(std::slice::from_ref(task));
+    let round = put(std::slice::from_ref(task), Asker::Passer);
     others();
     round.open.load(Ordering::Acquire) > 0
 }

@@ -14,7 +14,7 @@ mod waker;
 
 #[cfg(all(test, loom))]
 pub(crate) use ask::is_open_after;
-pub(crate) use ask::{Answer, Probe, ask, ask_and_wait, ask_by_the_way, block_on_until};
+pub(crate) use ask::{Answer, Asker, Probe, ask, ask_and_wait, ask_by_the_way, block_on_until};
 pub(crate) use outline::enclosing;
 pub(crate) use places::{Places, read};
 #[cfg(feature = "install")]

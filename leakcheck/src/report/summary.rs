@@ -207,7 +207,8 @@ impl Report {
         }
     }
 
-    /// Adds what another check of the same name did: its counts, and not what it left behind.
+    /// Adds what another check of the same name did: its counts, and what it warns of where nothing was to be warned of
+    /// before; not the tasks that it left behind.
     pub(crate) fn absorb(&mut self, other: &Self) {
         self.rounds = self.rounds.saturating_add(other.rounds);
         self.settled = self.settled.saturating_add(other.settled);
@@ -216,6 +217,17 @@ impl Report {
             match self.sites.binary_search_by_key(&key(site), key) {
                 Ok(known) => self.sites[known].absorb(site),
                 Err(at) => self.sites.insert(at, site.clone()),
+            }
+        }
+        if self.untracked.is_none() {
+            self.untracked.clone_from(&other.untracked);
+        }
+        if self.panics.is_empty() {
+            self.panics.clone_from(&other.panics);
+        }
+        for what in &other.unchecked {
+            if !self.unchecked.contains(what) {
+                self.unchecked.push(what);
             }
         }
         for rule in &other.ignored {
@@ -227,6 +239,21 @@ impl Report {
                 Some(known) => known.matched += rule.matched,
                 None => self.ignored.push(rule.clone()),
             }
+        }
+    }
+
+    /// Counts something that a rule allowed to stay. One that need not match anything is not told of before it does.
+    #[cfg(feature = "track")]
+    pub(crate) fn count_ignored(&mut self, rule: &crate::Ignore) {
+        let (described, reason) = (rule.describe(), rule.reason());
+        let known = |known: &&mut Ignored| known.rule == described && known.reason == reason;
+        match self.ignored.iter_mut().find(known) {
+            Some(known) => known.matched += 1,
+            None => self.ignored.push(Ignored {
+                rule: described,
+                reason: reason.to_owned(),
+                matched: 1,
+            }),
         }
     }
 

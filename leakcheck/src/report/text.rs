@@ -48,7 +48,8 @@ impl Report {
         if let Some(hung) = &self.hung {
             page.painted(Role::Leaked, "hung:");
             writeln!(page, " test {} {hung}", self.test)?;
-            return write_leaks(page, &hung.tasks);
+            write_leaks(page, &hung.tasks)?;
+            return unseen::write(page, self);
         }
         match self.leaks.len() {
             0 if !self.resources.is_empty() => {

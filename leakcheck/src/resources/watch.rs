@@ -124,9 +124,9 @@ impl Watch {
         resources.extend(fds::describe(&open));
         resources.extend(with_runtime(self.beside_runtime, &open));
         resources.retain(|resource| {
-            let rule = terms.rules.iter().position(|rule| rule.matches_resource(resource));
-            if let Some(known) = rule.and_then(|rule| report.ignored.get_mut(rule)) {
-                known.matched += 1;
+            let rule = terms.rules.iter().find(|rule| rule.matches_resource(resource));
+            if let Some(rule) = rule {
+                report.count_ignored(rule);
             }
             rule.is_none()
         });
@@ -166,10 +166,9 @@ impl Watch {
 fn is_allowed(task: u64, terms: &Terms) -> bool {
     registry::live(|live| live.id() == task).iter().any(|task| {
         let (group, name, file) = (task.group.path(), task.name.read(), shorten(task.site.file()));
-        terms
-            .rules
-            .iter()
-            .any(|rule| rule.matches_identity(group, &name, &file))
+        terms.rules.iter().any(|rule| {
+            rule.matches_identity(group, &name, &file) || rule.matches_origin(task.id(), &file, task.site.line(), || ())
+        })
     })
 }
 

@@ -100,6 +100,8 @@ mod by_allocation {
     use std::collections::HashSet;
     use std::time::Instant;
 
+    use tokio::runtime::{Handle, RuntimeFlavor};
+
     use super::*;
     use crate::info::TaskKind;
     use crate::registry;
@@ -141,7 +143,12 @@ mod by_allocation {
         pub(super) fn of_a_thread(scope: &Scope, grace: Duration) -> Self {
             let begun = Instant::now();
             let mut tasks = of_scope(scope);
-            tasks.retain(|task| task.is_of(scope.id()));
+            // What this very thread drives can neither end nor be waited for meanwhile.
+            let driven_here = Handle::try_current()
+                .ok()
+                .filter(|here| !tasks.is_empty() && here.runtime_flavor() == RuntimeFlavor::CurrentThread)
+                .and_then(|_| named::owner_here());
+            tasks.retain(|task| task.is_of(scope.id()) && (driven_here.is_none() || task.alive_in() != driven_here));
             while begun.elapsed() < grace && tasks.iter().any(Candidate::is_alive) {
                 std::thread::sleep(BREATH);
             }

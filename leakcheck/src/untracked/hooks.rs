@@ -54,6 +54,12 @@ pub(crate) fn told_by(builder: &mut Builder) {
     });
 }
 
+/// Leaves a task out that leakcheck itself has spawned.
+#[cfg(feature = "install")]
+pub(super) fn forget(task: Id) {
+    lock(&LIVE).remove(&task);
+}
+
 /// The tasks of the current runtime that no tracker saw, by where they were spawned, the most frequent first. `None` where
 /// tokio does not tell of its spawns. Where it does not tell of its ends, they are too many.
 #[expect(clippy::disallowed_methods, reason = "the task is aborted at once")]

@@ -80,6 +80,8 @@ pub(crate) fn owner_here() -> Option<usize> {
     let outer = here::enter(scope);
     let task = tokio::spawn(std::future::pending::<()>());
     here::enter(outer);
+    #[cfg(tokio_unstable)]
+    super::hooks::forget(task.id());
     let found = candidates(scope).into_iter().find(|task| task.is_of(scope));
     // SAFETY: as in `alive_in`.
     let read = found.and_then(|found| unsafe { found.entry.read() });

@@ -89,9 +89,15 @@ impl Entry {
             }
             let task = ptr::with_exposed_provenance(self.address);
             // SAFETY: the caller knows that it is a task. It is in the table, so that nobody has freed it, and nobody does
-            // while the lock is held. What `note` wrote is there to be read before tokio has filled it.
-            let (state, owner) = unsafe { (state_at(task), owner_at(task)) };
-            state.is_referred_to().then_some((state, owner))
+            // while the lock is held. What `note` wrote is there to be read before tokio has filled it. tokio fills it by
+            // plain stores, which this read may meet: each is of an aligned word, and until there is a reference in the
+            // state the rest is not looked at.
+            let state = unsafe { state_at(task) };
+            if !state.is_referred_to() {
+                return None;
+            }
+            // SAFETY: as above. The list's number is written right after that: it may still read as that of no list.
+            Some((state, unsafe { owner_at(task) }))
         })
     }
 }
