@@ -210,11 +210,13 @@ mod ending {
 
 /// What a panic comes to that nobody awaited: with the measurement around its task, nobody knows that.
 const LOST: &str = if cfg!(feature = "metrics") { "clean" } else { "panicked" };
+
 /// A test that expects its report.
 mod expecting {
     use leakcheck::TaskTracker;
 
     #[test]
+    #[ignore = "leaks for a test that asks for it"]
     #[should_panic(expected = "leaked: 1 task outlived test failing::expecting::a_leak (settled")]
     fn a_leak() {
         let _guard = leakcheck::guard();
@@ -404,7 +406,7 @@ fn a_report_is_laid_out_for_the_terminal_and_caught_as_plain_text() {
         .map(|line| line.chars().count());
     assert!(widest.max() <= Some(60), "{}", ran.output);
 
-    let ran = run_with(&["--exact", "expecting::a_leak"], &[("FORCE_COLOR", "1")]);
+    let ran = run_with(&["--ignored", "--exact", "expecting::a_leak"], &[("FORCE_COLOR", "1")]);
     assert!(ran.passed, "{}", ran.output);
 }
 
