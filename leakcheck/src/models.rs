@@ -11,7 +11,7 @@ use loom::thread;
 
 use crate::group::Group;
 use crate::info::TaskKind;
-use crate::probe::{Answer, ask_and_wait, is_open_after};
+use crate::probe::{Answer, Asker, ask_and_wait, is_open_after};
 use crate::registry;
 use crate::scope::{Begun, Scope};
 use crate::settle::settle_here;
@@ -103,7 +103,7 @@ fn a_question_is_answered_or_its_task_has_ended() {
         let record = task();
         let task = record.task().clone();
         let polling = thread::spawn(move || polled_and_gone(record, drop));
-        let answers = ask_and_wait(std::slice::from_ref(&task));
+        let answers = ask_and_wait(std::slice::from_ref(&task), Asker::Check);
         assert!(matches!(answers[..], [Answer::Waits(_)]) || task.has_ended());
         polling.join().unwrap();
         assert_eq!(scope.live(), 0);
