@@ -219,6 +219,7 @@ impl Judging<'_> {
             ));
             return;
         }
+        let seen = self.tasks;
         if program.is_stripped {
             self.unjudged
                 .insert(format!("{name} is stripped: what it allocated could not be told apart"));
@@ -263,6 +264,12 @@ impl Judging<'_> {
                     live.copy.as_ref(),
                 );
             }
+        }
+        // Some allocators pass tasks on to libc in a way that cannot be recognized: that none was seen says nothing then.
+        if self.tasks == seen && program.has_own_allocator && program.has_tokio() {
+            self.unjudged.insert(format!(
+                "{name} has an allocator of its own and showed no task: its tasks could not be observed"
+            ));
         }
         if !process.exited && !replaced {
             self.unjudged

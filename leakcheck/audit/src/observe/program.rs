@@ -49,6 +49,10 @@ impl Program {
 }
 
 impl Program {
+    pub(super) fn has_tokio(&self) -> bool {
+        !self.tokio.is_empty()
+    }
+
     /// The first version of tokio in it whose tasks are not allocated at an alignment of their own: before 1.29.
     pub(super) fn too_old(&self) -> Option<&str> {
         let minor = |version: &str| version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
