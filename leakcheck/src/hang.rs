@@ -18,6 +18,7 @@ use crate::panics;
 use crate::probe::{self, Answer, Places, lend};
 use crate::report::{Body, Hung, Leak, LeakState, Report};
 use crate::scope::{Begun, Scope};
+use crate::task::nanos;
 use crate::verify::{Found, answer, end_process, leak, sites, to_ask};
 use crate::watchdog::{Leash, Watchdog};
 
@@ -177,8 +178,4 @@ impl Watched {
         let wanted = self.limit.publishes.then_some(Body::Hung);
         end_process(&report, wanted, "the test's thread is blocked");
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -236,8 +236,22 @@ impl Ignore {
         }
     }
 
-    /// Whether it matches by what is known of a task before it is asked where it waits.
-    pub(crate) fn matches_identity(&self, group: &str, task: &str, file: &str) -> bool {
+    /// Whether it matches by what is known of a task before it is asked where it waits. `unread` is called when the source
+    /// of the line that spawned it could not be read.
+    #[cfg(feature = "track")]
+    pub(crate) fn matches_unasked(
+        &self,
+        task: u64,
+        group: &str,
+        name: &str,
+        (file, line): (&str, u32),
+        unread: impl FnOnce(),
+    ) -> bool {
+        self.matches_identity(group, name, file) || self.matches_origin(task, file, line, unread)
+    }
+
+    /// Whether it matches by a task's group, name or file.
+    fn matches_identity(&self, group: &str, task: &str, file: &str) -> bool {
         match &self.subject {
             Subject::Name => like(task, &self.pattern),
             Subject::Group => group_and_above(group).any(|path| like(path, &self.pattern)),
@@ -273,7 +287,7 @@ impl Ignore {
     /// Whether it matches by the task's number, or by the line that spawned it. `unread` is called when the source of that
     /// line could not be read.
     #[cfg(feature = "track")]
-    pub(crate) fn matches_origin(&self, task: u64, file: &str, line: u32, unread: impl FnOnce()) -> bool {
+    fn matches_origin(&self, task: u64, file: &str, line: u32, unread: impl FnOnce()) -> bool {
         match &self.subject {
             Subject::Current(tasks) => tasks.contains(&task),
             Subject::SpawnedBy => match crate::probe::enclosing(file, line) {

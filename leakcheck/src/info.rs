@@ -97,3 +97,9 @@ pub(crate) fn write_path(f: &mut fmt::Formatter<'_>, group: &str, name: &str) ->
         write!(f, "{group}{SEPARATOR}{name}")
     }
 }
+
+/// What two texts have in common that differ by their numbers.
+#[cfg(any(feature = "track", feature = "test-util"))]
+pub(crate) fn without_numbers(text: &str) -> String {
+    text.replace(|c: char| c.is_ascii_digit(), "")
+}

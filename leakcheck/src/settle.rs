@@ -16,7 +16,6 @@ use crate::check::LONGEST;
 use crate::ignore::Ignore;
 use crate::probe::block_on_until;
 use crate::registry;
-use crate::report::shorten;
 use crate::scope::Scope;
 use crate::task::Task;
 use crate::watchdog::Watchdog;
@@ -152,11 +151,7 @@ fn pending_elsewhere(scope: &Scope, rules: &[Ignore]) -> bool {
 
 /// For what a rule ignores for certain it is not.
 fn is_waited_for(task: &Task, rules: &[Ignore]) -> bool {
-    !rules.iter().any(|rule| {
-        let file = shorten(task.site.file());
-        rule.matches_identity(task.group.path(), &task.name.read(), &file)
-            || rule.matches_origin(task.id(), &file, task.site.line(), || ())
-    })
+    !task.may_stay(rules)
 }
 
 /// Rings once the wall clock says so. tokio's clock may stand still: it does while it is paused and a closure runs on a

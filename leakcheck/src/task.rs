@@ -16,8 +16,10 @@ use tokio::runtime::{Handle, Id as RuntimeId, RuntimeFlavor};
 use crate::clock::Moment;
 use crate::ending::Ended;
 use crate::group::Group;
+use crate::ignore::Ignore;
 use crate::info::{Parent, TaskInfo, TaskKind};
 use crate::probe::Probe;
+use crate::report::shorten;
 use crate::scope::Scope;
 use crate::sync::modelled::{AtomicU8, AtomicU32};
 use crate::{ending, panics, registry, scope};
@@ -185,6 +187,14 @@ impl Task {
     /// Whether its future has been dropped.
     pub(crate) fn has_ended(&self) -> bool {
         self.state.load(Ordering::Acquire) == ENDED
+    }
+
+    /// Whether a rule ignores it, by what is known of it without asking it.
+    pub(crate) fn may_stay(&self, rules: &[Ignore]) -> bool {
+        rules.iter().any(|rule| {
+            let at = (&*shorten(self.site.file()), self.site.line());
+            rule.matches_unasked(self.id, self.group.path(), &self.name.read(), at, || ())
+        })
     }
 
     pub(crate) fn info(&self) -> TaskInfo {
@@ -381,7 +391,7 @@ impl Drop for Running<'_> {
     }
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 

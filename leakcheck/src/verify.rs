@@ -66,8 +66,7 @@ fn end_stalled(scope: &Scope, terms: &Terms, settled: Settled, wanted: Option<Bo
         }
         return;
     }
-    let answers = verdict.found.iter().map(|_| Answer::None).collect();
-    let report = verdict.report(settled, answers);
+    let report = verdict.report_unasked(settled);
     end_process(&report, wanted, "a task blocks the thread of its test");
 }
 
@@ -90,9 +89,7 @@ pub(crate) fn end_process(report: &Report, wanted: Option<Body>, why: &str) -> !
 /// What is there of a scope whose thread is blocked.
 #[cfg(feature = "test-util")]
 pub(crate) fn stalled(scope: &Scope, terms: &Terms) -> Report {
-    let verdict = Verdict::new(scope, terms);
-    let answers = verdict.found.iter().map(|_| Answer::None).collect();
-    verdict.report(Settled::default(), answers)
+    Verdict::new(scope, terms).report_unasked(Settled::default())
 }
 
 impl Begun {
@@ -296,6 +293,12 @@ impl<'a> Verdict<'a> {
         to_ask(&self.found)
     }
 
+    /// The report where nobody can be asked, as a thread is blocked.
+    fn report_unasked(self, settled: Settled) -> Report {
+        let answers = self.found.iter().map(|_| Answer::None).collect();
+        self.report(settled, answers)
+    }
+
     fn report(mut self, settled: Settled, answers: Vec<Answer>) -> Report {
         answer(&mut self.found, answers);
         let found = std::mem::take(&mut self.found);
@@ -317,7 +320,7 @@ impl<'a> Verdict<'a> {
         Report {
             rounds: settled.rounds,
             settled: settled.took,
-            sites: self.sites(&leaks),
+            sites: sites(self.scope, &leaks),
             leaks,
             ignored: self.ignored(),
             panics,
@@ -336,8 +339,9 @@ impl<'a> Verdict<'a> {
         panics.retain(|panic| {
             let at = &panic.spawned_at;
             !self.is_matched(|rule, unread| {
-                rule.matches_identity(&panic.group, &panic.name, &at.file)
-                    || rule.matches_origin(panic.task, &at.file, at.line, || *unread += 1)
+                rule.matches_unasked(panic.task, &panic.group, &panic.name, (&at.file, at.line), || {
+                    *unread += 1;
+                })
             })
         });
         panics
@@ -347,8 +351,7 @@ impl<'a> Verdict<'a> {
         let at = &leak.spawned_at;
         self.is_matched(|rule, unread| {
             let waits = leak.waiting.iter();
-            rule.matches_identity(&leak.group, &leak.name, &at.file)
-                || rule.matches_origin(leak.task, &at.file, at.line, || *unread += 1)
+            rule.matches_unasked(leak.task, &leak.group, &leak.name, (&at.file, at.line), || *unread += 1)
                 || rule.matches_waits(waits.map(|wait| wait.frames.iter().map(|frame| frame.function.as_str())))
         })
     }
@@ -376,10 +379,6 @@ impl<'a> Verdict<'a> {
                 matched: *matched,
             })
             .collect()
-    }
-
-    fn sites(&self, leaks: &[Leak]) -> Vec<SiteSummary> {
-        sites(self.scope, leaks)
     }
 }
 

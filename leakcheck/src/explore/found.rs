@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::info::without_numbers;
 #[cfg(feature = "track")]
 use crate::probe::Places;
 use crate::report::{Frame, Report, Wait};
@@ -135,10 +136,7 @@ impl Failure {
             panicked, error, hung, ..
         } = self;
         // A message may tell of a task's number, or of how long something took.
-        let panic = self
-            .panic
-            .as_deref()
-            .map(|text| text.replace(|c: char| c.is_ascii_digit(), ""));
+        let panic = self.panic.as_deref().map(without_numbers);
         format!("{leaks:?} {panic:?} {panicked:?} {error} {hung:?}")
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::info::without_numbers;
 use crate::task::Task;
 
 /// So many tasks are all asked: with debug information, reading the traces of one takes milliseconds.
@@ -34,8 +35,4 @@ pub(crate) fn choose(tasks: &[Arc<Task>]) -> Vec<bool> {
         chosen[*number] = true;
     }
     chosen
-}
-
-fn without_numbers(name: &str) -> String {
-    name.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

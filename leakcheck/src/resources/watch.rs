@@ -11,7 +11,7 @@ use super::threads;
 use crate::check::LONGEST;
 use crate::check::Terms;
 use crate::registry;
-use crate::report::{Report, Resource, shorten};
+use crate::report::{Report, Resource};
 
 /// How long the check sleeps at first, and at most, between two looks at /proc, which tells of no change by itself.
 const SHORTEST_BREATH: Duration = Duration::from_millis(1);
@@ -164,12 +164,9 @@ impl Watch {
 
 /// Whether a rule allows that tracked task to stay.
 fn is_allowed(task: u64, terms: &Terms) -> bool {
-    registry::live(|live| live.id() == task).iter().any(|task| {
-        let (group, name, file) = (task.group.path(), task.name.read(), shorten(task.site.file()));
-        terms.rules.iter().any(|rule| {
-            rule.matches_identity(group, &name, &file) || rule.matches_origin(task.id(), &file, task.site.line(), || ())
-        })
-    })
+    registry::live(|live| live.id() == task)
+        .iter()
+        .any(|task| task.may_stay(&terms.rules))
 }
 
 /// For what a rule allows to stay it is not.

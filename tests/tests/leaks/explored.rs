@@ -20,6 +20,8 @@ use kfake_tests::{Member, first_broker, text};
 use leakcheck::{Exploration, Explore, Shutdown};
 use tokio::io::DuplexStream;
 
+use super::planted::start;
+
 /// What becomes of the operation when the cluster closes.
 #[derive(Clone, Copy, Debug)]
 enum Way {
@@ -29,17 +31,6 @@ enum Way {
     Still,
     /// The clients go on with what they do.
     GoesOn,
-}
-
-async fn start(plant: Option<Plant>) -> Cluster {
-    let mut builder = Cluster::builder()
-        .in_memory()
-        .topic("orders", 3)
-        .broker_config("group.initial.rebalance.delay.ms", "50");
-    if let Some(plant) = plant {
-        builder = builder.plant(plant);
-    }
-    builder.start().await.unwrap()
 }
 
 /// How long a close may take. Sessions and rebalances end by their timers, too, but that is no close.

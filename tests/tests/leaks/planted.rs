@@ -31,6 +31,18 @@ fn line_of(file: &str, after: &str, what: &str) -> u32 {
         .unwrap_or_else(|| panic!("{what} behind {after} in {file}"))
 }
 
+/// A cluster with the planted bug, or without one.
+pub(crate) async fn start(plant: Option<Plant>) -> Cluster {
+    let mut builder = Cluster::builder()
+        .in_memory()
+        .topic("orders", 3)
+        .broker_config("group.initial.rebalance.delay.ms", "50");
+    if let Some(plant) = plant {
+        builder = builder.plant(plant);
+    }
+    builder.start().await.unwrap()
+}
+
 /// Runs a scenario on a cluster with the planted bug, drops the cluster, and returns what leakcheck finds. What the
 /// scenario returns, its clients, lives until the check is over.
 fn check<T>(plant: Option<Plant>, scenario: impl AsyncFnOnce(&Cluster) -> T) -> Report {
@@ -38,14 +50,7 @@ fn check<T>(plant: Option<Plant>, scenario: impl AsyncFnOnce(&Cluster) -> T) -> 
         .start_paused(true)
         .grace(Duration::from_secs(1));
     let outcome = check.run(async move {
-        let mut builder = Cluster::builder()
-            .in_memory()
-            .topic("orders", 3)
-            .broker_config("group.initial.rebalance.delay.ms", "50");
-        if let Some(plant) = plant {
-            builder = builder.plant(plant);
-        }
-        let cluster = builder.start().await.unwrap();
+        let cluster = start(plant).await;
         let clients = scenario(&cluster).await;
         drop(cluster);
         clients
