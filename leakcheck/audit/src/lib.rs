@@ -36,6 +36,7 @@ pub mod observe;
 pub mod plant;
 pub mod records;
 pub mod render;
+pub mod report;
 pub mod run;
 pub mod transcript;
 
