@@ -43,7 +43,7 @@ mod why;
 
 pub use error::Error;
 pub use leaf::Leaf;
-pub use memory::{Copied, Memory};
+pub use memory::{Copied, Memory, Regions};
 pub use program::{Program, TaskType};
 pub use tree::{AwaitTree, Kind, State};
 pub use why::{Why, root, why};

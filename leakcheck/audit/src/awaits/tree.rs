@@ -84,7 +84,7 @@ pub enum State {
 }
 
 impl AwaitTree {
-    pub(super) fn new(kind: Kind, type_name: String) -> AwaitTree {
+    pub(crate) fn new(kind: Kind, type_name: String) -> AwaitTree {
         AwaitTree {
             kind,
             type_name,
@@ -115,18 +115,68 @@ impl AwaitTree {
         })
     }
 
-    fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What the future is called: its type's name, or `select!` and `join!`, which have none.
+    ///
+    /// ```
+    /// # use leakcheck_audit::awaits::AwaitTree;
+    /// fn print(tree: &AwaitTree) {
+    ///     println!("{}: {}", tree.title(), tree.condition());
+    /// }
+    /// ```
+    pub fn title(&self) -> &str {
         match self.kind {
-            Kind::Select if self.type_name.is_empty() => write!(to, "select! of")?,
-            Kind::Join if self.type_name.is_empty() => write!(to, "join! of")?,
-            Kind::Timeout => write!(to, "{}, with a deadline, of", self.type_name)?,
-            Kind::Holds => write!(to, "{}, which holds", self.type_name)?,
-            Kind::Select => write!(to, "{}, the first of", self.type_name)?,
-            Kind::Join => write!(to, "{}, all of", self.type_name)?,
-            Kind::Blocking => write!(to, "{}  on the blocking pool", self.type_name)?,
-            Kind::Async | Kind::Leaf | Kind::Unknown => write!(to, "{}", self.type_name)?,
+            Kind::Select if self.type_name.is_empty() => "select!",
+            Kind::Join if self.type_name.is_empty() => "join!",
+            _ => &self.type_name,
         }
+    }
+
+    /// How far it has come or what it waits for, in words and without the place. Empty where there is nothing to say.
+    pub fn condition(&self) -> String {
+        let words = match (&self.state, &self.leaf) {
+            (State::Unresumed, _) => "never polled".to_owned(),
+            (State::Returned, _) => "returned".to_owned(),
+            (State::Panicked, _) => "panicked".to_owned(),
+            (State::Aborted, _) => "aborted".to_owned(),
+            (State::Ended, _) => "ended".to_owned(),
+            (State::Running, _) => "running".to_owned(),
+            (_, Some(leaf)) => leaf.to_string(),
+            (State::Suspended { in_macro: false, .. }, None) => "suspended".to_owned(),
+            (State::Suspended { in_macro: true, .. }, None) => "suspended in a macro, in the function".to_owned(),
+            (State::Unknown, None) => match self.kind {
+                Kind::Select if self.type_name.is_empty() => String::new(),
+                Kind::Join if self.type_name.is_empty() => String::new(),
+                Kind::Select => "waits for the first of".to_owned(),
+                Kind::Join => "waits for all of".to_owned(),
+                Kind::Timeout => "has a deadline".to_owned(),
+                Kind::Holds => "holds".to_owned(),
+                Kind::Async | Kind::Leaf | Kind::Blocking | Kind::Unknown => "state unknown".to_owned(),
+            },
+        };
+        let words = match self.kind {
+            Kind::Blocking => format!("on the blocking pool, {words}"),
+            _ => words,
+        };
+        match (self.disabled, words.as_str()) {
+            (false, _) => words,
+            (true, "") => "disabled".to_owned(),
+            (true, _) => format!("{words} (disabled)"),
+        }
+    }
+
+    fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nested = matches!(self.kind, Kind::Select | Kind::Join | Kind::Timeout | Kind::Holds);
+        to.write_str(self.title())?;
+        match self.kind {
+            Kind::Select if self.type_name.is_empty() => write!(to, " of")?,
+            Kind::Join if self.type_name.is_empty() => write!(to, " of")?,
+            Kind::Timeout => write!(to, ", with a deadline, of")?,
+            Kind::Holds => write!(to, ", which holds")?,
+            Kind::Select => write!(to, ", the first of")?,
+            Kind::Join => write!(to, ", all of")?,
+            Kind::Blocking => write!(to, "  on the blocking pool")?,
+            Kind::Async | Kind::Leaf | Kind::Unknown => {}
+        }
         match (&self.state, &self.leaf) {
             (State::Unresumed, _) => write!(to, "  never polled")?,
             (State::Returned, _) => write!(to, "  returned")?,
@@ -135,23 +185,13 @@ impl AwaitTree {
             (State::Ended, _) => write!(to, "  ended")?,
             (State::Running, _) => write!(to, "  running")?,
             (_, Some(leaf)) => write!(to, "  {leaf}")?,
-            (
-                State::Suspended {
-                    file,
-                    line,
-                    in_macro: false,
-                },
-                _,
-            ) => write!(to, "  suspended at {file}:{line}")?,
-            (
-                State::Suspended {
-                    file,
-                    line,
-                    in_macro: true,
-                },
-                _,
-            ) => {
-                write!(to, "  suspended in a macro, in the function at {file}:{line}")?;
+            (State::Suspended { file, line, in_macro }, _) => {
+                let at = if *in_macro {
+                    "suspended in a macro, in the function at"
+                } else {
+                    "suspended at"
+                };
+                write!(to, "  {at} {file}:{line}")?;
             }
             (State::Unknown, None) if nested => {}
             (State::Unknown, None) => write!(to, "  state unknown")?,
