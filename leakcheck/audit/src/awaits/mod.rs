@@ -28,13 +28,16 @@
 //! What cannot be seen: a future in a `Box` whose memory is not at hand, which is shown by its type alone, and inside a future
 //! that was written by hand. Functions that the linker or the compiler made one because their code is the same cannot be told apart.
 
+mod adapters;
 mod decode;
 mod error;
 mod index;
+mod inside;
 mod leaf;
 mod memory;
 mod names;
 mod object_file;
+mod owns;
 mod program;
 mod tree;
 mod types;
@@ -45,5 +48,5 @@ pub use error::Error;
 pub use leaf::Leaf;
 pub use memory::{Copied, Memory, Regions};
 pub use program::{Program, TaskType};
-pub use tree::{AwaitTree, Kind, State};
-pub use why::{Why, root, why};
+pub use tree::{AwaitTree, Channel, Kind, State};
+pub use why::{Why, reasons, root, why};

@@ -10,6 +10,9 @@ const LONGEST: usize = 240;
 /// Type arguments deeper than this are left out.
 const DEEPEST_ARGUMENTS: usize = 3;
 
+/// What a `Box` has as its last argument.
+const ALLOCATOR: &str = "alloc::alloc::Global";
+
 /// The `Self` types of impl blocks, by the path of their namespace. `None` where two of one path differ.
 pub(super) type Impls = HashMap<String, Option<String>>;
 
@@ -76,7 +79,11 @@ pub(super) fn own_type(demangled: &str, below: usize) -> Option<String> {
             };
             top_level(inner, " as ").map_or(inner, |at| &inner[..at]).to_owned()
         }
-        None => kept.join("::"),
+        // What is declared inside of a function is inside of its body's closure, where it is async.
+        None => {
+            let named = kept.iter().filter(|segment| !segment.starts_with('{'));
+            named.copied().collect::<Vec<_>>().join("::")
+        }
     };
     let (base, _) = split_arguments(&path);
     let base = base.trim_end_matches("::");
@@ -143,7 +150,10 @@ fn shorten(text: &str) -> String {
             path.push_str("::");
             continue;
         }
-        if depth <= DEEPEST_ARGUMENTS {
+        if path == ALLOCATOR && short.ends_with(", ") {
+            // Nobody writes it, and nearly all have it.
+            short.truncate(short.len() - 2);
+        } else if depth <= DEEPEST_ARGUMENTS {
             short.push_str(&last_of(&path));
         }
         path.clear();
@@ -169,6 +179,24 @@ fn shorten(text: &str) -> String {
         short.push(character);
     }
     short.push_str(&last_of(&path));
+    without_brackets(short)
+}
+
+/// `Box<dyn A + B>`, where debug info has `Box<(dyn A + B)>`.
+fn without_brackets(mut short: String) -> String {
+    let mut from = 0;
+    while let Some(found) = short[from..].find("<(dyn ") {
+        let open = from + found + 1;
+        from = open;
+        let inside = &short[open + 1..];
+        let Some(close) = top_level(inside, ")").map(|at| open + 1 + at) else {
+            break;
+        };
+        if short[close + 1..].starts_with(['>', ',']) {
+            short.remove(close);
+            short.remove(open);
+        }
+    }
     short
 }
 
@@ -255,6 +283,12 @@ mod tests {
         assert_eq!(cleaned("a::F<b::g::{closure_env#0}>"), "a::F<g::{closure}>");
         assert_eq!(cleaned("a::F<b::B<c::C<d::D<e::E>>>, z::Z>"), "a::F<B<C<D<…>>>, Z>");
         assert_eq!(cleaned("a::F<fn(b::B) -> c::C>"), "a::F<fn(B) -> C>");
+        assert_eq!(
+            cleaned("a::F<alloc::boxed::Box<(dyn b::B<C=u8> + core::marker::Send), alloc::alloc::Global>>"),
+            "a::F<Box<dyn B<C=u8> + Send>>"
+        );
+        assert_eq!(cleaned("a::F<&(dyn b::B + c::C)>"), "a::F<&(dyn B + C)>");
+        assert_eq!(cleaned("a::F<(dyn b::B"), "a::F<(dyn B");
         assert_eq!(cleaned("(a::{impl#0}::f::{async_fn_env#0}<u8>, b::B)"), "(f<u8>, B)");
     }
 
@@ -268,6 +302,7 @@ mod tests {
             own("m::<impl a::Service for a::b::Server<X>>::serve", 1),
             "a::b::Server"
         );
+        assert_eq!(own("a::f::{{closure}}::Local::run::{{closure}}", 2), "a::f::Local");
         assert_eq!(own_type("run", 3), None);
     }
 }

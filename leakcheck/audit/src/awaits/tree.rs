@@ -29,6 +29,21 @@ pub struct AwaitTree {
     pub leaf: Option<Leaf>,
     /// Whether it is a branch of a `select!` that is not polled any more: it has ended without a match, or its `if` was false.
     pub disabled: bool,
+    /// How many there are alike in a collection: this one and those that stood beside it. One for all others.
+    pub count: u64,
+    /// The channel that it waits for, of tokio's leaves.
+    pub channel: Option<Channel>,
+}
+
+/// A channel that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Channel {
+    /// Where that stands in memory which the ends of the channel share. It tells channels apart.
+    pub address: u64,
+    /// What holds a sender of this channel, and is held by the waiting task itself: the type and the field. None where there is no such
+    /// thing, or it is not certain that the sender is still there.
+    pub own_sender: Option<String>,
 }
 
 /// What kind of future it is.
@@ -92,7 +107,24 @@ impl AwaitTree {
             children: Vec::new(),
             leaf: None,
             disabled: false,
+            count: 1,
+            channel: None,
         }
+    }
+
+    /// Whether another is the same but for which channel it is and how many there are.
+    pub(super) fn is_alike(&self, other: &AwaitTree) -> bool {
+        self.kind == other.kind
+            && self.type_name == other.type_name
+            && self.state == other.state
+            && self.children.len() == other.children.len()
+            && self
+                .children
+                .iter()
+                .zip(&other.children)
+                .all(|(own, other)| own.is_alike(other))
+            && self.leaf == other.leaf
+            && self.disabled == other.disabled
     }
 
     /// Changes each source file's name, such as to make it relative to the workspace.
@@ -102,6 +134,13 @@ impl AwaitTree {
         }
         for child in &mut self.children {
             child.map_files(rename);
+        }
+    }
+
+    pub(super) fn each_channel(&mut self, change: &mut dyn FnMut(&mut Channel)) {
+        self.channel.iter_mut().for_each(&mut *change);
+        for child in &mut self.children {
+            child.each_channel(change);
         }
     }
 
@@ -157,11 +196,15 @@ impl AwaitTree {
             Kind::Blocking => format!("on the blocking pool, {words}"),
             _ => words,
         };
-        match (self.disabled, words.as_str()) {
-            (false, _) => words,
-            (true, "") => "disabled".to_owned(),
-            (true, _) => format!("{words} (disabled)"),
+        let mut words = vec![words];
+        words.retain(|words| !words.is_empty());
+        if self.disabled {
+            words.push("(disabled)".to_owned());
         }
+        if self.count > 1 {
+            words.push(format!("({} alike)", self.count));
+        }
+        words.join(" ")
     }
 
     fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -197,10 +240,12 @@ impl AwaitTree {
             (State::Unknown, None) => write!(to, "  state unknown")?,
         }
         if self.disabled {
-            write!(to, "  (disabled)")
-        } else {
-            Ok(())
+            write!(to, "  (disabled)")?;
         }
+        if self.count > 1 {
+            write!(to, "  ({} alike)", self.count)?;
+        }
+        Ok(())
     }
 }
 

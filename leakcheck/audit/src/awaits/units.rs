@@ -66,11 +66,12 @@ struct UnitEntry {
 }
 
 impl Debug {
-    pub(super) fn open(path: &Path) -> Result<Debug, Error> {
+    pub(super) fn open(path: &Path, directories: &[PathBuf]) -> Result<Debug, Error> {
         let object = ObjectFile::open(path)?;
-        let beside = match ObjectFile::bundle(path) {
-            Some(bundle) if !object.has_debug_info => Some(ObjectFile::open(&bundle)?),
-            _ => None,
+        let beside = if object.has_debug_info {
+            None
+        } else {
+            object.beside(path, directories)
         };
         let mut packaged = path.as_os_str().to_owned();
         packaged.push(".dwp");

@@ -66,10 +66,11 @@ impl<'a> Waiting<'a> {
             Err(reason) => (None, Some(reason.clone())),
         };
         let (mut why, mut waits_for) = (Vec::new(), None);
-        match tree.as_ref().ok().and_then(awaits::why) {
-            Some(Why::WaitsForTask { task }) => waits_for = task,
-            Some(reason) => why.push(reason.to_string()),
-            None => {}
+        for reason in tree.as_ref().map(awaits::reasons).unwrap_or_default() {
+            match reason {
+                Why::WaitsForTask { task } => waits_for = task,
+                reason => why.push(reason.to_string()),
+            }
         }
         Waited {
             awaits,

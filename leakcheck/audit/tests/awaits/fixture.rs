@@ -14,6 +14,10 @@ pub struct Build {
     pub tokio: Option<&'static str>,
     /// What is added to the profile, as cargo's `--config` takes it.
     pub settings: &'static [&'static str],
+    /// What the compiler is given besides.
+    pub flags: &'static str,
+    /// With the crates around tokio, as long as tokio is the newest.
+    pub ecosystem: bool,
 }
 
 impl Build {
@@ -21,7 +25,19 @@ impl Build {
         profile: "dev",
         tokio: None,
         settings: &[],
+        flags: "",
+        ecosystem: true,
     };
+
+    /// The newest tokio without the crates around it.
+    pub const SMALL: Build = Build {
+        ecosystem: false,
+        ..Build::DEV
+    };
+
+    pub fn is_small(self) -> bool {
+        self.tokio.is_some() || !self.ecosystem
+    }
 
     /// Builds the fixture and gives its executable. What was built before is used again.
     pub fn run(self) -> PathBuf {
@@ -36,6 +52,10 @@ impl Build {
         for setting in self.settings {
             name.push_str(&setting.replace(|other: char| !other.is_alphanumeric(), "_"));
         }
+        name.push_str(&self.flags.replace(|other: char| !other.is_alphanumeric(), "_"));
+        if self.is_small() {
+            name.push_str("_small");
+        }
         let target = target.join(name);
         let mut cargo = Command::new(env!("CARGO"));
         cargo
@@ -48,8 +68,11 @@ impl Build {
         for setting in self.settings {
             cargo.args(["--config", &format!("profile.{}.{setting}", self.profile)]);
         }
-        if self.tokio.is_some() {
+        if self.is_small() {
             cargo.arg("--no-default-features");
+        }
+        if !self.flags.is_empty() {
+            cargo.env("RUSTFLAGS", self.flags);
         }
         let status = cargo.status().expect("cargo starts");
         assert!(status.success(), "the fixture does not build as {self:?}");
@@ -71,13 +94,25 @@ fn copy_with_tokio(source: &Path, project: &Path, version: &str) {
         r#"tokio = { version = "1""#,
         &format!(r#"tokio = {{ version = "{version}""#),
     );
+    let edition = source.join("edition-2018");
+    let tokio = tokio.replace(
+        r#"path = "edition-2018""#,
+        &format!("path = {:?}", edition.display().to_string()),
+    );
     // Nothing may ask for a newer tokio, not even an optional dependency.
     let kept: Vec<&str> = tokio
         .lines()
         .filter(|line| {
-            !["futures-util", "tokio-stream", "tokio-util", "tracing"]
-                .iter()
-                .any(|name| line.starts_with(name))
+            ![
+                "async-trait",
+                "futures-",
+                "tokio-stream",
+                "tokio-util",
+                "tower",
+                "tracing",
+            ]
+            .iter()
+            .any(|name| line.starts_with(name))
         })
         .map(|line| {
             if line.starts_with("ecosystem") {
@@ -195,7 +230,11 @@ impl Run {
 
     /// A tree as text, with the names of tasks for their addresses.
     pub fn named(&self, tree: &AwaitTree) -> String {
-        self.cells.iter().fold(tree.to_string(), |text, cell| {
+        self.with_names(tree.to_string())
+    }
+
+    pub fn with_names(&self, text: String) -> String {
+        self.cells.iter().fold(text, |text, cell| {
             text.replace(&format!("{:#x}", cell.address), &cell.name)
         })
     }
