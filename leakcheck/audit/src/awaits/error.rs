@@ -26,13 +26,13 @@ pub enum Error {
         source: object::Error,
     },
     /// The file has no debug info at all: it was built without, or stripped.
-    #[error("{} has no debug info: {}, and no strip, would give it some", path.display(), debug_info_in(path))]
+    #[error("{} has no debug info: build it with {}, and without strip", path.display(), debug_info_in(path))]
     NoDebugInfo {
         /// Which.
         path: PathBuf,
     },
     /// The debug info knows lines, and no types.
-    #[error("{} has line tables alone, types are missing: {} would give it some", path.display(), debug_info_in(path))]
+    #[error("{} has line tables alone, types are missing: build it with {}", path.display(), debug_info_in(path))]
     NoTypes {
         /// Which.
         path: PathBuf,
@@ -58,7 +58,7 @@ fn debug_info_in(path: &Path) -> String {
         _ => return "debug = true in its Cargo profile".to_owned(),
     };
     format!(
-        "debug = true in [profile.{profile}] of the workspace's Cargo.toml, or CARGO_PROFILE_{}_DEBUG=true in the environment,",
+        "debug = true in [profile.{profile}] of the workspace's Cargo.toml, or CARGO_PROFILE_{}_DEBUG=true in the environment",
         profile.to_uppercase()
     )
 }

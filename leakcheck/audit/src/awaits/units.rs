@@ -17,6 +17,9 @@ use super::types::TypeDef;
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 pub(super) type Entry<'a> = gimli::DebuggingInformationEntry<Slice<'a>>;
 
+/// Pieces of one function. Optimized ones have some dozens.
+const MOST_RANGES: usize = 4096;
+
 /// An entry of the debug info.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -244,7 +247,9 @@ impl<'p> Unit<'p> {
     pub(super) fn ranges(&self, entry: &Entry<'p>) -> Vec<(u64, u64)> {
         let mut covered = Vec::new();
         if let Ok(mut ranges) = self.dwarf.die_ranges(&self.unit, entry) {
-            while let Ok(Some(range)) = ranges.next() {
+            while let Ok(Some(range)) = ranges.next()
+                && covered.len() < MOST_RANGES
+            {
                 if range.begin != 0 && range.begin < range.end {
                     covered.push((range.begin, range.end));
                 }

@@ -230,7 +230,10 @@ mod tests {
         let own = std::env::current_exe().expect("a program");
         let waited = waiting.waiting(asked(&own, None));
         let reason = waited.unknown.expect("a reason");
-        assert!(reason.contains("types are missing: debug = true"), "{reason}");
+        assert!(
+            reason.contains("types are missing: build it with debug = true"),
+            "{reason}"
+        );
         assert_eq!((waited.awaits, waited.cell, waited.waits_for), (None, None, None));
 
         let gone = waiting.waiting(asked(Path::new("/nowhere"), None));

@@ -6,12 +6,14 @@
 mod debug_info;
 mod fixture;
 mod nonsense;
+mod run;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use fixture::{Build, Run};
+use fixture::Build;
 use leakcheck_audit::awaits::{self, Why};
+use run::Run;
 
 const EXPECTED: &str = include_str!("expected.txt");
 /// Of those tasks alone for which there is a reason that is certain.
