@@ -39,6 +39,7 @@ mod names;
 mod object_file;
 mod owns;
 mod program;
+mod stage;
 mod tree;
 mod types;
 mod units;

@@ -136,6 +136,12 @@ impl TaskType<'_> {
         self.size
     }
 
+    /// Whether a thread was polling the task whose cell stands at `cell`. What [`TaskType::decode`] says of such a task is from before that
+    /// poll, or from its middle. `None` where the cell does not say.
+    pub fn is_being_polled(&self, memory: &dyn Memory, cell: u64) -> Option<bool> {
+        Decoder::new(self.debug.session(), memory).polled(self.cell, cell)
+    }
+
     /// What the task waits for whose cell stands at `cell`.
     ///
     /// It looks at no more than some thousand futures, and no deeper than the stack allows: what is beyond is unknown.

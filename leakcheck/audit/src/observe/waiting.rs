@@ -43,6 +43,8 @@ pub(super) struct Waited {
     pub(super) unknown: Option<String>,
     /// Why it never ended, where that is certain. What [`Waited::waits_for`] says is not among it.
     pub(super) why: Vec<String>,
+    /// A thread was polling it when it was copied: its awaits are from before that, and there is no reason to give.
+    pub(super) polled: bool,
     /// The address of its cell, where it was copied. Addresses of one process can be compared, no others.
     pub(super) cell: Option<u64>,
     /// The address of the cell of the task whose end it waits for, and for nothing else. If that one was left behind too, it is the root.
@@ -60,22 +62,30 @@ impl<'a> Waiting<'a> {
     /// Where a task waited.
     #[allow(dead_code, reason = "for the report as data")]
     pub(super) fn waiting(&mut self, asked: Asked<'_>) -> Waited {
-        let tree = self.decode(asked);
-        let (awaits, unknown) = match &tree {
-            Ok(tree) => (Some(told(tree, DEEPEST)), None),
-            Err(reason) => (None, Some(reason.clone())),
-        };
+        let decoded = self.decode(asked);
+        let polled = decoded.as_ref().is_ok_and(|(_, polled)| *polled);
         let (mut why, mut waits_for) = (Vec::new(), None);
-        for reason in tree.as_ref().map(awaits::reasons).unwrap_or_default() {
-            match reason {
-                Why::WaitsForTask { task } => waits_for = task,
-                reason => why.push(reason.to_string()),
+        let (awaits, unknown) = match decoded {
+            Ok((tree, polled)) => {
+                let mut awaits = told(&tree, DEEPEST);
+                if polled {
+                    awaits.state.push_str(", and was being polled");
+                }
+                for reason in awaits::reasons(&tree).into_iter().filter(|_| !polled) {
+                    match reason {
+                        Why::WaitsForTask { task } => waits_for = task,
+                        reason => why.push(reason.to_string()),
+                    }
+                }
+                (Some(awaits), None)
             }
-        }
+            Err(reason) => (None, Some(reason)),
+        };
         Waited {
             awaits,
             unknown,
             why,
+            polled,
             cell: asked.copy.map(|copy| copy.address),
             waits_for,
         }
@@ -89,10 +99,11 @@ impl<'a> Waiting<'a> {
             bias,
             copy: Some(copy),
         };
-        self.decode(asked).ok().map(|tree| tree.to_string())
+        self.decode(asked).ok().map(|(tree, _)| tree.to_string())
     }
 
-    fn decode(&mut self, asked: Asked<'_>) -> Result<AwaitTree, String> {
+    /// The tree, and whether a thread was polling the task.
+    fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, bool), String> {
         let workspace = self.workspace;
         let program = self.program(asked.object)?;
         let task = task(program, asked.stack)?;
@@ -122,7 +133,9 @@ impl<'a> Waiting<'a> {
             let own = Path::new(file).strip_prefix(workspace);
             own.map_or_else(|_| file.to_owned(), |own| own.display().to_string())
         });
-        Ok(tree)
+        // A blocking closure has a thread while it runs, and says so itself.
+        let polled = tree.kind != Kind::Blocking && task.is_being_polled(&memory, copy.address).unwrap_or(false);
+        Ok((tree, polled))
     }
 
     fn program(&mut self, object: &Path) -> Result<&Program, String> {

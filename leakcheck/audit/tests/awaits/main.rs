@@ -50,6 +50,11 @@ fn assert_read_as_expected(run: &Run, build: Build) {
             if decoded != tree {
                 wrong.push_str(&format!("== {name}\n{decoded}\n"));
             }
+            // The blocking closure is the one that has a thread.
+            let (task, cell) = run.task(name);
+            if task.is_being_polled(&run.memory(), cell.address) != Some(name == "blocking") {
+                wrong.push_str(&format!("{name} is taken for polled, or the other way round\n"));
+            }
             let reason: Vec<_> = awaits::reasons(&run.tree(name)).iter().map(Why::to_string).collect();
             let reason = run.with_names(reason.join("; "));
             if reason != reasons.get(name).copied().unwrap_or_default() {

@@ -59,6 +59,13 @@ impl Run {
         }
     }
 
+    pub fn memory(&self) -> Heap<'_> {
+        Heap {
+            heap: &self.heap,
+            bias: self.bias,
+        }
+    }
+
     /// The task of this name, decoded with all memory at hand.
     pub fn tree(&self, name: &str) -> AwaitTree {
         self.decode(
