@@ -34,6 +34,15 @@ impl Cargo {
     }
 
     pub(crate) fn command(&self, subcommand: &str) -> Command {
+        let mut command = self.plain(subcommand);
+        if let Some(directory) = &self.target_dir {
+            command.arg("--target-dir").arg(directory);
+        }
+        command
+    }
+
+    /// A command that builds nothing.
+    pub(crate) fn plain(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {
             if OF_THE_OUTER_PACKAGE
@@ -44,9 +53,6 @@ impl Cargo {
             }
         }
         command.arg(subcommand).arg("--manifest-path").arg(&self.manifest_path);
-        if let Some(directory) = &self.target_dir {
-            command.arg("--target-dir").arg(directory);
-        }
         // Its "Running …" lines tell where one test binary's output ends; these settings would change them.
         command
             .env("CARGO_TERM_COLOR", "never")
