@@ -40,6 +40,7 @@ pub mod records;
 pub mod render;
 pub mod report;
 pub mod run;
+pub mod scan;
 pub mod transcript;
 
 pub use audit::Audit;

@@ -1,8 +1,9 @@
-//! `cargo leak-audit exec -- COMMAND`: finds the tokio tasks that any command leaves behind.
+//! `cargo leak-audit exec -- COMMAND`: finds the tokio tasks that any command leaves behind. `scan` reads
+//! the source instead.
 
 use std::process::ExitCode;
 
-use leakcheck_audit::observe;
+use leakcheck_audit::{observe, scan};
 
 fn main() -> ExitCode {
     // cargo gives the subcommand's name as the first argument.
@@ -10,10 +11,14 @@ fn main() -> ExitCode {
     let _ = arguments.next_if(|argument| argument == "leak-audit");
     let command = arguments.next();
     let done = match command.as_deref().and_then(|command| command.to_str()) {
-        Some("exec") => observe::run_command_line(arguments),
-        Some("-h" | "--help") => observe::run_command_line(["--help".into()]),
+        Some("exec") => observe::run_command_line(arguments).map_err(|error| error.to_string()),
+        Some("scan") => scan::run_command_line(arguments).map_err(|error| error.to_string()),
+        Some("-h" | "--help") => {
+            print!("{}\n{}", observe::HELP, scan::HELP);
+            return ExitCode::SUCCESS;
+        }
         _ => {
-            eprint!("{}", observe::HELP);
+            eprint!("{}\n{}", observe::HELP, scan::HELP);
             return ExitCode::from(2);
         }
     };

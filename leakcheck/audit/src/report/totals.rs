@@ -110,6 +110,10 @@ pub struct Suspect {
     pub reached: Option<bool>,
     /// Why it is silenced, where a comment says so.
     pub silenced: Option<String>,
+    /// What spawns the task or thread that it is about, where that is known.
+    pub spawned_at: Option<Place>,
+    /// It is worth a look, and no more: it never makes an audit fail.
+    pub note: bool,
 }
 
 /// What the baseline said.
