@@ -7,12 +7,23 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 use crate::baseline::{Baseline, BaselineError};
 use crate::report::{self, Entry, Report};
 
+/// Like [`apply`], where there is a baseline.
+pub(crate) fn apply_where_given(report: &mut Report, baseline: &Baseline) {
+    if *baseline != Baseline::default() {
+        apply(report, baseline);
+    }
+}
+
 /// Accepts what the baseline lists, and tells which of its entries no longer occur.
 ///
 /// An entry that nothing matches is gone where everything was run and could be judged. Otherwise nobody knows.
 pub(crate) fn apply(report: &mut Report, baseline: &Baseline) {
     let everything = report.complete && report.unjudged.is_empty();
-    for program in report.programs.iter_mut().filter(|program| program.unobserved.is_some()) {
+    for program in report
+        .programs
+        .iter_mut()
+        .filter(|program| program.unobserved.is_some())
+    {
         let rule = baseline.unobserved.iter().find(|rule| rule.is_about(&program.name));
         program.accepted = rule.map(|rule| rule.reason.clone());
     }
@@ -33,8 +44,18 @@ pub(crate) fn apply(report: &mut Report, baseline: &Baseline) {
         entries.push((entry, report.findings.iter().any(|finding| known.is_about(finding))));
     }
     for finding in &mut report.findings {
-        let listed = baseline.accept.iter().find(|entry| entry.id == finding.id).map(|entry| &entry.reason);
-        let known = || baseline.known.iter().find(|known| known.is_about(finding)).map(|known| &known.reason);
+        let listed = baseline
+            .accept
+            .iter()
+            .find(|entry| entry.id == finding.id)
+            .map(|entry| &entry.reason);
+        let known = || {
+            baseline
+                .known
+                .iter()
+                .find(|known| known.is_about(finding))
+                .map(|known| &known.reason)
+        };
         let rule = baseline.ignore.iter().position(|rule| rule.matches(finding));
         if let Some(rule) = rule {
             rules[rule] += 1;
@@ -46,19 +67,40 @@ pub(crate) fn apply(report: &mut Report, baseline: &Baseline) {
     }
     if everything {
         for (rule, _) in baseline.ignore.iter().zip(rules).filter(|(_, matched)| *matched == 0) {
-            report.notes.push(format!("the rule {} matched nothing: remove it", rule.about()));
+            report
+                .notes
+                .push(format!("the rule {} matched nothing: remove it", rule.about()));
         }
         for rule in &baseline.unobserved {
-            if !report.programs.iter().any(|program| program.accepted.is_some() && rule.is_about(&program.name)) {
-                report.notes.push(format!("{} was observed, or not run: remove it from the baseline", rule.program));
+            if !report
+                .programs
+                .iter()
+                .any(|program| program.accepted.is_some() && rule.is_about(&program.name))
+            {
+                report.notes.push(format!(
+                    "{} was observed, or not run: remove it from the baseline",
+                    rule.program
+                ));
             }
         }
     }
     let matched = entries.iter().filter(|(_, matched)| *matched).count();
-    let left: Vec<_> = entries.into_iter().filter(|(_, matched)| !matched).map(|(entry, _)| entry).collect();
-    let (gone, unseen) = if everything { (left, Vec::new()) } else { (Vec::new(), left) };
+    let left: Vec<_> = entries
+        .into_iter()
+        .filter(|(_, matched)| !matched)
+        .map(|(entry, _)| entry)
+        .collect();
+    let (gone, unseen) = if everything {
+        (left, Vec::new())
+    } else {
+        (Vec::new(), left)
+    };
     report.baseline = Some(report::Baseline {
-        path: baseline.path.as_deref().map(|path| path.display().to_string()).unwrap_or_default(),
+        path: baseline
+            .path
+            .as_deref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default(),
         gone,
         matched,
         unseen,
@@ -72,7 +114,11 @@ pub(crate) fn apply(report: &mut Report, baseline: &Baseline) {
 /// Where the text is no TOML document.
 pub(crate) fn updated(text: &str, report: &Report, reason: &str) -> Result<String, toml_edit::TomlError> {
     let mut document: DocumentMut = text.parse()?;
-    let gone = report.baseline.as_ref().map(|baseline| &baseline.gone[..]).unwrap_or_default();
+    let gone = report
+        .baseline
+        .as_ref()
+        .map(|baseline| &baseline.gone[..])
+        .unwrap_or_default();
     let field = |table: &Table, name: &str| table.get(name).and_then(Item::as_str).unwrap_or_default().to_owned();
     if let Some(known) = document.get_mut("known").and_then(Item::as_array_of_tables_mut) {
         known.retain(|table| {
@@ -85,9 +131,15 @@ pub(crate) fn updated(text: &str, report: &Report, reason: &str) -> Result<Strin
             !gone.iter().any(|entry| entry.id.is_empty() && entry.about == about)
         });
     }
-    let accept = document.entry("accept").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    let accept = document
+        .entry("accept")
+        .or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
     if let Some(accept) = accept.as_array_of_tables_mut() {
-        accept.retain(|table| !gone.iter().any(|entry| !entry.id.is_empty() && entry.id == field(table, "id")));
+        accept.retain(|table| {
+            !gone
+                .iter()
+                .any(|entry| !entry.id.is_empty() && entry.id == field(table, "id"))
+        });
         let mut listed: Vec<String> = accept.iter().map(|table| field(table, "id")).collect();
         for finding in report.findings.iter().filter(|finding| report.fails(finding)) {
             if listed.contains(&finding.id) {
@@ -127,7 +179,10 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), BaselineError> {
         path: path.to_owned(),
         source,
     };
-    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(beside).map_err(failed)?;
     std::fs::write(file.path(), text).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
@@ -162,7 +217,10 @@ mod tests {
 
     fn judged(text: &str, ids: &[&str]) -> Report {
         let mut report = report(ids);
-        apply(&mut report, &Baseline::parse(text, Path::new("b.toml")).expect("a baseline"));
+        apply(
+            &mut report,
+            &Baseline::parse(text, Path::new("b.toml")).expect("a baseline"),
+        );
         report
     }
 
@@ -183,7 +241,10 @@ mod tests {
 
         let mut part = report(&[]);
         part.complete = false;
-        apply(&mut part, &Baseline::parse(ONE, Path::new("b.toml")).expect("a baseline"));
+        apply(
+            &mut part,
+            &Baseline::parse(ONE, Path::new("b.toml")).expect("a baseline"),
+        );
         assert_eq!(part.conclusion(), Conclusion::Clean);
         assert_eq!(part.baseline.expect("it was judged").unseen.len(), 1);
     }
@@ -193,7 +254,11 @@ mod tests {
         let report = judged("[[ignore]]\ntest = \"b\"\nreason = \"why\"\n", &[]);
 
         assert_eq!(report.conclusion(), Conclusion::Clean);
-        assert!(report.notes[0].contains("test = \"b\" matched nothing"), "{:?}", report.notes);
+        assert!(
+            report.notes[0].contains("test = \"b\" matched nothing"),
+            "{:?}",
+            report.notes
+        );
     }
 
     #[test]
@@ -207,7 +272,10 @@ mod tests {
         assert_eq!(report.conclusion(), Conclusion::CannotJudge);
 
         let baseline = "[[unobserved]]\nprogram = \"j*\"\nreason = \"why\"";
-        apply(&mut report, &Baseline::parse(baseline, Path::new("b")).expect("a baseline"));
+        apply(
+            &mut report,
+            &Baseline::parse(baseline, Path::new("b")).expect("a baseline"),
+        );
         assert_eq!(report.conclusion(), Conclusion::Clean);
     }
 
@@ -215,7 +283,10 @@ mod tests {
     fn an_update_keeps_what_people_wrote() {
         let text = updated(ONE, &judged(ONE, &["one", "two"]), "for now").expect("TOML");
 
-        assert!(text.contains("# why we are here") && text.contains("# the first"), "{text}");
+        assert!(
+            text.contains("# why we are here") && text.contains("# the first"),
+            "{text}"
+        );
         assert_eq!(judged(&text, &["one", "two"]).conclusion(), Conclusion::Clean);
         assert!(text.contains("about = \"src/a.rs shop::two\""), "{text}");
 

@@ -146,7 +146,10 @@ impl Known {
     #[must_use]
     pub fn is_about(&self, finding: &Finding) -> bool {
         let Some(tracked) = &finding.tracked else { return false };
-        finding.spawned.iter().any(|place| place.file.as_deref() == Some(&self.file))
+        finding
+            .spawned
+            .iter()
+            .any(|place| place.file.as_deref() == Some(&self.file))
             && fits(&self.group, &tracked.group)
             && fits(&self.name, &tracked.name)
     }
@@ -247,7 +250,10 @@ impl Baseline {
         let known = known.map(|entry| (&entry.reason, format!("the entry of {} › {}", entry.group, entry.name)));
         let accept = self.accept.iter();
         let accept = accept.map(|entry| (&entry.reason, format!("the entry {} ({})", entry.id, entry.about)));
-        let ignore = self.ignore.iter().map(|rule| (&rule.reason, format!("the rule {}", rule.about())));
+        let ignore = self
+            .ignore
+            .iter()
+            .map(|rule| (&rule.reason, format!("the rule {}", rule.about())));
         let unobserved = self.unobserved.iter();
         let unobserved = unobserved.map(|entry| (&entry.reason, format!("the program {}", entry.program)));
         let mut all = known.chain(accept).chain(ignore).chain(unobserved);
@@ -337,7 +343,10 @@ mod tests {
         ] {
             assert!(read(&format!("{entry}reason = \"why\"")).is_ok(), "{entry}");
             assert!(
-                matches!(read(&format!("{entry}reason = \"\"")), Err(BaselineError::NoReason { .. })),
+                matches!(
+                    read(&format!("{entry}reason = \"\"")),
+                    Err(BaselineError::NoReason { .. })
+                ),
                 "{entry}"
             );
         }
@@ -364,7 +373,11 @@ mod tests {
             let text = format!("[[ignore]]\n{text}\nreason = \"why\"");
             read(&text).expect("a rule").ignore.remove(0)
         };
-        for text in ["function = \"shop::m*\"", "file = \"src/b.rs\"\ntest = \"*leaks\"", "program = \"shop\""] {
+        for text in [
+            "function = \"shop::m*\"",
+            "file = \"src/b.rs\"\ntest = \"*leaks\"",
+            "program = \"shop\"",
+        ] {
             assert!(rule(text).matches(&finding), "{text}");
         }
         for text in [

@@ -62,6 +62,16 @@ impl Cargo {
     }
 }
 
+/// The target that `rustc` builds for by itself.
+pub(crate) fn host() -> Result<String, crate::error::AuditError> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output();
+    let output = output.map_err(crate::error::AuditError::CargoUnavailable)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.unwrap_or_default().to_owned())
+}
+
 /// The tests that a call is about.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Selection {
@@ -69,6 +79,10 @@ pub(crate) struct Selection {
     pub(crate) packages: Vec<String>,
     /// None: every library, binary and integration test.
     pub(crate) test_target: Option<String>,
+    /// Which tests, in cargo's words, where it is not one target.
+    pub(crate) targets: Vec<String>,
+    /// Further arguments of cargo's: features, the profile, packages to leave out.
+    pub(crate) more: Vec<String>,
 }
 
 impl Selection {
@@ -81,9 +95,16 @@ impl Selection {
         }
         match &self.test_target {
             // `--tests` includes the unit tests of libraries and binaries, and leaves out the doc tests.
-            None => command.arg("--tests"),
+            None if self.targets.is_empty() => command.arg("--tests"),
+            None => command.args(&self.targets),
             Some(target) => command.arg("--test").arg(target),
         };
+        command.args(&self.more);
+    }
+
+    /// Doc tests are built as they are run, by rustdoc.
+    pub(crate) fn is_doc(&self) -> bool {
+        self.targets.iter().any(|target| target == "--doc")
     }
 }
 

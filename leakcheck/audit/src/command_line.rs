@@ -373,7 +373,9 @@ fn shard(text: &str) -> Result<Shard, ArgumentError> {
         .and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
     match parsed {
         Some((index, count)) if 1 <= index && index <= count => Ok(Shard { index, count }),
-        _ => wrong(&format!("--shard is INDEX/COUNT, from 1/COUNT to COUNT/COUNT, not {text:?}")),
+        _ => wrong(&format!(
+            "--shard is INDEX/COUNT, from 1/COUNT to COUNT/COUNT, not {text:?}"
+        )),
     }
 }
 
@@ -387,9 +389,10 @@ fn duration(text: &str) -> Result<Duration, ArgumentError> {
         _ => None,
     };
     let parsed = number.parse::<u64>().ok().zip(milliseconds);
-    parsed
-        .and_then(|(number, unit)| number.checked_mul(unit))
-        .map_or_else(|| wrong(&format!("a duration is 500ms, 10s or 2m, not {text:?}")), |ms| Ok(Duration::from_millis(ms)))
+    parsed.and_then(|(number, unit)| number.checked_mul(unit)).map_or_else(
+        || wrong(&format!("a duration is 500ms, 10s or 2m, not {text:?}")),
+        |ms| Ok(Duration::from_millis(ms)),
+    )
 }
 
 /// Everything behind `--`, where that comes next.
@@ -446,7 +449,10 @@ mod tests {
 
         assert_eq!(outputs(""), [(Format::Text, None)]);
         assert_eq!(outputs("--format json=a.json"), [(Format::Json, file("a.json"))]);
-        assert_eq!(outputs("--html a.html"), [(Format::Html, file("a.html")), (Format::Text, None)]);
+        assert_eq!(
+            outputs("--html a.html"),
+            [(Format::Html, file("a.html")), (Format::Text, None)]
+        );
         assert_eq!(outputs("--format sarif --output a"), [(Format::Sarif, file("a"))]);
         assert_eq!(
             outputs("--format text --format junit=b"),

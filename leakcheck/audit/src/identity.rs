@@ -138,6 +138,9 @@ mod tests {
         assert_eq!(identity(&finding("shop::run", 7)), identity(&finding("shop::run", 8)));
         // The hash's own reference: FNV-1a of no text, and of "a" and its end.
         assert_eq!(stable_hash([]), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(stable_hash([""]), (0xcbf2_9ce4_8422_2325_u64 ^ 0xff).wrapping_mul(0x0100_0000_01b3));
+        assert_eq!(
+            stable_hash([""]),
+            (0xcbf2_9ce4_8422_2325_u64 ^ 0xff).wrapping_mul(0x0100_0000_01b3)
+        );
     }
 }

@@ -11,7 +11,11 @@ use crate::transcript::{BinaryOutcome, BinaryResult};
 
 /// Adds what the preloaded library saw.
 pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
-    let ids: Vec<_> = verdict.findings.iter().map(|finding| identity(&plain(finding))).collect();
+    let ids: Vec<_> = verdict
+        .findings
+        .iter()
+        .map(|finding| identity(&plain(finding)))
+        .collect();
     for finding in &verdict.findings {
         let mut plain = plain(finding);
         plain.id = identity(&plain);
@@ -39,7 +43,10 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
                     name: name.clone(),
                     ..TestRun::default()
                 });
-                program.tests.last_mut().unwrap_or_else(|| unreachable!("one was pushed"))
+                program
+                    .tests
+                    .last_mut()
+                    .unwrap_or_else(|| unreachable!("one was pushed"))
             }
         };
         test.tasks += site.tasks;
@@ -50,7 +57,9 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
     // What is said of a program stands with the program; the rest with the report.
     let rest = verdict.unjudged.into_iter();
     let rest = rest.filter(|reason| {
-        !names.iter().any(|name| reason.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
+        !names
+            .iter()
+            .any(|name| reason.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
     });
     report.unjudged.extend(rest);
     report.sites.extend(verdict.sites);
@@ -136,7 +145,11 @@ pub(crate) fn tracked(report: &mut Report, verdict: judge::Verdict, is_observed:
             let mut finding = Finding {
                 verdict: Verdict::Blocked,
                 seen: Seen::Tracked,
-                kind: if resource.kind == "thread" { Kind::Thread } else { Kind::Descriptor },
+                kind: if resource.kind == "thread" {
+                    Kind::Thread
+                } else {
+                    Kind::Descriptor
+                },
                 how: resource.description.clone(),
                 count: 1,
                 program: record.binary.clone(),
@@ -174,7 +187,10 @@ pub(crate) fn tracked(report: &mut Report, verdict: judge::Verdict, is_observed:
 
 /// A test's name as libtest prints it: a record's has its crate in front.
 fn test(record: &Record) -> String {
-    let name = record.test.split_once("::").map_or(record.test.as_str(), |(_, name)| name);
+    let name = record
+        .test
+        .split_once("::")
+        .map_or(record.test.as_str(), |(_, name)| name);
     name.to_owned()
 }
 
@@ -190,7 +206,12 @@ fn spared(report: &mut Report, record: &Record) {
         return;
     }
     let fails = |finding: &&mut Finding| is_of(finding, record) && finding.verdict != Verdict::Unsure;
-    let stayed: u64 = report.findings.iter_mut().filter(fails).map(|finding| finding.count).sum();
+    let stayed: u64 = report
+        .findings
+        .iter_mut()
+        .filter(fails)
+        .map(|finding| finding.count)
+        .sum();
     if stayed > matched {
         return;
     }
@@ -207,7 +228,11 @@ fn untracked(report: &mut Report, record: &Record) {
     let Some(untracked) = record.untracked.as_ref().filter(|untracked| untracked.denied) else {
         return;
     };
-    if report.findings.iter().any(|finding| is_of(finding, record) && finding.seen != Seen::Tracked) {
+    if report
+        .findings
+        .iter()
+        .any(|finding| is_of(finding, record) && finding.seen != Seen::Tracked)
+    {
         return;
     }
     let mut named = 0;
@@ -227,7 +252,10 @@ fn untracked(report: &mut Report, record: &Record) {
             count,
             program: record.binary.clone(),
             test: Some(test(record)),
-            spawned: frames.iter().map(|frame| place(&frame.function, &frame.file, frame.line)).collect(),
+            spawned: frames
+                .iter()
+                .map(|frame| place(&frame.function, &frame.file, frame.line))
+                .collect(),
             ..Finding::default()
         };
         finding.id = identity(&finding);
@@ -298,18 +326,27 @@ fn knows(leak: &Leak) -> Tracked {
         name: leak.name.clone(),
         parent: leak.parent.as_ref().map(|parent| {
             let parts = [parent.group.as_str(), &parent.name];
-            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" › ")
+            parts
+                .into_iter()
+                .filter(|part| !part.is_empty())
+                .collect::<Vec<_>>()
+                .join(" › ")
         }),
         alive_ms: Some(leak.alive_ms),
         polls: Some(leak.polls),
-        waiting: at.map(|at| place(&at.function, &at.file, at.line)).chain(branches).collect(),
+        waiting: at
+            .map(|at| place(&at.function, &at.file, at.line))
+            .chain(branches)
+            .collect(),
         help: (!leak.help.is_empty()).then(|| leak.help.join("; ")),
     }
 }
 
 /// Puts everything in its order, which is the same in every run.
 pub(crate) fn sort(report: &mut Report) {
-    report.programs.sort_by(|a, b| (&a.package, &a.name).cmp(&(&b.package, &b.name)));
+    report
+        .programs
+        .sort_by(|a, b| (&a.package, &a.name).cmp(&(&b.package, &b.name)));
     for program in &mut report.programs {
         program.tests.sort();
     }

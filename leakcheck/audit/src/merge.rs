@@ -215,7 +215,10 @@ mod tests {
         let error = |reports| union(reports).expect_err("refused").to_string();
 
         assert_eq!(error(vec![shard(1, 3), shard(3, 3)]), "shards are missing: 2 of 3");
-        assert_eq!(error(vec![shard(1, 2), shard(1, 2)]), "1.json: shard 1/2 is there already");
+        assert_eq!(
+            error(vec![shard(1, 2), shard(1, 2)]),
+            "1.json: shard 1/2 is there already"
+        );
         assert!(error(vec![shard(1, 2), shard(2, 3)]).contains("2.json is one of 3 shards"));
         let whole = ("w.json".into(), Report::default());
         assert!(error(vec![shard(1, 2), whole]).contains("w.json is of no shard"));

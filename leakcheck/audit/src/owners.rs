@@ -144,9 +144,15 @@ mod tests {
         let index = "/home/u/.cargo/registry/src/index.crates.io-6f17d22bba15001f";
         let owners = Owners::default();
         for (file, expected) in [
-            (format!("{index}/hyper-util-0.1.16/src/a.rs"), dependency("hyper-util", "0.1.16")),
+            (
+                format!("{index}/hyper-util-0.1.16/src/a.rs"),
+                dependency("hyper-util", "0.1.16"),
+            ),
             (format!("{index}/a-1.0.0-rc.1/src/a.rs"), dependency("a", "1.0.0-rc.1")),
-            ("/c/git/checkouts/axum-2f0d/1a2b3c4/src/lib.rs".to_owned(), dependency("axum", "1a2b3c4")),
+            (
+                "/c/git/checkouts/axum-2f0d/1a2b3c4/src/lib.rs".to_owned(),
+                dependency("axum", "1a2b3c4"),
+            ),
             ("/w/src/lib.rs".to_owned(), Some(Origin::Own)),
             ("/rustc/0123/library/core/src/lib.rs".to_owned(), None),
         ] {
@@ -173,7 +179,10 @@ mod tests {
         });
 
         assert_eq!(owners.origin("/w/src/lib.rs"), Some(Origin::Own));
-        assert_eq!(owners.origin("/w/vendor/vendored/src/lib.rs"), dependency("vendored", "1.2.0"));
+        assert_eq!(
+            owners.origin("/w/vendor/vendored/src/lib.rs"),
+            dependency("vendored", "1.2.0")
+        );
         assert_eq!(owners.origin("/beside/src/lib.rs"), dependency("beside", "1.2.0"));
         assert_eq!(owners.origin("/besides/src/lib.rs"), Some(Origin::Own));
     }
@@ -184,7 +193,10 @@ mod tests {
             let file = format!("/home/u/.cargo/registry/src/index-1/hyper-{version}/src/a/b.rs");
             assert_eq!(portable(&file), "hyper/src/a/b.rs");
         }
-        assert_eq!(portable("/c/git/checkouts/axum-2f0d/1a2b3c4/src/lib.rs"), "axum/src/lib.rs");
+        assert_eq!(
+            portable("/c/git/checkouts/axum-2f0d/1a2b3c4/src/lib.rs"),
+            "axum/src/lib.rs"
+        );
         assert_eq!(portable("src/lib.rs"), "src/lib.rs");
     }
 }

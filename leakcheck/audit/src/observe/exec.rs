@@ -57,7 +57,9 @@ impl Observation {
             Some(root) => Some(root.join("Cargo.toml")),
             None => nearest_manifest(),
         };
-        let owners = manifest.map(|manifest| Owners::of(&Cargo::of(manifest))).unwrap_or_default();
+        let owners = manifest
+            .map(|manifest| Owners::of(&Cargo::of(manifest)))
+            .unwrap_or_default();
         let root = self.workspace.or_else(|| owners.root.clone());
         let workspace = root.or_else(|| std::env::current_dir().ok()).unwrap_or_default();
         let deny_third_party = self.deny_third_party;

@@ -214,7 +214,10 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         }
         let saw_blocks = !process.folds.is_empty() || !process.live.is_empty();
         if saw_blocks && !executable.exists() {
-            judging.cannot(process, "is gone, and its debug info with it: a doc test is deleted after it has run");
+            judging.cannot(
+                process,
+                "is gone, and its debug info with it: a doc test is deleted after it has run",
+            );
             continue;
         }
         let program = programs
@@ -231,7 +234,9 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         && Program::inspect(command).is_some_and(|program| program.is_static && !program.tokio.is_empty())
     {
         let reason = "is linked statically: its tasks could not be observed";
-        judging.unjudged.insert((crate::cargo::stem(command), reason.to_owned()));
+        judging
+            .unjudged
+            .insert((crate::cargo::stem(command), reason.to_owned()));
     }
     let findings = findings(judging.found);
     let unobserved: Vec<_> = judging.unjudged.into_iter().collect();
@@ -264,9 +269,10 @@ fn findings(found: BTreeMap<Key, Found>) -> Vec<Finding> {
     let root = |key: &Key, found: &Found, all: &BTreeMap<Key, Found>| {
         let awaited = found.waits_for?;
         // A handle keeps its task's memory. Within one test, a task that has that address was there when this one was copied.
-        let mut roots = all.iter().enumerate().filter(|(_, (other, of))| {
-            other.2 == key.2 && other.3 == key.3 && of.cells.contains(&awaited)
-        });
+        let mut roots = all
+            .iter()
+            .enumerate()
+            .filter(|(_, (other, of))| other.2 == key.2 && other.3 == key.3 && of.cells.contains(&awaited));
         match (roots.next(), roots.next()) {
             (Some((at, _)), None) => Some(at),
             _ => None,
@@ -275,21 +281,23 @@ fn findings(found: BTreeMap<Key, Found>) -> Vec<Finding> {
     let roots: Vec<_> = found.iter().map(|(key, of)| root(key, of, &found)).collect();
     let findings = found.into_iter().zip(roots);
     findings
-        .map(|(((what, how, program, test, origin, spawned, kind), found), root)| Finding {
-            what,
-            how,
-            count: found.count,
-            program,
-            test,
-            origin,
-            spawned,
-            awaits: found.text,
-            tree: found.waited.awaits,
-            awaits_unknown: found.waited.unknown,
-            why: found.waited.why,
-            root,
-            kind,
-        })
+        .map(
+            |(((what, how, program, test, origin, spawned, kind), found), root)| Finding {
+                what,
+                how,
+                count: found.count,
+                program,
+                test,
+                origin,
+                spawned,
+                awaits: found.text,
+                tree: found.waited.awaits,
+                awaits_unknown: found.waited.unknown,
+                why: found.waited.why,
+                root,
+                kind,
+            },
+        )
         .collect()
 }
 
@@ -385,7 +393,11 @@ impl Judging<'_> {
                 self.found(
                     process,
                     kind,
-                    if live.complete { Ending::Ended } else { Ending::AliveAtExit },
+                    if live.complete {
+                        Ending::Ended
+                    } else {
+                        Ending::AliveAtExit
+                    },
                     live.allocated,
                     live.lineage,
                     1,
@@ -423,7 +435,10 @@ impl Judging<'_> {
                 true
             }
             Kind::Unknown => {
-                self.cannot(process, "has no debug info: what tokio allocated could not be told apart");
+                self.cannot(
+                    process,
+                    "has no debug info: what tokio allocated could not be told apart",
+                );
                 false
             }
             Kind::Worker | Kind::Other => false,
@@ -501,7 +516,9 @@ impl Judging<'_> {
     /// Where a task waited, as text and as data. `None` where no object that was loaded has its code.
     fn waited(&mut self, process: &Process, stack: &[u64], copy: Option<&Copy>) -> Option<(Option<String>, Waited)> {
         // The object that the future's type is in: what called libc.
-        let mut objects = stack.iter().filter_map(|address| process.object(address.wrapping_sub(1)));
+        let mut objects = stack
+            .iter()
+            .filter_map(|address| process.object(address.wrapping_sub(1)));
         let object = objects.find(|object| !object.path.ends_with(preload::FILE))?;
         let path = if object.path.is_empty() {
             &process.executable
@@ -527,7 +544,11 @@ impl Judging<'_> {
         let placed = named.filter_map(|frame| {
             let (file, line) = frame.source.as_ref()?;
             // A line of a macro of tokio's is not where the user's function is.
-            let origin = self.owners.origin(file).map(Origin::from).filter(|origin| !is_runtime(origin))?;
+            let origin = self
+                .owners
+                .origin(file)
+                .map(Origin::from)
+                .filter(|origin| !is_runtime(origin))?;
             let file = Path::new(file);
             let place = Place {
                 function: readable(&frame.name),

@@ -221,7 +221,10 @@ pub(super) fn unjudged(report: &Report) -> Vec<String> {
             .any(|other| other.contains(reason.as_str()) && other.contains(&program.name));
         (!said).then(|| format!("{}: {reason}", program.name))
     });
-    let panics = report.panics.iter().map(|panic| format!("a task panicked and nobody awaited it: {panic}"));
+    let panics = report
+        .panics
+        .iter()
+        .map(|panic| format!("a task panicked and nobody awaited it: {panic}"));
     report.unjudged.iter().cloned().chain(programs).chain(panics).collect()
 }
 

@@ -33,6 +33,8 @@ pub struct Report {
     pub command: String,
     /// The part of the tests that was run, where it was not all; several once reports were merged.
     pub shards: Vec<Shard>,
+    /// Everything was run that the workspace has, but for what other shards run: what does not occur is gone.
+    pub complete: bool,
     /// The programs that were run: test binaries, examples, doc tests, any command's.
     pub programs: Vec<Program>,
     /// What was left behind, by program and test.
