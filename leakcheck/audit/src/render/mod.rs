@@ -16,6 +16,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 mod leak;
+mod lines;
 pub mod markdown;
 mod options;
 mod page;

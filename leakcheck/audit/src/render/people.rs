@@ -109,23 +109,32 @@ fn findings(page: &mut Page<'_>, report: &Report) {
     }
     blocks.sort_by_key(|block| first[&(&block.finding.program, &block.finding.test)]);
 
+    let mut left = HashMap::<_, u64>::new();
+    for finding in report.findings.iter().filter(|finding| finding.accepted.is_none()) {
+        let left = left.entry((&finding.program, &finding.test)).or_default();
+        *left = left.saturating_add(finding.count);
+    }
     let shown = &blocks[..blocks.len().min(page.options.limit)];
     for of_one_test in
         shown.chunk_by(|a, b| (&a.finding.program, &a.finding.test) == (&b.finding.program, &b.finding.test))
     {
         page.gap();
-        heading(page, of_one_test);
+        let first = of_one_test[0].finding;
+        let here = sum(of_one_test.iter().map(|block| block.finding));
+        heading(
+            page,
+            of_one_test,
+            left[&(&first.program, &first.test)].saturating_sub(here),
+        );
         for block in of_one_test {
             page.gap();
             one(page, report, block);
         }
     }
     if let Some(rest) = blocks.get(shown.len()..).filter(|rest| !rest.is_empty()) {
-        let left: u64 = rest
+        let left = sum(rest
             .iter()
-            .flat_map(|block| block.others.iter().chain([&block.finding]))
-            .map(|finding| finding.count)
-            .sum();
+            .flat_map(|block| block.others.iter().copied().chain([block.finding])));
         page.gap();
         let more = format!(
             "… and {} of another look, {} in all: --format json, or --html FILE, has every one",
@@ -137,11 +146,20 @@ fn findings(page: &mut Page<'_>, report: &Report) {
     }
 }
 
-fn heading(page: &mut Page<'_>, blocks: &[Block<'_>]) {
+/// How many they are in all. A merged document may say anything.
+fn sum<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> u64 {
+    findings
+        .into_iter()
+        .fold(0, |sum, finding| sum.saturating_add(finding.count))
+}
+
+/// Beside the blocks below it, the test left `elsewhere` behind that is shown with another test.
+fn heading(page: &mut Page<'_>, blocks: &[Block<'_>], elsewhere: u64) {
     let first = blocks[0].finding;
     let mut kinds = BTreeMap::<Kind, u64>::new();
     for block in blocks {
-        *kinds.entry(block.finding.kind).or_default() += block.finding.count;
+        let number = kinds.entry(block.finding.kind).or_default();
+        *number = number.saturating_add(block.finding.count);
     }
     let things: Vec<String> = kinds
         .into_iter()
@@ -156,7 +174,14 @@ fn heading(page: &mut Page<'_>, blocks: &[Block<'_>]) {
         Some(_) => page.paint(Role::Faint, &format!("  ({})", plain(&first.program))),
         None => String::new(),
     };
-    page.line(&format!("{verdict} {heading}{program}"));
+    let elsewhere = match elsewhere {
+        0 => String::new(),
+        _ => page.paint(
+            Role::Faint,
+            &format!(", and {} shown with another test", grouped(elsewhere)),
+        ),
+    };
+    page.line(&format!("{verdict} {heading}{elsewhere}{program}"));
 }
 
 fn role(verdict: Verdict) -> Role {
@@ -226,11 +251,12 @@ fn columns(finding: &Finding, options: &Options) -> usize {
     let stack = frames::rows(&finding.spawned, options.calls)
         .into_iter()
         .filter_map(|row| match row {
-            Row::Call(place) => Some(plain(&place.location()).chars().count()),
+            Row::Call(place) => Some(plain(&frames::shown(place)).chars().count()),
             Row::Folded { .. } | Row::More(_) => None,
         });
     let waits = finding.awaits.iter().flat_map(waits::lines);
-    let waits = waits.filter_map(|line| Some(line.tree.chars().count() + plain(&line.at?.location()).chars().count()));
+    let waits =
+        waits.filter_map(|line| Some(line.tree.chars().count() + plain(&frames::shown(line.at?)).chars().count()));
     let widest = stack
         .chain(waits)
         .filter(|width| *width <= WIDEST)
@@ -262,7 +288,7 @@ fn stack(page: &mut Page<'_>, finding: &Finding, columns: usize) {
                 } else {
                     ""
                 };
-                row_of(page, &label, "", &place.location(), function, columns);
+                row_of(page, &label, "", &frames::shown(place), function, columns);
             }
             Row::Folded { calls, of } => {
                 let text = page.paint(Role::Faint, &format!("… {} in {}", count(calls, "call"), plain(&of)));
@@ -317,14 +343,14 @@ fn tree_line(page: &mut Page<'_>, label: &str, line: &waits::Line<'_>, columns: 
     } else {
         format!("{future}   {state}")
     };
-    row_of(page, label, &line.tree, &at.location(), &aside, columns);
+    row_of(page, label, &line.tree, &frames::shown(at), &aside, columns);
 }
 
 fn root_of(report: &Report, root: &str) -> String {
     let root = report.findings.iter().find(|finding| finding.id == root).map_or_else(
         || root.to_owned(),
         |finding| match frames::own(finding) {
-            Some(place) => format!("{} ({}, {root})", words::subject(finding), place.location()),
+            Some(place) => format!("{} ({}, {root})", words::subject(finding), frames::shown(place)),
             None => format!("{} ({root})", words::subject(finding)),
         },
     );
@@ -360,7 +386,7 @@ fn tracked(page: &mut Page<'_>, finding: &Finding) {
         } else {
             ""
         };
-        row_of(page, &label, "", &place.location(), function, 0);
+        row_of(page, &label, "", &frames::shown(place), function, 0);
     }
     if let Some(help) = &tracked.help {
         page.field("help", &plain(help));
@@ -375,7 +401,7 @@ fn also(block: &Block<'_>) -> String {
         .map(|other| other.test.as_deref().unwrap_or(&other.program))
         .collect();
     tests.dedup();
-    let all: u64 = block.others.iter().map(|other| other.count).sum();
+    let all = sum(block.others.iter().copied());
     let mut text = format!(
         "{} alike in {}: ",
         words::things(block.finding.kind, all),
@@ -400,7 +426,8 @@ fn accepted(page: &mut Page<'_>, report: &Report) {
     let mut by_reason = BTreeMap::<(&str, Kind), u64>::new();
     for finding in &report.findings {
         if let Some(reason) = &finding.accepted {
-            *by_reason.entry((reason, finding.kind)).or_default() += finding.count;
+            let number = by_reason.entry((reason, finding.kind)).or_default();
+            *number = number.saturating_add(finding.count);
         }
     }
     if by_reason.is_empty() {
@@ -490,8 +517,8 @@ fn sites(page: &mut Page<'_>, report: &Report) {
     for site in &report.sites {
         let place = frames::own_of(&site.spawned).map_or_else(|| "unknown".to_owned(), crate::report::Place::location);
         let (tasks, left) = by_place.entry(plain(&place).into_owned()).or_default();
-        *tasks += site.tasks;
-        *left += site.left;
+        *tasks = tasks.saturating_add(site.tasks);
+        *left = left.saturating_add(site.left);
     }
     if by_place.is_empty() {
         return;
