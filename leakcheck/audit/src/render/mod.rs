@@ -9,6 +9,7 @@
 //!
 //! Of a [`Verdict`](crate::judge::Verdict), what leakcheck itself saw: [`text`] and [`json`].
 
+mod alike;
 pub mod document;
 mod frames;
 pub mod github;

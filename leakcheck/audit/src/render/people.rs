@@ -17,8 +17,8 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 
+use super::alike::{self, Alike};
 use super::frames::{self, Row};
 use super::page::{Page, Role, cut};
 use super::table::{Align, Table};
@@ -26,9 +26,6 @@ use super::words::{self, plain};
 use super::{Options, waits};
 use crate::judge::{Conclusion, count, grouped};
 use crate::report::{Finding, Kind, Outcome, Report, Verdict};
-
-/// How many other tests are named that left the same behind.
-const NAMED: usize = 4;
 
 /// The report for people: what was left behind by program and test, the tests as a table, what is suspected, what could not
 /// be judged, the baseline, and one line that sums it up.
@@ -59,49 +56,27 @@ pub fn render(report: &Report, options: &Options) -> String {
     page.text
 }
 
-/// One finding as text, without colours and alike ones: what the other formats show of its stacks.
+/// One finding as text, without colours and alike ones: what JUnit shows of its stacks.
 pub(super) fn block(report: &Report, finding: &Finding, options: &Options) -> String {
+    let others = Vec::new();
+    alike(report, &Alike { finding, others }, options)
+}
+
+/// Alike findings as text, without colours.
+pub(super) fn alike(report: &Report, group: &Alike<'_>, options: &Options) -> String {
     let options = Options {
         colour: false,
         width: None,
         ..options.clone()
     };
     let mut page = Page::new(&options);
-    let others = Vec::new();
-    one(&mut page, report, &Block { finding, others });
+    one(&mut page, report, group);
     page.text
 }
 
-/// A block that is shown, and the other findings that look the same.
-struct Block<'a> {
-    finding: &'a Finding,
-    others: Vec<&'a Finding>,
-}
-
 fn findings(page: &mut Page<'_>, report: &Report) {
-    let mut blocks: Vec<Block<'_>> = Vec::new();
-    let mut alike = HashMap::new();
-    for finding in words::by_importance(report) {
-        if finding.accepted.is_some() {
-            continue;
-        }
-        let looks = (
-            (&finding.id, finding.verdict, finding.kind, &finding.program),
-            (&finding.spawned, &finding.awaits, &finding.awaits_unknown),
-            (&finding.why, &finding.how, &finding.root),
-            finding.tracked.as_ref().map(|tracked| (&tracked.group, &tracked.name)),
-        );
-        let at = *alike.entry(looks).or_insert_with(|| {
-            blocks.push(Block {
-                finding,
-                others: Vec::new(),
-            });
-            blocks.len() - 1
-        });
-        if !std::ptr::eq(blocks[at].finding, finding) {
-            blocks[at].others.push(finding);
-        }
-    }
+    let mut blocks = alike::of(report);
+    blocks.retain(|block| block.finding.accepted.is_none());
     // A test's blocks stand together, at the place of its first.
     let mut first = HashMap::new();
     for (at, block) in blocks.iter().enumerate() {
@@ -120,7 +95,7 @@ fn findings(page: &mut Page<'_>, report: &Report) {
     {
         page.gap();
         let first = of_one_test[0].finding;
-        let here = sum(of_one_test.iter().map(|block| block.finding));
+        let here = alike::sum(of_one_test.iter().map(|block| block.finding));
         heading(
             page,
             of_one_test,
@@ -132,9 +107,7 @@ fn findings(page: &mut Page<'_>, report: &Report) {
         }
     }
     if let Some(rest) = blocks.get(shown.len()..).filter(|rest| !rest.is_empty()) {
-        let left = sum(rest
-            .iter()
-            .flat_map(|block| block.others.iter().copied().chain([block.finding])));
+        let left = alike::sum(rest.iter().flat_map(Alike::all));
         page.gap();
         let more = format!(
             "… and {} of another look, {} in all: --format json, or --html FILE, has every one",
@@ -146,15 +119,8 @@ fn findings(page: &mut Page<'_>, report: &Report) {
     }
 }
 
-/// How many they are in all. A merged document may say anything.
-fn sum<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> u64 {
-    findings
-        .into_iter()
-        .fold(0, |sum, finding| sum.saturating_add(finding.count))
-}
-
 /// Beside the blocks below it, the test left `elsewhere` behind that is shown with another test.
-fn heading(page: &mut Page<'_>, blocks: &[Block<'_>], elsewhere: u64) {
+fn heading(page: &mut Page<'_>, blocks: &[Alike<'_>], elsewhere: u64) {
     let first = blocks[0].finding;
     let mut kinds = BTreeMap::<Kind, u64>::new();
     for block in blocks {
@@ -192,7 +158,7 @@ fn role(verdict: Verdict) -> Role {
     }
 }
 
-fn one(page: &mut Page<'_>, report: &Report, block: &Block<'_>) {
+fn one(page: &mut Page<'_>, report: &Report, block: &Alike<'_>) {
     let finding = block.finding;
     title(page, finding);
     let columns = columns(finding, page.options);
@@ -219,7 +185,7 @@ fn one(page: &mut Page<'_>, report: &Report, block: &Block<'_>) {
     }
     tracked(page, finding);
     if !block.others.is_empty() {
-        page.field("also", &also(block));
+        page.field("also", &plain(&block.elsewhere()));
     }
 }
 
@@ -391,34 +357,6 @@ fn tracked(page: &mut Page<'_>, finding: &Finding) {
     if let Some(help) = &tracked.help {
         page.field("help", &plain(help));
     }
-}
-
-/// `the same in 12 more tests (30 in all): a, b, c, d and 8 others`.
-fn also(block: &Block<'_>) -> String {
-    let mut tests: Vec<&str> = block
-        .others
-        .iter()
-        .map(|other| other.test.as_deref().unwrap_or(&other.program))
-        .collect();
-    tests.dedup();
-    let all = sum(block.others.iter().copied());
-    let mut text = format!(
-        "{} alike in {}: ",
-        words::things(block.finding.kind, all),
-        count(tests.len(), "other test")
-    );
-    text.push_str(
-        &tests
-            .iter()
-            .take(NAMED)
-            .map(|test| plain(test).into_owned())
-            .collect::<Vec<_>>()
-            .join(", "),
-    );
-    if tests.len() > NAMED {
-        let _ = write!(text, " and {} more", grouped((tests.len() - NAMED) as u64));
-    }
-    text
 }
 
 /// What is expected, by its reason.
