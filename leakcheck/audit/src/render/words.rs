@@ -183,7 +183,10 @@ pub(super) fn summary(report: &Report) -> String {
         said.join(", ")
     };
     let totals = &report.totals;
-    let mut text = format!("{}: {left}", conclusion(report.conclusion()));
+    let mut text = match report.conclusion() {
+        Conclusion::Leaked => left,
+        other => format!("{}: {left}", conclusion(other)),
+    };
     let _ = write!(text, " of {}", count(totals.tasks, "task"));
     if totals.threads > 0 {
         let _ = write!(text, " and {}", count(totals.threads, "thread"));
