@@ -409,6 +409,12 @@ fn lineage() -> u64 {
 #[inline(never)]
 fn allocated(address: usize, size: usize) {
     let Some(_turn) = Turn::begin() else { return };
+    // What is in it is left from whatever was there before, and another thread may look at it before its owner has written
+    // to it. As a cell that is being polled it is left alone until then.
+    if size >= std::mem::size_of::<u64>() {
+        // SAFETY: a block of that size at least, which was allocated just now and is nobody else's yet.
+        unsafe { (address as *mut u64).write_volatile(RUNNING) };
+    }
     let mut frames = [0; FRAMES];
     let count = walk(&mut frames);
     // Once at the first cell, for a process that will not come to its end.
