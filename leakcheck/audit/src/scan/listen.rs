@@ -230,9 +230,10 @@ impl<'c, 'a> Listening<'c, 'a> {
                 let Some(name) = path.path.get_ident().map(ToString::to_string) else {
                     return Listens::Unknown;
                 };
-                match scope.value(&name) {
-                    Some(value) => self.future_within(value, scope, seen),
-                    None => known_leaf_type(scope.infer(future).as_deref()),
+                // A name that is bound again, `let answer = select! { answer = answer => … }`, has the type of the first.
+                match (known_leaf_type(scope.infer(future).as_deref()), scope.value(&name)) {
+                    (Listens::Unknown, Some(value)) => self.future_within(value, scope, seen),
+                    (known, _) => known,
                 }
             }
             Expr::Field(_) => known_leaf_type(scope.infer(future).as_deref()),
