@@ -71,7 +71,8 @@ impl<'a> Code<'a> {
         }
     }
 
-    fn key(self) -> usize {
+    /// Tells it from other code.
+    pub fn key(self) -> usize {
         match self {
             Self::Function(block) | Self::Block(block) => std::ptr::from_ref(block).addr(),
             Self::Expression(expression) => std::ptr::from_ref(expression).addr(),

@@ -13,7 +13,8 @@
 //! - another `select!` of the same file or the same type listens to one;
 //! - every branch of this one is known, and none listens: neither itself, nor what it calls, nor by what it is sent;
 //! - a `select!` with a deadline is passed again: it stands in a loop, or its function is called in one;
-//! - the function is not itself a branch of a `select!` that listens.
+//! - the function is not itself a branch of a `select!` that listens, and the task is not one that somebody ends, as a `JoinSet`
+//!   does.
 
 use std::collections::HashSet;
 
@@ -79,7 +80,7 @@ pub(crate) fn check(context: &Context<'_, '_>, found: &mut Vec<Raw>) {
             || loop_ranges(function.body)
                 .iter()
                 .any(|(from, to)| (line(*from)..=line(*to)).contains(&at));
-        if (deadline && !again) || covered.contains(&seen.function) {
+        if (deadline && !again) || covered.contains(&seen.function) || context.is_ended(seen.function, at) {
             continue;
         }
         let other = context.krate.function_of(beside.function);
@@ -245,6 +246,8 @@ mod tests {
             // It is a branch of one that listens.
             "async fn outer(token: CancellationToken, rx: Receiver<u8>) { tokio::select! { _ = token.cancelled() => {} _ = inner(token.clone(), rx) => {} } }
              async fn inner(token: CancellationToken, mut rx: Receiver<u8>) { tokio::select! { _ = rx.recv() => {} _ = rx.recv() => {} } }",
+            // A JoinSet ends it.
+            "async fn f(token: CancellationToken, mut rx: Receiver<u8>) { let mut set = tokio::task::JoinSet::new(); set.spawn(async move { loop { tokio::select! { Some(_) = rx.recv() => {} Some(_) = rx.recv() => {} } } }); token.cancelled().await; set.abort_all(); }",
         ] {
             check(&format!("{beside}\n{other}"));
         }
