@@ -18,6 +18,8 @@ pub(crate) struct Context<'c, 'a> {
     pub scopes: &'c [Scope<'c, 'a>],
     pub spawns: &'c [Spawn<'a>],
     pub listening: &'c Listening<'c, 'a>,
+    /// Code that runs only in tasks which somebody ends: those of a `JoinSet`, or whose handle is kept.
+    pub ended: Vec<Body<'a>>,
     /// The loops without an end that run in tasks which nobody can end, each once.
     pub endless: Vec<EndlessTask<'a>>,
 }
@@ -63,6 +65,21 @@ impl<'c, 'a> Context<'c, 'a> {
         let aborts = mentions_abort(krate);
         let mut endless = Vec::new();
         let mut seen = HashSet::new();
+        let (mut ended, mut on_its_own) = (Vec::new(), HashSet::new());
+        for spawn in spawns {
+            for body in spawn
+                .started
+                .iter()
+                .flat_map(|body| reached(body, scopes, spawn.kind != Kind::Task))
+            {
+                if is_on_its_own(spawn, aborts) {
+                    on_its_own.insert(body.code.key());
+                } else {
+                    ended.push(body);
+                }
+            }
+        }
+        ended.retain(|body| !on_its_own.contains(&body.code.key()));
         for (number, spawn) in spawns.iter().enumerate() {
             if !is_on_its_own(spawn, aborts) {
                 continue;
@@ -94,8 +111,19 @@ impl<'c, 'a> Context<'c, 'a> {
             scopes,
             spawns,
             listening,
+            ended,
             endless,
         }
+    }
+
+    /// Whether a line of a function runs only in tasks that somebody ends.
+    pub fn is_ended(&self, function: FnId, at: u32) -> bool {
+        self.ended.iter().filter(|body| body.function == function).any(|body| {
+            body.code.block().is_some_and(|block| {
+                let braces = block.brace_token.span;
+                (line(braces.open())..=line(braces.close())).contains(&at)
+            })
+        })
     }
 
     /// Where a spawn is, for people: `tokio::spawn at src/server.rs:12`.

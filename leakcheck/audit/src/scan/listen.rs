@@ -29,8 +29,6 @@ pub(crate) enum Listens {
 pub(crate) struct Access {
     /// As it is written: `exits`, `self.token`.
     pub written: String,
-    /// The last name of its type.
-    pub ty: String,
 }
 
 /// The words of a name, in lower case: `shutdownRx_token` has three.
@@ -110,6 +108,10 @@ impl<'a> Visit<'a> for Names {
     }
 }
 
+fn last_name(written: &str) -> &str {
+    written.rsplit('.').next().unwrap_or(written)
+}
+
 /// Answers whether waits listen, and remembers it.
 pub(crate) struct Listening<'c, 'a> {
     krate: &'c Crate<'a>,
@@ -148,30 +150,40 @@ impl<'c, 'a> Listening<'c, 'a> {
             })
     }
 
-    /// The shutdowns that a function has at hand: parameters, locals, and its own type's fields.
+    /// The shutdowns that a function has at hand: parameters, locals, its own type's fields, and the fields of each of these.
     pub fn access(&self, id: FnId) -> Vec<Access> {
         let scope = &self.scopes[id.0];
-        let mut found: Vec<Access> = scope
+        let mut at_hand: Vec<(String, String)> = scope
             .names()
-            .filter_map(|(name, ty)| Some((name, ty?)))
-            .filter(|(name, ty)| self.is_shutdown(ty, name))
-            .map(|(name, ty)| Access {
-                written: name.to_owned(),
-                ty: last_segment(ty).to_owned(),
-            })
+            .filter_map(|(name, ty)| Some((name.to_owned(), ty?.to_owned())))
             .collect();
         let has_self = self.krate.function_of(id).signature.receiver().is_some();
-        if let Some(owner) = scope.owner().filter(|_| has_self)
-            && let Some(declared) = self.krate.struct_of(owner, scope.module())
-        {
-            let fields = declared.fields.iter().filter(|(name, ty)| self.is_shutdown(ty, name));
-            found.extend(fields.map(|(name, ty)| Access {
-                written: format!("self.{name}"),
-                ty: last_segment(ty).to_owned(),
-            }));
+        if let Some(owner) = scope.owner().filter(|_| has_self) {
+            at_hand.extend(self.fields("self", owner, scope.module()));
         }
-        found.sort_by(|one, other| one.written.cmp(&other.written));
+        let deeper: Vec<(String, String)> = at_hand
+            .iter()
+            .filter(|(written, ty)| !self.is_shutdown(ty, last_name(written)))
+            .flat_map(|(written, ty)| self.fields(written, ty, scope.module()))
+            .collect();
+        at_hand.extend(deeper);
+        let mut found: Vec<Access> = at_hand
+            .into_iter()
+            .filter(|(written, ty)| self.is_shutdown(ty, last_name(written)))
+            .map(|(written, _)| Access { written })
+            .collect();
+        // What is nearest is said.
+        found.sort_by_key(|access| (access.written.matches('.').count(), access.written.clone()));
         found
+    }
+
+    fn fields(&self, of: &str, ty: &str, module: usize) -> Vec<(String, String)> {
+        let declared = self.krate.struct_of(ty, module);
+        declared
+            .into_iter()
+            .flat_map(|declared| &declared.fields)
+            .map(|(name, ty)| (format!("{of}.{name}"), ty.clone()))
+            .collect()
     }
 
     /// Whether any branch of a `select!` listens, or may.
@@ -218,9 +230,10 @@ impl<'c, 'a> Listening<'c, 'a> {
                 let Some(name) = path.path.get_ident().map(ToString::to_string) else {
                     return Listens::Unknown;
                 };
-                match scope.value(&name) {
-                    Some(value) => self.future_within(value, scope, seen),
-                    None => known_leaf_type(scope.infer(future).as_deref()),
+                // A name that is bound again, `let answer = select! { answer = answer => … }`, has the type of the first.
+                match (known_leaf_type(scope.infer(future).as_deref()), scope.value(&name)) {
+                    (Listens::Unknown, Some(value)) => self.future_within(value, scope, seen),
+                    (known, _) => known,
                 }
             }
             Expr::Field(_) => known_leaf_type(scope.infer(future).as_deref()),

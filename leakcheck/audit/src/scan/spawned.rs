@@ -71,7 +71,8 @@ impl<'a> Code<'a> {
         }
     }
 
-    fn key(self) -> usize {
+    /// Tells it from other code.
+    pub fn key(self) -> usize {
         match self {
             Self::Function(block) | Self::Block(block) => std::ptr::from_ref(block).addr(),
             Self::Expression(expression) => std::ptr::from_ref(expression).addr(),
@@ -535,6 +536,12 @@ impl<'a> Visit<'a> for Runs<'_, '_, 'a> {
     }
 
     fn visit_expr_method_call(&mut self, call: &'a syn::ExprMethodCall) {
+        if self.sync
+            && call.method == "block_on"
+            && let Some(future) = call.args.last()
+        {
+            self.run(future);
+        }
         if self.sync
             && let (ids, true) = self.scope.methods(call)
             && let [one] = ids[..]

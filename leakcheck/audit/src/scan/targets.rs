@@ -46,7 +46,7 @@ struct PackageTarget {
 /// Whether a target is scanned: what ships. Tests and benchmarks end with their process, and examples are asked for.
 fn ships(kinds: &[String], examples: bool) -> bool {
     kinds.iter().any(|kind| match kind.as_str() {
-        "lib" | "rlib" | "dylib" | "cdylib" | "staticlib" | "bin" => true,
+        "lib" | "rlib" | "dylib" | "cdylib" | "staticlib" | "proc-macro" | "bin" => true,
         "example" => examples,
         _ => false,
     })

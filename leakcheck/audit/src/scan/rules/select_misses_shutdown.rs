@@ -13,7 +13,8 @@
 //! - another `select!` of the same file or the same type listens to one;
 //! - every branch of this one is known, and none listens: neither itself, nor what it calls, nor by what it is sent;
 //! - a `select!` with a deadline is passed again: it stands in a loop, or its function is called in one;
-//! - the function is not itself a branch of a `select!` that listens.
+//! - the function is not itself a branch of a `select!` that listens, and the task is not one that somebody ends, as a `JoinSet`
+//!   does.
 
 use std::collections::HashSet;
 
@@ -23,6 +24,7 @@ use syn::visit::{self, Visit};
 use crate::scan::context::{Context, Raw, calls_in_loops, loop_ranges};
 use crate::scan::index::{FnId, line};
 use crate::scan::listen::{Listens, is_deadline};
+use crate::scan::scope::Scope;
 use crate::scan::select::Select;
 
 pub(crate) const NAME: &str = "select-misses-shutdown";
@@ -78,7 +80,7 @@ pub(crate) fn check(context: &Context<'_, '_>, found: &mut Vec<Raw>) {
             || loop_ranges(function.body)
                 .iter()
                 .any(|(from, to)| (line(*from)..=line(*to)).contains(&at));
-        if (deadline && !again) || covered.contains(&function.name) {
+        if (deadline && !again) || covered.contains(&seen.function) || context.is_ended(seen.function, at) {
             continue;
         }
         let other = context.krate.function_of(beside.function);
@@ -126,58 +128,66 @@ fn selects(body: &syn::Block) -> Vec<Select<'_>> {
     finder.0
 }
 
-/// The functions that a `select!` ends which listens: what its other branches call, and what those call.
-fn covered(context: &Context<'_, '_>, all: &[Seen<'_>]) -> HashSet<String> {
-    let mut names = HashSet::new();
-    for seen in all {
-        if seen.listens != Listens::Yes {
-            continue;
-        }
+/// The functions that a `select!` ends which listens: what its other branches await, and what those await.
+fn covered(context: &Context<'_, '_>, all: &[Seen<'_>]) -> HashSet<FnId> {
+    let mut found = HashSet::new();
+    for seen in all.iter().filter(|seen| seen.listens == Listens::Yes) {
+        let scope = &context.scopes[seen.function.0];
         for branch in &seen.select.branches {
-            called(branch.future, &mut names);
+            called(branch.future, scope, &mut found);
             // `select! { result = &mut task => …`, where the task was made above.
-            if let Expr::Path(path) = branch.future
+            let mut future = branch.future;
+            while let Expr::Reference(inner) = future {
+                future = &inner.expr;
+            }
+            if let Expr::Path(path) = future
                 && let Some(name) = path.path.get_ident()
-                && let Some(value) = context.scopes[seen.function.0].value(&name.to_string())
+                && let Some(value) = scope.value(&name.to_string())
             {
-                called(value, &mut names);
+                called(value, scope, &mut found);
             }
         }
     }
-    let mut pending: Vec<String> = names.iter().cloned().collect();
-    while let Some(name) = pending.pop() {
-        for id in context.krate.named(&name) {
-            let mut inner = HashSet::new();
-            let mut calls = Calls(&mut inner);
-            calls.visit_block(context.krate.function_of(*id).body);
-            for name in inner {
-                if !context.krate.named(&name).is_empty() && names.insert(name.clone()) {
-                    pending.push(name);
-                }
-            }
-        }
+    let mut pending: Vec<FnId> = found.iter().copied().collect();
+    while let Some(id) = pending.pop() {
+        let mut inner = HashSet::new();
+        let mut calls = Calls {
+            scope: &context.scopes[id.0],
+            found: &mut inner,
+        };
+        calls.visit_block(context.krate.function_of(id).body);
+        pending.extend(inner.into_iter().filter(|id| found.insert(*id)));
     }
-    names
+    found
 }
 
-fn called(expression: &Expr, names: &mut HashSet<String>) {
-    Calls(names).visit_expr(expression);
+fn called(expression: &Expr, scope: &Scope<'_, '_>, found: &mut HashSet<FnId>) {
+    Calls { scope, found }.visit_expr(expression);
 }
 
-struct Calls<'n>(&'n mut HashSet<String>);
+struct Calls<'n, 'c, 'a> {
+    scope: &'n Scope<'c, 'a>,
+    found: &'n mut HashSet<FnId>,
+}
 
-impl<'a> Visit<'a> for Calls<'_> {
-    fn visit_expr_call(&mut self, call: &'a syn::ExprCall) {
-        if let Expr::Path(path) = &*call.func
-            && let Some(last) = path.path.segments.last()
-        {
-            self.0.insert(last.ident.to_string());
-        }
+impl Calls<'_, '_, '_> {
+    fn add(&mut self, ids: &[FnId]) {
+        let krate = self.scope.krate;
+        self.found
+            .extend(ids.iter().copied().filter(|id| krate.function_of(*id).is_async()));
+    }
+}
+
+impl<'x> Visit<'x> for Calls<'_, '_, '_> {
+    fn visit_expr_call(&mut self, call: &'x syn::ExprCall) {
+        self.add(&self.scope.callees(call));
         visit::visit_expr_call(self, call);
     }
 
-    fn visit_expr_method_call(&mut self, call: &'a syn::ExprMethodCall) {
-        self.0.insert(call.method.to_string());
+    fn visit_expr_method_call(&mut self, call: &'x syn::ExprMethodCall) {
+        if let (ids, true) = self.scope.methods(call) {
+            self.add(&ids);
+        }
         visit::visit_expr_method_call(self, call);
     }
 }
@@ -236,6 +246,8 @@ mod tests {
             // It is a branch of one that listens.
             "async fn outer(token: CancellationToken, rx: Receiver<u8>) { tokio::select! { _ = token.cancelled() => {} _ = inner(token.clone(), rx) => {} } }
              async fn inner(token: CancellationToken, mut rx: Receiver<u8>) { tokio::select! { _ = rx.recv() => {} _ = rx.recv() => {} } }",
+            // A JoinSet ends it.
+            "async fn f(token: CancellationToken, mut rx: Receiver<u8>) { let mut set = tokio::task::JoinSet::new(); set.spawn(async move { loop { tokio::select! { Some(_) = rx.recv() => {} Some(_) = rx.recv() => {} } } }); token.cancelled().await; set.abort_all(); }",
         ] {
             check(&format!("{beside}\n{other}"));
         }
