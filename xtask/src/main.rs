@@ -1,6 +1,7 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
 mod flags;
+mod interop;
 mod leak_audit;
 mod lint_gate;
 
@@ -31,6 +32,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
         Command::Observe(arguments) => Ok(leakcheck_audit::observe::run_command_line(arguments)?),
         Command::LeakAudit(options) => leak_audit::run(options),
         Command::LintGate(options) => lint_gate::run(options),
+        Command::Interop(options) => interop::run(options),
     }
 }
 
