@@ -71,6 +71,7 @@ Usage: cargo xtask interop [OPTIONS] [NAME...]
 Options:
   --case CASE             run this case alone; may be given several times
   --selection             the clients and versions that CI runs
+  --jobs N                so many clients at a time: they wait more than they work  [4]
   --require               fail where a program that a client needs is missing, instead of leaving the client out
   --write-docs            write kfake/docs/clients.md, from a run of everything
   --target-dir DIR        build and install in this directory  [target of the workspace]
@@ -139,6 +140,8 @@ pub struct Interop {
     pub names: Vec<String>,
     /// The cases to run. None: all.
     pub cases: Vec<String>,
+    /// How many clients run at a time.
+    pub jobs: usize,
     /// Only what CI runs.
     pub selection: bool,
     /// A client that cannot be run is a failure.
@@ -239,11 +242,15 @@ fn lint_gate(parser: &mut Parser) -> anyhow::Result<Command> {
 }
 
 fn interop(parser: &mut Parser) -> anyhow::Result<Command> {
-    let mut options = Interop::default();
+    let mut options = Interop {
+        jobs: 4,
+        ..Interop::default()
+    };
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Value(name) => options.names.push(name.string()?),
             Arg::Long("case") => options.cases.push(parser.value()?.string()?),
+            Arg::Long("jobs") => options.jobs = parser.value()?.parse()?,
             Arg::Long("selection") => options.selection = true,
             Arg::Long("require") => options.require = true,
             Arg::Long("write-docs") => options.write_docs = true,

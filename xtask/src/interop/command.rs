@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::client::{self, Client, Version};
 use super::cluster::{Cluster, Kfake, wait};
-use super::outcome::{Line, Outcome, Outcomes, line};
+use super::outcome::{Line, Outcomes, line};
 use super::table::{self, Case};
 use crate::flags::Interop;
 
@@ -40,36 +41,38 @@ pub fn run(options: Interop) -> anyhow::Result<u8> {
     };
     let binary = build(root, &target)?;
 
-    let mut runs = Vec::new();
+    let mut versions = Vec::new();
     for (client, version) in chosen {
         let version = client.version(&version, &source, &target.join("interop"));
         let missing = version.missing();
-        if !missing.is_empty() && !options.require {
-            eprintln!(
-                "{}: left out, as there is no {}",
-                version.label(),
-                missing.join(" and no ")
-            );
-            continue;
+        if missing.is_empty() || options.require {
+            versions.push(version);
+        } else {
+            let missing = missing.join(" and no ");
+            eprintln!("{}: left out, as there is no {missing}", version.label());
         }
-        eprintln!("==== {}", version.label());
+    }
+    let work = |version: &Version| {
         let kfake = Kfake {
             binary: binary.clone(),
-            arguments: arguments(client),
+            arguments: arguments(&version.client),
         };
         let began = Instant::now();
-        let outcomes = one(&version, &kfake, &options.cases, &known, wanted);
-        println!(
-            "{}: {} ({} s)",
-            version.label(),
-            outcomes.counts(),
-            began.elapsed().as_secs()
-        );
+        let outcomes = one(version, &kfake, &options.cases, &known, wanted);
+        let (label, counts) = (version.label(), outcomes.counts());
+        let mut text = format!("{label}: {counts} ({} s)\n", began.elapsed().as_secs());
         for failure in outcomes.failures() {
-            println!("  {failure}");
+            text += &format!("  {failure}\n");
         }
-        runs.push((client.clone(), version.version, outcomes));
-    }
+        print!("{text}");
+        outcomes
+    };
+    let outcomes = in_parallel(&versions, options.jobs, &work);
+    let runs: Vec<_> = versions
+        .into_iter()
+        .zip(outcomes)
+        .map(|(version, outcomes)| (version.client, version.version, outcomes))
+        .collect();
     ensure!(!runs.is_empty(), "no client was run");
     let mut all = super::outcome::Counts::default();
     for (.., outcomes) in &runs {
@@ -80,6 +83,28 @@ pub fn run(options: Interop) -> anyhow::Result<u8> {
         write_docs(root, &clients, &cases, &runs)?;
     }
     Ok(u8::from(all.failed > 0))
+}
+
+/// Does so many at a time, and gives what came of each in their order. Clients wait more than they work.
+fn in_parallel<T: Sync, R: Send>(items: &[T], jobs: usize, work: &(dyn Fn(&T) -> R + Sync)) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return done };
+            done.push((index, work(item)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.max(1)).map(|_| scope.spawn(take)).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined
+            .flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// The named clients (all where none is named) with their versions, or those that CI runs.
@@ -133,7 +158,7 @@ fn one(version: &Version, kfake: &Kfake, cases: &[String], known: &[String], wan
     let ran = version
         .install()
         .context("it could not be installed")
-        .and_then(|()| observe(version.program(cases)?, kfake, known, &mut outcomes));
+        .and_then(|()| observe(&version.label(), version.program(cases)?, kfake, known, &mut outcomes));
     if let Err(error) = ran {
         outcomes.trouble.push(format!("{error:#}"));
     }
@@ -142,7 +167,13 @@ fn one(version: &Version, kfake: &Kfake, cases: &[String], known: &[String], wan
 }
 
 /// Runs a client's program against a cluster, and notes what it reports.
-fn observe(mut program: Command, kfake: &Kfake, known: &[String], outcomes: &mut Outcomes) -> anyhow::Result<()> {
+fn observe(
+    label: &str,
+    mut program: Command,
+    kfake: &Kfake,
+    known: &[String],
+    outcomes: &mut Outcomes,
+) -> anyhow::Result<()> {
     let cluster = kfake.start("0,0,0")?;
     let mut process = program
         .env("KFAKE_BOOTSTRAP", &cluster.addresses)
@@ -154,7 +185,7 @@ fn observe(mut program: Command, kfake: &Kfake, known: &[String], outcomes: &mut
     let talked = input
         .zip(output)
         .context("it has no pipes")
-        .and_then(|(input, output)| talk(input, output, kfake, cluster, known, outcomes));
+        .and_then(|(input, output)| talk(input, output, label, kfake, cluster, known, outcomes));
     if talked.is_err() {
         // It fails where the program has ended.
         let _ = process.kill();
@@ -169,6 +200,7 @@ fn observe(mut program: Command, kfake: &Kfake, known: &[String], outcomes: &mut
 fn talk(
     mut input: ChildStdin,
     output: ChildStdout,
+    label: &str,
     kfake: &Kfake,
     cluster: Cluster,
     known: &[String],
@@ -191,7 +223,7 @@ fn talk(
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => bail!("it did not end within {} s", LIMIT.as_secs()),
         };
-        eprintln!("{text}");
+        eprintln!("{label}: {text}");
         let answer = match line(&text) {
             Line::Case(case, outcome) => {
                 outcomes.report(case, outcome, known);
@@ -257,8 +289,19 @@ mod tests {
         let mut outcomes = Outcomes::default();
         let mut program = Command::new("sh");
         program.args(["-c", script]);
-        let ran = observe(program, &kfake, &known, &mut outcomes);
+        let ran = observe("a script", program, &kfake, &known, &mut outcomes);
         (outcomes, ran)
+    }
+
+    #[test]
+    fn what_is_done_in_parallel_keeps_its_order() {
+        let items: Vec<u32> = (0..100).collect();
+
+        assert_eq!(
+            in_parallel(&items, 7, &|item| item * 2),
+            items.iter().map(|item| item * 2).collect::<Vec<_>>()
+        );
+        assert!(in_parallel(&[] as &[u32], 0, &|item| *item).is_empty());
     }
 
     #[test]
