@@ -50,16 +50,20 @@ def consumer(*names, **config):
     return KafkaConsumer(*names, **settings)
 
 
-def messages(client):
-    """What has arrived, after a moment at most."""
-    return [got for batch in client.poll(timeout_ms=100).values() for got in batch]
+def messages(client, limit=1.0):
+    """What has arrived, after so many seconds at most.
+
+    Not less than a second: kafka-python 3.0.12 loses its assignment for good where a poll's time is up while the answer to
+    its SyncGroup arrives.
+    """
+    return [got for batch in client.poll(timeout_ms=int(limit * 1000)).values() for got in batch]
 
 
 def read(client, count):
     found = []
 
     def look():
-        found.extend(messages(client))
+        found.extend(messages(client, LIMIT))
         return len(found) >= count
 
     until(f"{count} messages", look)
