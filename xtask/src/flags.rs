@@ -12,6 +12,7 @@ Usage: cargo xtask COMMAND
 Commands:
   leak-audit    run the workspace's tests, and judge what they leave behind: cargo leak-audit itself
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
+  interop       run the clients that people use against the kfake binary
 
 cargo xtask COMMAND --help tells a command's options.
 ";
@@ -30,6 +31,23 @@ Options:
 Exit code: 0 when the gate holds; 1 when it does not; 2 when that could not be checked.
 ";
 
+const INTEROP_HELP: &str = "\
+Runs clients of several languages against the kfake binary. Each is installed from its language's registry, below target/interop.
+
+Usage: cargo xtask interop [OPTIONS] [NAME...]
+
+Options:
+  --case CASE             run this case alone; may be given several times
+  --selection             the clients and versions that CI runs
+  --jobs N                so many clients at a time: they wait more than they work  [4]
+  --require               fail where a program that a client needs is missing, instead of leaving the client out
+  --write-docs            write kfake/docs/clients.md, from a run of everything
+  --target-dir DIR        build and install in this directory  [target of the workspace]
+  -h, --help
+
+The last line counts all cases. Exit code: 0 when no case failed, 1 when one did, 2 when nothing could be run.
+";
+
 /// What was asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Command {
@@ -39,6 +57,8 @@ pub enum Command {
     LeakAudit(Vec<OsString>),
     /// `lint-gate`.
     LintGate(LintGate),
+    /// `interop`.
+    Interop(Interop),
 }
 
 /// The options of `lint-gate`.
@@ -47,6 +67,25 @@ pub struct LintGate {
     /// The workspace's directory, where it is not this one.
     pub root: Option<PathBuf>,
     /// Where to build, where not in the workspace's own place.
+    pub target_dir: Option<PathBuf>,
+}
+
+/// The options of `interop`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Interop {
+    /// The clients to run. None: all.
+    pub names: Vec<String>,
+    /// The cases to run. None: all.
+    pub cases: Vec<String>,
+    /// How many clients run at a time.
+    pub jobs: usize,
+    /// Only what CI runs.
+    pub selection: bool,
+    /// A client that cannot be run is a failure.
+    pub require: bool,
+    /// Whether the documentation's table is written.
+    pub write_docs: bool,
+    /// Where to build and install, where not in the workspace's own place.
     pub target_dir: Option<PathBuf>,
 }
 
@@ -60,6 +99,7 @@ impl Command {
         match first {
             Arg::Value(name) if name == "leak-audit" => Ok(Self::LeakAudit(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
+            Arg::Value(name) if name == "interop" => interop(&mut parser).context(help_hint("interop")),
             Arg::Short('h') | Arg::Long("help") => Ok(Self::Help(HELP)),
             Arg::Value(name) => bail!("no command is named {name:?}\n\n{HELP}"),
             option => Err(option.unexpected()).context(help_hint("COMMAND")),
@@ -82,6 +122,27 @@ fn lint_gate(parser: &mut Parser) -> anyhow::Result<Command> {
         }
     }
     Ok(Command::LintGate(options))
+}
+
+fn interop(parser: &mut Parser) -> anyhow::Result<Command> {
+    let mut options = Interop {
+        jobs: 4,
+        ..Interop::default()
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Value(name) => options.names.push(name.string()?),
+            Arg::Long("case") => options.cases.push(parser.value()?.string()?),
+            Arg::Long("jobs") => options.jobs = parser.value()?.parse()?,
+            Arg::Long("selection") => options.selection = true,
+            Arg::Long("require") => options.require = true,
+            Arg::Long("write-docs") => options.write_docs = true,
+            Arg::Long("target-dir") => options.target_dir = Some(parser.value()?.into()),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(INTEROP_HELP)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Interop(options))
 }
 
 #[cfg(test)]
