@@ -10,6 +10,7 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
+  differential  send the same requests to Apache Kafka and to kfake, and compare the answers
   leak-audit    run the workspace's tests, and judge what they leave behind
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
 
@@ -48,6 +49,26 @@ A baseline is a TOML file of entries like this one; * stands for any text:
 A leak counts however the test that found it ended. Tests that plant a leak and look at the report as data write none.
 ";
 
+const DIFFERENTIAL_HELP: &str = "\
+Sends the scenarios in tests/differential/corpus to Apache Kafka and to kfake, and compares the answers.
+
+Usage: cargo xtask differential [OPTIONS] [FILE...]    FILE: a corpus file's name without .scn; none: all of them
+
+Options:
+  --live                  compare with a running Apache Kafka  [where there are java and mvn]
+  --golden                compare with the answers that Apache Kafka gave before  [elsewhere]
+  --refresh               write Apache Kafka's answers into tests/differential/golden
+  --itself                compare Apache Kafka with itself: what differs is noise
+  --peer PROGRAM          compare PROGRAM, started as kfake is, in place of kfake
+  --filter TEXT           scenarios whose title contains TEXT alone
+  -h, --help
+
+The differences go to stdout, side by side; the last line is `N identical, M different`.
+
+Exit code: 0 when every scenario is identical, or differs as tests/differential/wanted.toml lists; 1 when not, or when a listed
+difference is gone, or when Apache Kafka's answers are not the golden ones any more; 2 when that could not be found out.
+";
+
 const LINT_GATE_HELP: &str = "\
 Proves that the lint which keeps tasks inside trackers can fail: clippy must report a call of every path that a clippy.toml
 disallows, once, and the crates that the lint is for must deny it, with no exceptions but those that the gate lists.
@@ -73,6 +94,34 @@ pub enum Command {
     LeakAudit(LeakAudit),
     /// `lint-gate`.
     LintGate(LintGate),
+    /// `differential`.
+    Differential(Differential),
+}
+
+/// The options of `differential`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differential {
+    /// None: whichever this machine can.
+    pub against: Option<Against>,
+    /// A program in place of kfake.
+    pub peer: Option<PathBuf>,
+    /// A part of the titles of the scenarios that are wanted.
+    pub filter: Option<String>,
+    /// Corpus files by name; empty: all.
+    pub files: Vec<String>,
+}
+
+/// What kfake's answers are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// A running Apache Kafka.
+    Live,
+    /// Its answers of before.
+    Golden,
+    /// None: they are written.
+    Refresh,
+    /// None: Apache Kafka's are held against its own.
+    Itself,
 }
 
 /// The options of `leak-audit`.
@@ -121,6 +170,7 @@ impl Command {
             bail!("no command given\n\n{HELP}")
         };
         match first {
+            Arg::Value(name) if name == "differential" => differential(&mut parser).context(help_hint("differential")),
             Arg::Value(name) if name == "leak-audit" => leak_audit(&mut parser).context(help_hint("leak-audit")),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
             Arg::Short('h') | Arg::Long("help") => Ok(Self::Help(HELP)),
@@ -201,6 +251,36 @@ fn lint_gate(parser: &mut Parser) -> anyhow::Result<Command> {
     Ok(Command::LintGate(options))
 }
 
+fn differential(parser: &mut Parser) -> anyhow::Result<Command> {
+    let mut options = Differential::default();
+    while let Some(argument) = parser.next()? {
+        let against = match argument {
+            Arg::Long("live") => Against::Live,
+            Arg::Long("golden") => Against::Golden,
+            Arg::Long("refresh") => Against::Refresh,
+            Arg::Long("itself") => Against::Itself,
+            Arg::Long("peer") => {
+                options.peer = Some(parser.value()?.into());
+                continue;
+            }
+            Arg::Long("filter") => {
+                options.filter = Some(parser.value()?.string()?);
+                continue;
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(DIFFERENTIAL_HELP)),
+            Arg::Value(file) => {
+                options.files.push(file.string()?);
+                continue;
+            }
+            option => return Err(option.unexpected().into()),
+        };
+        if options.against.replace(against).is_some_and(|before| before != against) {
+            bail!("--live, --golden, --refresh and --itself exclude each other");
+        }
+    }
+    Ok(Command::Differential(options))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +323,8 @@ mod tests {
             ("leak-audit --format xml", "--format is text or json, not \"xml\""),
             ("leak-audit --no-plant", "invalid option '--no-plant'"),
             ("leak-audit --package", "missing argument for option '--package'"),
+            ("differential --live --golden", "exclude each other"),
+            ("differential --peer", "missing argument for option '--peer'"),
             ("lint-gate extra", "unexpected argument \"extra\""),
         ] {
             let error = parse(line).expect_err(line);

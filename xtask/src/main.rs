@@ -1,5 +1,6 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
+mod differential;
 mod flags;
 mod leak_audit;
 mod lint_gate;
@@ -30,6 +31,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
         }
         Command::Observe(arguments) => Ok(leakcheck_audit::observe::run_command_line(arguments)?),
         Command::LeakAudit(options) => leak_audit::run(options),
+        Command::Differential(options) => differential::run(options),
         Command::LintGate(options) => lint_gate::run(options),
     }
 }

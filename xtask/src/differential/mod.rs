@@ -1,0 +1,6 @@
+//! `cargo xtask differential`: the same scenarios on Apache Kafka and on kfake.
+
+mod clusters;
+mod run;
+
+pub use run::run;
