@@ -43,12 +43,18 @@ const UNORDERED: &[(&str, &str)] = &[
     ("Metadata", "topics"),
     ("Metadata", "partitions"),
     ("CreateTopics", "configs"),
+    ("DeleteGroups", "results"),
     ("DeleteTopics", "responses"),
     ("DescribeGroups", "members"),
     ("JoinGroup", "members"),
     ("ListGroups", "groups"),
+    ("ListOffsets", "topics"),
+    ("ListOffsets", "partitions"),
+    ("OffsetCommit", "topics"),
     ("OffsetFetch", "topics"),
     ("OffsetFetch", "partitions"),
+    ("Produce", "responses"),
+    ("Produce", "partitionResponses"),
     ("ApiVersions", "supportedFeatures"),
     ("ApiVersions", "finalizedFeatures"),
 ];
@@ -153,6 +159,8 @@ impl<'a> Canonical<'a> {
                     .collect(),
             ),
             Value::List(list) => Value::List(list.iter().map(|v| self.masked(name, v)).collect()),
+            // An offset of the controllers' log.
+            Value::Int(n) if name == "finalizedFeaturesEpoch" && *n > 0 => Value::Masked("epoch".to_owned()),
             Value::Int(_) if name == "throttleTimeMs" => Value::Masked("throttle".to_owned()),
             Value::Int(n) if TIMES.contains(&name) && (n - self.now_ms).abs() < NEAR => {
                 Value::Masked("time".to_owned())
@@ -200,7 +208,7 @@ impl<'a> Canonical<'a> {
 
     /// Text with the scenario's own names as it wrote them, and ids as they are masked.
     fn readable(&self, text: &str) -> String {
-        let mut text = text.replace(self.prefix, "~");
+        let mut text = self.without_times(&text.replace(self.prefix, "~"));
         for ((kind, id), number) in &self.numbers {
             if id.len() >= 16 {
                 text = text.replace(id, &format!("<{kind} {number}>"));
@@ -210,6 +218,33 @@ impl<'a> Canonical<'a> {
             }
         }
         text
+    }
+}
+
+impl Canonical<'_> {
+    /// Text in which today's times, and what is as far below them as a time can be, are masked: messages name the times that
+    /// a broker takes.
+    fn without_times(&self, text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+            let end = rest[start..]
+                .find(|c: char| !c.is_ascii_digit())
+                .map_or(rest.len(), |length| start + length);
+            let negative = rest[..start].ends_with('-');
+            let number: i128 = rest[start..end].parse().unwrap_or(0);
+            let number = if negative { -number } else { number };
+            let far = number + i128::from(i64::MAX);
+            let is_near = |n: i128| (n - i128::from(self.now_ms)).abs() < i128::from(NEAR);
+            if is_near(number) || is_near(far) {
+                out.push_str(rest[..start].strip_suffix('-').unwrap_or(&rest[..start]));
+                out.push_str(if negative { "<ever>" } else { "<time>" });
+            } else {
+                out.push_str(&rest[..end]);
+            }
+            rest = &rest[end..];
+        }
+        out + rest
     }
 }
 
@@ -308,6 +343,18 @@ mod tests {
             masks(&["{errorMessage: \"no x-t here\"}"]),
             ["{errorMessage: \"no ~t here\"}"]
         );
+    }
+
+    #[test]
+    fn times_in_messages_are_masked() {
+        let now = 1_000_000_000_000_000i64;
+        let text = |n: i64, m: i64| format!("{{errorMessage: \"5 is not within [{n}, {m}] of -7\"}}");
+        assert_eq!(
+            masks(&[&text(now - i64::MAX, now + 3_600_000)]),
+            ["{errorMessage: \"5 is not within [<ever>, <time>] of -7\"}"]
+        );
+        let kept = text(-now, 1_600_000_000_000);
+        assert_eq!(masks(&[&kept]).concat(), kept);
     }
 
     #[test]

@@ -188,6 +188,8 @@ pub struct Judged {
     pub outcome: Outcome,
     /// What differs and is not wanted.
     pub differences: Vec<Difference>,
+    /// Why the oracle did not come to the scenario's end.
+    pub failure: Option<String>,
 }
 
 /// The verdict over a corpus.
@@ -201,6 +203,9 @@ pub struct Verdict {
 
 /// At most this share of the scenarios may differ as wanted, in percent.
 pub const WANTED_PERCENT: usize = 2;
+
+/// So many differences of one scenario are shown.
+const SHOWN: usize = 25;
 
 impl Verdict {
     /// Judges scenarios: their file, what the oracle answered and what the other did.
@@ -244,6 +249,7 @@ impl Verdict {
                 title: oracle.title.clone(),
                 outcome,
                 differences: rest,
+                failure: oracle.failure.clone(),
             });
         }
         let gone = asked.difference(&seen);
@@ -288,13 +294,25 @@ impl Verdict {
                 .clamp(oracle.len(), 48);
             let _ = writeln!(text, "    {:width$}  {oracle:column$}  {other}", "");
             let mut step = None;
-            for d in &judged.differences {
+            for d in judged.differences.iter().take(SHOWN) {
                 if step != Some((&d.label, d.line)) {
                     let _ = writeln!(text, "  line {}  {}", d.line, d.label);
                     step = Some((&d.label, d.line));
                 }
                 let path = if d.path.is_empty() { "(all)" } else { &d.path };
                 let _ = writeln!(text, "    {path:width$}  {:column$}  {}", d.oracle, d.other);
+            }
+            if let Some(more) = judged.differences.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+                let _ = writeln!(text, "    and {more} more");
+            }
+        }
+        for judged in &self.judged {
+            if let Some(failure) = &judged.failure {
+                let _ = writeln!(
+                    text,
+                    "\n{}.scn: {}\n  on {oracle}: {failure}",
+                    judged.file, judged.title
+                );
             }
         }
         for gone in &self.gone {

@@ -12,15 +12,6 @@ use kfake_differential::text::scenario::Setup;
 
 use crate::workspace_root;
 
-/// What every cluster is told, since the defaults of the two differ or would cost time.
-const COMMON: &[(&str, &str)] = &[
-    ("auto.create.topics.enable", "false"),
-    ("default.replication.factor", "1"),
-    ("group.initial.rebalance.delay.ms", "0"),
-    ("group.min.session.timeout.ms", "100"),
-    ("num.partitions", "3"),
-];
-
 /// A running cluster.
 pub struct Running {
     /// Where it is.
@@ -82,21 +73,15 @@ pub fn kafka_version() -> anyhow::Result<String> {
     Ok(version.context("pom.xml names no kafka.version")?.0.to_owned())
 }
 
-fn configs(setup: &Setup) -> impl Iterator<Item = (&str, &str)> {
-    let own = setup.configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-    let common = COMMON
-        .iter()
-        .copied()
-        .filter(|(key, _)| !setup.configs.contains_key(*key));
-    common.chain(own)
-}
-
 /// Starts Apache Kafka in a directory below `target/`.
 pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
     let directory = target_directory().join(format!("differential/kafka-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
     let properties = directory.with_extension("properties");
-    let lines: String = configs(setup).map(|(key, value)| format!("{key}={value}\n")).collect();
+    let lines: String = setup
+        .all_configs()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
     std::fs::write(&properties, lines)?;
     let port = free_ports(setup.brokers)?;
     // From here on, whatever happens, what was started is ended.
@@ -136,7 +121,7 @@ pub fn build_kfake() -> anyhow::Result<PathBuf> {
 pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Running> {
     let mut command = Command::new(program);
     command.args(["--brokers", &setup.brokers.to_string()]);
-    for (key, value) in configs(setup) {
+    for (key, value) in setup.all_configs() {
         command.args(["--broker-config", &format!("{key}={value}")]);
     }
     if !peer {

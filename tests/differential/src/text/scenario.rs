@@ -14,6 +14,27 @@ pub struct Setup {
     pub configs: BTreeMap<String, String>,
 }
 
+/// What every cluster is told, since the defaults of the two differ or would cost time.
+const COMMON: &[(&str, &str)] = &[
+    ("auto.create.topics.enable", "false"),
+    ("default.replication.factor", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.min.session.timeout.ms", "100"),
+    ("num.partitions", "3"),
+];
+
+impl Setup {
+    /// Every broker configuration: what all clusters are told, and what this one is.
+    pub fn all_configs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let common = COMMON
+            .iter()
+            .copied()
+            .filter(|(key, _)| !self.configs.contains_key(*key));
+        common.chain(own)
+    }
+}
+
 /// One file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct File {
