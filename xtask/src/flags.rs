@@ -60,6 +60,8 @@ Options:
   --refresh               write Apache Kafka's answers into tests/differential/golden
   --itself                compare Apache Kafka with itself: what differs is noise
   --peer PROGRAM          compare PROGRAM, started as kfake is, in place of kfake
+  --random SECONDS        random sequences of requests, in place of the scenarios; what differs is shrunk
+  --seed N                where the random sequences begin  [the time]
   --filter TEXT           scenarios whose title contains TEXT alone
   -h, --help
 
@@ -105,6 +107,10 @@ pub struct Differential {
     pub against: Option<Against>,
     /// A program in place of kfake.
     pub peer: Option<PathBuf>,
+    /// For how many seconds random sequences are sent.
+    pub random: Option<u64>,
+    /// The first random sequence's seed.
+    pub seed: Option<u64>,
     /// A part of the titles of the scenarios that are wanted.
     pub filter: Option<String>,
     /// Corpus files by name; empty: all.
@@ -263,6 +269,14 @@ fn differential(parser: &mut Parser) -> anyhow::Result<Command> {
                 options.peer = Some(parser.value()?.into());
                 continue;
             }
+            Arg::Long("random") => {
+                options.random = Some(parser.value()?.string()?.trim_end_matches('s').parse()?);
+                continue;
+            }
+            Arg::Long("seed") => {
+                options.seed = Some(parser.value()?.parse()?);
+                continue;
+            }
             Arg::Long("filter") => {
                 options.filter = Some(parser.value()?.string()?);
                 continue;
@@ -324,6 +338,7 @@ mod tests {
             ("leak-audit --no-plant", "invalid option '--no-plant'"),
             ("leak-audit --package", "missing argument for option '--package'"),
             ("differential --live --golden", "exclude each other"),
+            ("differential --random soon", "invalid digit"),
             ("differential --peer", "missing argument for option '--peer'"),
             ("lint-gate extra", "unexpected argument \"extra\""),
         ] {

@@ -22,7 +22,7 @@ use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
 use crate::cluster::config::BrokerConfig;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, Rules, TimestampType, ValidateError, check_envelope};
+use crate::log::{Appended, BatchError, Rules, TimestampType, ValidateError, begins_transactional, check_envelope};
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
@@ -81,14 +81,21 @@ struct Batch<'a> {
     acks: i16,
     /// A transactional batch without a transactional id fails the whole request.
     unauthorized: bool,
+    /// A batch whose beginning is that of none fails the whole request.
+    unreadable: Option<BatchError>,
 }
 
 pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequest) -> Result<Answer, Refusal> {
+    let (is_transactional, unreadable) = match has_transactional(&request) {
+        Ok(is_transactional) => (is_transactional, None),
+        Err(error) => (false, Some(error)),
+    };
     let batch = Batch {
         context,
         version,
         acks: request.acks,
-        unauthorized: request.transactional_id.is_none() && has_transactional(&request, version),
+        unauthorized: request.transactional_id.is_none() && is_transactional,
+        unreadable,
     };
     let mut leaders = Vec::new();
     let mut failed = None;
@@ -206,11 +213,15 @@ fn is_compressed(data: &PartitionProduceData) -> bool {
     attributes.is_some_and(|low| low & 0b111 != 0)
 }
 
-/// `RequestUtils.hasTransactionalRecords`.
-fn has_transactional(request: &ProduceRequest, version: i16) -> bool {
+/// `RequestUtils.hasTransactionalRecords`, which `KafkaApis.handleProduceRequest` asks before anything else: what it throws is
+/// the answer to every partition.
+fn has_transactional(request: &ProduceRequest) -> Result<bool, BatchError> {
     let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
-    let mut records = partitions.filter_map(|data| data.records.as_ref());
-    records.any(|records| check_envelope(records, version).is_ok_and(|envelope| envelope.transactional))
+    let mut transactional = false;
+    for records in partitions.filter_map(|data| data.records.as_ref()) {
+        transactional |= begins_transactional(records)?;
+    }
+    Ok(transactional)
 }
 
 fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
@@ -233,6 +244,9 @@ impl Batch<'_> {
         topic: Result<&Arc<Topic>, &ResponseError>,
         data: PartitionProduceData,
     ) -> Result<Appended, Failure> {
+        if let Some(error) = self.unreadable {
+            return Err(Failure::invalid(&error.into(), "", -1));
+        }
         if self.unauthorized {
             return Err(ResponseError::TransactionalIdAuthorizationFailed.into());
         }

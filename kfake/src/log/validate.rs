@@ -118,6 +118,9 @@ pub enum ValidateError {
     /// Zstandard came with a Produce version before 7 (KIP-110).
     #[error("Produce version {0} may not use zstd")]
     Zstd(i16),
+    /// The attribute bits name no codec, which a Produce version before 7 has to ask for zstd's sake.
+    #[error("the attributes name the unknown codec {0}")]
+    UnknownCodec(u8),
     /// The batch is larger than `max.message.bytes`.
     #[error("the batch of {size} bytes is larger than max.message.bytes ({max})")]
     TooLarge {
@@ -200,6 +203,7 @@ impl ValidateError {
         match self {
             Self::Batch(BatchError::Overflow(_))
             | Self::Header(_)
+            | Self::UnknownCodec(_)
             | Self::OffsetDelta { .. }
             | Self::Records(RecordError::Length | RecordError::Codec(_) | RecordError::Decompress(_)) => {
                 ResponseError::UnknownServerError
@@ -234,6 +238,7 @@ impl ValidateError {
                 | Self::Second(_)
                 | Self::Header(_)
                 | Self::Zstd(_)
+                | Self::UnknownCodec(_)
                 | Self::TooLarge { .. }
                 | Self::LargerThanSegment { .. }
                 | Self::Short(_)
@@ -423,6 +428,16 @@ pub struct Envelope {
     pub transactional: bool,
 }
 
+/// Whether the first batch of `records` belongs to a transaction. Constant time, and no other question.
+///
+/// # Errors
+///
+/// The bytes cannot be the beginning of a batch.
+pub fn begins_transactional(records: &[u8]) -> Result<bool, BatchError> {
+    let first = first_batch(records)?.filter(|(_, magic)| *magic == 2);
+    Ok(first.is_some_and(|(size, _)| batch::is_transactional(attributes_of(&records[..size]))))
+}
+
 /// Checks that `records`, of a Produce request of version `version`, are one batch of message format 2.
 ///
 /// Apache Kafka asks this first, before it looks for the partition's leader. It takes constant time.
@@ -444,8 +459,12 @@ fn single_batch(records: &[u8], version: i16) -> Result<usize, ValidateError> {
     if magic != 2 {
         return Err(ValidateError::Format(magic));
     }
-    if version < 7 && Codec::from_bits(codec_bits(attributes_of(first))) == Ok(Codec::Zstd) {
-        return Err(ValidateError::Zstd(version));
+    if version < 7 {
+        match Codec::from_bits(codec_bits(attributes_of(first))) {
+            Ok(Codec::Zstd) => return Err(ValidateError::Zstd(version)),
+            Ok(_) => {}
+            Err(bits) => return Err(ValidateError::UnknownCodec(bits)),
+        }
     }
     if first_batch(rest).map_err(ValidateError::Second)?.is_some() {
         return Err(ValidateError::SeveralBatches);

@@ -9,6 +9,7 @@ pub mod codec;
 pub mod compare;
 pub mod connection;
 pub mod corpus;
+pub mod random;
 pub mod records;
 pub mod run;
 pub mod schema;

@@ -130,7 +130,10 @@ impl Side {
             ("configs", Value::List(configs.collect())),
         ]);
         let body = Value::record([("topics", Value::List(vec![topic]))]);
-        let answer = self.ask(1, "CreateTopics", 5, &body)?;
+        // Apache Kafka's brokers hand it on; others want it asked of the controller itself.
+        let none = Value::record([("topics", Value::List(Vec::new()))]);
+        let controller = self.place(self.ask(1, "Metadata", 1, &none)?.at("controllerId"))?;
+        let answer = self.ask(controller, "CreateTopics", 5, &body)?;
         if answer.at("topics[0].errorCode") != Some(&Value::Int(0)) {
             return Err(format!("cannot create topic {name}: {answer}"));
         }

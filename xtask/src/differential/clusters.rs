@@ -16,7 +16,17 @@ use crate::workspace_root;
 pub struct Running {
     /// Where it is.
     pub side: Side,
-    _ends: Ends,
+    ends: Ends,
+}
+
+impl Running {
+    /// Whether its process has ended by itself.
+    pub fn has_died(&mut self) -> bool {
+        match &mut self.ends {
+            Ends::Process(child) => !matches!(child.try_wait(), Ok(None)),
+            Ends::Kafka(_) => false,
+        }
+    }
 }
 
 /// How a cluster is ended.
@@ -102,7 +112,7 @@ pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(Running {
         side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("Apache Kafka: {error}"))?,
-        _ends: ends,
+        ends: ends,
     })
 }
 
@@ -138,7 +148,7 @@ pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Runnin
     BufReader::new(stdout.context("no stdout")?).read_line(&mut line)?;
     Ok(Running {
         side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("{}: {error}", program.display()))?,
-        _ends: ends,
+        ends: ends,
     })
 }
 

@@ -1,15 +1,16 @@
 //! What is asked for, done.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use kfake_differential::compare::{Verdict, wanted};
 use kfake_differential::corpus::{self, by_setup};
-use kfake_differential::text::scenario::{File, Scenario};
+use kfake_differential::text::scenario::{File, Scenario, Setup};
 use kfake_differential::transcript::{Golden, Transcript};
 
 use super::clusters::{self, Running};
+use super::random;
 use crate::flags::{Against, Differential};
 
 /// Scenarios on one cluster at a time. They mostly wait for each other's answers.
@@ -17,6 +18,9 @@ const AT_ONCE: usize = 4;
 
 /// Runs it, and gives the exit code.
 pub fn run(options: Differential) -> anyhow::Result<u8> {
+    if let Some(seconds) = options.random {
+        return random::run(seconds, options.seed);
+    }
     let files = chosen(&options)?;
     let missing = clusters::missing_for_kafka();
     let against = match options.against {
@@ -70,8 +74,10 @@ pub fn run(options: Differential) -> anyhow::Result<u8> {
         if against == Against::Live && options.peer.is_none() {
             stale.extend(stale_answers(&files, &oracle));
         }
-        let kfake = clusters::kfake(&program, &setup, options.peer.is_some())?;
-        let other = go(&kfake, 3);
+        let other = match options.peer.is_some() {
+            false => go(&clusters::kfake(&program, &setup, false)?, 3),
+            true => peer_answers(&program, &setup, &scenarios)?,
+        };
         eprintln!(
             "{} scenarios in {:.1} s",
             scenarios.len(),
@@ -104,6 +110,20 @@ pub fn run(options: Differential) -> anyhow::Result<u8> {
     }
     print!("{}", verdict.text(&format!("Apache Kafka {version}"), other));
     Ok(u8::from(!(verdict.holds() && stale.is_empty())))
+}
+
+/// One scenario at a time: a peer that a scenario ends is started again for the next.
+fn peer_answers(program: &Path, setup: &Setup, scenarios: &[&Scenario]) -> anyhow::Result<Vec<Transcript>> {
+    let mut running = clusters::kfake(program, setup, true)?;
+    let mut answers = Vec::new();
+    for (run, scenario) in (0..).zip(scenarios) {
+        if running.has_died() {
+            eprintln!("the peer did not outlive the scenario before {:?}", scenario.title);
+            running = clusters::kfake(program, setup, true)?;
+        }
+        answers.extend(corpus::go(&running.side, &[*scenario], run, 1));
+    }
+    Ok(answers)
 }
 
 fn chosen(options: &Differential) -> anyhow::Result<Vec<File>> {
