@@ -112,7 +112,7 @@ pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
     Ok(Running {
         side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("Apache Kafka: {error}"))?,
-        ends: ends,
+        ends,
     })
 }
 
@@ -148,7 +148,7 @@ pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Runnin
     BufReader::new(stdout.context("no stdout")?).read_line(&mut line)?;
     Ok(Running {
         side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("{}: {error}", program.display()))?,
-        ends: ends,
+        ends,
     })
 }
 
