@@ -1,5 +1,6 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
+mod differential;
 mod flags;
 mod interop;
 mod lint_gate;
@@ -34,6 +35,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             };
             Ok(leakcheck_audit::run_command_line(arguments, &defaults))
         }
+        Command::Differential(options) => differential::run(options),
         Command::LintGate(options) => lint_gate::run(options),
         Command::Interop(options) => interop::run(options),
     }
