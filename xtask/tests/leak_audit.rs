@@ -56,7 +56,7 @@ fn audit(workspace: &TempDir, told: &str, arguments: &[&str]) -> (Option<i32>, S
 fn the_exit_code_is_the_verdict() {
     let workspace = workspace();
 
-    for (told, code, word) in [("", 0, "clean"), ("leak", 1, "leaks"), ("fail", 2, "cannot judge")] {
+    for (told, code, word) in [("", 0, "clean"), ("leak", 1, "leaked"), ("fail", 2, "cannot judge")] {
         let (found, stdout, stderr) = audit(&workspace, told, &[]);
 
         assert_eq!(found, Some(code), "{told}: {stdout}{stderr}");
