@@ -28,13 +28,15 @@ pub struct Program {
     pub tests: Vec<TestRun>,
     /// Why its tasks could not be observed. It is not clean then.
     pub unobserved: Option<String>,
+    /// Why that is accepted, where a rule says so.
+    pub accepted: Option<String>,
     /// How it ended, where it did not end well: `exit code 101`, `killed by signal 6`.
     pub ended: Option<String>,
 }
 
 impl Program {
     pub(crate) fn is_unjudged(&self) -> bool {
-        self.unobserved.is_some()
+        self.unobserved.is_some() && self.accepted.is_none()
     }
 }
 
@@ -124,6 +126,8 @@ pub struct Baseline {
     pub gone: Vec<Entry>,
     /// How many entries matched.
     pub matched: usize,
+    /// Entries that nothing matched, although not everything was run: nobody knows whether they are gone.
+    pub unseen: Vec<Entry>,
 }
 
 /// A baseline's entry.
