@@ -44,6 +44,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     suspects(&mut page, report);
     baseline(&mut page, report);
     unjudged(&mut page, report);
+    notes(&mut page, report);
     page.gap();
     let role = match report.conclusion() {
         Conclusion::Clean => Role::Good,
@@ -531,6 +532,16 @@ fn baseline(page: &mut Page<'_>, report: &Report) {
         ));
     }
     more(page, baseline.gone.len(), "entry");
+}
+
+fn notes(page: &mut Page<'_>, report: &Report) {
+    if !report.notes.is_empty() {
+        page.gap();
+    }
+    for note in &report.notes {
+        let word = page.paint(Role::Faint, "note:");
+        page.line(&format!("{word} {}", plain(note)));
+    }
 }
 
 fn unjudged(page: &mut Page<'_>, report: &Report) {

@@ -71,6 +71,9 @@ fn without_rows(report: &Report) -> Report {
         baseline,
         totals,
         deny_third_party,
+        complete,
+        panics,
+        notes,
     } = report;
     Report {
         schema: *schema,
@@ -85,6 +88,9 @@ fn without_rows(report: &Report) -> Report {
         baseline: baseline.clone(),
         totals: *totals,
         deny_third_party: *deny_third_party,
+        complete: *complete,
+        panics: panics.clone(),
+        notes: notes.clone(),
     }
 }
 
