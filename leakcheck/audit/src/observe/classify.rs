@@ -24,6 +24,8 @@ pub enum Ending {
     Outlived,
     /// It was due to run when its runtime was dropped.
     OutlivedQueued,
+    /// It was due to run when its runtime was dropped, and whether that was to be aborted cannot be told.
+    QueuedOrAborted,
     /// It was alive when the process exited.
     AliveAtExit,
     /// Its memory was held by another task that outlived the runtime. Whether it did too cannot be told.
@@ -93,6 +95,26 @@ pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> E
         }
     }
     Ending::Ended
+}
+
+/// What a queued task is said to be, once copies of its cell are at hand: their first words.
+///
+/// A task that is aborted while it waits is put into the queue, to be dropped by its worker (`remote_abort` in tokio's
+/// `runtime/task/harness.rs`), and a shutdown leaves the same state behind. Only a task whose `JoinHandle` was seen to be gone
+/// was not aborted by it.
+#[must_use]
+pub fn queued(ending: Ending, states: impl IntoIterator<Item = u64>) -> Ending {
+    /// Somebody holds the `JoinHandle`: tokio's `runtime/task/state.rs`, since before 1.29.
+    const JOIN_INTEREST: u64 = 0b1000;
+    if ending != Ending::OutlivedQueued {
+        return ending;
+    }
+    let mut states = states.into_iter().peekable();
+    if states.peek().is_some() && states.all(|state| state & JOIN_INTEREST == 0) {
+        Ending::OutlivedQueued
+    } else {
+        Ending::QueuedOrAborted
+    }
 }
 
 enum Step {
@@ -196,6 +218,18 @@ mod tests {
         assert_eq!(ending([POLL, CLOSE], false), Ending::Ended);
         assert_eq!(ending([BIND, CLOSE], false), Ending::Ended);
         assert_eq!(ending(["a::b"], false), Ending::Ended);
+    }
+
+    #[test]
+    fn a_queued_task_is_left_behind_where_nobody_could_abort_it() {
+        let (detached, held) = (0x40, 0x48);
+        assert_eq!(queued(Ending::OutlivedQueued, [detached]), Ending::OutlivedQueued);
+        assert_eq!(
+            queued(Ending::OutlivedQueued, [detached, held]),
+            Ending::QueuedOrAborted
+        );
+        assert_eq!(queued(Ending::OutlivedQueued, []), Ending::QueuedOrAborted);
+        assert_eq!(queued(Ending::Outlived, []), Ending::Outlived);
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub enum What {
     Blocked,
     /// A dependency spawned it, and it outlived its runtime.
     ThirdParty,
-    /// It was held by a leaked task, and whether it had ended cannot be told. Never counts.
+    /// Whether it had ended, or was aborted, cannot be told: a leaked task held it, or it was due to run. Never counts.
     Unsure,
 }
 
@@ -238,6 +238,8 @@ impl Judging<'_> {
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
             let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.complete);
+            let states = fold.copies.iter().filter_map(|copy| copy.bytes.first_chunk());
+            let ending = classify::queued(ending, states.map(|word| u64::from_ne_bytes(*word)));
             self.found(
                 process,
                 kind,
@@ -325,6 +327,9 @@ impl Judging<'_> {
             (Ending::AliveAtExit, _) => "it was alive when the process ended: its runtime was never dropped",
             (Ending::Outlived, _) => "it was waiting when its runtime was dropped",
             (Ending::OutlivedQueued, _) => "it was due to run when its runtime was dropped",
+            (Ending::QueuedOrAborted, _) => {
+                "it was due to run when its runtime was dropped, perhaps because it had been aborted"
+            }
             (Ending::Unsure, _) => "another task held it that outlived the runtime",
         };
         let stack = process.stack(allocated);
@@ -332,7 +337,7 @@ impl Judging<'_> {
         let spawned = self.spawned(&frames);
         let origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
         let what = match (ending, kind, &origin) {
-            (Ending::Unsure, ..) => What::Unsure,
+            (Ending::Unsure | Ending::QueuedOrAborted, ..) => What::Unsure,
             (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
             (_, _, Origin::Own) => What::Leaked,
             (_, _, Origin::Dependency { .. }) => What::ThirdParty,
