@@ -77,18 +77,22 @@ pub fn kind<'a>(stack: impl IntoIterator<Item = &'a str>) -> Kind {
 #[must_use]
 pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> Ending {
     let mut held = false;
-    let mut gave_up = false;
+    let mut before = ("", "");
+    // Freed by the runtime itself, and not by another task's destructor whose frames optimisation left out.
+    let mut itself = false;
     for path in stack {
-        if std::mem::replace(&mut gave_up, last_two(path) == ("Harness", "drop_reference"))
-            && last_two(path) == ("Harness", "shutdown")
-        {
+        let function = last_two(path);
+        if function == ("Harness", "shutdown") && before == ("Harness", "drop_reference") {
             return Ending::Ended;
         }
+        itself |= function == ("Harness", "shutdown") && before == ("Harness", "complete");
+        itself |= function == ("Task", "drop");
+        before = function;
         let Some(step) = step(path) else { continue };
         match step {
             Step::Held => held = true,
             Step::Polled | Step::Refused => return Ending::Ended,
-            _ if held && complete => return Ending::Ended,
+            _ if complete && (held || !itself) => return Ending::Ended,
             Step::Shutdown | Step::Drained if held => return Ending::Unsure,
             Step::Shutdown => return Ending::Outlived,
             Step::Drained => return Ending::OutlivedQueued,
@@ -251,7 +255,10 @@ mod tests {
         // Done, but only since this very shutdown: another runtime parked in between.
         assert_eq!(ending([&*complete, &shutdown, raw, CLOSE], true), Ending::Outlived);
         let queue = "tokio::runtime::scheduler::current_thread::shutdown2";
-        assert_eq!(ending([queue], true), Ending::OutlivedQueued);
+        let task_drop = "tokio::runtime::task::Task::drop";
+        assert_eq!(ending([task_drop, queue], true), Ending::OutlivedQueued);
+        // Optimised: who gave up the last reference to a task that was done is not to be seen.
+        assert_eq!(ending(["a::b", &*shutdown, raw, CLOSE], true), Ending::Ended);
         // Another task's, which the future of the one that is shut down held.
         let held = [&*drop, HANDLE, "a::b", &complete, &shutdown, raw, CLOSE];
         assert_eq!(ending(held, false), Ending::Unsure);

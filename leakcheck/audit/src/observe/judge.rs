@@ -285,7 +285,10 @@ impl Judging<'_> {
             return *kind;
         }
         let frames = self.symbols.stack(process, &process.stack(stack));
-        let kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
+        let mut kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
+        if kind == Kind::Other && frames.iter().any(is_tokio_without_module) {
+            kind = Kind::Unknown;
+        }
         self.kinds.insert(key, kind);
         kind
     }
@@ -299,7 +302,7 @@ impl Judging<'_> {
             }
             Kind::Unknown => {
                 self.unjudged.insert(format!(
-                    "{name} has no debug info: what tokio allocated could not be told apart"
+                    "{name} has no debug info, or line tables alone: what tokio allocated could not be told apart"
                 ));
                 false
             }
@@ -404,6 +407,12 @@ fn is_below(path: &str) -> bool {
         || path.starts_with("__rust")
         || path == "main"
         || path.ends_with("::main")
+}
+
+/// Whether it is a function of tokio's that debug info names without its module, as line tables alone do.
+fn is_tokio_without_module(frame: &Frame) -> bool {
+    let is_tokio = |(file, _): &(String, u32)| origin(file).is_some_and(|origin| is_runtime(&origin));
+    !frame.name.contains("::") && frame.source.as_ref().is_some_and(is_tokio)
 }
 
 /// Whether it is the runtime that a task was spawned through.
@@ -543,6 +552,22 @@ mod tests {
         );
         assert_eq!(origin("/w/src/lib.rs"), Some(Origin::Own));
         assert_eq!(origin("/rustc/0123/library/core/src/lib.rs"), None);
+    }
+
+    #[test]
+    fn a_function_of_tokios_without_its_module_is_known() {
+        let frame = |name: &str, file: &str| Frame {
+            name: name.to_owned(),
+            source: Some((file.to_owned(), 1)),
+            ..Frame::default()
+        };
+        let tokio = "/r/registry/src/index/tokio-1.47.1/src/runtime/task/list.rs";
+        assert!(is_tokio_without_module(&frame("bind<T>", tokio)));
+        assert!(!is_tokio_without_module(&frame(
+            "tokio::runtime::task::list::bind",
+            tokio
+        )));
+        assert!(!is_tokio_without_module(&frame("bind", "/w/src/lib.rs")));
     }
 
     #[test]
