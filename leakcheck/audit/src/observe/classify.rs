@@ -24,6 +24,8 @@ pub enum Ending {
     Outlived,
     /// It was due to run when its runtime was dropped.
     OutlivedQueued,
+    /// It was due to run when its runtime was dropped, and whether that was to be aborted cannot be told.
+    QueuedOrAborted,
     /// It was alive when the process exited.
     AliveAtExit,
     /// Its memory was held by another task that outlived the runtime. Whether it did too cannot be told.
@@ -75,24 +77,48 @@ pub fn kind<'a>(stack: impl IntoIterator<Item = &'a str>) -> Kind {
 #[must_use]
 pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> Ending {
     let mut held = false;
-    let mut gave_up = false;
+    let mut before = ("", "");
+    // Freed by the runtime itself, and not by another task's destructor whose frames optimisation left out.
+    let mut itself = false;
     for path in stack {
-        if std::mem::replace(&mut gave_up, last_two(path) == ("Harness", "drop_reference"))
-            && last_two(path) == ("Harness", "shutdown")
-        {
+        let function = last_two(path);
+        if function == ("Harness", "shutdown") && before == ("Harness", "drop_reference") {
             return Ending::Ended;
         }
+        itself |= function == ("Harness", "shutdown") && before == ("Harness", "complete");
+        itself |= function == ("Task", "drop");
+        before = function;
         let Some(step) = step(path) else { continue };
         match step {
             Step::Held => held = true,
             Step::Polled | Step::Refused => return Ending::Ended,
-            _ if held && complete => return Ending::Ended,
+            _ if complete && (held || !itself) => return Ending::Ended,
             Step::Shutdown | Step::Drained if held => return Ending::Unsure,
             Step::Shutdown => return Ending::Outlived,
             Step::Drained => return Ending::OutlivedQueued,
         }
     }
     Ending::Ended
+}
+
+/// What a queued task is said to be, once copies of its cell are at hand: their first words.
+///
+/// A task that is aborted while it waits is put into the queue, to be dropped by its worker (`remote_abort` in tokio's
+/// `runtime/task/harness.rs`), and a shutdown leaves the same state behind. Only a task whose `JoinHandle` was seen to be gone
+/// was not aborted by it.
+#[must_use]
+pub fn queued(ending: Ending, states: impl IntoIterator<Item = u64>) -> Ending {
+    /// Somebody holds the `JoinHandle`: tokio's `runtime/task/state.rs`, since before 1.29.
+    const JOIN_INTEREST: u64 = 0b1000;
+    if ending != Ending::OutlivedQueued {
+        return ending;
+    }
+    let mut states = states.into_iter().peekable();
+    if states.peek().is_some() && states.all(|state| state & JOIN_INTEREST == 0) {
+        Ending::OutlivedQueued
+    } else {
+        Ending::QueuedOrAborted
+    }
 }
 
 enum Step {
@@ -199,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn a_queued_task_is_left_behind_where_nobody_could_abort_it() {
+        let (detached, held) = (0x40, 0x48);
+        assert_eq!(queued(Ending::OutlivedQueued, [detached]), Ending::OutlivedQueued);
+        assert_eq!(
+            queued(Ending::OutlivedQueued, [detached, held]),
+            Ending::QueuedOrAborted
+        );
+        assert_eq!(queued(Ending::OutlivedQueued, []), Ending::QueuedOrAborted);
+        assert_eq!(queued(Ending::Outlived, []), Ending::Outlived);
+    }
+
+    #[test]
     fn a_task_that_only_its_handle_kept_is_judged_by_when_it_was_done() {
         assert_eq!(ending([HANDLE, POLL], false), Ending::Ended);
         assert_eq!(ending([HANDLE, CLOSE], true), Ending::Ended);
@@ -217,7 +255,10 @@ mod tests {
         // Done, but only since this very shutdown: another runtime parked in between.
         assert_eq!(ending([&*complete, &shutdown, raw, CLOSE], true), Ending::Outlived);
         let queue = "tokio::runtime::scheduler::current_thread::shutdown2";
-        assert_eq!(ending([queue], true), Ending::OutlivedQueued);
+        let task_drop = "tokio::runtime::task::Task::drop";
+        assert_eq!(ending([task_drop, queue], true), Ending::OutlivedQueued);
+        // Optimised: who gave up the last reference to a task that was done is not to be seen.
+        assert_eq!(ending(["a::b", &*shutdown, raw, CLOSE], true), Ending::Ended);
         // Another task's, which the future of the one that is shut down held.
         let held = [&*drop, HANDLE, "a::b", &complete, &shutdown, raw, CLOSE];
         assert_eq!(ending(held, false), Ending::Unsure);

@@ -108,7 +108,7 @@ pub enum What {
     Blocked,
     /// A dependency spawned it, and it outlived its runtime.
     ThirdParty,
-    /// It was held by a leaked task, and whether it had ended cannot be told. Never counts.
+    /// Whether it had ended, or was aborted, cannot be told: a leaked task held it, or it was due to run. Never counts.
     Unsure,
 }
 
@@ -374,6 +374,8 @@ impl Judging<'_> {
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
             let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.complete);
+            let states = fold.copies.iter().filter_map(|copy| copy.bytes.first_chunk());
+            let ending = classify::queued(ending, states.map(|word| u64::from_ne_bytes(*word)));
             self.found(
                 process,
                 kind,
@@ -422,7 +424,10 @@ impl Judging<'_> {
             return *kind;
         }
         let frames = self.symbols.stack(process, &process.stack(stack));
-        let kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
+        let mut kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
+        if kind == Kind::Other && frames.iter().any(is_tokio_without_module) {
+            kind = Kind::Unknown;
+        }
         self.kinds.insert(stack, kind);
         kind
     }
@@ -437,7 +442,7 @@ impl Judging<'_> {
             Kind::Unknown => {
                 self.cannot(
                     process,
-                    "has no debug info: what tokio allocated could not be told apart",
+                    "has no debug info, or line tables alone: what tokio allocated could not be told apart",
                 );
                 false
             }
@@ -465,6 +470,9 @@ impl Judging<'_> {
             (Ending::AliveAtExit, _) => "it was alive when the process ended: its runtime was never dropped",
             (Ending::Outlived, _) => "it was waiting when its runtime was dropped",
             (Ending::OutlivedQueued, _) => "it was due to run when its runtime was dropped",
+            (Ending::QueuedOrAborted, _) => {
+                "it was due to run when its runtime was dropped, perhaps because it had been aborted"
+            }
             (Ending::Unsure, _) => "another task held it that outlived the runtime",
         };
         let stack = process.stack(allocated);
@@ -472,7 +480,7 @@ impl Judging<'_> {
         let spawned = self.spawned(&frames);
         let origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
         let what = match (ending, kind, &origin) {
-            (Ending::Unsure, ..) => What::Unsure,
+            (Ending::Unsure | Ending::QueuedOrAborted, ..) => What::Unsure,
             (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
             (_, _, Origin::Own) => What::Leaked,
             (_, _, Origin::Dependency { .. }) => What::ThirdParty,
@@ -574,6 +582,12 @@ fn is_below(path: &str) -> bool {
         || path.ends_with("::main")
 }
 
+/// Whether it is a function of tokio's that debug info names without its module, as line tables alone do.
+fn is_tokio_without_module(frame: &Frame) -> bool {
+    let is_tokio = |(file, _): &(String, u32)| origin(file).is_some_and(|origin| is_runtime(&origin));
+    !frame.name.contains("::") && frame.source.as_ref().is_some_and(is_tokio)
+}
+
 /// Whether it is the runtime that a task was spawned through.
 fn is_runtime(origin: &Origin) -> bool {
     matches!(origin, Origin::Dependency { name, .. } if name == "tokio" || name == "tokio-util")
@@ -645,6 +659,22 @@ mod tests {
             path: path.to_owned(),
             ..Frame::default()
         }
+    }
+
+    #[test]
+    fn a_function_of_tokios_without_its_module_is_known() {
+        let frame = |name: &str, file: &str| Frame {
+            name: name.to_owned(),
+            source: Some((file.to_owned(), 1)),
+            ..Frame::default()
+        };
+        let tokio = "/r/registry/src/index/tokio-1.47.1/src/runtime/task/list.rs";
+        assert!(is_tokio_without_module(&frame("bind<T>", tokio)));
+        assert!(!is_tokio_without_module(&frame(
+            "tokio::runtime::task::list::bind",
+            tokio
+        )));
+        assert!(!is_tokio_without_module(&frame("bind", "/w/src/lib.rs")));
     }
 
     #[test]

@@ -21,19 +21,13 @@ fn optimised_code_with_debug_info_gives_the_same_findings() {
     assert_eq!(verdict.unjudged, [""; 0]);
 }
 
-/// Without types there are no awaits, and all else is the same.
+/// Line tables name functions without their modules.
 #[test]
 #[ignore = "builds optimised code: CI's step observe"]
-fn line_tables_alone_give_the_same_findings_without_awaits() {
+fn optimised_code_with_line_tables_alone_is_not_taken_for_clean() {
     let fixture = release("profile.release.debug=\"line-tables-only\"");
-    let verdict = fixture.run("scenarios", &[]);
 
-    let found = fixture.lines(&verdict);
-    assert!(found.iter().all(|line| line.ends_with("| -")), "{found:#?}");
-    let without_leaf = |line: &str| line.rsplit_once(" | ").map(|(line, _)| format!("{line} | -\n"));
-    let expected: String = EXPECTED.lines().filter_map(without_leaf).collect();
-    assert_lines(&found, &expected);
-    assert_eq!(verdict.unjudged, [""; 0]);
+    assert_unjudged(&fixture.run("scenarios", &[]), "line tables alone");
 }
 
 #[test]
@@ -41,10 +35,9 @@ fn line_tables_alone_give_the_same_findings_without_awaits() {
 fn optimised_code_without_debug_info_or_stripped_is_never_taken_for_clean() {
     let fixture = release("profile.release.debug=\"none\"").with(&["--config", "profile.release.strip=\"none\""]);
     let program = fixture.binary("scenarios");
-    let verdict = fixture.run("scenarios", &["clean"]);
-    // What symbols alone tell may be too little, which is said. It is not a leak either.
-    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge, "{verdict:#?}");
-    assert!(verdict.findings.is_empty(), "{verdict:#?}");
+    // What symbols alone tell is less, and where it is too little, that is said.
+    let verdict = fixture.run("scenarios", &[]);
+    assert_ne!(verdict.conclusion(), Conclusion::Clean, "{verdict:#?}");
 
     let directory = tempfile::tempdir().expect("a directory");
     let stripped = directory.path().join("stripped");
