@@ -5,6 +5,7 @@ use std::process::Command;
 
 use super::error::ObserveError;
 use super::judge::{Evidence, ObservedVerdict, judge};
+use super::program::Program as ProgramFile;
 use super::records::Process;
 use super::{canary, preload};
 
@@ -89,6 +90,13 @@ pub(super) fn observe(mut command: Command, library: &Path, workspace: &Path) ->
     let mut broken = Vec::new();
     for entry in std::fs::read_dir(records.path()).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
+        if path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("static."))
+        {
+            broken.extend(unobserved(&path));
+            continue;
+        }
         match Process::read(&path) {
             Ok(process) => processes.push(process),
             Err(error) => {
@@ -107,6 +115,19 @@ pub(super) fn observe(mut command: Command, library: &Path, workspace: &Path) ->
     verdict.unjudged.extend(broken);
     verdict.command = status.code();
     Ok(verdict)
+}
+
+/// Why a program that was started, and that nothing can be preloaded into, may have had tasks. `note` has its path.
+fn unobserved(note: &Path) -> Option<String> {
+    let path = PathBuf::from(String::from_utf8_lossy(&std::fs::read(note).ok()?).into_owned());
+    let name = path.display();
+    match ProgramFile::inspect(&path) {
+        Some(program) if !program.has_tokio() => None,
+        Some(_) => Some(format!("{name} is linked statically: its tasks could not be observed")),
+        None => Some(format!(
+            "{name} is linked statically and can no longer be looked at: whether it had tasks could not be observed"
+        )),
+    }
 }
 
 /// The file that a command's name stands for.
