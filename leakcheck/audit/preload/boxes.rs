@@ -74,14 +74,33 @@ pub(super) struct Segments {
     loaded: Ranges,
     constant: Ranges,
     code: Ranges,
+    /// A bit for each [`BLOCK`] that has constants, by the lower bits of its number: most words are let through at once.
+    blocks: [u64; BLOCKS / 64],
 }
+
+const BLOCK: u64 = 1 << 16;
+const BLOCKS: usize = 8192;
 
 impl Segments {
     pub(super) const NONE: Self = Self {
         loaded: Ranges::NONE,
         constant: Ranges::NONE,
         code: Ranges::NONE,
+        blocks: [0; BLOCKS / 64],
     };
+
+    fn constants(&mut self, range: (u64, u64)) {
+        self.constant.add(range);
+        for block in (range.0 / BLOCK..range.1.div_ceil(BLOCK)).take(BLOCKS) {
+            let bit = block as usize % BLOCKS;
+            self.blocks[bit / 64] |= 1 << (bit % 64);
+        }
+    }
+
+    fn is_constant(&self, address: u64) -> bool {
+        let bit = (address / BLOCK) as usize % BLOCKS;
+        self.blocks[bit / 64] & 1 << (bit % 64) != 0 && self.constant.contain(address)
+    }
 
     /// The loader has a lock of its own, so ours must not be held.
     pub(super) fn loaded() -> Self {
@@ -98,10 +117,10 @@ impl Segments {
                     if header.flags & EXECUTABLE != 0 {
                         segments.code.add(range);
                     } else if header.flags & WRITABLE == 0 {
-                        segments.constant.add(range);
+                        segments.constants(range);
                     }
                 } else if header.kind == PT_GNU_RELRO {
-                    segments.constant.add(range);
+                    segments.constants(range);
                 }
             }
             0
@@ -168,14 +187,16 @@ impl Boxes {
     }
 
     /// Collects what a cell's words point to, as far as that may be boxes. Says how many words that takes up.
-    pub(super) fn collect(&mut self, words: &[u64]) -> usize {
+    ///
+    /// Without `plain`, only pointers with a vtable are followed, of which next to none are in vain.
+    pub(super) fn collect(&mut self, words: &[u64], plain: bool) -> usize {
         let none = Wanted { address: 0, bytes: 0 };
         let mut search = Search {
             wanted: [none; REGIONS],
             count: 0,
             used: 0,
             regions: 0,
-            plain: 0,
+            plain: if plain { 0 } else { PLAIN_REGIONS },
         };
         self.look(&mut search, words.len(), 0, |_, index| words[index]);
         for depth in 1..DEPTH {
@@ -207,7 +228,7 @@ impl Boxes {
                 self.want(search, data, size);
             }
         }
-        if depth < PLAIN_DEPTH {
+        if depth < PLAIN_DEPTH && search.plain < PLAIN_REGIONS {
             for index in 0..count {
                 let data = word(self, index);
                 let may_be_block = data % 16 == 0 && (1 << 16..1 << 47).contains(&data);
@@ -281,7 +302,7 @@ impl Boxes {
 
     /// What a vtable says of its type: the size and the alignment.
     fn vtable(&mut self, address: u64) -> Option<(u64, u64)> {
-        if address % 8 != 0 || !self.segments.constant.contain(address) {
+        if address % 8 != 0 || !self.segments.is_constant(address) {
             return None;
         }
         // SAFETY: below their number.

@@ -438,14 +438,22 @@ fn allocated(address: usize, size: usize) {
     let mut frames = [0; FRAMES];
     let count = walk(&mut frames);
     // Once at the first cell, for a process that will not come to its end.
-    let objects = (!LISTED.swap(true, Ordering::Relaxed)).then(|| (Objects::loaded(), Segments::loaded()));
-    let mut state = lock();
-    if let Some((objects, segments)) = objects {
-        state.objects(&objects);
-        state.boxes.segments = segments;
+    if !LISTED.swap(true, Ordering::Relaxed) {
+        list();
     }
+    let mut state = lock();
     let node = state.stack(&frames[..count]);
     state.insert(address, size, node, lineage());
+}
+
+/// Writes down what is loaded.
+#[cold]
+#[inline(never)]
+fn list() {
+    let (objects, segments) = (Objects::loaded(), Segments::loaded());
+    let mut state = lock();
+    state.objects(&objects);
+    state.boxes.segments = segments;
 }
 
 #[inline(never)]
@@ -505,6 +513,7 @@ extern "C" fn exiting() {
     let objects = LISTED.load(Ordering::Relaxed).then(Objects::loaded);
     let mut state = lock();
     state.park();
+    state.ending = true;
     state.last_pass();
     if let Some(objects) = objects {
         state.objects(&objects);
@@ -1125,8 +1134,9 @@ struct State {
     boxes: Boxes,
     /// Free records of regions, by [`BOXES`].
     spare_boxes: [u64; BOXES.len()],
-    /// Nanoseconds that parking runtimes spent on following boxes.
+    /// Nanoseconds that were spent on following plain pointers.
     followed: u64,
+    ending: bool,
     began: u64,
     /// Threads that are alive: their number, and their records' offsets.
     alive: usize,
@@ -1136,8 +1146,9 @@ struct State {
 
 /// Rooms for the regions of a cell, in words.
 const BOXES: [usize; 4] = [128, 512, 2048, SCRATCH];
-/// Of the time that has passed, what parking runtimes may spend on following boxes again in tasks that look as before.
+/// The part of the time that has passed, and the nanoseconds, that may be spent on following plain pointers.
 const FOLLOWED: u64 = 50;
+const FOLLOWED_FREELY: u64 = 5_000_000;
 
 const ROOM: usize = 512;
 
@@ -1235,6 +1246,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     boxes: Boxes::NONE,
     spare_boxes: [0; BOXES.len()],
     followed: 0,
+    ending: false,
     began: 0,
     alive: 0,
     threads: std::ptr::null_mut(),
@@ -1505,7 +1517,13 @@ impl State {
             let at = self.base.add(cell as usize / 8 + live::BYTES);
             std::slice::from_raw_parts(at, length / 8)
         };
-        let used = self.boxes.collect(words);
+        // To follow every pointer each time would cost a busy runtime too much.
+        let begin = self.now();
+        let plain = self.ending || self.followed <= FOLLOWED_FREELY + begin / FOLLOWED;
+        let used = self.boxes.collect(words, plain);
+        if plain {
+            self.followed += self.now() - begin;
+        }
         let mut boxes = self.word(cell, live::BOXES);
         if boxes != 0 && BOXES[self.word(boxes, regions::CLASS) as usize] < used {
             self.release_boxes(cell);
@@ -1614,22 +1632,12 @@ impl State {
             return 0;
         }
         let length = (self.word(cell, live::SIZE) as usize).min(self.word(cell, live::ROOM) as usize);
-        let mut changed = self.word(cell, live::PASS) == 0;
         for word in 0..length / 8 {
             // SAFETY: as above, and within the cell.
             let value = unsafe { from.add(word).read_volatile() };
-            changed |= value != self.word(cell, live::BYTES + word);
             self.set(cell, live::BYTES + word, value);
         }
-        let begin = self.now();
-        // What lies in a box may change where its cell does not. To look each time would cost a busy runtime too much.
-        let more = if !changed && parked && self.followed > begin / FOLLOWED {
-            0
-        } else {
-            let more = self.follow(cell, length);
-            self.followed += self.now() - begin;
-            more
-        };
+        let more = self.follow(cell, length);
         // SAFETY: as above.
         let torn = unsafe { from.read_volatile() } != before;
         self.set(cell, live::PASS, if torn { 0 } else { self.passes });

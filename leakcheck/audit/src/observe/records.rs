@@ -435,6 +435,29 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_comes_with_what_its_boxes_pointed_to_and_with_its_lifetime() {
+        let fold = HEADER as u64;
+        let process = Process::parse(&file(&[
+            &[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0],
+            &[6, fold, 0x1000, 8, 0, 8, 3, 5, 0x2000, 8, 6],
+            &[9, fold, 1, 10, 20],
+        ]))
+        .expect("sound");
+
+        let fold = &process.folds[0];
+        let region = Region {
+            address: 0x2000,
+            bytes: 6_u64.to_ne_bytes().to_vec(),
+        };
+        assert_eq!(fold.copies[0].bytes, 5_u64.to_ne_bytes());
+        assert_eq!(fold.copies[0].more, [region]);
+        assert_eq!(
+            (fold.lived, &*fold.lifetimes),
+            (lifetime(10, 30), &[lifetime(10, 20)][..])
+        );
+    }
+
+    #[test]
     fn bytes_that_make_no_sense_are_read_without_a_panic() {
         let mut random = 1_u64;
         let mut bytes = file(&[
