@@ -69,7 +69,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
             return Some(self.behind(target, at, depth));
         }
         if fat_pointer(of).is_some() {
-            let (concrete, at) = self.concrete_type(of, address)?;
+            let Some((concrete, at)) = self.concrete_type(of, address) else {
+                return self.object_by_its_code(of, address);
+            };
             return Some(self.behind(concrete, at, depth));
         }
         if let Some(function) = self.blocking_function(of) {
@@ -326,6 +328,22 @@ impl<'p, 'm> Decoder<'p, 'm> {
         let at = address.checked_add(data.offset).and_then(|at| self.number(at, size));
         let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
         Some((self.concrete(vtable)?, at))
+    }
+
+    /// A `dyn Future` whose type is not in the debug info, such as of a crate that was compiled without. What its vtable polls has a name
+    /// all the same, and that is all that is said of it.
+    fn object_by_its_code(&self, of: &TypeDef, address: u64) -> Option<AwaitTree> {
+        if !is_dyn_future(of) {
+            return None;
+        }
+        let (_, vtable) = fat_pointer(of)?;
+        let size = self.session.type_at(vtable.of_type)?.size;
+        let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
+        let vtable = self.memory.in_object(vtable)?;
+        // What drops it, its size, its alignment, and then the trait's one method.
+        let poll = self.session.debug.object.pointer(vtable.checked_add(3 * size)?)?;
+        let function = self.session.debug.object.function(poll)?;
+        Some(AwaitTree::new(Kind::Unknown, names::polled(&function)?))
     }
 
     /// The same of one whose data is known.

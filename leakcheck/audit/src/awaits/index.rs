@@ -306,3 +306,34 @@ fn add_impl(everywhere: &mut Everywhere, path: &[(isize, &[u8])], linkage: &[u8]
         *known = None;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_given_from_what_was_inlined_last() {
+        let index = UnitIndex {
+            code: vec![
+                (0x10, 0x40, 1, 1),
+                (0x20, 0x30, 3, 3),
+                (0x18, 0x38, 2, 2),
+                (0x40, 0x50, 1, 4),
+            ],
+            ..UnitIndex::default()
+        };
+        assert_eq!(index.functions_at(0x20), [3, 2, 1]);
+        assert_eq!(index.functions_at(0x3f), [1]);
+        assert!(index.functions_at(0x50).is_empty());
+    }
+
+    /// What a fuzzer found: broken debug info in which thousands of functions cover the same code, each of which was then looked at.
+    #[test]
+    fn functions_without_end_at_one_address_are_not_all_looked_at() {
+        let index = UnitIndex {
+            code: (0..100_000).map(|nth| (0, u64::MAX, u16::MAX, nth)).collect(),
+            ..UnitIndex::default()
+        };
+        assert_eq!(index.functions_at(7).len(), MOST_AT_AN_ADDRESS);
+    }
+}

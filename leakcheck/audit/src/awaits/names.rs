@@ -90,6 +90,26 @@ pub(super) fn own_type(demangled: &str, below: usize) -> Option<String> {
     (!base.is_empty()).then(|| base.to_owned())
 }
 
+/// The future that a function polls, by the function's demangled name: an async function or what has an async block in it, or a type whose
+/// `poll` it is.
+pub(super) fn polled(function: &str) -> Option<String> {
+    if let Some(body) = function
+        .strip_suffix("::{{closure}}")
+        .or(function.strip_suffix("::{closure#0}"))
+    {
+        let named = split_path(body).into_iter().filter(|segment| !segment.starts_with('{'));
+        return Some(cut(shorten_arguments(&named.collect::<Vec<_>>().join("::"))));
+    }
+    let of = function.strip_suffix(">::poll")?.strip_prefix('<')?;
+    let (of, _) = of.split_at(top_level(of, " as core::future::future::Future")?);
+    Some(cut(shorten_arguments(of)))
+}
+
+fn shorten_arguments(path: &str) -> String {
+    let (base, arguments) = split_arguments(path);
+    format!("{base}{}", shorten(arguments))
+}
+
 enum Part {
     Impl,
     AsyncFn,
@@ -290,6 +310,19 @@ mod tests {
         assert_eq!(cleaned("a::F<&(dyn b::B + c::C)>"), "a::F<&(dyn B + C)>");
         assert_eq!(cleaned("a::F<(dyn b::B"), "a::F<(dyn B");
         assert_eq!(cleaned("(a::{impl#0}::f::{async_fn_env#0}<u8>, b::B)"), "(f<u8>, B)");
+    }
+
+    #[test]
+    fn what_is_polled_is_named_by_the_function_that_polls_it() {
+        let of = |function| polled(function);
+        assert_eq!(of("a::b::run::{{closure}}").as_deref(), Some("a::b::run"));
+        assert_eq!(of("a::b::run::{{closure}}::{{closure}}").as_deref(), Some("a::b::run"));
+        assert_eq!(
+            of("<a::F<b::B> as core::future::future::Future>::poll").as_deref(),
+            Some("a::F<B>")
+        );
+        assert_eq!(of("<a::F as a::Other>::poll"), None);
+        assert_eq!(of("core::ptr::drop_in_place"), None);
     }
 
     #[test]

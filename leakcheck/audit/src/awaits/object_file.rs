@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gimli::{DwarfPackageSections, DwarfSections, RunTimeEndian, SectionId};
 use memmap2::Mmap;
-use object::{CompressionFormat, Object, ObjectSection};
+use object::{CompressionFormat, Object, ObjectSection, ObjectSymbol};
 
 use super::error::Error;
 
@@ -96,6 +96,36 @@ impl ObjectFile {
                 self.map.get(start..)?.get(..buffer.len())
             });
         known.map(|known| buffer.copy_from_slice(known)).is_some()
+    }
+
+    /// The pointer that stands at an address of the program: what the linker left to be relocated, or else what is in the file.
+    pub(super) fn pointer(&self, address: u64) -> Option<u64> {
+        let file = object::File::parse(&self.map[..]).ok()?;
+        let relocated = file
+            .dynamic_relocations()
+            .and_then(|mut all| all.find(|(at, _)| *at == address));
+        if let Some((_, relocation)) = relocated
+            && relocation.addend() != 0
+        {
+            return u64::try_from(relocation.addend()).ok();
+        }
+        let mut bytes = [0; 8];
+        let pointer = self.read(address, &mut bytes).then(|| match self.endian {
+            RunTimeEndian::Little => u64::from_le_bytes(bytes),
+            RunTimeEndian::Big => u64::from_be_bytes(bytes),
+        });
+        pointer.filter(|pointer| *pointer != 0 && file.is_64())
+    }
+
+    /// The name of the function that begins at an address, as a person writes it. `None` where several do: then it is not known which.
+    pub(super) fn function(&self, address: u64) -> Option<String> {
+        let file = object::File::parse(&self.map[..]).ok()?;
+        let mut names = file
+            .symbols()
+            .filter(|symbol| symbol.address() == address && symbol.kind() == object::SymbolKind::Text)
+            .filter_map(|symbol| Some(format!("{:#}", rustc_demangle::try_demangle(symbol.name().ok()?).ok()?)));
+        let first = names.next()?;
+        names.all(|other| other == first).then_some(first)
     }
 
     /// The sections of a file that a compiler put a unit's debug info into.

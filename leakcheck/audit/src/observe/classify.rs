@@ -65,7 +65,8 @@ pub fn kind<'a>(stack: impl IntoIterator<Item = &'a str>) -> Kind {
 }
 
 /// How a freed block ended, by the paths on the stack that freed it, the innermost first. `complete` says that it was
-/// seen done well before.
+/// seen done before. A shutdown itself makes a task done, and another runtime may park in between and see it: where the
+/// shutdown freed it and no other task did, that it was done says nothing.
 ///
 /// The innermost function that decides is what counts: a task's destructor may run another runtime.
 ///
@@ -85,7 +86,7 @@ pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> E
         match step {
             Step::Held => held = true,
             Step::Polled | Step::Refused => return Ending::Ended,
-            _ if complete => return Ending::Ended,
+            _ if held && complete => return Ending::Ended,
             Step::Shutdown | Step::Drained if held => return Ending::Unsure,
             Step::Shutdown => return Ending::Outlived,
             Step::Drained => return Ending::OutlivedQueued,
@@ -213,6 +214,10 @@ mod tests {
 
         assert_eq!(ending([&*drop, &shutdown, raw, CLOSE], false), Ending::Ended);
         assert_eq!(ending([&*complete, &shutdown, raw, CLOSE], false), Ending::Outlived);
+        // Done, but only since this very shutdown: another runtime parked in between.
+        assert_eq!(ending([&*complete, &shutdown, raw, CLOSE], true), Ending::Outlived);
+        let queue = "tokio::runtime::scheduler::current_thread::shutdown2";
+        assert_eq!(ending([queue], true), Ending::OutlivedQueued);
         // Another task's, which the future of the one that is shut down held.
         let held = [&*drop, HANDLE, "a::b", &complete, &shutdown, raw, CLOSE];
         assert_eq!(ending(held, false), Ending::Unsure);

@@ -10,7 +10,6 @@ use crate::report::{Await, Place};
 /// Programs whose debug info is kept open. What a process left behind is judged together, so more would only take memory.
 const KEPT: usize = 2;
 /// Futures inside of one another that are told of. JSON readers give up at some depth, people sooner.
-#[allow(dead_code, reason = "for the report as data")]
 const DEEPEST: usize = 40;
 
 /// The programs whose debug info was asked for; why, where it says nothing.
@@ -35,7 +34,6 @@ pub(super) struct Asked<'a> {
 
 /// What is known of where a task waited.
 #[derive(Debug, Clone, Default, PartialEq)]
-#[allow(dead_code, reason = "for the report as data")]
 pub(super) struct Waited {
     /// Its awaits. Either these are known or `unknown` says why they are not.
     pub(super) awaits: Option<Await>,
@@ -43,11 +41,7 @@ pub(super) struct Waited {
     pub(super) unknown: Option<String>,
     /// Why it never ended, where that is certain. What [`Waited::waits_for`] says is not among it.
     pub(super) why: Vec<String>,
-    /// A thread was polling it when it was copied: its awaits are from before that, and there is no reason to give.
-    pub(super) polled: bool,
-    /// The address of its cell, where it was copied. Addresses of one process can be compared, no others.
-    pub(super) cell: Option<u64>,
-    /// The address of the cell of the task whose end it waits for, and for nothing else. If that one was left behind too, it is the root.
+    /// The address (those of one process can be compared, no others) of the cell of the task whose end it waits for, and for nothing else. If that one was left behind too, it is the root.
     pub(super) waits_for: Option<u64>,
 }
 
@@ -59,11 +53,10 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Where a task waited.
-    #[allow(dead_code, reason = "for the report as data")]
-    pub(super) fn waiting(&mut self, asked: Asked<'_>) -> Waited {
+    /// Where a task waited, as text and as data.
+    pub(super) fn waiting(&mut self, asked: Asked<'_>) -> (Option<String>, Waited) {
         let decoded = self.decode(asked);
-        let polled = decoded.as_ref().is_ok_and(|(_, polled)| *polled);
+        let text = decoded.as_ref().ok().map(|(tree, _)| tree.to_string());
         let (mut why, mut waits_for) = (Vec::new(), None);
         let (awaits, unknown) = match decoded {
             Ok((tree, polled)) => {
@@ -81,25 +74,13 @@ impl<'a> Waiting<'a> {
             }
             Err(reason) => (None, Some(reason)),
         };
-        Waited {
+        let waited = Waited {
             awaits,
             unknown,
             why,
-            polled,
-            cell: asked.copy.map(|copy| copy.address),
             waits_for,
-        }
-    }
-
-    /// The tree of awaits of a copied block as text. `stack` is what allocated it: return addresses in this object, without `bias`.
-    pub(super) fn tree(&mut self, object: &Path, stack: &[u64], copy: &Copy, bias: u64) -> Option<String> {
-        let asked = Asked {
-            object,
-            stack,
-            bias,
-            copy: Some(copy),
         };
-        self.decode(asked).ok().map(|(tree, _)| tree.to_string())
+        (text, waited)
     }
 
     /// The tree, and whether a thread was polling the task.
@@ -182,7 +163,6 @@ fn task<'p>(program: &'p Program, stack: &[u64]) -> Result<TaskType<'p>, String>
 }
 
 /// The tree as what a report holds.
-#[allow(dead_code, reason = "for the report as data")]
 fn told(tree: &AwaitTree, depth: usize) -> Await {
     let deeper = depth.checked_sub(1);
     let mut awaits: Vec<Await> = Vec::new();
@@ -244,15 +224,15 @@ mod tests {
         let mut waiting = Waiting::new(Path::new("/w"));
         // As this workspace builds its tests: with line tables alone.
         let own = std::env::current_exe().expect("a program");
-        let waited = waiting.waiting(asked(&own, None));
+        let (_, waited) = waiting.waiting(asked(&own, None));
         let reason = waited.unknown.expect("a reason");
         assert!(
             reason.contains("types are missing: build it with debug = true"),
             "{reason}"
         );
-        assert_eq!((waited.awaits, waited.cell, waited.waits_for), (None, None, None));
+        assert_eq!((waited.awaits, waited.waits_for), (None, None));
 
-        let gone = waiting.waiting(asked(Path::new("/nowhere"), None));
+        let (_, gone) = waiting.waiting(asked(Path::new("/nowhere"), None));
         assert!(gone.unknown.expect("a reason").starts_with("cannot read /nowhere"));
     }
 

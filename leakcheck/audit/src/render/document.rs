@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::io;
 
 use serde::Serialize;
-use serde_json::ser::{Formatter, Serializer};
+use serde_json::ser::Serializer;
 use thiserror::Error;
 
 use super::Options;
+use super::lines::Lines;
 use crate::judge::Conclusion;
 use crate::report::{Await, Report, SCHEMA};
 
@@ -66,7 +67,7 @@ pub fn write(report: &Report, mut to: impl io::Write) -> io::Result<()> {
         exit_code: report.conclusion().exit_code(),
         report: &report,
     };
-    document.serialize(&mut Serializer::with_formatter(&mut to, Lines::default()))?;
+    document.serialize(&mut Serializer::with_formatter(&mut to, Lines::until(2)))?;
     to.write_all(b"\n")
 }
 
@@ -115,81 +116,5 @@ fn cut(awaits: &mut Await, left: usize) {
             state: "what it awaits is too deep to be written".to_owned(),
             ..Await::default()
         }];
-    }
-}
-
-/// Line breaks in the document's object and its arrays, and none within what these hold.
-#[derive(Debug, Default)]
-struct Lines {
-    depth: usize,
-    is_empty: bool,
-}
-
-impl Lines {
-    /// The document's own object is at depth 1, its arrays at 2.
-    const BROKEN: usize = 2;
-
-    fn open(&mut self, writer: &mut (impl io::Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
-        self.depth += 1;
-        self.is_empty = true;
-        writer.write_all(bracket)
-    }
-
-    fn next(&mut self, writer: &mut (impl io::Write + ?Sized), first: bool) -> io::Result<()> {
-        self.is_empty = false;
-        if !first {
-            writer.write_all(b",")?;
-        }
-        if self.depth <= Self::BROKEN {
-            self.newline(writer, self.depth)
-        } else if first {
-            Ok(())
-        } else {
-            writer.write_all(b" ")
-        }
-    }
-
-    fn close(&mut self, writer: &mut (impl io::Write + ?Sized), bracket: &[u8]) -> io::Result<()> {
-        self.depth -= 1;
-        if self.depth < Self::BROKEN && !self.is_empty {
-            self.newline(writer, self.depth)?;
-        }
-        self.is_empty = false;
-        writer.write_all(bracket)
-    }
-
-    fn newline(&self, writer: &mut (impl io::Write + ?Sized), depth: usize) -> io::Result<()> {
-        writer.write_all(b"\n")?;
-        (0..depth).try_for_each(|_| writer.write_all(b"  "))
-    }
-}
-
-impl Formatter for Lines {
-    fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open(writer, b"[")
-    }
-
-    fn end_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close(writer, b"]")
-    }
-
-    fn begin_array_value<W: io::Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.next(writer, first)
-    }
-
-    fn begin_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open(writer, b"{")
-    }
-
-    fn end_object<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close(writer, b"}")
-    }
-
-    fn begin_object_key<W: io::Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.next(writer, first)
-    }
-
-    fn begin_object_value<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
     }
 }

@@ -62,6 +62,31 @@ pub(super) fn own_of(stack: &[Place]) -> Option<&Place> {
     stack.iter().find(is_own).or_else(|| stack.first())
 }
 
+/// A place as people are shown it: of a dependency's file what follows where cargo unpacked it, `hyper-1.4.1/src/lib.rs:8`.
+pub(super) fn shown(place: &Place) -> String {
+    let location = place.location();
+    let Some(file) = place.file.as_deref().filter(|_| of_dependency(place).is_some()) else {
+        return location;
+    };
+    let file = file.replace('\\', "/");
+    let unpacked = ["/registry/src/", "/git/checkouts/", "/lib/rustlib/src/rust/"].iter();
+    let shown = unpacked
+        .filter_map(|marker| Some((*marker, file.split_once(marker)?.1)))
+        .find_map(|(marker, path)| {
+            // Below a registry's own directory, or a revision's.
+            if marker == "/registry/src/" {
+                path.split_once('/').map(|(_, path)| path)
+            } else {
+                Some(path)
+            }
+        });
+    match (shown, place.line) {
+        (Some(path), Some(line)) => format!("{path}:{line}"),
+        (Some(path), None) => path.to_owned(),
+        (None, _) => location,
+    }
+}
+
 /// The dependency whose file this is, with its version: by where cargo unpacks registries and git repositories.
 /// <https://doc.rust-lang.org/cargo/guide/cargo-home.html#directories>
 fn of_dependency(place: &Place) -> Option<String> {
@@ -121,6 +146,17 @@ mod tests {
         ] {
             assert_eq!(of_dependency(&place(file)).as_deref(), dependency, "{file}");
         }
+    }
+
+    #[test]
+    fn a_dependencys_file_is_shown_from_its_own_directory() {
+        let [registry, git] = [
+            place("/home/a/.cargo/registry/src/i-1/hyper-1.4.1/src/lib.rs"),
+            place("/c/git/checkouts/tower-8f3a/0a1b2c3/tower/src/lib.rs"),
+        ];
+        assert_eq!(shown(&registry), "hyper-1.4.1/src/lib.rs:1");
+        assert_eq!(shown(&git), "tower-8f3a/0a1b2c3/tower/src/lib.rs:1");
+        assert_eq!(shown(&place("src/a.rs")), "src/a.rs:1");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! <https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands#setting-an-error-message>
 
+use super::alike::{self, Alike};
 use super::words::{self, plain};
 use super::{Options, frames, waits};
 use crate::judge::{count, grouped};
-use crate::report::{Finding, Place, Report, Verdict};
+use crate::report::{Place, Report, Verdict};
 
 /// How many annotations of each level GitHub shows of one step. It drops the rest without a word.
 /// <https://docs.github.com/rest/checks/runs> and
@@ -16,17 +17,18 @@ const SHOWN: usize = 10;
 /// and one line that sums it up.
 ///
 /// What fails the audit is an error: leaks, what could not be judged, and entries of the baseline that must go. Other
-/// findings and suspects are warnings; what is accepted or unsure is a notice.
+/// findings and suspects are warnings; what is accepted or unsure is a notice. Findings that look alike in several tests are one.
 #[must_use]
 pub fn render(report: &Report, options: &Options) -> String {
     let mut commands = [Level::new("error"), Level::new("warning"), Level::new("notice")];
-    for finding in words::by_importance(report) {
+    for group in alike::of(report) {
+        let finding = group.finding;
         let level = match (&finding.accepted, finding.verdict) {
             (None, _) if report.fails(finding) => 0,
             (None, Verdict::Leaked | Verdict::Blocked | Verdict::ThirdParty) => 1,
             (None, Verdict::Unsure) | (Some(_), _) => 2,
         };
-        commands[level].push(|| of_finding(report, finding, options));
+        commands[level].push(|| of_group(report, &group, options));
     }
     for reason in words::unjudged(report) {
         commands[0].push(|| Command::at(None, options, "leak-audit cannot judge", reason));
@@ -105,8 +107,12 @@ impl Command {
     }
 }
 
-fn of_finding(report: &Report, finding: &Finding, options: &Options) -> String {
+fn of_group(report: &Report, group: &Alike<'_>, options: &Options) -> String {
+    let finding = group.finding;
     let mut lines = vec![plain(&words::sentence(finding)).into_owned()];
+    if !group.others.is_empty() {
+        lines.push(plain(&group.elsewhere()).into_owned());
+    }
     if let Some(reason) = &finding.accepted {
         lines.push(format!("accepted: {}", plain(reason)));
     }
@@ -132,7 +138,7 @@ fn of_finding(report: &Report, finding: &Finding, options: &Options) -> String {
         _ => format!(
             "{}: {}",
             words::verdict_of(finding),
-            words::things(finding.kind, finding.count)
+            words::things(finding.kind, alike::sum(group.all()))
         ),
     };
     Command::at(frames::own(finding), options, &title, lines.join("\n"))

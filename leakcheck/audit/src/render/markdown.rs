@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words::{self, Sums, plain};
-use super::{Options, frames, people};
+use super::{Options, alike, frames, people};
 use crate::judge::{Conclusion, count, grouped};
 use crate::report::{Finding, Outcome, Report, TestRun};
 
@@ -38,22 +38,25 @@ pub fn render(report: &Report, options: &Options) -> String {
 }
 
 fn findings(text: &mut Bounded, report: &Report, options: &Options) {
-    let findings: Vec<&Finding> = words::by_importance(report)
-        .into_iter()
-        .filter(|finding| finding.accepted.is_none())
-        .collect();
+    let mut findings = alike::of(report);
+    findings.retain(|group| group.finding.accepted.is_none());
     if findings.is_empty() {
         return;
     }
     let mut head =
         String::from("\n| Verdict | Left behind | Of test | Spawned at | Why |\n| --- | --- | --- | --- | --- |\n");
-    for finding in findings.iter().take(options.limit) {
-        let place = frames::own(finding).map_or_else(|| "unknown".to_owned(), |place| code(&place.location()));
+    for group in findings.iter().take(options.limit) {
+        let finding = group.finding;
+        let place = frames::own(finding).map_or_else(|| "unknown".to_owned(), |place| code(&frames::shown(place)));
+        let others = match group.others.len() {
+            0 => String::new(),
+            others => format!(" and {}", count(others, "other")),
+        };
         let why = finding.why.first().unwrap_or(&finding.how);
         let row = format!(
-            "| {} | {} {} | {} | {place} | {} |\n",
+            "| {} | {} {} | {}{others} | {place} | {} |\n",
             prose(&words::verdict_of(finding)),
-            prose(&words::things(finding.kind, finding.count)),
+            prose(&words::things(finding.kind, alike::sum(group.all()))),
             code(&words::subject(finding)),
             code(finding.test.as_deref().unwrap_or(&finding.program)),
             prose(why),
@@ -65,8 +68,9 @@ fn findings(text: &mut Bounded, report: &Report, options: &Options) {
         head.clear();
     }
     text.rest(findings.len(), options.limit, "finding");
-    for finding in findings.iter().take(options.limit) {
-        let body = people::block(report, finding, options);
+    for group in findings.iter().take(options.limit) {
+        let finding = group.finding;
+        let body = people::alike(report, group, options);
         let summary = format!(
             "{}: {}",
             prose(words::verdict(finding.verdict)),

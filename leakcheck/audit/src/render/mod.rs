@@ -9,6 +9,7 @@
 //!
 //! Of a [`Verdict`](crate::judge::Verdict), what leakcheck itself saw: [`text`] and [`json`].
 
+mod alike;
 pub mod document;
 mod frames;
 pub mod github;
@@ -16,6 +17,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 mod leak;
+mod lines;
 pub mod markdown;
 mod options;
 mod page;

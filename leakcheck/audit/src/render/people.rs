@@ -17,8 +17,8 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
 
+use super::alike::{self, Alike};
 use super::frames::{self, Row};
 use super::page::{Page, Role, cut};
 use super::table::{Align, Table};
@@ -26,9 +26,6 @@ use super::words::{self, plain};
 use super::{Options, waits};
 use crate::judge::{Conclusion, count, grouped};
 use crate::report::{Finding, Kind, Outcome, Report, Verdict};
-
-/// How many other tests are named that left the same behind.
-const NAMED: usize = 4;
 
 /// The report for people: what was left behind by program and test, the tests as a table, what is suspected, what could not
 /// be judged, the baseline, and one line that sums it up.
@@ -47,6 +44,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     suspects(&mut page, report);
     baseline(&mut page, report);
     unjudged(&mut page, report);
+    notes(&mut page, report);
     page.gap();
     let role = match report.conclusion() {
         Conclusion::Clean => Role::Good,
@@ -59,49 +57,27 @@ pub fn render(report: &Report, options: &Options) -> String {
     page.text
 }
 
-/// One finding as text, without colours and alike ones: what the other formats show of its stacks.
+/// One finding as text, without colours and alike ones: what JUnit shows of its stacks.
 pub(super) fn block(report: &Report, finding: &Finding, options: &Options) -> String {
+    let others = Vec::new();
+    alike(report, &Alike { finding, others }, options)
+}
+
+/// Alike findings as text, without colours.
+pub(super) fn alike(report: &Report, group: &Alike<'_>, options: &Options) -> String {
     let options = Options {
         colour: false,
         width: None,
         ..options.clone()
     };
     let mut page = Page::new(&options);
-    let others = Vec::new();
-    one(&mut page, report, &Block { finding, others });
+    one(&mut page, report, group);
     page.text
 }
 
-/// A block that is shown, and the other findings that look the same.
-struct Block<'a> {
-    finding: &'a Finding,
-    others: Vec<&'a Finding>,
-}
-
 fn findings(page: &mut Page<'_>, report: &Report) {
-    let mut blocks: Vec<Block<'_>> = Vec::new();
-    let mut alike = HashMap::new();
-    for finding in words::by_importance(report) {
-        if finding.accepted.is_some() {
-            continue;
-        }
-        let looks = (
-            (&finding.id, finding.verdict, finding.kind, &finding.program),
-            (&finding.spawned, &finding.awaits, &finding.awaits_unknown),
-            (&finding.why, &finding.how, &finding.root),
-            finding.tracked.as_ref().map(|tracked| (&tracked.group, &tracked.name)),
-        );
-        let at = *alike.entry(looks).or_insert_with(|| {
-            blocks.push(Block {
-                finding,
-                others: Vec::new(),
-            });
-            blocks.len() - 1
-        });
-        if !std::ptr::eq(blocks[at].finding, finding) {
-            blocks[at].others.push(finding);
-        }
-    }
+    let mut blocks = alike::of(report);
+    blocks.retain(|block| block.finding.accepted.is_none());
     // A test's blocks stand together, at the place of its first.
     let mut first = HashMap::new();
     for (at, block) in blocks.iter().enumerate() {
@@ -109,23 +85,30 @@ fn findings(page: &mut Page<'_>, report: &Report) {
     }
     blocks.sort_by_key(|block| first[&(&block.finding.program, &block.finding.test)]);
 
+    let mut left = HashMap::<_, u64>::new();
+    for finding in report.findings.iter().filter(|finding| finding.accepted.is_none()) {
+        let left = left.entry((&finding.program, &finding.test)).or_default();
+        *left = left.saturating_add(finding.count);
+    }
     let shown = &blocks[..blocks.len().min(page.options.limit)];
     for of_one_test in
         shown.chunk_by(|a, b| (&a.finding.program, &a.finding.test) == (&b.finding.program, &b.finding.test))
     {
         page.gap();
-        heading(page, of_one_test);
+        let first = of_one_test[0].finding;
+        let here = alike::sum(of_one_test.iter().map(|block| block.finding));
+        heading(
+            page,
+            of_one_test,
+            left[&(&first.program, &first.test)].saturating_sub(here),
+        );
         for block in of_one_test {
             page.gap();
             one(page, report, block);
         }
     }
     if let Some(rest) = blocks.get(shown.len()..).filter(|rest| !rest.is_empty()) {
-        let left: u64 = rest
-            .iter()
-            .flat_map(|block| block.others.iter().chain([&block.finding]))
-            .map(|finding| finding.count)
-            .sum();
+        let left = alike::sum(rest.iter().flat_map(Alike::all));
         page.gap();
         let more = format!(
             "… and {} of another look, {} in all: --format json, or --html FILE, has every one",
@@ -137,11 +120,13 @@ fn findings(page: &mut Page<'_>, report: &Report) {
     }
 }
 
-fn heading(page: &mut Page<'_>, blocks: &[Block<'_>]) {
+/// Beside the blocks below it, the test left `elsewhere` behind that is shown with another test.
+fn heading(page: &mut Page<'_>, blocks: &[Alike<'_>], elsewhere: u64) {
     let first = blocks[0].finding;
     let mut kinds = BTreeMap::<Kind, u64>::new();
     for block in blocks {
-        *kinds.entry(block.finding.kind).or_default() += block.finding.count;
+        let number = kinds.entry(block.finding.kind).or_default();
+        *number = number.saturating_add(block.finding.count);
     }
     let things: Vec<String> = kinds
         .into_iter()
@@ -156,7 +141,14 @@ fn heading(page: &mut Page<'_>, blocks: &[Block<'_>]) {
         Some(_) => page.paint(Role::Faint, &format!("  ({})", plain(&first.program))),
         None => String::new(),
     };
-    page.line(&format!("{verdict} {heading}{program}"));
+    let elsewhere = match elsewhere {
+        0 => String::new(),
+        _ => page.paint(
+            Role::Faint,
+            &format!(", and {} shown with another test", grouped(elsewhere)),
+        ),
+    };
+    page.line(&format!("{verdict} {heading}{elsewhere}{program}"));
 }
 
 fn role(verdict: Verdict) -> Role {
@@ -167,7 +159,7 @@ fn role(verdict: Verdict) -> Role {
     }
 }
 
-fn one(page: &mut Page<'_>, report: &Report, block: &Block<'_>) {
+fn one(page: &mut Page<'_>, report: &Report, block: &Alike<'_>) {
     let finding = block.finding;
     title(page, finding);
     let columns = columns(finding, page.options);
@@ -194,7 +186,7 @@ fn one(page: &mut Page<'_>, report: &Report, block: &Block<'_>) {
     }
     tracked(page, finding);
     if !block.others.is_empty() {
-        page.field("also", &also(block));
+        page.field("also", &plain(&block.elsewhere()));
     }
 }
 
@@ -226,11 +218,12 @@ fn columns(finding: &Finding, options: &Options) -> usize {
     let stack = frames::rows(&finding.spawned, options.calls)
         .into_iter()
         .filter_map(|row| match row {
-            Row::Call(place) => Some(plain(&place.location()).chars().count()),
+            Row::Call(place) => Some(plain(&frames::shown(place)).chars().count()),
             Row::Folded { .. } | Row::More(_) => None,
         });
     let waits = finding.awaits.iter().flat_map(waits::lines);
-    let waits = waits.filter_map(|line| Some(line.tree.chars().count() + plain(&line.at?.location()).chars().count()));
+    let waits =
+        waits.filter_map(|line| Some(line.tree.chars().count() + plain(&frames::shown(line.at?)).chars().count()));
     let widest = stack
         .chain(waits)
         .filter(|width| *width <= WIDEST)
@@ -262,7 +255,7 @@ fn stack(page: &mut Page<'_>, finding: &Finding, columns: usize) {
                 } else {
                     ""
                 };
-                row_of(page, &label, "", &place.location(), function, columns);
+                row_of(page, &label, "", &frames::shown(place), function, columns);
             }
             Row::Folded { calls, of } => {
                 let text = page.paint(Role::Faint, &format!("… {} in {}", count(calls, "call"), plain(&of)));
@@ -317,14 +310,14 @@ fn tree_line(page: &mut Page<'_>, label: &str, line: &waits::Line<'_>, columns: 
     } else {
         format!("{future}   {state}")
     };
-    row_of(page, label, &line.tree, &at.location(), &aside, columns);
+    row_of(page, label, &line.tree, &frames::shown(at), &aside, columns);
 }
 
 fn root_of(report: &Report, root: &str) -> String {
     let root = report.findings.iter().find(|finding| finding.id == root).map_or_else(
         || root.to_owned(),
         |finding| match frames::own(finding) {
-            Some(place) => format!("{} ({}, {root})", words::subject(finding), place.location()),
+            Some(place) => format!("{} ({}, {root})", words::subject(finding), frames::shown(place)),
             None => format!("{} ({root})", words::subject(finding)),
         },
     );
@@ -360,39 +353,11 @@ fn tracked(page: &mut Page<'_>, finding: &Finding) {
         } else {
             ""
         };
-        row_of(page, &label, "", &place.location(), function, 0);
+        row_of(page, &label, "", &frames::shown(place), function, 0);
     }
     if let Some(help) = &tracked.help {
         page.field("help", &plain(help));
     }
-}
-
-/// `the same in 12 more tests (30 in all): a, b, c, d and 8 others`.
-fn also(block: &Block<'_>) -> String {
-    let mut tests: Vec<&str> = block
-        .others
-        .iter()
-        .map(|other| other.test.as_deref().unwrap_or(&other.program))
-        .collect();
-    tests.dedup();
-    let all: u64 = block.others.iter().map(|other| other.count).sum();
-    let mut text = format!(
-        "{} alike in {}: ",
-        words::things(block.finding.kind, all),
-        count(tests.len(), "other test")
-    );
-    text.push_str(
-        &tests
-            .iter()
-            .take(NAMED)
-            .map(|test| plain(test).into_owned())
-            .collect::<Vec<_>>()
-            .join(", "),
-    );
-    if tests.len() > NAMED {
-        let _ = write!(text, " and {} more", grouped((tests.len() - NAMED) as u64));
-    }
-    text
 }
 
 /// What is expected, by its reason.
@@ -400,7 +365,8 @@ fn accepted(page: &mut Page<'_>, report: &Report) {
     let mut by_reason = BTreeMap::<(&str, Kind), u64>::new();
     for finding in &report.findings {
         if let Some(reason) = &finding.accepted {
-            *by_reason.entry((reason, finding.kind)).or_default() += finding.count;
+            let number = by_reason.entry((reason, finding.kind)).or_default();
+            *number = number.saturating_add(finding.count);
         }
     }
     if by_reason.is_empty() {
@@ -490,8 +456,8 @@ fn sites(page: &mut Page<'_>, report: &Report) {
     for site in &report.sites {
         let place = frames::own_of(&site.spawned).map_or_else(|| "unknown".to_owned(), crate::report::Place::location);
         let (tasks, left) = by_place.entry(plain(&place).into_owned()).or_default();
-        *tasks += site.tasks;
-        *left += site.left;
+        *tasks = tasks.saturating_add(site.tasks);
+        *left = left.saturating_add(site.left);
     }
     if by_place.is_empty() {
         return;
@@ -566,6 +532,16 @@ fn baseline(page: &mut Page<'_>, report: &Report) {
         ));
     }
     more(page, baseline.gone.len(), "entry");
+}
+
+fn notes(page: &mut Page<'_>, report: &Report) {
+    if !report.notes.is_empty() {
+        page.gap();
+    }
+    for note in &report.notes {
+        let word = page.paint(Role::Faint, "note:");
+        page.line(&format!("{word} {}", plain(note)));
+    }
 }
 
 fn unjudged(page: &mut Page<'_>, report: &Report) {

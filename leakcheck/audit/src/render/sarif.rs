@@ -5,8 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use serde_json::ser::Serializer;
 use serde_json::{Map, Value, json};
 
+use super::lines::Lines;
 use super::words::{self, plain};
 use super::{Options, frames, waits};
 use crate::report::{Finding, Place, Report, Suspect, Verdict};
@@ -73,7 +76,12 @@ pub fn render(report: &Report, options: &Options) -> String {
             "properties": { "summary": words::summary(report) },
         }],
     });
-    format!("{log:#}\n")
+    let mut text = Vec::new();
+    // A result is a line. Plain data has a JSON form, and a vector takes every byte.
+    let written = log.serialize(&mut Serializer::with_formatter(&mut text, Lines::until(4)));
+    written.unwrap_or_else(|error| unreachable!("{error}"));
+    text.push(b'\n');
+    String::from_utf8(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
 fn note(level: &str, text: &str) -> Value {

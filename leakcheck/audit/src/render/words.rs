@@ -45,6 +45,7 @@ pub(super) fn things(kind: Kind, number: u64) -> String {
             Kind::Task => "task",
             Kind::Blocking => "blocking task",
             Kind::Thread => "thread",
+            Kind::Descriptor => "file descriptor",
         },
     )
 }
@@ -182,7 +183,10 @@ pub(super) fn summary(report: &Report) -> String {
         said.join(", ")
     };
     let totals = &report.totals;
-    let mut text = format!("{}: {left}", conclusion(report.conclusion()));
+    let mut text = match report.conclusion() {
+        Conclusion::Leaked => left,
+        other => format!("{}: {left}", conclusion(other)),
+    };
     let _ = write!(text, " of {}", count(totals.tasks, "task"));
     if totals.threads > 0 {
         let _ = write!(text, " and {}", count(totals.threads, "thread"));
@@ -213,14 +217,18 @@ pub(super) fn summary(report: &Report) -> String {
 /// Why something could not be judged: the report's reasons, and each program's that could not be observed.
 pub(super) fn unjudged(report: &Report) -> Vec<String> {
     let programs = report.programs.iter().filter_map(|program| {
-        let reason = program.unobserved.as_ref()?;
+        let reason = program.unobserved.as_ref().filter(|_| program.accepted.is_none())?;
         let said = report
             .unjudged
             .iter()
             .any(|other| other.contains(reason.as_str()) && other.contains(&program.name));
         (!said).then(|| format!("{}: {reason}", program.name))
     });
-    report.unjudged.iter().cloned().chain(programs).collect()
+    let panics = report
+        .panics
+        .iter()
+        .map(|panic| format!("a task panicked and nobody awaited it: {panic}"));
+    report.unjudged.iter().cloned().chain(programs).chain(panics).collect()
 }
 
 /// `340 ms`, `2.4 s`, `3 min 5 s`.
