@@ -1,6 +1,6 @@
 //! What is preloaded into an observed process: it notes where tokio's task cells are allocated and freed.
 //!
-//! A library of its own, with nothing but std, so that the user's own `rustc` can build it from this one file. It knows no
+//! A library of its own, with nothing but std, so that the user's own `rustc` can build it from these few files. It knows no
 //! symbol and resolves no address; the audit does both, after the process has ended.
 //!
 //! tokio's task cells are the heap blocks of one alignment ([`CELL_ALIGN`], tokio's `runtime/task/core.rs`), and Rust asks
@@ -13,16 +13,22 @@
 //!
 //! The layout of the file is described in `observe/records.rs`, which reads it.
 
+mod boxes;
+mod programs;
+mod threads;
+
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
+use boxes::{Boxes, Segments, SCRATCH};
+
 /// The alignment of a task cell on x86_64 and aarch64.
 const CELL_ALIGN: usize = 128;
 /// The directory for the records.
 const DIRECTORY: &CStr = c"LEAK_AUDIT_OBSERVE";
-const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV1");
+const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV2");
 
 /// Frames of a stack that are kept, from the innermost on.
 const FRAMES: usize = 192;
@@ -55,6 +61,9 @@ mod kind {
     pub const FOLD: u64 = 4;
     pub const LIVE: u64 = 5;
     pub const KEPT: u64 = 6;
+    pub const BOXES: u64 = 7;
+    pub const THREAD: u64 = 8;
+    pub const LIFETIMES: u64 = 9;
 }
 
 /// Words of the header.
@@ -70,6 +79,8 @@ mod header {
     pub const PASSES: usize = 6;
     pub const EXECUTABLE: usize = 7;
     pub const ARGUMENTS: usize = 8;
+    /// Nanoseconds from the beginning to the end, once it is there. All times are from the beginning on.
+    pub const TO: usize = 9;
     /// Where the two texts begin, and the longest that fits.
     pub const TEXT: usize = 128;
     pub const EXECUTABLE_MAX: usize = 4000;
@@ -113,10 +124,12 @@ extern "C" {
     fn getppid() -> c_int;
     fn getenv(name: *const c_char) -> *const c_char;
     fn atexit(f: extern "C" fn()) -> c_int;
+    fn clock_gettime(clock: c_int, time: *mut [i64; 2]) -> c_int;
     fn __errno_location() -> *mut c_int;
 }
 
 const RTLD_NEXT: *mut c_void = -1_isize as *mut c_void;
+const CLOCK_MONOTONIC: c_int = 1;
 const PROT_READ_WRITE: c_int = 3;
 const MAP_SHARED: c_int = 1;
 const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
@@ -270,12 +283,13 @@ pub unsafe extern "C" fn pthread_create(
 ) -> c_int {
     // SAFETY: the function of this name has this type.
     let real = unsafe { std::mem::transmute::<usize, PthreadCreate>(PTHREAD_CREATE.address()) };
-    let lineage = thread_created();
+    let (lineage, record) = thread_created();
     if lineage == 0 {
         // SAFETY: our caller keeps the contract.
         return unsafe { real(thread, attributes, start, argument) };
     }
     let Some(place) = BEGIN.iter().find(|place| place.taken.swap(1, Ordering::Acquire) == 0) else {
+        thread_failed(record);
         // SAFETY: our caller keeps the contract.
         return unsafe { real(thread, attributes, start, argument) };
     };
@@ -285,6 +299,7 @@ pub unsafe extern "C" fn pthread_create(
             start,
             argument,
             lineage,
+            record,
         }));
         let result = real(
             thread,
@@ -294,6 +309,7 @@ pub unsafe extern "C" fn pthread_create(
         );
         if result != 0 {
             place.taken.store(0, Ordering::Release);
+            thread_failed(record);
         }
         result
     }
@@ -304,6 +320,7 @@ struct Begin {
     start: Start,
     argument: *mut c_void,
     lineage: u64,
+    record: u64,
 }
 
 /// Where it is until the thread has begun. Not on the heap: a program's `malloc` may be another's than our `free` is.
@@ -323,6 +340,7 @@ static BEGIN: [Place; 128] = [const {
     }
 }; 128];
 
+/// A thread that leaves by `pthread_exit`, or is cancelled, is unwound through this: the library must not be built to abort then.
 unsafe extern "C-unwind" fn run_thread(place: *mut c_void) -> *mut c_void {
     // SAFETY: `pthread_create` above filled it for this one call.
     let begin = unsafe {
@@ -335,11 +353,13 @@ unsafe extern "C-unwind" fn run_thread(place: *mut c_void) -> *mut c_void {
         start,
         argument,
         lineage,
+        record,
     }) = begin
     else {
         return std::ptr::null_mut();
     };
     LINEAGE.with(|own| own.set(lineage));
+    threads::began(record);
     // SAFETY: what our caller's caller asked `pthread_create` to do.
     unsafe { start(argument) }
 }
@@ -418,13 +438,22 @@ fn allocated(address: usize, size: usize) {
     let mut frames = [0; FRAMES];
     let count = walk(&mut frames);
     // Once at the first cell, for a process that will not come to its end.
-    let objects = (!LISTED.swap(true, Ordering::Relaxed)).then(Objects::loaded);
-    let mut state = lock();
-    if let Some(objects) = objects {
-        state.objects(&objects);
+    if !LISTED.swap(true, Ordering::Relaxed) {
+        list();
     }
+    let mut state = lock();
     let node = state.stack(&frames[..count]);
     state.insert(address, size, node, lineage());
+}
+
+/// Writes down what is loaded.
+#[cold]
+#[inline(never)]
+fn list() {
+    let (objects, segments) = (Objects::loaded(), Segments::loaded());
+    let mut state = lock();
+    state.objects(&objects);
+    state.boxes.segments = segments;
 }
 
 #[inline(never)]
@@ -458,14 +487,24 @@ fn parking(timeout: c_int) {
     state.pass(true);
 }
 
-/// The lineage of a thread that this one is about to create.
-fn thread_created() -> u64 {
-    let Some(_turn) = Turn::begin() else { return 0 };
+/// The lineage and the record of a thread that this one is about to create.
+fn thread_created() -> (u64, u64) {
+    let Some(_turn) = Turn::begin() else { return (0, 0) };
     let mut frames = [0; FRAMES];
     let count = walk(&mut frames);
     let mut state = lock();
     let node = state.stack(&frames[..count]);
-    state.lineage(lineage(), node)
+    let lineage = state.lineage(lineage(), node);
+    let now = state.now();
+    (lineage, state.thread_created(lineage, threads::own(), now))
+}
+
+fn thread_failed(record: u64) {
+    if record != 0 {
+        if let Some(_turn) = Turn::begin() {
+            lock().thread_failed(record);
+        }
+    }
 }
 
 extern "C" fn exiting() {
@@ -474,10 +513,13 @@ extern "C" fn exiting() {
     let objects = LISTED.load(Ordering::Relaxed).then(Objects::loaded);
     let mut state = lock();
     state.park();
+    state.ending = true;
     state.last_pass();
     if let Some(objects) = objects {
         state.objects(&objects);
     }
+    let now = state.now();
+    state.set_header(header::TO, now);
     state.set_header(header::ENDED, 1);
     drop(state);
     stop();
@@ -1074,8 +1116,9 @@ struct State {
     live_copies: usize,
     kept_copies: usize,
     passes: u64,
-    /// The last pass that was made because a cell died.
+    /// The last pass that was made because a cell died, and how many cells such passes have looked at since a runtime parked.
     death_pass: u64,
+    swept: usize,
     cursor: usize,
     copyable: usize,
     /// Offsets of the live cells that have room for a copy.
@@ -1088,7 +1131,24 @@ struct State {
     /// Free records of live cells, by the room they have in units of [`ROOM`].
     spare: [u64; COPY / ROOM + 1],
     path: [u8; 512],
+    boxes: Boxes,
+    /// Free records of regions, by [`BOXES`].
+    spare_boxes: [u64; BOXES.len()],
+    /// Nanoseconds that were spent on following plain pointers.
+    followed: u64,
+    ending: bool,
+    began: u64,
+    /// Threads that are alive: their number, and their records' offsets.
+    alive: usize,
+    threads: *mut u64,
+    spare_threads: u64,
 }
+
+/// Rooms for the regions of a cell, in words.
+const BOXES: [usize; 4] = [128, 512, 2048, SCRATCH];
+/// The part of the time that has passed, and the nanoseconds, that may be spent on following plain pointers.
+const FOLLOWED: u64 = 50;
+const FOLLOWED_FREELY: u64 = 5_000_000;
 
 const ROOM: usize = 512;
 
@@ -1106,7 +1166,29 @@ mod live {
     pub const INDEX: usize = 8;
     /// The next free record of the same room.
     pub const NEXT: usize = 9;
-    pub const BYTES: usize = 10;
+    /// When it was allocated.
+    pub const FROM: usize = 10;
+    /// What its boxes pointed to, as of the same copy.
+    pub const BOXES: usize = 11;
+    pub const BYTES: usize = 12;
+}
+
+/// Words of a cell's regions: each is its address, its length in bytes, and its bytes.
+mod regions {
+    pub const USED: usize = 1;
+    pub const CLASS: usize = 2;
+    /// The next free record of the same room.
+    pub const NEXT: usize = 3;
+    pub const LIST: usize = 4;
+}
+
+/// Words of lifetimes of a fold: pairs of begin and end.
+mod lifetimes {
+    pub const FOLD: usize = 1;
+    pub const COUNT: usize = 2;
+    pub const LIST: usize = 3;
+    pub const EACH: u64 = 8;
+    pub const MOST: u64 = 64;
 }
 
 /// Words of a fold: cells that were allocated and freed alike.
@@ -1118,7 +1200,12 @@ mod fold {
     pub const COUNT: usize = 5;
     pub const KEPT: usize = 6;
     pub const SIZE: usize = 7;
-    pub const WORDS: usize = 8;
+    /// When the first was allocated and the last was freed.
+    pub const FROM: usize = 8;
+    pub const TO: usize = 9;
+    /// The lifetimes that are being filled.
+    pub const LIFETIMES: usize = 10;
+    pub const WORDS: usize = 11;
 }
 
 /// Words of a kept copy.
@@ -1129,7 +1216,9 @@ mod kept {
     /// Passes between the copy and the end of the cell.
     pub const AGE: usize = 4;
     pub const LENGTH: usize = 5;
-    pub const BYTES: usize = 6;
+    /// Words of regions behind the bytes.
+    pub const BOXES: usize = 6;
+    pub const BYTES: usize = 7;
 }
 
 // SAFETY: the pointers are to memory that the state alone uses, and a lock is around it.
@@ -1143,6 +1232,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     kept_copies: 0,
     passes: 0,
     death_pass: 0,
+    swept: 0,
     cursor: 0,
     copyable: 0,
     cells: std::ptr::null_mut(),
@@ -1153,6 +1243,14 @@ static STATE: Mutex<State> = Mutex::new(State {
     live: Table::new(),
     spare: [0; COPY / ROOM + 1],
     path: [0; 512],
+    boxes: Boxes::NONE,
+    spare_boxes: [0; BOXES.len()],
+    followed: 0,
+    ending: false,
+    began: 0,
+    alive: 0,
+    threads: std::ptr::null_mut(),
+    spare_threads: 0,
 });
 
 fn lock() -> MutexGuard<'static, State> {
@@ -1253,21 +1351,9 @@ impl State {
         parent
     }
 
-    fn lineage(&mut self, parent: u64, stack: u64) -> u64 {
-        let hash = mix(mix(2, parent), stack);
-        let known = self.lineages.find(hash, |known| {
-            self.word(known, 1) == parent && self.word(known, 2) == stack
-        });
-        if known != 0 {
-            return known;
-        }
-        let record = self.record(kind::LINEAGE, 3);
-        if record != 0 {
-            self.set(record, 1, parent);
-            self.set(record, 2, stack);
-            self.lineages.insert(hash, record);
-        }
-        record
+    /// Nanoseconds since the process began.
+    fn now(&self) -> u64 {
+        monotonic().saturating_sub(self.began)
     }
 
     fn knows(&self, address: usize) -> bool {
@@ -1301,6 +1387,8 @@ impl State {
         self.set(cell, live::SIZE, size as u64);
         self.set(cell, live::COMPLETE, 0);
         self.set(cell, live::PASS, 0);
+        self.set(cell, live::FROM, self.now());
+        self.set(cell, live::BOXES, 0);
         if room != 0 {
             self.set(cell, live::INDEX, self.copyable as u64);
             // SAFETY: `cells` has room for `COPYABLE`, checked above.
@@ -1323,6 +1411,7 @@ impl State {
         self.live.remove(hash, cell);
         filter(address).fetch_sub(1, Ordering::Relaxed);
         self.count(cell, stack);
+        self.release_boxes(cell);
         let room = self.word(cell, live::ROOM) as usize;
         if room != 0 {
             self.copyable -= 1;
@@ -1360,19 +1449,24 @@ impl State {
             self.set(entry, fold::LINEAGE, lineage);
             self.set(entry, fold::COMPLETE, complete);
             self.set(entry, fold::SIZE, self.word(cell, live::SIZE));
+            self.set(entry, fold::FROM, self.word(cell, live::FROM));
             self.folds.insert(hash, entry);
         }
         self.set(entry, fold::COUNT, self.word(entry, fold::COUNT) + 1);
+        self.lived(entry, self.word(cell, live::FROM));
 
         let length = (self.word(cell, live::SIZE) as usize)
             .min(self.word(cell, live::ROOM) as usize)
             .next_multiple_of(8);
         let pass = self.word(cell, live::PASS);
-        let room = self.kept_copies + length <= KEPT_COPIES;
+        let boxes = self.word(cell, live::BOXES);
+        let more = if boxes == 0 { 0 } else { self.word(boxes, regions::USED) as usize };
+        let taken = length + more * 8;
+        let room = self.kept_copies + taken <= KEPT_COPIES;
         if pass != 0 && self.word(entry, fold::KEPT) < KEPT_EACH && room {
-            let copy = self.record(kind::KEPT, kept::BYTES + length / 8);
+            let copy = self.record(kind::KEPT, kept::BYTES + taken / 8);
             if copy != 0 {
-                self.kept_copies += length;
+                self.kept_copies += taken;
                 self.set(entry, fold::KEPT, self.word(entry, fold::KEPT) + 1);
                 self.set(copy, kept::FOLD, entry);
                 self.set(copy, kept::ADDRESS, self.word(cell, live::ADDRESS));
@@ -1382,7 +1476,102 @@ impl State {
                 for word in 0..length / 8 {
                     self.set(copy, kept::BYTES + word, self.word(cell, live::BYTES + word));
                 }
+                self.set(copy, kept::BOXES, more as u64);
+                for word in 0..more {
+                    let value = self.word(boxes, regions::LIST + word);
+                    self.set(copy, kept::BYTES + length / 8 + word, value);
+                }
             }
+        }
+    }
+
+    /// Writes down when a cell lived, of as many as are kept.
+    fn lived(&mut self, entry: u64, from: u64) {
+        let to = self.now();
+        self.set(entry, fold::FROM, self.word(entry, fold::FROM).min(from));
+        self.set(entry, fold::TO, to);
+        let before = self.word(entry, fold::COUNT) - 1;
+        if before >= lifetimes::MOST {
+            return;
+        }
+        let place = (before % lifetimes::EACH) as usize;
+        if place == 0 {
+            let list = self.record(kind::LIFETIMES, lifetimes::LIST + lifetimes::EACH as usize * 2);
+            self.set(entry, fold::LIFETIMES, list);
+            if list != 0 {
+                self.set(list, lifetimes::FOLD, entry);
+            }
+        }
+        let list = self.word(entry, fold::LIFETIMES);
+        if list != 0 {
+            self.set(list, lifetimes::LIST + place * 2, from);
+            self.set(list, lifetimes::LIST + place * 2 + 1, to);
+            self.set(list, lifetimes::COUNT, place as u64 + 1);
+        }
+    }
+
+    /// Follows the boxes in the copy of a cell.
+    fn follow(&mut self, cell: u64, length: usize) -> usize {
+        // SAFETY: the copy in the cell's record, which is as long as that. The boxes lie elsewhere.
+        let words = unsafe {
+            let at = self.base.add(cell as usize / 8 + live::BYTES);
+            std::slice::from_raw_parts(at, length / 8)
+        };
+        // To follow every pointer each time would cost a busy runtime too much.
+        let begin = self.now();
+        let plain = self.ending || self.followed <= FOLLOWED_FREELY + begin / FOLLOWED;
+        let used = self.boxes.collect(words, plain);
+        if plain {
+            self.followed += self.now() - begin;
+        }
+        let mut boxes = self.word(cell, live::BOXES);
+        if boxes != 0 && BOXES[self.word(boxes, regions::CLASS) as usize] < used {
+            self.release_boxes(cell);
+            boxes = 0;
+        }
+        if boxes == 0 && used != 0 {
+            boxes = self.take_boxes(used);
+            self.set(cell, live::BOXES, boxes);
+        }
+        if boxes == 0 {
+            return 0;
+        }
+        for word in 0..used {
+            self.set(boxes, regions::LIST + word, self.boxes.word(word));
+        }
+        self.set(boxes, regions::USED, used as u64);
+        used * 8
+    }
+
+    /// Room for regions. 0 where there is none.
+    fn take_boxes(&mut self, words: usize) -> u64 {
+        let Some(class) = BOXES.iter().position(|room| words <= *room) else {
+            return 0;
+        };
+        let spare = self.spare_boxes[class];
+        if spare != 0 {
+            self.spare_boxes[class] = self.word(spare, regions::NEXT);
+            return spare;
+        }
+        if self.live_copies + BOXES[class] * 8 > LIVE_COPIES {
+            return 0;
+        }
+        let boxes = self.record(kind::BOXES, regions::LIST + BOXES[class]);
+        if boxes != 0 {
+            self.live_copies += BOXES[class] * 8;
+            self.set(boxes, regions::CLASS, class as u64);
+        }
+        boxes
+    }
+
+    fn release_boxes(&mut self, cell: u64) {
+        let boxes = self.word(cell, live::BOXES);
+        if boxes != 0 {
+            let class = self.word(boxes, regions::CLASS) as usize;
+            self.set(boxes, regions::USED, 0);
+            self.set(boxes, regions::NEXT, self.spare_boxes[class]);
+            self.spare_boxes[class] = boxes;
+            self.set(cell, live::BOXES, 0);
         }
     }
 
@@ -1394,10 +1583,13 @@ impl State {
     /// Copies live cells, as many as one pass may, from where the last one stopped.
     fn pass(&mut self, parked: bool) {
         if !parked {
-            if self.death_pass == self.passes {
-                return; // Nothing has run since the last one, or not for long.
+            if self.death_pass != self.passes {
+                self.death_pass = self.passes;
+                self.swept = 0;
             }
-            self.death_pass = self.passes;
+            if self.swept >= self.copyable {
+                return; // Nothing has run since all were looked at, or not for long.
+            }
         }
         let mut bytes = 0;
         for _ in 0..self.copyable.min(PASS_CELLS) {
@@ -1407,6 +1599,7 @@ impl State {
             // SAFETY: below the number of cells listed.
             let cell = unsafe { self.cells.add(self.cursor).read() };
             self.cursor += 1;
+            self.swept += usize::from(!parked);
             bytes += self.copy(cell, parked);
             if bytes > PASS_BYTES {
                 break;
@@ -1444,10 +1637,11 @@ impl State {
             let value = unsafe { from.add(word).read_volatile() };
             self.set(cell, live::BYTES + word, value);
         }
+        let more = self.follow(cell, length);
         // SAFETY: as above.
         let torn = unsafe { from.read_volatile() } != before;
         self.set(cell, live::PASS, if torn { 0 } else { self.passes });
-        length
+        length + more
     }
 
     /// Writes down which file is loaded where.
@@ -1643,6 +1837,14 @@ impl Table {
     }
 }
 
+/// Nanoseconds of a clock that is never put back.
+fn monotonic() -> u64 {
+    let mut time = [0; 2];
+    // SAFETY: a `timespec` on 64 bits is two words.
+    unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
+    time[0] as u64 * 1_000_000_000 + time[1] as u64
+}
+
 fn anonymous(len: usize) -> Option<*mut c_void> {
     // SAFETY: fresh memory.
     let memory = unsafe { mmap(std::ptr::null_mut(), len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
@@ -1666,6 +1868,7 @@ static START: extern "C" fn() = {
         ] {
             real.address();
         }
+        programs::resolve();
         BUSY.with(|busy| busy.set(true));
         if begin().is_none() {
             ACTIVE.store(std::ptr::null_mut(), Ordering::Relaxed);
@@ -1685,6 +1888,7 @@ fn begin() -> Option<()> {
         }
         CStr::from_ptr(directory)
     };
+    programs::begin(directory.to_bytes());
     let mut state = lock();
     let state = &mut *state;
     // SAFETY: no arguments.
@@ -1754,6 +1958,10 @@ fn begin() -> Option<()> {
     state.set_header(header::MAGIC, MAGIC);
 
     state.cells = anonymous(COPYABLE * 8)?.cast();
+    state.threads = anonymous(COPYABLE * 8)?.cast();
+    state.began = monotonic();
+    state.boxes.begin(pid as c_int)?;
+    threads::begin();
     let active = anonymous(4096)?.cast::<u64>();
     // SAFETY: a page of its own; the function has the type that libc asks for.
     unsafe {

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use super::error::ObserveError;
 use super::judge::{Evidence, ObservedVerdict, judge};
+use super::program::Program as ProgramFile;
 use super::records::Process;
 use super::{canary, preload};
 use crate::cargo::Cargo;
@@ -117,14 +118,18 @@ impl Observer {
             path: self.records.path().to_owned(),
             source,
         };
-        let mut files = Vec::new();
+        let (mut files, mut broken) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(self.records.path()).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
-            files.push((Process::pid(&path), path));
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with("static.") {
+                broken.extend(unobserved(&path));
+            } else {
+                files.push((Process::pid(&path), path));
+            }
         }
         files.sort();
         let pids: Vec<_> = files.iter().map(|(pid, _)| *pid).collect();
-        let mut broken = Vec::new();
         let mut processes = files.iter().enumerate().filter_map(|(at, (pid, path))| {
             let same = |other: Option<&Option<u64>>| pid.is_some() && other == Some(pid);
             let before = at.checked_sub(1).and_then(|at| pids.get(at));
@@ -167,6 +172,19 @@ pub(super) fn observe(
     let mut verdict = observer.judge(workspace, owners, executable.as_deref())?;
     verdict.command = status.code();
     Ok(verdict)
+}
+
+/// Why a program that was started, and that nothing can be preloaded into, may have had tasks. `note` has its path.
+fn unobserved(note: &Path) -> Option<String> {
+    let path = PathBuf::from(String::from_utf8_lossy(&std::fs::read(note).ok()?).into_owned());
+    let name = path.display();
+    match ProgramFile::inspect(&path) {
+        Some(program) if !program.has_tokio() => None,
+        Some(_) => Some(format!("{name} is linked statically: its tasks could not be observed")),
+        None => Some(format!(
+            "{name} is linked statically and can no longer be looked at: whether it had tasks could not be observed"
+        )),
+    }
 }
 
 /// The file that a command's name stands for.

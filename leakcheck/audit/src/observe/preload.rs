@@ -7,8 +7,13 @@ use std::process::Command;
 
 use super::error::ObserveError;
 
-/// The whole library.
-pub const SOURCE: &str = include_str!("../../preload/preload.rs");
+/// The whole library: its files by name. The first is its root.
+pub const SOURCES: [(&str, &str); 4] = [
+    ("preload.rs", include_str!("../../preload/preload.rs")),
+    ("boxes.rs", include_str!("../../preload/boxes.rs")),
+    ("programs.rs", include_str!("../../preload/programs.rs")),
+    ("threads.rs", include_str!("../../preload/threads.rs")),
+];
 
 /// The end of the built library's file name.
 pub(super) const FILE: &str = "libleak_audit_preload.so";
@@ -58,7 +63,7 @@ impl Rustc {
         result: &str,
     ) -> Result<PathBuf, ObserveError> {
         let mut hasher = DefaultHasher::new();
-        (&self.version, sources).hash(&mut hasher);
+        (&self.version, sources, steps).hash(&mut hasher);
         let cache = cache();
         let built = cache.join(format!("{:016x}-{result}", hasher.finish()));
         if built.exists() {
@@ -124,11 +129,8 @@ pub fn library() -> Result<PathBuf, ObserveError> {
     }
     Rustc::find()?.build(
         "the library to preload",
-        &[("preload.rs", SOURCE)],
-        &[(
-            "preload.rs",
-            &["--crate-type", "cdylib", "-O", "-C", "panic=abort", "-o", FILE],
-        )],
+        &SOURCES,
+        &[("preload.rs", &["--crate-type", "cdylib", "-O", "-o", FILE])],
         FILE,
     )
 }

@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV1");
+use crate::report::Lifetime;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV2");
 const HEADER: usize = 8192;
 const TEXT: usize = 128;
 const EXECUTABLE_MAX: usize = 4000;
@@ -33,6 +35,10 @@ pub struct Process {
     pub folds: Vec<Fold>,
     /// Blocks that were not freed.
     pub live: Vec<Live>,
+    /// Threads, by how they were created.
+    pub threads: Vec<Threads>,
+    /// When it came to `exit`, in nanoseconds from its beginning, as all times here. 0 where it did not.
+    pub to_ns: u64,
     nodes: HashMap<u64, (u64, u64)>,
     lineages: HashMap<u64, (u64, u64)>,
 }
@@ -61,6 +67,10 @@ pub struct Fold {
     pub complete: bool,
     /// How many.
     pub count: u64,
+    /// When the first was allocated, and the last was freed.
+    pub lived: Lifetime,
+    /// When some of them lived: the first 64.
+    pub lifetimes: Vec<Lifetime>,
     /// Copies of the bytes of some, from before they were freed.
     pub copies: Vec<Copy>,
 }
@@ -74,6 +84,8 @@ pub struct Live {
     pub lineage: u64,
     /// It was done.
     pub complete: bool,
+    /// When it was allocated.
+    pub from_ns: u64,
     /// Its bytes, if they were copied.
     pub copy: Option<Copy>,
 }
@@ -87,6 +99,38 @@ pub struct Copy {
     pub age: u64,
     /// The bytes: all of the block, or its beginning.
     pub bytes: Vec<u8>,
+    /// What its boxes pointed to at the same time, as far as that was found.
+    pub more: Vec<Region>,
+}
+
+/// A piece of memory that a block pointed to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Region {
+    /// Where it was.
+    pub address: u64,
+    /// What was there.
+    pub bytes: Vec<u8>,
+}
+
+/// Threads that were created alike: by the same stack, on threads that were created alike.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Threads {
+    /// The stack that created them.
+    pub created: u64,
+    /// The lineage of the thread that created them: see [`Process::creators`]. 0 is the first thread.
+    pub creator: u64,
+    /// Their own lineage, which [`Fold::lineage`] names.
+    pub lineage: u64,
+    /// How many were created, and how many of those ended.
+    pub count: u64,
+    /// How many ended. A thread ends once the values it owns are dropped: one whose end a scope has waited for may still be on its way.
+    pub ended: u64,
+    /// How many were alive when the thread that created them ended.
+    pub outlived: u64,
+    /// When the first was created, and the last ended. The end is 0 where none did.
+    pub lived: Lifetime,
+    /// When those lived that are alive, and some that outlived their creator. The end is 0 for who is alive.
+    pub lifetimes: Vec<Lifetime>,
 }
 
 /// Why a file is not a process' records.
@@ -153,40 +197,50 @@ impl Process {
             arguments: arguments.split_terminator('\0').map(str::to_owned).collect(),
             exited: header(3)? == 1,
             dropped: header(5)?,
+            to_ns: header(9)?,
             ..Self::default()
         };
         let (used, passes) = (header(4)?, header(6)?);
-        let mut copies: HashMap<u64, Vec<Copy>> = HashMap::new();
-        let mut folds = Vec::new();
+        let mut linked = Linked {
+            passes,
+            ..Linked::default()
+        };
         let mut at = HEADER as u64;
         while at < used {
             let first = words.word(at).ok_or(Broken("a record is cut off"))?;
-            let (kind, length) = (first & 0xff, (first >> 8) * 8);
+            let (kind, length) = (first & 0xff, (first >> 8).saturating_mul(8));
             if length == 0 || length > used - at {
                 return Err(Broken("a record has no sound length"));
             }
             let record = words.bytes(at, length).ok_or(Broken("a record is cut off"))?;
             process
-                .record(kind, at, &Words(record), passes, &mut folds, &mut copies)
+                .record(kind, at, &Words(record), &mut linked)
                 .ok_or(Broken("a record is too short"))?;
             at += length;
         }
-        for (at, mut fold) in folds {
-            fold.copies = copies.remove(&at).unwrap_or_default();
-            process.folds.push(fold);
-        }
+        process.link(linked);
         Ok(process)
     }
 
-    fn record(
-        &mut self,
-        kind: u64,
-        at: u64,
-        record: &Words<'_>,
-        passes: u64,
-        folds: &mut Vec<(u64, Fold)>,
-        copies: &mut HashMap<u64, Vec<Copy>>,
-    ) -> Option<()> {
+    /// Brings together what records say of one another.
+    fn link(&mut self, mut linked: Linked) {
+        for (at, mut fold) in linked.folds {
+            fold.copies = linked.copies.remove(&at).unwrap_or_default();
+            fold.lifetimes = linked.lifetimes.remove(&at).unwrap_or_default();
+            self.folds.push(fold);
+        }
+        for (boxes, mut live) in linked.live {
+            if let Some(copy) = &mut live.copy {
+                copy.more = linked.boxes.remove(&boxes).unwrap_or_default();
+            }
+            self.live.push(live);
+        }
+        for threads in &mut self.threads {
+            threads.lifetimes = linked.threads.remove(&threads.lineage).unwrap_or_default();
+        }
+    }
+
+    fn record(&mut self, kind: u64, at: u64, record: &Words<'_>, linked: &mut Linked) -> Option<()> {
         let word = |index: u64| record.word(index * 8);
         match kind {
             1 => {
@@ -194,6 +248,16 @@ impl Process {
             }
             2 => {
                 self.lineages.insert(at, (word(1)?, word(2)?));
+                self.threads.push(Threads {
+                    created: word(2)?,
+                    creator: word(1)?,
+                    lineage: at,
+                    count: word(3)?,
+                    ended: word(4)?,
+                    outlived: word(5)?,
+                    lived: lifetime(word(6)?, word(7)?),
+                    lifetimes: Vec::new(),
+                });
             }
             3 => {
                 let object = Object {
@@ -205,7 +269,7 @@ impl Process {
                     self.objects.push(object);
                 }
             }
-            4 => folds.push((
+            4 => linked.folds.push((
                 at,
                 Fold {
                     allocated: word(1)?,
@@ -213,6 +277,8 @@ impl Process {
                     lineage: word(3)?,
                     complete: word(4)? != 0,
                     count: word(5)?,
+                    lived: lifetime(word(8)?, word(9)?),
+                    lifetimes: Vec::new(),
                     copies: Vec::new(),
                 },
             )),
@@ -222,23 +288,44 @@ impl Process {
                     .then(|| {
                         Some(Copy {
                             address: word(1)?,
-                            age: passes.saturating_sub(pass),
-                            bytes: record.bytes(80, size.min(room))?.to_vec(),
+                            age: linked.passes.saturating_sub(pass),
+                            bytes: record.bytes(96, size.min(room))?.to_vec(),
+                            more: Vec::new(),
                         })
                     })
                     .flatten();
-                self.live.push(Live {
+                let live = Live {
                     allocated: word(2)?,
                     lineage: word(3)?,
                     complete: word(6)? != 0,
+                    from_ns: word(10)?,
                     copy,
-                });
+                };
+                linked.live.push((word(11)?, live));
             }
-            6 => copies.entry(word(1)?).or_default().push(Copy {
-                address: word(2)?,
-                age: word(4)?,
-                bytes: record.bytes(48, word(3)?.min(word(5)?))?.to_vec(),
-            }),
+            6 => {
+                let length = word(5)?;
+                let copy = Copy {
+                    address: word(2)?,
+                    age: word(4)?,
+                    bytes: record.bytes(56, word(3)?.min(length))?.to_vec(),
+                    more: regions(record, 7_u64.checked_add(length / 8)?, word(6)?)?,
+                };
+                linked.copies.entry(word(1)?).or_default().push(copy);
+            }
+            7 => {
+                linked.boxes.insert(at, regions(record, 4, word(1)?)?);
+            }
+            8 if word(1)? != 0 => {
+                let threads = linked.threads.entry(word(1)?).or_default();
+                threads.push(lifetime(word(2)?, word(3)?));
+            }
+            9 => {
+                let lifetimes = linked.lifetimes.entry(word(1)?).or_default();
+                for pair in 0..word(2)?.min(8) {
+                    lifetimes.push(lifetime(word(3 + pair * 2)?, word(4 + pair * 2)?));
+                }
+            }
             // Blocks that were freed, and kinds that a later version may add.
             _ => (),
         }
@@ -281,6 +368,37 @@ impl Process {
     }
 }
 
+/// What is put together once all records are read: by the offset of what it belongs to.
+#[derive(Default)]
+struct Linked {
+    passes: u64,
+    folds: Vec<(u64, Fold)>,
+    copies: HashMap<u64, Vec<Copy>>,
+    lifetimes: HashMap<u64, Vec<Lifetime>>,
+    /// With the offset of their regions.
+    live: Vec<(u64, Live)>,
+    boxes: HashMap<u64, Vec<Region>>,
+    threads: HashMap<u64, Vec<Lifetime>>,
+}
+
+fn lifetime(from_ns: u64, to_ns: u64) -> Lifetime {
+    Lifetime { from_ns, to_ns }
+}
+
+/// Regions one behind the other, in so many words. What is cut off ends them.
+fn regions(record: &Words<'_>, from: u64, words: u64) -> Option<Vec<Region>> {
+    let mut regions = Vec::new();
+    let mut at = from.checked_mul(8)?;
+    let end = from.checked_add(words)?.checked_mul(8)?;
+    while at < end {
+        let (address, length) = (record.word(at)?, record.word(at.checked_add(8)?)?);
+        let bytes = record.bytes(at.checked_add(16)?, length)?.to_vec();
+        regions.push(Region { address, bytes });
+        at = at.checked_add(16)?.checked_add(length.checked_next_multiple_of(8)?)?;
+    }
+    Some(regions)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,7 +434,7 @@ mod tests {
 
     #[test]
     fn a_file_cut_off_anywhere_is_broken_and_no_more() {
-        let whole = file(&[&[1, 0, 0x30], &[4, 1, 2, 3, 0, 9, 0, 64]]);
+        let whole = file(&[&[1, 0, 0x30], &[4, 1, 2, 3, 0, 9, 0, 64, 1, 2, 0]]);
         assert_eq!(Process::parse(&whole).expect("sound").folds[0].count, 9);
 
         for length in 0..whole.len() {
@@ -325,12 +443,39 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_comes_with_what_its_boxes_pointed_to_and_with_its_lifetime() {
+        let fold = HEADER as u64;
+        let process = Process::parse(&file(&[
+            &[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0],
+            &[6, fold, 0x1000, 8, 0, 8, 3, 5, 0x2000, 8, 6],
+            &[9, fold, 1, 10, 20],
+        ]))
+        .expect("sound");
+
+        let fold = &process.folds[0];
+        let region = Region {
+            address: 0x2000,
+            bytes: 6_u64.to_ne_bytes().to_vec(),
+        };
+        assert_eq!(fold.copies[0].bytes, 5_u64.to_ne_bytes());
+        assert_eq!(fold.copies[0].more, [region]);
+        assert_eq!(
+            (fold.lived, &*fold.lifetimes),
+            (lifetime(10, 30), &[lifetime(10, 20)][..])
+        );
+    }
+
+    #[test]
     fn bytes_that_make_no_sense_are_read_without_a_panic() {
         let mut random = 1_u64;
         let mut bytes = file(&[
             &[1, 0, 0x30],
-            &[4, 1, 2, 3, 0, 9, 0, 64],
-            &[5, 1, 2, 3, 64, 64, 0, 1, 0, 0],
+            &[4, 1, 2, 3, 0, 9, 0, 64, 1, 2, 0],
+            &[5, 1, 2, 3, 8, 8, 0, 1, 0, 0, 7, 0, 1],
+            &[6, 1, 0x1000, 8, 0, 8, 3, 5, 0x2000, 8, 6],
+            &[7, 3, 0, 0, 0x2000, 8, 6],
+            &[8, 1, 2, 3, 0, 0, 0, 0],
+            &[9, 1, 1, 2, 3],
         ]);
         for _ in 0..2000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

@@ -93,6 +93,9 @@ impl<'a> Waiting<'a> {
             .ok_or("its memory was not copied: it came and went between two looks, or there was no room")?;
         let mut memory = Regions::new(asked.bias);
         memory.add(copy.address, &copy.bytes);
+        for region in &copy.more {
+            memory.add(region.address, &region.bytes);
+        }
         let mut tree = task.decode(&memory, copy.address);
         if tree.kind == Kind::Unknown && tree.state == State::Unknown && tree.children.is_empty() {
             let (copied, size) = (copy.bytes.len() as u64, task.cell_size());

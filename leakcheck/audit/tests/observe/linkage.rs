@@ -38,3 +38,16 @@ fn a_program_for_musl_is_not_taken_for_clean() {
     let verdict = Fixture::of("tokio-1-47").with(&["--target", MUSL]).run("server", &[]);
     assert_unjudged(&verdict, "is linked statically");
 }
+
+/// A command that is observed itself, and starts one that cannot be.
+#[test]
+#[ignore = "builds another target: CI's step observe"]
+fn a_statically_linked_program_that_a_command_starts_is_not_taken_for_clean() {
+    let fixture = Fixture::of("tokio-1-47")
+        .with(&["--target", GNU])
+        .env("RUSTFLAGS", "-C target-feature=+crt-static");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "\"$0\" && true"]).arg(fixture.binary("server"));
+
+    assert_unjudged(&fixture.observe(shell), "is linked statically");
+}

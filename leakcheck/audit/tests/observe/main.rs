@@ -10,6 +10,7 @@ mod campaign;
 mod fixture;
 mod flavours;
 mod linkage;
+mod preloaded;
 mod profiles;
 mod scenarios;
 mod workspaces;

@@ -1,0 +1,341 @@
+//! What the boxes in a cell point to: a future in a `Box<dyn Future>` lies in another block, and so do the elements of a `Vec`.
+//!
+//! Which words are pointers is not known here, and need not be: the audit knows the types, and looks only where they say. So
+//! what is copied in vain costs room, and is never taken for something else. Memory is read by `process_vm_readv(2)`, which
+//! fails where nothing is mapped: a word may be what is left of a pointer to memory that was given back.
+
+use std::ffi::{c_int, c_ulong, c_void};
+
+use super::{anonymous, dl_iterate_phdr, may_be_cell, DlPhdrInfo, PT_LOAD};
+
+/// Words that the regions of one cell take up, at most.
+pub(super) const SCRATCH: usize = 8192;
+/// Boxes in boxes, and the regions of one cell.
+const DEPTH: usize = 6;
+const REGIONS: usize = 48;
+/// How deep plain pointers are followed, and the bytes behind one. Most lead to what tasks share.
+const PLAIN_DEPTH: usize = 2;
+const PLAIN_REGIONS: usize = 16;
+const PLAIN: u64 = 2048;
+/// A vtable that says more is none.
+const LARGEST: u64 = 64 * 1024;
+const MOST_ALIGNED: u64 = 4096;
+const VTABLES: usize = 1024;
+const PT_GNU_RELRO: u32 = 0x6474_e552;
+const WRITABLE: u32 = 2;
+const EXECUTABLE: u32 = 1;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct IoVec {
+    base: *mut c_void,
+    len: usize,
+}
+
+extern "C" {
+    fn process_vm_readv(
+        pid: c_int,
+        local: *const IoVec,
+        locals: c_ulong,
+        remote: *const IoVec,
+        remotes: c_ulong,
+        flags: c_ulong,
+    ) -> isize;
+}
+
+/// Address ranges, as many as there is room for.
+struct Ranges {
+    list: [(u64, u64); 256],
+    count: usize,
+}
+
+impl Ranges {
+    const NONE: Self = Self {
+        list: [(0, 0); 256],
+        count: 0,
+    };
+
+    fn add(&mut self, range: (u64, u64)) {
+        if let Some(place) = self.list.get_mut(self.count) {
+            *place = range;
+            self.count += 1;
+        }
+    }
+
+    fn contain(&self, address: u64) -> bool {
+        self.list[..self.count]
+            .iter()
+            .any(|(from, to)| (*from..*to).contains(&address))
+    }
+}
+
+/// What the loaded files say of memory.
+pub(super) struct Segments {
+    loaded: Ranges,
+    constant: Ranges,
+    code: Ranges,
+    /// A bit for each [`BLOCK`] that has constants, by the lower bits of its number: most words are let through at once.
+    blocks: [u64; BLOCKS / 64],
+}
+
+const BLOCK: u64 = 1 << 16;
+const BLOCKS: usize = 8192;
+
+impl Segments {
+    pub(super) const NONE: Self = Self {
+        loaded: Ranges::NONE,
+        constant: Ranges::NONE,
+        code: Ranges::NONE,
+        blocks: [0; BLOCKS / 64],
+    };
+
+    fn constants(&mut self, range: (u64, u64)) {
+        self.constant.add(range);
+        for block in (range.0 / BLOCK..range.1.div_ceil(BLOCK)).take(BLOCKS) {
+            let bit = block as usize % BLOCKS;
+            self.blocks[bit / 64] |= 1 << (bit % 64);
+        }
+    }
+
+    fn is_constant(&self, address: u64) -> bool {
+        let bit = (address / BLOCK) as usize % BLOCKS;
+        self.blocks[bit / 64] & 1 << (bit % 64) != 0 && self.constant.contain(address)
+    }
+
+    /// The loader has a lock of its own, so ours must not be held.
+    pub(super) fn loaded() -> Self {
+        extern "C" fn object(info: *const DlPhdrInfo, _: usize, data: *mut c_void) -> c_int {
+            // SAFETY: the segments below, and what the loader hands out.
+            let (segments, info) = unsafe { (&mut *data.cast::<Segments>(), &*info) };
+            for index in 0..info.count {
+                // SAFETY: as many as the loader says.
+                let header = unsafe { &*info.headers.add(usize::from(index)) };
+                let start = (info.address as u64).wrapping_add(header.address);
+                let range = (start, start.wrapping_add(header.memory_size));
+                if header.kind == PT_LOAD {
+                    segments.loaded.add(range);
+                    if header.flags & EXECUTABLE != 0 {
+                        segments.code.add(range);
+                    } else if header.flags & WRITABLE == 0 {
+                        segments.constants(range);
+                    }
+                } else if header.kind == PT_GNU_RELRO {
+                    segments.constants(range);
+                }
+            }
+            0
+        }
+        let mut segments = Self::NONE;
+        // SAFETY: the callback has the type that libc asks for.
+        unsafe { dl_iterate_phdr(object, std::ptr::from_mut(&mut segments).cast()) };
+        segments
+    }
+}
+
+/// Memory that is to be copied.
+#[derive(Clone, Copy)]
+struct Wanted {
+    address: u64,
+    bytes: u64,
+}
+
+/// What is to be copied next, and where what was copied lies.
+struct Search {
+    wanted: [Wanted; REGIONS],
+    count: usize,
+    /// Words of the scratch that are in use, and the regions and plain pointers so far.
+    used: usize,
+    regions: usize,
+    plain: usize,
+}
+
+/// Follows boxes. One for the process, used under its lock.
+pub(super) struct Boxes {
+    pub(super) segments: Segments,
+    pid: c_int,
+    scratch: *mut u64,
+    /// Pairs of an address and what it says as a vtable: size and alignment, or 0.
+    vtables: *mut [u64; 2],
+}
+
+impl Boxes {
+    pub(super) const NONE: Self = Self {
+        segments: Segments::NONE,
+        pid: 0,
+        scratch: std::ptr::null_mut(),
+        vtables: std::ptr::null_mut(),
+    };
+
+    pub(super) fn begin(&mut self, pid: c_int) -> Option<()> {
+        self.vtables = anonymous(VTABLES * 16)?.cast();
+        self.scratch = anonymous(SCRATCH * 8)?.cast();
+        self.pid = pid;
+        Some(())
+    }
+
+    /// What [`Boxes::collect`] has collected: regions one behind the other, each its address, its length in bytes, and its bytes.
+    pub(super) fn word(&self, index: usize) -> u64 {
+        debug_assert!(index < SCRATCH);
+        // SAFETY: within the scratch.
+        unsafe { self.scratch.add(index).read() }
+    }
+
+    fn set(&mut self, index: usize, value: u64) {
+        debug_assert!(index < SCRATCH);
+        // SAFETY: within the scratch.
+        unsafe { self.scratch.add(index).write(value) }
+    }
+
+    /// Collects what a cell's words point to, as far as that may be boxes. Says how many words that takes up.
+    ///
+    /// Without `plain`, only pointers with a vtable are followed, of which next to none are in vain.
+    pub(super) fn collect(&mut self, words: &[u64], plain: bool) -> usize {
+        let none = Wanted { address: 0, bytes: 0 };
+        let mut search = Search {
+            wanted: [none; REGIONS],
+            count: 0,
+            used: 0,
+            regions: 0,
+            plain: if plain { 0 } else { PLAIN_REGIONS },
+        };
+        self.look(&mut search, words.len(), 0, |_, index| words[index]);
+        for depth in 1..DEPTH {
+            if search.count == 0 {
+                break;
+            }
+            let begin = search.used;
+            self.fetch(&mut search);
+            let mut at = begin;
+            while at < search.used {
+                let words = self.word(at + 1).div_ceil(8) as usize;
+                let whole = self.word(at + 1) as usize / 8;
+                self.look(&mut search, whole, depth, |boxes, index| boxes.word(at + 2 + index));
+                at += 2 + words;
+            }
+        }
+        search.used
+    }
+
+    /// Looks for pointers among words.
+    fn look(&mut self, search: &mut Search, count: usize, depth: usize, word: impl Fn(&Self, usize) -> u64) {
+        for index in 1..count {
+            let vtable = word(self, index);
+            let Some((size, align)) = self.vtable(vtable) else {
+                continue;
+            };
+            let data = word(self, index - 1);
+            if size != 0 && data >= 4096 && data % align == 0 {
+                self.want(search, data, size);
+            }
+        }
+        if depth < PLAIN_DEPTH && search.plain < PLAIN_REGIONS {
+            for index in 0..count {
+                let data = word(self, index);
+                let may_be_block = data % 16 == 0 && (1 << 16..1 << 47).contains(&data);
+                if !may_be_block || search.plain == PLAIN_REGIONS || self.segments.loaded.contain(data) {
+                    continue;
+                }
+                if data % 128 == 0 && may_be_cell(data as usize) {
+                    continue;
+                }
+                let known = self.known(search, data);
+                if let Some(size) = (!known).then(|| self.block(data)).flatten() {
+                    search.plain += 1;
+                    self.want(search, data, size.min(PLAIN));
+                }
+            }
+        }
+    }
+
+    /// The size of a block of glibc's: the word before it (`malloc/malloc.c`, `mchunk_size`). Where another allocator made it, the
+    /// word says nothing, and what is copied is of no use.
+    fn block(&self, address: u64) -> Option<u64> {
+        let mut word = [0_u64];
+        let chunk = self.read(address - 8, &mut word).then(|| word[0] & !7)?;
+        (chunk % 16 == 0 && (32..=LARGEST).contains(&chunk)).then(|| chunk - 8)
+    }
+
+    fn known(&self, search: &Search, address: u64) -> bool {
+        if search.wanted[..search.count]
+            .iter()
+            .any(|wanted| wanted.address == address)
+        {
+            return true;
+        }
+        let mut at = 0;
+        while at < search.used {
+            if self.word(at) == address {
+                return true;
+            }
+            at += 2 + self.word(at + 1).div_ceil(8) as usize;
+        }
+        false
+    }
+
+    fn want(&self, search: &mut Search, address: u64, bytes: u64) {
+        if search.regions < REGIONS && search.count < REGIONS && !self.known(search, address) {
+            search.wanted[search.count] = Wanted { address, bytes };
+            search.count += 1;
+            search.regions += 1;
+        }
+    }
+
+    /// Copies what is wanted behind what was copied.
+    fn fetch(&mut self, search: &mut Search) {
+        let wanted = search.wanted;
+        for wanted in &wanted[..std::mem::take(&mut search.count)] {
+            let words = wanted.bytes.div_ceil(8) as usize;
+            let at = search.used;
+            if words == 0 || at + 2 + words > SCRATCH {
+                continue;
+            }
+            self.set(at + 2 + words - 1, 0);
+            // SAFETY: within the scratch, as checked.
+            let to = unsafe { std::slice::from_raw_parts_mut(self.scratch.add(at + 2).cast::<u8>(), wanted.bytes as usize) };
+            if read(self.pid, wanted.address, to.as_mut_ptr().cast(), to.len()) {
+                self.set(at, wanted.address);
+                self.set(at + 1, wanted.bytes);
+                search.used = at + 2 + words;
+            }
+        }
+    }
+
+    /// What a vtable says of its type: the size and the alignment.
+    fn vtable(&mut self, address: u64) -> Option<(u64, u64)> {
+        if address % 8 != 0 || !self.segments.is_constant(address) {
+            return None;
+        }
+        // SAFETY: below their number.
+        let place = unsafe { &mut *self.vtables.add((address >> 3) as usize % VTABLES) };
+        if place[0] != address {
+            let mut words = [0; 4];
+            let said = self.read(address, &mut words).then(|| self.said(words)).flatten();
+            *place = [address, said.map_or(0, |(size, align)| size | align << 32)];
+        }
+        (place[1] != 0).then(|| (place[1] & 0xffff_ffff, place[1] >> 32))
+    }
+
+    /// A vtable begins with its type's destructor, size and alignment, and then its methods.
+    fn said(&self, [drop, size, align, method]: [u64; 4]) -> Option<(u64, u64)> {
+        let sound = (drop == 0 || self.segments.code.contain(drop))
+            && size <= LARGEST
+            && align.is_power_of_two()
+            && align <= MOST_ALIGNED
+            && self.segments.code.contain(method);
+        sound.then_some((size, align))
+    }
+
+    fn read(&self, address: u64, to: &mut [u64]) -> bool {
+        read(self.pid, address, to.as_mut_ptr().cast(), to.len() * 8)
+    }
+}
+
+fn read(pid: c_int, address: u64, to: *mut c_void, len: usize) -> bool {
+    let local = IoVec { base: to, len };
+    let remote = IoVec {
+        base: address as *mut c_void,
+        len,
+    };
+    // SAFETY: the kernel writes to `to`, which our callers own, and checks the other address itself.
+    unsafe { process_vm_readv(pid, &local, 1, &remote, 1, 0) == len as isize }
+}
