@@ -78,7 +78,7 @@ impl Owners {
 }
 
 /// Whose a file is, by the directories that cargo and rustup use.
-fn by_path(file: &str) -> Option<Origin> {
+pub(crate) fn by_path(file: &str) -> Option<Origin> {
     if file.starts_with("/rustc/") || file.contains("/lib/rustlib/src/rust/") || file.contains("/rustc-") {
         return None;
     }

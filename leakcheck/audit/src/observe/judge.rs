@@ -12,8 +12,8 @@ use super::records::{Copy, Process};
 use super::symbols::{Frame, Symbols};
 use super::waiting::{Asked, Waited, Waiting};
 use crate::judge::Conclusion;
-use crate::owners::Owners;
-use crate::report;
+use crate::owners::{Owners, by_path};
+use crate::report::{self, Origin, Place};
 
 /// What an observed command left behind.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -112,60 +112,6 @@ pub enum What {
     Unsure,
 }
 
-/// Whose code spawned a task.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Origin {
-    /// The workspace's, or another directory's that is no registry.
-    Own,
-    /// A dependency's.
-    Dependency {
-        /// Its name.
-        name: String,
-        /// Its version or revision.
-        version: String,
-    },
-}
-
-/// A call.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Place {
-    /// The function.
-    pub function: String,
-    /// Its file: from the workspace's root, or as the compiler saw it.
-    pub file: Option<String>,
-    /// The line.
-    pub line: Option<u32>,
-}
-
-impl From<report::Origin> for Origin {
-    fn from(origin: report::Origin) -> Self {
-        match origin {
-            report::Origin::Own => Self::Own,
-            report::Origin::Dependency { name, version } => Self::Dependency { name, version },
-        }
-    }
-}
-
-impl From<Origin> for report::Origin {
-    fn from(origin: Origin) -> Self {
-        match origin {
-            Origin::Own => Self::Own,
-            Origin::Dependency { name, version } => Self::Dependency { name, version },
-        }
-    }
-}
-
-impl From<Place> for report::Place {
-    fn from(place: Place) -> Self {
-        Self {
-            function: place.function,
-            file: place.file,
-            line: place.line,
-        }
-    }
-}
-
 /// What a judgement is made of.
 pub(super) struct Evidence<'a> {
     /// What each process recorded, and whether another program took its place. Each is dropped before the next is read.
@@ -256,8 +202,8 @@ fn site((program, test, origin, spawned): SiteKey, (tasks, left): (u64, u64)) ->
     report::SpawnSite {
         program,
         test,
-        origin: origin.into(),
-        spawned: spawned.into_iter().map(report::Place::from).collect(),
+        origin,
+        spawned,
         tasks,
         left,
         ..report::SpawnSite::default()
@@ -552,11 +498,7 @@ impl Judging<'_> {
         let placed = named.filter_map(|frame| {
             let (file, line) = frame.source.as_ref()?;
             // A line of a macro of tokio's is not where the user's function is.
-            let origin = self
-                .owners
-                .origin(file)
-                .map(Origin::from)
-                .filter(|origin| !is_runtime(origin))?;
+            let origin = self.owners.origin(file).filter(|origin| !is_runtime(origin))?;
             let file = Path::new(file);
             let place = Place {
                 function: readable(&frame.name),
@@ -584,7 +526,7 @@ fn is_below(path: &str) -> bool {
 
 /// Whether it is a function of tokio's that debug info names without its module, as line tables alone do.
 fn is_tokio_without_module(frame: &Frame) -> bool {
-    let is_tokio = |(file, _): &(String, u32)| origin(file).is_some_and(|origin| is_runtime(&origin));
+    let is_tokio = |(file, _): &(String, u32)| by_path(file).is_some_and(|origin| is_runtime(&origin));
     !frame.name.contains("::") && frame.source.as_ref().is_some_and(is_tokio)
 }
 

@@ -36,8 +36,9 @@ pub mod render;
 mod symbols;
 mod waiting;
 
+pub use crate::report::Origin;
 pub use command_line::{HELP, run_command_line};
 pub use error::ObserveError;
 pub use exec::Observation;
 pub(crate) use exec::{Observer, nearest_manifest};
-pub use judge::{Finding, ObservedVerdict, Origin, What};
+pub use judge::{Finding, ObservedVerdict, What};

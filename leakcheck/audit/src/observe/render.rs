@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::judge::{Finding, ObservedVerdict, Origin, Place, What};
+use super::judge::{Finding, ObservedVerdict, What};
 use crate::judge::Conclusion;
+use crate::report::{Origin, Place};
 
 /// The calls of a spawn that are shown.
 const SHOWN: usize = 6;
