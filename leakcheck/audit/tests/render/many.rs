@@ -242,6 +242,7 @@ fn baseline() -> BoxedStrategy<Baseline> {
             path,
             gone,
             matched: matched as usize,
+            ..Baseline::default()
         })
         .boxed()
 }

@@ -49,6 +49,8 @@ function notices() {
   const boxes = [];
   const reasons = unjudged();
   if (reasons.length > 0) boxes.push(notice("warn", "Could not be judged", reasons));
+  if (report.panics.length > 0) boxes.push(notice("warn", "Panicked, and nobody awaited it", report.panics));
+  if (report.notes.length > 0) boxes.push(notice("warn", "To know", report.notes));
   const ended = report.programs.filter((program) => program.ended !== null).map((program) => `${program.name}: ${program.ended}`);
   if (ended.length > 0) boxes.push(notice("warn", "Ended badly", ended));
   const gone = report.baseline ? report.baseline.gone : [];
