@@ -269,6 +269,6 @@ fn tests_behave_as_without_the_audit() {
     let plain = text(&plain.stdout);
     let orders = plain.rfind("\nrunning ").expect("tests ran");
 
-    assert_eq!(masked(&audited.stderr), masked(plain[orders..].as_bytes()));
+    assert_eq!(masked(&audited.stderr), masked(&plain.as_bytes()[orders..]));
     assert_ends(&audited, 1, "1 failed");
 }
