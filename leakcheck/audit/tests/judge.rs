@@ -476,7 +476,10 @@ fn verdict_against(known: &str, complete: bool, outcome: BinaryOutcome, line: St
         name: known.to_owned(),
         reason: "rewritten soon".to_owned(),
     };
-    let baseline = Baseline { known: vec![known] };
+    let baseline = Baseline {
+        known: vec![known],
+        ..Baseline::default()
+    };
     judge(Evidence {
         outcomes: vec![outcome],
         records,
