@@ -34,7 +34,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_max_level(arguments.log_level)
         .init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // One thread: a request goes from a connection's task to a group's and back, and waking another thread each time costs
+    // more than what either does with it.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("kfake: cannot start a runtime: {error}");

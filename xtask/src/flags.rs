@@ -10,6 +10,7 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
+  bench         measure kfake beside its peers, and compare with the committed results
   leak-audit    run the workspace's tests, and judge what they leave behind
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
 
@@ -67,6 +68,8 @@ Exit code: 0 when the gate holds; 1 when it does not; 2 when that could not be c
 pub enum Command {
     /// Print this.
     Help(&'static str),
+    /// `bench`, with arguments that its own program reads.
+    Bench(Vec<OsString>),
     /// `leak-audit exec`, with arguments of its own.
     Observe(Vec<OsString>),
     /// `leak-audit`.
@@ -121,6 +124,7 @@ impl Command {
             bail!("no command given\n\n{HELP}")
         };
         match first {
+            Arg::Value(name) if name == "bench" => Ok(Self::Bench(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "leak-audit" => leak_audit(&mut parser).context(help_hint("leak-audit")),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
             Arg::Short('h') | Arg::Long("help") => Ok(Self::Help(HELP)),
@@ -207,6 +211,12 @@ mod tests {
 
     fn parse(line: &str) -> Result<Command, String> {
         Command::from_arguments(line.split_whitespace().map(OsString::from)).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn what_follows_bench_is_for_its_own_program() {
+        let expected = ["--only", "produce", "--help"].map(OsString::from).to_vec();
+        assert_eq!(parse("bench --only produce --help"), Ok(Command::Bench(expected)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
+mod bench;
 mod flags;
 mod leak_audit;
 mod lint_gate;
@@ -28,6 +29,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             print!("{text}");
             Ok(0)
         }
+        Command::Bench(arguments) => bench::run(arguments),
         Command::Observe(arguments) => Ok(leakcheck_audit::observe::run_command_line(arguments)?),
         Command::LeakAudit(options) => leak_audit::run(options),
         Command::LintGate(options) => lint_gate::run(options),
