@@ -196,13 +196,16 @@ mod tests {
         let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
         let (mut near, mut far) = duplex(1 << 20);
         let mut reader = FrameReader::new(300_000);
+        // Kept, as a log keeps them.
+        let mut frames = Vec::new();
         for nth in 0..4 {
             far.write_all(&frame).await.unwrap();
-            while reader.next_frame().unwrap().is_none_or(|frame| frame.len() != 200_000) {
+            while frames.len() <= nth {
                 reader.fill(&mut near).await.unwrap();
-                assert!(nth < 2 || reader.capacity() == frame.len(), "{}", reader.capacity());
+                frames.extend(reader.next_frame().unwrap());
             }
-            assert_eq!(reader.leftover(), 0);
+            assert_eq!(frames[nth], frame[4..]);
+            assert!(nth < 1 || reader.capacity() < LEAST_READ, "{}", reader.capacity());
         }
     }
 

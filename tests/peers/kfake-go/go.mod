@@ -1,4 +1,4 @@
-module kfakego
+module kfake-go
 
 go 1.26.0
 

@@ -20,7 +20,7 @@ Usage: cargo xtask bench [OPTIONS]
 Options:
   --only ROW,...     these rows or curves alone: produce, consume, single, life, kept, per-group, start, start-inside, stop,
                      stop-inside; curves, or partitions, topics, groups, connections, members
-  --peers NAME,...   these servers beside kfake: loopback, franz-go, librdkafka-mock, kafka; or none  [all that are installed]
+  --peers NAME,...   these servers beside kfake: loopback, loopback-keeps, franz-go, librdkafka-mock, kafka; or none  [all that are installed]
   --rounds N         how often each is measured  [3]
   --quick            small loads, one round, curves up to 100: shows that it works within a minute
   --json FILE        write the results there
@@ -64,8 +64,8 @@ impl Default for Options {
 pub enum Command {
     Help,
     Run(Options),
-    /// The process of the bare loopback: how many partitions its answers have.
-    Loopback(i32),
+    /// The process of the bare loopback: how many partitions its answers have, and whether it keeps what it receives.
+    Loopback(i32, bool),
     /// The process of what is measured inside of one: whose, how many groups, how many connections.
     Inside(Kind, usize, usize),
 }
@@ -76,7 +76,10 @@ impl Command {
         let mut options = Options::default();
         while let Some(argument) = parser.next()? {
             match argument {
-                Arg::Value(name) if name == "loopback" => return Ok(Self::Loopback(parser.value()?.parse()?)),
+                Arg::Value(name) if name == "loopback" => return Ok(Self::Loopback(parser.value()?.parse()?, false)),
+                Arg::Value(name) if name == "loopback-keeps" => {
+                    return Ok(Self::Loopback(parser.value()?.parse()?, true));
+                }
                 Arg::Value(name) if name == "inside" => {
                     let kind = parser.value()?.string()?;
                     let kind = Kind::of(&kind).with_context(|| format!("no server is named {kind}"))?;

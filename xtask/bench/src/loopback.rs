@@ -17,7 +17,7 @@ const BUFFER: usize = 256 * 1024;
 const HEAD: usize = 12;
 
 /// Runs until it is killed.
-pub fn run(partitions: i32) -> anyhow::Result<()> {
+pub fn run(partitions: i32, keeps: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let answers = Arc::new(Answers::new(partitions));
@@ -26,24 +26,34 @@ pub fn run(partitions: i32) -> anyhow::Result<()> {
         std::io::stdout().flush()?;
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::spawn(serve(stream, answers.clone()));
+            tokio::spawn(serve(stream, answers.clone(), keeps));
         }
     })
 }
 
-/// Answers frames until the peer leaves.
-pub async fn serve(mut stream: TcpStream, answers: Arc<Answers>) -> std::io::Result<()> {
+/// Answers frames until the peer leaves. Where it keeps what it receives, it reads into memory that was never used before:
+/// what the system asks for that is what any server pays that keeps its payload.
+pub async fn serve(mut stream: TcpStream, answers: Arc<Answers>, keeps: bool) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut fetch = Vec::new();
     let mut small = Vec::new();
     let mut buffer = vec![0; BUFFER];
+    let (mut kept, mut at) = (Vec::new(), 0);
     let (mut head, mut filled, mut skip) = ([0; HEAD], 0, 0);
     loop {
-        let read = stream.read(&mut buffer).await?;
+        if at == buffer.len() {
+            kept.push(std::mem::replace(&mut buffer, vec![0; BUFFER]));
+            at = 0;
+        }
+        let from = at;
+        let read = stream.read(&mut buffer[from..]).await?;
         if read == 0 {
             return Ok(());
         }
-        let mut bytes = &buffer[..read];
+        if keeps {
+            at += read;
+        }
+        let mut bytes = &buffer[from..from + read];
         while !bytes.is_empty() {
             if skip > 0 {
                 let step = skip.min(bytes.len());

@@ -45,7 +45,7 @@ fn main() -> ExitCode {
 fn execute(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Help => print!("{}", flags::HELP),
-        Command::Loopback(partitions) => loopback::run(partitions)?,
+        Command::Loopback(partitions, keeps) => loopback::run(partitions, keeps)?,
         Command::Inside(kind, groups, connections) => load::inside::main(kind, groups, connections)?,
         Command::Run(options) => return measure(&options),
     }

@@ -86,7 +86,9 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_has_no_clock() {
-        assert!(Meter::of(u32::MAX >> 1).cpu().is_err());
+    fn a_process_that_is_gone_has_no_memory() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert!(Meter::of(child.id()).memory().is_err());
     }
 }

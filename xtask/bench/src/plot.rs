@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::results::{Curve, Results, Row};
 use crate::server::Kind;
 
-const COLORS: [&str; 5] = ["#9aa0a6", "#1a73e8", "#00897b", "#f9ab00", "#d93025"];
+const COLORS: [&str; 6] = ["#9aa0a6", "#5f6368", "#1a73e8", "#00897b", "#f9ab00", "#d93025"];
 const STYLE: &str = "<style>text{font:12px sans-serif;fill:#444}.grid{stroke:#ddd}.axis{stroke:#888}</style>";
 
 /// The processor time of all together over n. A line that rises by one square a square is linear.

@@ -65,6 +65,9 @@ impl Load {
     /// Why the load says nothing of a server.
     fn is_not_for(self, kind: Kind) -> Option<&'static str> {
         match (self, kind) {
+            (Self::Single | Self::Life | Self::Groups | Self::Start | Self::Inside, Kind::Keeper) => {
+                Some("is there for the payload alone")
+            }
             (Self::Groups, Kind::Loopback) => Some("keeps no groups"),
             (Self::Groups, Kind::Kafka) => Some("keeps groups in a heap of fixed size"),
             (Self::Life | Self::Groups, Kind::MockRdkafka) => Some("waits three seconds in each group's first join"),

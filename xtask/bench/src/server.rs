@@ -16,6 +16,8 @@ use crate::wire;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Loopback,
+    /// The loopback, which keeps what it receives.
+    Keeper,
     Kfake,
     KfakeGo,
     MockRdkafka,
@@ -23,8 +25,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Loopback,
+        Self::Keeper,
         Self::Kfake,
         Self::KfakeGo,
         Self::MockRdkafka,
@@ -35,6 +38,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Loopback => "loopback",
+            Self::Keeper => "loopback-keeps",
             Self::Kfake => "kfake",
             Self::KfakeGo => "franz-go",
             Self::MockRdkafka => "librdkafka-mock",
@@ -65,7 +69,7 @@ impl Program {
         let built = root.join("target/bench");
         std::fs::create_dir_all(&built)?;
         let path = match kind {
-            Kind::Loopback => std::env::current_exe()?,
+            Kind::Loopback | Kind::Keeper => std::env::current_exe()?,
             Kind::Kfake => root.join("target/release/kfake"),
             Kind::KfakeGo => {
                 let path = built.join("kfake-go");
@@ -118,22 +122,24 @@ impl Program {
         }
         let mut command = Command::new(&self.path);
         match self.kind {
-            Kind::Loopback => {
-                command
-                    .arg("loopback")
-                    .arg(topics.first().map_or(1, |topic| topic.1).to_string());
+            Kind::Loopback | Kind::Keeper => {
+                command.arg(self.kind.name());
+                command.arg(topics.first().map_or(1, |topic| topic.1).to_string());
             }
-            Kind::Kfake => {
-                command.args(["--brokers", "1", "--log-level", "error"]);
+            Kind::MockRdkafka => {
+                command.args(topics.iter().map(|(name, partitions)| format!("{name}:{partitions}")));
+            }
+            _ => {
+                command.args(["--brokers", "1"]);
+                if self.kind == Kind::Kfake {
+                    command.args(["--log-level", "error"]);
+                }
                 for config in configs {
                     command.args(["--broker-config", config]);
                 }
                 for (name, partitions) in topics {
                     command.args(["--topic", &format!("{name}:{partitions}")]);
                 }
-            }
-            _ => {
-                command.args(topics.iter().map(|(name, partitions)| format!("{name}:{partitions}")));
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped());

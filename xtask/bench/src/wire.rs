@@ -136,7 +136,8 @@ pub fn batch(records: usize, record: usize, now_ms: i64) -> Vec<u8> {
         let mut body = vec![0, 0];
         varint(nth as i64, &mut body);
         body.push(1); // no key
-        let value = record.saturating_sub(11).max(1);
+        // Nine bytes of lengths, deltas and counts are the rest, ten from the 65th record on.
+        let value = record.saturating_sub(9 + usize::from(nth >= 64)).max(1);
         varint(value as i64, &mut body);
         body.extend((0..value).map(|at| (at * 31 + nth) as u8));
         body.push(0);

@@ -70,7 +70,7 @@ async fn start_loopback() -> anyhow::Result<f64> {
     let address = listener.local_addr()?;
     let server = tokio::spawn(async move {
         let (stream, _) = listener.accept().await?;
-        loopback::serve(stream, Arc::new(Answers::new(1))).await
+        loopback::serve(stream, Arc::new(Answers::new(1)), false).await
     });
     let mut stream = TcpStream::connect(address).await?;
     ask(&mut stream, wire::api_versions()).await?;
