@@ -24,6 +24,7 @@ Options:
   --rounds N         how often each is measured  [3]
   --quick            small loads, one round, curves up to 100: shows that it works within a minute
   --json FILE        write the results there
+  --from FILE        show these results instead of measuring
   --write            write the results, the plots and the table of the docs into the repository
   --check            compare with the committed results, as ratios to the loopback
   -h, --help
@@ -40,6 +41,8 @@ pub struct Options {
     pub rounds: usize,
     pub quick: bool,
     pub json: Option<PathBuf>,
+    /// Results to show instead of measuring.
+    pub from: Option<PathBuf>,
     pub write: bool,
     pub check: bool,
 }
@@ -53,6 +56,7 @@ impl Default for Options {
             rounds: 3,
             quick: false,
             json: None,
+            from: None,
             write: false,
             check: false,
         }
@@ -90,6 +94,7 @@ impl Command {
                 Arg::Long("rounds") => options.rounds = parser.value()?.parse_with(str::parse::<usize>)?.max(1),
                 Arg::Long("quick") => options.quick = true,
                 Arg::Long("json") => options.json = Some(parser.value()?.into()),
+                Arg::Long("from") => options.from = Some(parser.value()?.into()),
                 Arg::Long("write") => options.write = true,
                 Arg::Long("check") => options.check = true,
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),

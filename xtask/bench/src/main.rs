@@ -55,7 +55,10 @@ fn execute(command: Command) -> anyhow::Result<u8> {
 fn measure(options: &Options) -> anyhow::Result<u8> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = package.ancestors().nth(2).context("no workspace above this package")?;
-    let results = run::run(options, root)?;
+    let results = match &options.from {
+        None => run::run(options, root)?,
+        Some(file) => read(file)?,
+    };
     let text = table::render(&results);
     print!("{text}");
     let json = serde_json::to_string_pretty(&results)? + "\n";
@@ -65,10 +68,7 @@ fn measure(options: &Options) -> anyhow::Result<u8> {
     let committed = root.join(RESULTS);
     let worse = match options.check {
         false => Vec::new(),
-        true => {
-            let before = std::fs::read_to_string(&committed).with_context(|| format!("reading {RESULTS}"))?;
-            check::compare(&serde_json::from_str::<Results>(&before)?, &results, &options.rows)
-        }
+        true => check::compare(&read(&committed)?, &results, &options.rows),
     };
     for worse in &worse {
         println!("worse: {worse}");
@@ -82,6 +82,11 @@ fn measure(options: &Options) -> anyhow::Result<u8> {
         std::fs::write(root.join(CURVES_PLOT), plot::curves(&results.curves))?;
     }
     Ok(u8::from(!worse.is_empty()))
+}
+
+fn read(file: &Path) -> anyhow::Result<Results> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} holds no results", file.display()))
 }
 
 /// The page with another table between its marks.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 
 use crate::client::Conn;
 use crate::meter::Meter;
@@ -174,25 +174,27 @@ impl Program {
         std::fs::create_dir_all(&dir)?;
         let properties = dir.with_extension("properties");
         std::fs::write(&properties, configs.join("\n") + "\n")?;
+        let begun = Instant::now();
         let out = Command::new(&self.path)
             .arg(&dir)
             .arg("19392")
-            .env("JVM_MODE", "plain")
-            .env("HEAP", "1g")
             .env("EXTRA_PROPS", &properties)
+            .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()?;
         let text = String::from_utf8(out.stdout)?;
-        let words: Vec<_> = text.split_whitespace().skip_while(|word| *word != "READY").collect();
-        let after = |name| words.iter().skip_while(|word| **word != name).nth(1);
-        let (Some(address), Some(pid), Some(ms)) = (words.get(1), after("pid"), after("start_ms")) else {
-            bail!("Apache Kafka did not start: {text}");
-        };
+        let address = text.lines().find_map(|line| line.strip_prefix("ready "));
+        let address: SocketAddr = address
+            .with_context(|| format!("Apache Kafka did not start: {text}"))?
+            .parse()?;
+        Conn::open(address)?.ask(wire::api_versions())?;
+        let started = begun.elapsed();
+        let pid = std::fs::read_to_string(dir.join("pid1"))?;
         let server = Server {
             kind: self.kind,
-            address: address.parse()?,
-            meter: Meter::of(pid.parse()?),
-            started: Duration::from_millis(ms.parse()?),
+            address,
+            meter: Meter::of(pid.trim().parse()?),
+            started,
             child: None,
             stop: Some((self.path.with_file_name("stop-kafka.sh"), dir)),
         };

@@ -4,7 +4,7 @@ use crate::results::{Row, median};
 use crate::server::{Kind, Program};
 
 pub fn run(program: &Program, times: usize) -> anyhow::Result<Vec<(Row, f64)>> {
-    // The script that starts Apache Kafka takes its time before: it is started once.
+    // Apache Kafka takes seconds, with those of the script that starts it: once is enough.
     let times = if program.kind == Kind::Kafka { 1 } else { times };
     let mut took = Vec::new();
     for _ in 0..times {
