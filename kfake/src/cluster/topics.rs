@@ -113,12 +113,12 @@ impl Topics {
             return Err(TopicError::Exists(name.to_owned()));
         }
         // '.' and '_' are one character in metric names, so Kafka refuses names that differ in them alone.
-        if let Some(folded) = folded(name) {
-            if let Some(other) = self.by_folded.get(&folded) {
-                return Err(TopicError::InvalidName(format!(
-                    "Topic '{name}' collides with existing topic: {other}"
-                )));
-            }
+        if let Some(folded) = folded(name)
+            && let Some(other) = self.by_folded.get(&folded)
+        {
+            return Err(TopicError::InvalidName(format!(
+                "Topic '{name}' collides with existing topic: {other}"
+            )));
         }
         Ok(())
     }
