@@ -2,7 +2,7 @@
 
 mod bench;
 mod flags;
-mod leak_audit;
+mod interop;
 mod lint_gate;
 
 use std::path::Path;
@@ -30,9 +30,14 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Ok(0)
         }
         Command::Bench(arguments) => bench::run(arguments),
-        Command::Observe(arguments) => Ok(leakcheck_audit::observe::run_command_line(arguments)?),
-        Command::LeakAudit(options) => leak_audit::run(options),
+        Command::LeakAudit(arguments) => {
+            let defaults = leakcheck_audit::Defaults {
+                manifest_path: Some(workspace_root().join("Cargo.toml")),
+            };
+            Ok(leakcheck_audit::run_command_line(arguments, &defaults))
+        }
         Command::LintGate(options) => lint_gate::run(options),
+        Command::Interop(options) => interop::run(options),
     }
 }
 

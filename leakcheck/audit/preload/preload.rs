@@ -125,6 +125,14 @@ const MADV_WIPEONFORK: c_int = 18;
 const O_RDONLY_CLOEXEC: c_int = 0o2000000;
 const O_RDWR_CLOEXEC: c_int = 0o2000002;
 const O_CREATE_NEW: c_int = 0o300;
+/// `futex(2)`: its number, and which of its operations wait. The flags beside an operation are private memory and the clock.
+#[cfg(target_arch = "x86_64")]
+const SYS_FUTEX: i64 = 202;
+#[cfg(target_arch = "aarch64")]
+const SYS_FUTEX: i64 = 98;
+const FUTEX_OPERATION: usize = !(128 | 256);
+const FUTEX_WAIT: usize = 0;
+const FUTEX_WAIT_BITSET: usize = 9;
 const PT_LOAD: u32 = 1;
 const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 
@@ -154,6 +162,7 @@ static ALIGNED_ALLOC: Real = Real::new(c"aligned_alloc");
 static MEMALIGN: Real = Real::new(c"memalign");
 static FREE: Real = Real::new(c"free");
 static EPOLL_WAIT: Real = Real::new(c"epoll_wait");
+static SYSCALL: Real = Real::new(c"syscall");
 static PTHREAD_CREATE: Real = Real::new(c"pthread_create");
 
 // --------------------------------------------------------------------------------------------------------------- hooks
@@ -162,6 +171,7 @@ type PosixMemalign = unsafe extern "C" fn(*mut *mut c_void, usize, usize) -> c_i
 type Memalign = unsafe extern "C" fn(usize, usize) -> *mut c_void;
 type Free = unsafe extern "C" fn(*mut c_void);
 type EpollWait = unsafe extern "C" fn(c_int, *mut c_void, c_int, c_int) -> c_int;
+type Syscall = unsafe extern "C" fn(i64, usize, usize, usize, usize, usize, usize) -> i64;
 type Start = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 type PthreadCreate = unsafe extern "C" fn(*mut c_void, *const c_void, Start, *mut c_void) -> c_int;
 
@@ -230,6 +240,22 @@ pub unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut c_void, count: c_
     parking(timeout);
     // SAFETY: the function of this name has this type, and our caller keeps its contract.
     unsafe { std::mem::transmute::<usize, EpollWait>(EPOLL_WAIT.address())(epoll, events, count, timeout) }
+}
+
+/// A runtime without a driver of I/O parks here: its thread waits for a futex, which std and parking_lot ask for by number.
+///
+/// libc's takes as many arguments as the call has, and passes six on whatever they are. So does this one.
+///
+/// # Safety
+///
+/// As libc's.
+#[no_mangle]
+pub unsafe extern "C" fn syscall(number: i64, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> i64 {
+    if number == SYS_FUTEX && matches!(b & FUTEX_OPERATION, FUTEX_WAIT | FUTEX_WAIT_BITSET) {
+        parking(-1);
+    }
+    // SAFETY: the function of this name takes these, and our caller keeps its contract.
+    unsafe { std::mem::transmute::<usize, Syscall>(SYSCALL.address())(number, a, b, c, d, e, f) }
 }
 
 /// # Safety
@@ -383,6 +409,12 @@ fn lineage() -> u64 {
 #[inline(never)]
 fn allocated(address: usize, size: usize) {
     let Some(_turn) = Turn::begin() else { return };
+    // What is in it is left from whatever was there before, and another thread may look at it before its owner has written
+    // to it. As a cell that is being polled it is left alone until then.
+    if size >= std::mem::size_of::<u64>() {
+        // SAFETY: a block of that size at least, which was allocated just now and is nobody else's yet.
+        unsafe { (address as *mut u64).write_volatile(RUNNING) };
+    }
     let mut frames = [0; FRAMES];
     let count = walk(&mut frames);
     // Once at the first cell, for a process that will not come to its end.
@@ -1629,6 +1661,7 @@ static START: extern "C" fn() = {
             &MEMALIGN,
             &FREE,
             &EPOLL_WAIT,
+            &SYSCALL,
             &PTHREAD_CREATE,
         ] {
             real.address();

@@ -3,14 +3,21 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::accept;
 use crate::baseline::Baseline;
-use crate::build;
+use crate::build::{self, TestBinary};
 use crate::cargo::{Cargo, Selection};
 use crate::error::AuditError;
+use crate::join;
 use crate::judge::{self, Evidence, Verdict};
-use crate::plant::Plant;
-use crate::records;
+use crate::observe::{ObserveError, Observer};
+use crate::owners::Owners;
+use crate::plant::{Plant, PlantError};
+use crate::records::{self, Records};
+use crate::report::{Report, SCHEMA, Shard};
 use crate::run::Run;
+use crate::runner;
+use crate::transcript::BinaryOutcome;
 
 /// What to audit, and how.
 ///
@@ -24,8 +31,13 @@ pub struct Audit {
     cargo: Cargo,
     packages: Vec<String>,
     arguments: Vec<String>,
+    targets: Vec<String>,
+    more: Vec<String>,
     plant: Plant,
     baseline: Baseline,
+    observe: bool,
+    shard: Option<Shard>,
+    runner: Option<PathBuf>,
 }
 
 impl Audit {
@@ -36,8 +48,13 @@ impl Audit {
             cargo: Cargo::of(manifest_path.into()),
             packages: Vec::new(),
             arguments: Vec::new(),
+            targets: Vec::new(),
+            more: Vec::new(),
             plant: Plant::default(),
             baseline: Baseline::default(),
+            observe: true,
+            shard: None,
+            runner: None,
         }
     }
 
@@ -52,6 +69,41 @@ impl Audit {
     #[must_use]
     pub fn argument(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
+        self
+    }
+
+    /// Which tests, in cargo's words (`--lib`, `--test NAME`, `--doc`), instead of all but doc tests.
+    #[must_use]
+    pub fn targets(mut self, targets: impl IntoIterator<Item = String>) -> Self {
+        self.targets.extend(targets);
+        self
+    }
+
+    /// Further arguments of cargo's: features, the profile, packages to leave out.
+    #[must_use]
+    pub fn cargo_arguments(mut self, arguments: impl IntoIterator<Item = String>) -> Self {
+        self.more.extend(arguments);
+        self
+    }
+
+    /// Preloads nothing: [`Audit::report`] then judges by what leakcheck reports alone.
+    #[must_use]
+    pub fn without_observation(mut self) -> Self {
+        self.observe = false;
+        self
+    }
+
+    /// Runs a part of the tests: always the same ones. Needs [`Audit::runner`].
+    #[must_use]
+    pub fn shard(mut self, shard: Shard) -> Self {
+        self.shard = Some(shard);
+        self
+    }
+
+    /// The program `cargo-leak-audit`, which cargo starts the tests of a shard and doc tests through.
+    #[must_use]
+    pub fn runner(mut self, program: impl Into<PathBuf>) -> Self {
+        self.runner = Some(program.into());
         self
     }
 
@@ -84,34 +136,176 @@ impl Audit {
     ///
     /// When it cannot come to a verdict: see [`AuditError`]. A test that failed is not an error: the verdict says so.
     pub fn run(&self, live: &mut dyn Write) -> Result<Verdict, AuditError> {
-        self.plant.check(&self.cargo, &self.packages, live)?;
-
-        let selection = Selection {
-            packages: self.packages.clone(),
-            test_target: None,
-        };
-        let binaries = build::build(&self.cargo, &selection, live)?;
-        if binaries.is_empty() {
-            return Err(AuditError::NoTests);
-        }
-        let reports = tempfile::tempdir().map_err(AuditError::ReportDirectory)?;
-        let outcomes = Run {
-            cargo: &self.cargo,
-            selection: &selection,
-            binaries: &binaries,
-            arguments: &self.arguments,
-            // The planted test runs with the others, as one that leaks nothing.
-            environment: &[(&self.plant.variable, None)],
-            report_dir: reports.path(),
-        }
-        .run(live)?;
-        let records = records::read(reports.path());
+        self.plant.check(&self.cargo, &self.packages, &self.more, live)?;
+        let selection = self.selection();
+        let binaries = self.build(&selection, live)?;
+        let (outcomes, records) = self.tests(&selection, &binaries, &[], &[], live)?;
         Ok(judge::judge(Evidence {
             outcomes,
             records: records.records,
             broken: records.errors,
             baseline: self.baseline.clone(),
-            complete: self.packages.is_empty() && self.arguments.is_empty(),
+            complete: self.is_complete(),
         }))
+    }
+
+    /// Like [`Audit::run`], with a library preloaded that sees every task, and both sources joined in one report. Where the
+    /// system has no such library, a note in the report says so, and leakcheck's own reports are all there is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot come to a verdict: see [`AuditError`].
+    pub fn report(&self, live: &mut dyn Write) -> Result<Report, AuditError> {
+        if !self.cargo.manifest_path.is_file() {
+            return Err(AuditError::NoManifest(self.cargo.manifest_path.clone()));
+        }
+        let begun = std::time::Instant::now();
+        let mut report = self.blank();
+        let observer = self.observer(&mut report)?;
+        let selection = self.selection();
+        let binaries = self.build(&selection, live)?;
+        match self.plant.check(&self.cargo, &self.packages, &self.more, live) {
+            Ok(()) => (),
+            // The canary stands for it.
+            Err(AuditError::Plant(PlantError::Missing { .. }) | AuditError::DoesNotBuild { .. })
+                if observer.is_some() =>
+            {
+                ()
+            }
+            Err(error) => return Err(error),
+        }
+        // What was built does not ask for a network any more.
+        let owners = Owners::of(&self.cargo);
+        let kept = tempfile::Builder::new().prefix("leak-audit-kept-").tempdir();
+        let kept = kept.map_err(AuditError::ReportDirectory)?;
+        let mut environment = observer
+            .as_ref()
+            .map(|observer| observer.environment().to_vec())
+            .unwrap_or_default();
+        let mut started_by = Vec::new();
+        if self.shard.is_some() || selection.is_doc() && observer.is_some() {
+            started_by = runner::configuration(&self.chooser()?, &crate::cargo::host()?).to_vec();
+            environment.push((runner::KEEP, kept.path().as_os_str().to_owned()));
+        }
+        if let Some(shard) = self.shard {
+            environment.push((runner::SHARD, format!("{}/{}", shard.index, shard.count).into()));
+        }
+        let (outcomes, records) = self.tests(&selection, &binaries, &environment, &started_by, live)?;
+        join::outcomes(&mut report, &outcomes);
+        if let Some(observer) = &observer {
+            let workspace = owners.root.clone().unwrap_or_default();
+            join::observed(&mut report, observer.judge(&workspace, &owners, None)?);
+        }
+        let verdict = judge::judge(Evidence {
+            outcomes,
+            records: records.records,
+            broken: records.errors,
+            baseline: Baseline::default(),
+            complete: false,
+        });
+        join::tracked(&mut report, verdict, observer.is_some());
+        accept::apply_where_given(&mut report, &self.baseline);
+        join::sort(&mut report);
+        report.totals.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    fn blank(&self) -> Report {
+        Report {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: ["cargo test"]
+                .into_iter()
+                .chain(self.packages.iter().flat_map(|package| ["-p", package]))
+                .chain(self.targets.iter().chain(&self.more).map(String::as_str))
+                .chain((!self.arguments.is_empty()).then_some("--"))
+                .chain(self.arguments.iter().map(String::as_str))
+                .collect::<Vec<_>>()
+                .join(" "),
+            shards: self.shard.into_iter().collect(),
+            complete: self.is_complete(),
+            ..Report::default()
+        }
+    }
+
+    /// The library, or why there is none.
+    fn observer(&self, report: &mut Report) -> Result<Option<Observer>, AuditError> {
+        if !self.observe {
+            report
+                .notes
+                .push("nothing was observed, as was asked: this is what leakcheck reports alone".to_owned());
+            return Ok(None);
+        }
+        match Observer::ready() {
+            Ok(observer) => Ok(Some(observer)),
+            Err(error @ ObserveError::Unsupported { .. }) => {
+                report
+                    .notes
+                    .push(format!("{error}: this is what leakcheck reports alone"));
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn chooser(&self) -> Result<PathBuf, AuditError> {
+        match &self.runner {
+            Some(program) => Ok(program.clone()),
+            None => std::env::current_exe().map_err(AuditError::NoChooser),
+        }
+    }
+
+    fn selection(&self) -> Selection {
+        Selection {
+            packages: self.packages.clone(),
+            test_target: None,
+            targets: self.targets.clone(),
+            more: self.more.clone(),
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.packages.is_empty()
+            && self.arguments.is_empty()
+            && self.targets.is_empty()
+            && !self.more.iter().any(|argument| argument == "--exclude")
+    }
+
+    fn build(&self, selection: &Selection, live: &mut dyn Write) -> Result<Vec<TestBinary>, AuditError> {
+        if selection.is_doc() {
+            return Ok(Vec::new());
+        }
+        let binaries = build::build(&self.cargo, selection, live)?;
+        if binaries.is_empty() {
+            return Err(AuditError::NoTests);
+        }
+        Ok(binaries)
+    }
+
+    fn tests(
+        &self,
+        selection: &Selection,
+        binaries: &[TestBinary],
+        observed: &[(&'static str, std::ffi::OsString)],
+        runner: &[std::ffi::OsString],
+        live: &mut dyn Write,
+    ) -> Result<(Vec<BinaryOutcome>, Records), AuditError> {
+        let reports = tempfile::tempdir().map_err(AuditError::ReportDirectory)?;
+        let outcomes = Run {
+            cargo: &self.cargo,
+            selection,
+            binaries,
+            arguments: &self.arguments,
+            // The planted test runs with the others, as one that leaks nothing.
+            environment: &[(&self.plant.variable, None)],
+            observed,
+            runner,
+            report_dir: reports.path(),
+        }
+        .run(live)?;
+        if outcomes.is_empty() {
+            return Err(AuditError::NoTests);
+        }
+        Ok((outcomes, records::read(reports.path())))
     }
 }

@@ -1,8 +1,29 @@
-//! The leaks that are known: a workspace that has some can gate on new ones at once.
+//! What is accepted, each with its reason: a project that has leaks can gate on new ones at once.
 //!
-//! A baseline is a TOML file, kept beside the code. An entry names no line, so that it survives edits:
+//! It is a TOML file, `leak-audit.toml`, kept beside the code. No entry names a line, so that it survives edits:
 //!
 //! ```toml
+//! # A leak, by its identity. `--update-baseline` writes these. One that no longer occurs must go.
+//! [[accept]]
+//! id = "0123456789abcdef"
+//! about = "src/server.rs shop::server::run"
+//! reason = "the listener is rewritten next month"
+//!
+//! # Leaks by a rule: whatever is given must match. * stands for any text.
+//! [[ignore]]
+//! function = "shop::metrics::*"
+//! file = "src/metrics.rs"
+//! crate = "hyper-util"
+//! program = "shop"
+//! test = "leaks_*"
+//! reason = "these tests leak on purpose, and judge the report as data"
+//!
+//! # A program whose tasks cannot be observed.
+//! [[unobserved]]
+//! program = "jemalloc_*"
+//! reason = "it has an allocator of its own, and leakcheck looks at its tests"
+//!
+//! # A leak that leakcheck reports.
 //! [[known]]
 //! file = "shop/src/orders.rs"
 //! group = "connection"
@@ -15,14 +36,27 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::records::Leak;
+use crate::report::{self, Finding, Origin};
 
-/// The leaks that are known.
+/// What is accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
-    /// Its entries, in the file's order.
+    /// Leaks that leakcheck reports, in the file's order.
     #[serde(default)]
     pub known: Vec<Known>,
+    /// Leaks by their identity. Each must still occur.
+    #[serde(default)]
+    pub accept: Vec<report::Entry>,
+    /// Leaks by rules.
+    #[serde(default)]
+    pub ignore: Vec<Ignore>,
+    /// Programs that cannot be observed.
+    #[serde(default)]
+    pub unobserved: Vec<Unobserved>,
+    /// Where it was read.
+    #[serde(skip)]
+    pub path: Option<PathBuf>,
 }
 
 /// A leak that is known.
@@ -37,6 +71,96 @@ pub struct Known {
     pub name: String,
     /// Why it is tolerated.
     pub reason: String,
+}
+
+/// A rule: what is given must match. A `*` stands for any text.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ignore {
+    /// A function among the calls that led to the spawn.
+    pub function: Option<String>,
+    /// The file of such a function.
+    pub file: Option<String>,
+    /// The dependency whose code spawned it.
+    #[serde(rename = "crate")]
+    pub package: Option<String>,
+    /// The program.
+    pub program: Option<String>,
+    /// The test, as libtest prints it.
+    pub test: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// A program that cannot be observed, which is accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unobserved {
+    /// Its name without cargo's hash. A `*` stands for any text.
+    pub program: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Ignore {
+    /// Whether the rule is about that finding. One that gives nothing is about none.
+    #[must_use]
+    pub fn matches(&self, finding: &Finding) -> bool {
+        let given = |pattern: &Option<String>, fits_it: &dyn Fn(&str) -> bool| {
+            pattern.as_deref().is_none_or(|pattern| fits_it(pattern))
+        };
+        let all = [&self.function, &self.file, &self.package, &self.program, &self.test];
+        all.iter().any(|pattern| pattern.is_some())
+            // Where both a function and a file are given, they are of one call.
+            && (self.function.is_none() && self.file.is_none()
+                || finding.spawned.iter().any(|place| {
+                    given(&self.function, &|pattern| fits(pattern, &place.function))
+                        && given(&self.file, &|pattern| fits(pattern, place.file.as_deref().unwrap_or_default()))
+                }))
+            && given(&self.package, &|pattern| {
+                matches!(&finding.origin, Origin::Dependency { name, .. } if fits(pattern, name))
+            })
+            && given(&self.program, &|pattern| fits(pattern, &finding.program))
+            && given(&self.test, &|pattern| fits(pattern, finding.test.as_deref().unwrap_or_default()))
+    }
+
+    /// The rule in a line.
+    #[must_use]
+    pub fn about(&self) -> String {
+        let parts = [
+            ("function", &self.function),
+            ("file", &self.file),
+            ("crate", &self.package),
+            ("program", &self.program),
+            ("test", &self.test),
+        ];
+        let given = parts
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("{name} = {:?}", value.as_ref()?)));
+        given.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Known {
+    /// Whether this entry is about that finding, where leakcheck saw it.
+    #[must_use]
+    pub fn is_about(&self, finding: &Finding) -> bool {
+        let Some(tracked) = &finding.tracked else { return false };
+        finding
+            .spawned
+            .iter()
+            .any(|place| place.file.as_deref() == Some(&self.file))
+            && fits(&self.group, &tracked.group)
+            && fits(&self.name, &tracked.name)
+    }
+}
+
+impl Unobserved {
+    /// Whether this entry is about that program.
+    #[must_use]
+    pub fn is_about(&self, program: &str) -> bool {
+        fits(&self.program, program)
+    }
 }
 
 /// Why a baseline cannot be used.
@@ -60,12 +184,26 @@ pub enum BaselineError {
         source: toml::de::Error,
     },
     /// An entry says nothing about why it is there.
-    #[error("{}: the entry of {} › {} has no reason", path.display(), entry.group, entry.name)]
+    #[error("{}: {about} has no reason: say why it is accepted", path.display())]
     NoReason {
         /// The file.
         path: PathBuf,
         /// The entry.
-        entry: Known,
+        about: String,
+    },
+    /// A rule that would be about everything.
+    #[error("{}: an [[ignore]] needs a function, a file, a crate, a program or a test", path.display())]
+    Everything {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the baseline {}: {source}", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
     },
 }
 
@@ -80,17 +218,46 @@ impl Baseline {
             path: path.to_owned(),
             source,
         })?;
-        let baseline: Self = toml::from_str(&text).map_err(|source| BaselineError::Malformed {
+        Self::parse(&text, path)
+    }
+
+    /// Reads a baseline's text. `path` is what errors name.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a baseline, or an entry has no reason.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, BaselineError> {
+        let mut baseline: Self = toml::from_str(text).map_err(|source| BaselineError::Malformed {
             path: path.to_owned(),
             source,
         })?;
-        match baseline.known.iter().find(|entry| entry.reason.trim().is_empty()) {
-            Some(entry) => Err(BaselineError::NoReason {
+        baseline.path = Some(path.to_owned());
+        if baseline.ignore.iter().any(|rule| rule.about().is_empty()) {
+            return Err(BaselineError::Everything { path: path.to_owned() });
+        }
+        match baseline.without_reason() {
+            Some(about) => Err(BaselineError::NoReason {
                 path: path.to_owned(),
-                entry: entry.clone(),
+                about,
             }),
             None => Ok(baseline),
         }
+    }
+
+    /// The first entry that does not say why.
+    fn without_reason(&self) -> Option<String> {
+        let known = self.known.iter();
+        let known = known.map(|entry| (&entry.reason, format!("the entry of {} › {}", entry.group, entry.name)));
+        let accept = self.accept.iter();
+        let accept = accept.map(|entry| (&entry.reason, format!("the entry {} ({})", entry.id, entry.about)));
+        let ignore = self
+            .ignore
+            .iter()
+            .map(|rule| (&rule.reason, format!("the rule {}", rule.about())));
+        let unobserved = self.unobserved.iter();
+        let unobserved = unobserved.map(|entry| (&entry.reason, format!("the program {}", entry.program)));
+        let mut all = known.chain(accept).chain(ignore).chain(unobserved);
+        all.find(|(reason, _)| reason.trim().is_empty()).map(|(_, about)| about)
     }
 }
 
@@ -165,6 +332,62 @@ mod tests {
             Err(BaselineError::NoReason { .. })
         ));
         assert!(matches!(read(&entry("")), Err(BaselineError::Malformed { .. })));
+    }
+
+    #[test]
+    fn every_kind_of_entry_has_a_reason() {
+        for entry in [
+            "[[accept]]\nid = \"1\"\nabout = \"\"\n",
+            "[[ignore]]\ntest = \"a\"\n",
+            "[[unobserved]]\nprogram = \"a\"\n",
+        ] {
+            assert!(read(&format!("{entry}reason = \"why\"")).is_ok(), "{entry}");
+            assert!(
+                matches!(
+                    read(&format!("{entry}reason = \"\"")),
+                    Err(BaselineError::NoReason { .. })
+                ),
+                "{entry}"
+            );
+        }
+        assert!(matches!(
+            read("[[ignore]]\nreason = \"all\""),
+            Err(BaselineError::Everything { .. })
+        ));
+    }
+
+    #[test]
+    fn a_rule_is_about_what_matches_all_of_it() {
+        let place = |function: &str, file: &str| report::Place {
+            function: function.to_owned(),
+            file: Some(file.to_owned()),
+            line: Some(1),
+        };
+        let finding = Finding {
+            program: "shop".to_owned(),
+            test: Some("m::leaks".to_owned()),
+            spawned: vec![place("shop::run", "src/a.rs"), place("shop::main", "src/b.rs")],
+            ..Finding::default()
+        };
+        let rule = |text: &str| {
+            let text = format!("[[ignore]]\n{text}\nreason = \"why\"");
+            read(&text).expect("a rule").ignore.remove(0)
+        };
+        for text in [
+            "function = \"shop::m*\"",
+            "file = \"src/b.rs\"\ntest = \"*leaks\"",
+            "program = \"shop\"",
+        ] {
+            assert!(rule(text).matches(&finding), "{text}");
+        }
+        for text in [
+            "function = \"shop::main\"\nfile = \"src/a.rs\"",
+            "test = \"leaks\"",
+            "crate = \"shop\"",
+            "program = \"shop\"\ntest = \"x\"",
+        ] {
+            assert!(!rule(text).matches(&finding), "{text}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::AuditError;
 use crate::run::tee;
 
 /// A test binary that cargo built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct TestBinary {
     /// The package it tests.
     pub package: String,
@@ -19,6 +19,9 @@ pub struct TestBinary {
     pub target: String,
     /// Its file name without the hash, as leakcheck's records name it.
     pub name: String,
+    /// `lib`, `bin`, `test`, `example` or `doc`.
+    #[serde(skip)]
+    pub kind: String,
     /// The file.
     #[serde(skip)]
     pub executable: PathBuf,
@@ -28,7 +31,13 @@ pub struct TestBinary {
 pub(crate) fn build(cargo: &Cargo, selection: &Selection, live: &mut dyn Write) -> Result<Vec<TestBinary>, AuditError> {
     let mut command = cargo.command("test");
     selection.apply(&mut command);
-    command.args(["--no-run", "--message-format", "json-render-diagnostics"]);
+    command.arg("--no-run");
+    Ok(test_binaries(&messages(command, live)?))
+}
+
+/// Runs a building command, and gives cargo's messages. What the compiler says goes to `live`.
+pub(crate) fn messages(mut command: std::process::Command, live: &mut dyn Write) -> Result<Vec<u8>, AuditError> {
+    command.args(["--message-format", "json-render-diagnostics"]);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -52,11 +61,10 @@ pub(crate) fn build(cargo: &Cargo, selection: &Selection, live: &mut dyn Write) 
     if !status.success() {
         return Err(AuditError::DoesNotBuild { status });
     }
-    let messages = match messages {
-        Ok(messages) => messages.map_err(AuditError::CargoOutput)?,
+    match messages {
+        Ok(messages) => messages.map_err(AuditError::CargoOutput),
         Err(panic) => std::panic::resume_unwind(panic),
-    };
-    Ok(test_binaries(&messages))
+    }
 }
 
 /// The test binaries among cargo's messages.
@@ -71,6 +79,8 @@ fn test_binaries(messages: &[u8]) -> Vec<TestBinary> {
     #[derive(Deserialize)]
     struct Target {
         name: String,
+        #[serde(default)]
+        kind: Vec<String>,
     }
     #[derive(Deserialize)]
     struct Profile {
@@ -85,6 +95,7 @@ fn test_binaries(messages: &[u8]) -> Vec<TestBinary> {
         .map(|artifact| TestBinary {
             package: package_name(&artifact.package_id).to_owned(),
             target: artifact.target.name,
+            kind: artifact.target.kind.into_iter().next().unwrap_or_default(),
             name: cargo::stem(&artifact.executable),
             executable: artifact.executable,
         })

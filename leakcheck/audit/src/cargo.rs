@@ -34,6 +34,15 @@ impl Cargo {
     }
 
     pub(crate) fn command(&self, subcommand: &str) -> Command {
+        let mut command = self.plain(subcommand);
+        if let Some(directory) = &self.target_dir {
+            command.arg("--target-dir").arg(directory);
+        }
+        command
+    }
+
+    /// A command that builds nothing.
+    pub(crate) fn plain(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {
             if OF_THE_OUTER_PACKAGE
@@ -44,9 +53,6 @@ impl Cargo {
             }
         }
         command.arg(subcommand).arg("--manifest-path").arg(&self.manifest_path);
-        if let Some(directory) = &self.target_dir {
-            command.arg("--target-dir").arg(directory);
-        }
         // Its "Running …" lines tell where one test binary's output ends; these settings would change them.
         command
             .env("CARGO_TERM_COLOR", "never")
@@ -56,6 +62,16 @@ impl Cargo {
     }
 }
 
+/// The target that `rustc` builds for by itself.
+pub(crate) fn host() -> Result<String, crate::error::AuditError> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).arg("-vV").output();
+    let output = output.map_err(crate::error::AuditError::CargoUnavailable)?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.unwrap_or_default().to_owned())
+}
+
 /// The tests that a call is about.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Selection {
@@ -63,6 +79,10 @@ pub(crate) struct Selection {
     pub(crate) packages: Vec<String>,
     /// None: every library, binary and integration test.
     pub(crate) test_target: Option<String>,
+    /// Which tests, in cargo's words, where it is not one target.
+    pub(crate) targets: Vec<String>,
+    /// Further arguments of cargo's: features, the profile, packages to leave out.
+    pub(crate) more: Vec<String>,
 }
 
 impl Selection {
@@ -75,9 +95,16 @@ impl Selection {
         }
         match &self.test_target {
             // `--tests` includes the unit tests of libraries and binaries, and leaves out the doc tests.
-            None => command.arg("--tests"),
+            None if self.targets.is_empty() => command.arg("--tests"),
+            None => command.args(&self.targets),
             Some(target) => command.arg("--test").arg(target),
         };
+        command.args(&self.more);
+    }
+
+    /// Doc tests are built as they are run, by rustdoc.
+    pub(crate) fn is_doc(&self) -> bool {
+        self.targets.iter().any(|target| target == "--doc")
     }
 }
 

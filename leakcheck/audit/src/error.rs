@@ -27,6 +27,24 @@ pub enum AuditError {
         /// How cargo ended.
         status: ExitStatus,
     },
+    /// The library to preload cannot be made, or did not see the canary.
+    #[error(transparent)]
+    Observe(#[from] crate::observe::ObserveError),
+    /// There is no manifest.
+    #[error("there is no Cargo.toml in this directory or above it: --manifest-path names one")]
+    NoProject,
+    /// The manifest cannot be read.
+    #[error("there is no {0}")]
+    NoManifest(std::path::PathBuf),
+    /// The program does not come from this workspace.
+    #[error("cargo built no program named {0:?}")]
+    NoProgram(String),
+    /// A shard needs this program to choose tests.
+    #[error("the program that chooses a shard's tests cannot be found: {0}")]
+    NoChooser(#[source] io::Error),
+    /// It was interrupted.
+    #[error("interrupted")]
+    Interrupted,
     /// The selection has no tests.
     #[error("the selected packages have no test binaries")]
     NoTests,

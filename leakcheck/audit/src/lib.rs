@@ -25,23 +25,34 @@
 //! # Ok::<(), leakcheck_audit::AuditError>(())
 //! ```
 
+mod accept;
 mod audit;
 pub mod awaits;
 pub mod baseline;
 pub mod build;
 mod cargo;
+mod command;
+pub mod command_line;
 pub mod error;
+mod identity;
+mod join;
 pub mod judge;
+pub mod merge;
 pub mod observe;
+mod owners;
 pub mod plant;
+mod program;
 pub mod records;
 pub mod render;
 pub mod report;
 pub mod run;
+mod runner;
+pub mod scan;
 pub mod transcript;
 
 pub use audit::Audit;
 pub use baseline::Baseline;
+pub use command::{Defaults, run_command_line};
 pub use error::AuditError;
 pub use judge::{Conclusion, Verdict};
 pub use plant::Plant;

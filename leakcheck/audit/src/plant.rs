@@ -98,7 +98,13 @@ impl Plant {
     ///
     /// `packages` is the audit's own selection: where it is the whole workspace, the plant is built as a part of that, so
     /// that cargo finds the same features and builds nothing twice.
-    pub(crate) fn check(&self, cargo: &Cargo, packages: &[String], live: &mut dyn Write) -> Result<(), AuditError> {
+    pub(crate) fn check(
+        &self,
+        cargo: &Cargo,
+        packages: &[String],
+        more: &[String],
+        live: &mut dyn Write,
+    ) -> Result<(), AuditError> {
         let packages = if packages.is_empty() {
             Vec::new()
         } else {
@@ -107,6 +113,8 @@ impl Plant {
         let selection = Selection {
             packages,
             test_target: Some(self.target.clone()),
+            more: more.to_vec(),
+            ..Selection::default()
         };
         let binaries = build::build(cargo, &selection, live)?;
         if !binaries
@@ -127,6 +135,8 @@ impl Plant {
                 binaries: &binaries,
                 arguments: &[self.test.clone(), "--exact".to_owned()],
                 environment: &[(&self.variable, value)],
+                observed: &[],
+                runner: &[],
                 report_dir: reports.path(),
             }
             .run(live)?;

@@ -23,6 +23,10 @@ pub(crate) struct Run<'a> {
     pub(crate) arguments: &'a [String],
     /// Variables to set (or, without a value, to remove) for the tests.
     pub(crate) environment: &'a [(&'a str, Option<&'a str>)],
+    /// What makes the tests observed.
+    pub(crate) observed: &'a [(&'static str, std::ffi::OsString)],
+    /// What makes cargo start the tests through this program.
+    pub(crate) runner: &'a [std::ffi::OsString],
     pub(crate) report_dir: &'a Path,
 }
 
@@ -35,8 +39,10 @@ impl Run<'_> {
     pub(crate) fn run(&self, live: &mut dyn Write) -> Result<Vec<BinaryOutcome>, AuditError> {
         let mut command = self.cargo.command("test");
         self.selection.apply(&mut command);
+        command.args(self.runner);
         command.arg("--no-fail-fast").arg("--").args(self.arguments);
         command.env(REPORT_DIR, self.report_dir);
+        command.envs(self.observed.iter().map(|(name, value)| (name, value)));
         for (name, value) in self.environment {
             match value {
                 Some(value) => command.env(name, value),

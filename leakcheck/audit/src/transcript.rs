@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::build::TestBinary;
 use crate::error::AuditError;
+use crate::report::Outcome;
 
 /// How one test binary ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,6 +21,12 @@ pub struct BinaryOutcome {
     pub binary: TestBinary,
     /// How it ended.
     pub result: BinaryResult,
+    /// Its tests, as far as a line told how each ended.
+    #[serde(skip)]
+    pub tests: Vec<(String, Outcome)>,
+    /// How many tests ran, by its own summary.
+    #[serde(skip)]
+    pub ran: u64,
 }
 
 /// How a test binary ended.
@@ -53,15 +60,15 @@ impl fmt::Display for TestBinary {
 
 /// Reads the lines of one run, in their order.
 #[derive(Debug)]
-pub(crate) struct Transcript<'a> {
-    sections: Vec<Section<'a>>,
+pub(crate) struct Transcript {
+    sections: Vec<Section>,
     /// The section that the next line belongs to.
     current: Option<usize>,
 }
 
 #[derive(Debug)]
-struct Section<'a> {
-    binary: &'a TestBinary,
+struct Section {
+    binary: TestBinary,
     ran: bool,
     /// The list of failures that is being read, or that was read last.
     listed: Vec<String>,
@@ -71,6 +78,9 @@ struct Section<'a> {
     failed: bool,
     /// What cargo says about how the process ended.
     cause: Option<String>,
+    tests: Vec<(String, Outcome)>,
+    /// The test whose line is not complete yet.
+    begun: Option<String>,
 }
 
 /// libtest's last line: `test result: ok. 3 passed; 0 failed; …`
@@ -78,6 +88,7 @@ struct Section<'a> {
 struct Summary {
     ok: bool,
     failed: Option<u64>,
+    passed: Option<u64>,
 }
 
 impl Summary {
@@ -87,30 +98,36 @@ impl Summary {
             failed: text
                 .split(';')
                 .find_map(|part| part.trim().strip_suffix(" failed")?.parse().ok()),
+            passed: text
+                .split([';', '.'])
+                .find_map(|part| part.trim().strip_suffix(" passed")?.parse().ok()),
         }
     }
 }
 
-impl<'a> Transcript<'a> {
-    pub(crate) fn of(binaries: &'a [TestBinary]) -> Self {
-        let section = |binary| Section {
-            binary,
-            ran: false,
-            listed: Vec::new(),
-            listing: false,
-            summary: None,
-            failed: false,
-            cause: None,
-        };
+impl Transcript {
+    pub(crate) fn of(binaries: &[TestBinary]) -> Self {
         Self {
-            sections: binaries.iter().map(section).collect(),
+            sections: binaries.iter().cloned().map(Section::of).collect(),
             current: None,
         }
     }
 
     pub(crate) fn line(&mut self, line: &str) {
         let line = without_colours(line);
-        if let Some(index) = self.section_opened_by(&line) {
+        if let Some(package) = line.trim_start().strip_prefix("Doc-tests ") {
+            // rustdoc builds and runs them: no file of theirs is known before.
+            self.sections.push(Section::of(TestBinary {
+                package: package.to_owned(),
+                target: package.to_owned(),
+                name: format!("{package}_doctests"),
+                kind: "doc".to_owned(),
+                ..TestBinary::default()
+            }));
+            let index = self.sections.len() - 1;
+            self.current = Some(index);
+            self.sections[index].ran = true;
+        } else if let Some(index) = self.section_opened_by(&line) {
             self.current = Some(index);
             self.sections[index].ran = true;
         } else if let Some(index) = self.current {
@@ -146,8 +163,23 @@ impl<'a> Transcript<'a> {
     }
 }
 
-impl Section<'_> {
+impl Section {
+    fn of(binary: TestBinary) -> Self {
+        Self {
+            binary,
+            ran: false,
+            listed: Vec::new(),
+            listing: false,
+            summary: None,
+            failed: false,
+            cause: None,
+            tests: Vec::new(),
+            begun: None,
+        }
+    }
+
     fn line(&mut self, line: &str) {
+        self.test(line);
         if line == "failures:" {
             // It comes twice: before the output of the failed tests, and before their names. The last one counts.
             self.listed.clear();
@@ -170,7 +202,36 @@ impl Section<'_> {
         }
     }
 
-    fn finish(self) -> BinaryOutcome {
+    /// `test shop::closes ... ok`. With one thread, or without capture, what the test prints comes before the last word.
+    fn test(&mut self, line: &str) {
+        let (name, end) = match line.strip_prefix("test ").and_then(|line| line.split_once(" ... ")) {
+            Some((name, end)) => (Some(name.trim_end_matches(" - should panic").to_owned()), end),
+            None => (self.begun.clone(), line),
+        };
+        let Some(name) = name else { return };
+        let outcome = match end {
+            "ok" => Outcome::Passed,
+            "FAILED" => Outcome::Failed,
+            end if end == "ignored" || end.starts_with("ignored, ") => Outcome::Ignored,
+            _ => {
+                self.begun = Some(name);
+                return;
+            }
+        };
+        self.begun = None;
+        self.tests.push((name, outcome));
+    }
+
+    fn finish(mut self) -> BinaryOutcome {
+        let ran = self
+            .summary
+            .map_or(0, |summary| summary.passed.unwrap_or(0) + summary.failed.unwrap_or(0));
+        // A process that ended without a summary ended in the middle of it.
+        if self.summary.is_none() {
+            self.tests
+                .extend(self.begun.take().map(|name| (name, Outcome::Aborted)));
+        }
+        let tests = std::mem::take(&mut self.tests);
         let listed = self.listed.len() as u64;
         let result = match (self.failed, self.summary) {
             (
@@ -178,6 +239,7 @@ impl Section<'_> {
                 Some(Summary {
                     ok: true,
                     failed: Some(0),
+                    ..
                 }),
             ) => BinaryResult::Passed,
             (false, None) => BinaryResult::Died("it ended without a summary of its tests".to_owned()),
@@ -204,8 +266,10 @@ impl Section<'_> {
             ),
         };
         BinaryOutcome {
-            binary: self.binary.clone(),
+            binary: self.binary,
             result,
+            tests,
+            ran,
         }
     }
 }
@@ -233,6 +297,7 @@ mod tests {
             package: "shop".to_owned(),
             target: name.to_owned(),
             name: name.to_owned(),
+            kind: "test".to_owned(),
             executable: format!("/w/target/debug/deps/{name}-0123456789abcdef").into(),
         }
     }
@@ -327,6 +392,40 @@ mod tests {
             only(&crash),
             BinaryResult::Died("signal: 6, SIGABRT: process abort signal".to_owned())
         );
+    }
+
+    #[test]
+    fn each_test_has_its_outcome() {
+        let binaries = [binary("orders")];
+        let mut transcript = Transcript::of(&binaries);
+        let text = "test a ... ok\ntest b - should panic ... ok\ntest c ... ignored, slow\ntest d ... said by it\nok\n\
+            test e ... FAILED\ntest result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out\n";
+        (running("orders") + text)
+            .lines()
+            .for_each(|line| transcript.line(line));
+        let outcome = transcript.finish().expect("it ran").remove(0);
+
+        let expected = [
+            ("a", Outcome::Passed),
+            ("b", Outcome::Passed),
+            ("c", Outcome::Ignored),
+            ("d", Outcome::Passed),
+            ("e", Outcome::Failed),
+        ];
+        assert_eq!(outcome.tests, expected.map(|(name, how)| (name.to_owned(), how)));
+        assert_eq!(outcome.ran, 4);
+    }
+
+    #[test]
+    fn the_test_that_a_process_ended_in_is_named() {
+        let binaries = [binary("orders")];
+        let mut transcript = Transcript::of(&binaries);
+        (running("orders") + "\nrunning 1 test\ntest crashes ... ")
+            .lines()
+            .for_each(|line| transcript.line(line));
+        let outcome = transcript.finish().expect("it ran").remove(0);
+
+        assert_eq!(outcome.tests, [("crashes".to_owned(), Outcome::Aborted)]);
     }
 
     #[test]

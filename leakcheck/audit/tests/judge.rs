@@ -40,9 +40,15 @@ fn ended(result: BinaryResult) -> BinaryOutcome {
         package: "shop".to_owned(),
         target: "orders".to_owned(),
         name: "orders".to_owned(),
+        kind: "test".to_owned(),
         executable: "target/debug/deps/orders-0123456789abcdef".into(),
     };
-    BinaryOutcome { binary, result }
+    BinaryOutcome {
+        binary,
+        result,
+        tests: Vec::new(),
+        ran: 0,
+    }
 }
 
 fn failed(tests: &[&str]) -> BinaryOutcome {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::adapters;
+use super::inside::{self, is_dyn_future};
 use super::leaf::{self, Leaf};
 use super::memory::Memory;
 use super::names;
@@ -15,68 +17,18 @@ const DEEPEST: usize = 160;
 /// How many types are looked at for one task.
 const MOST_STEPS: usize = 20_000;
 /// How far into a type futures are looked for.
-const DEEPEST_SEARCH: usize = 6;
+pub(super) const DEEPEST_SEARCH: usize = 20;
+/// How far into what a box holds.
+const DEEPEST_IN_A_BOX: usize = 8;
 
-/// The task's future, or what is left of it.
-const STAGE: &str = "tokio::runtime::task::core::Stage";
-const BLOCKING_TASK: &str = "tokio::runtime::blocking::task::BlockingTask";
 const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
+const OPTION: &str = "core::option::Option";
 /// The standard library's, and what tokio had before there was one.
 const POLL_FN: &[&str] = &["core::future::poll_fn::PollFn", "tokio::future::poll_fn::PollFn"];
 
-/// Futures that only hand on what one future inside does, and whatever else they hold is their own business: they are not shown.
-const SEEN_THROUGH: &[&str] = &[
-    "tracing::instrument::Instrumented",
-    "tracing::instrument::WithDispatch",
-    "tokio_util::task::task_tracker::TrackedFuture",
-    "tokio::task::task_local::TaskLocalFuture",
-    "tokio::task::coop::unconstrained::Unconstrained",
-    "tokio::task::coop::Coop",
-    "tokio_metrics::task::Instrumented",
-    "leakcheck::task::Tracked",
-    "tokio_stream::stream_ext::next::Next",
-    "futures_util::stream::stream::next::Next",
-    "futures_util::future::future::Map",
-    "futures_util::future::future::map::Map",
-    "futures_util::future::future::fuse::Fuse",
-    "futures_util::future::future::catch_unwind::CatchUnwind",
-    "futures_util::future::future::remote_handle::Remote",
-    "futures_util::future::either::Either",
-    "futures_util::abortable::Abortable",
-    "core::panic::unwind_safe::AssertUnwindSafe",
-    "core::pin::Pin",
-    "core::option::Option",
-    "core::cell::UnsafeCell",
-    "core::mem::manually_drop::ManuallyDrop",
-    "core::mem::maybe_uninit::MaybeUninit",
-    "core::mem::maybe_dangling::MaybeDangling",
-    "core::future::into_future::IntoFuture",
-];
-
-/// Futures that end at a moment whatever the future inside does.
-const TIMEOUTS: &[&str] = &["tokio::time::timeout::Timeout"];
-
-/// Futures that end with the first of those that they hold.
-const SELECTS: &[&str] = &[
-    "tokio_util::sync::cancellation_token::RunUntilCancelledFuture",
-    "tokio_util::sync::cancellation_token::RunUntilCancelledFutureOwned",
-];
-
-/// Futures that wait for all that they hold.
-const JOINS: &[&str] = &[
-    "futures_util::future::join::Join",
-    "futures_util::future::join::Join3",
-    "futures_util::future::join::Join4",
-    "futures_util::future::join::Join5",
-    "futures_util::future::try_join::TryJoin",
-    "futures_util::future::try_join::TryJoin3",
-    "futures_util::future::try_join::TryJoin4",
-    "futures_util::future::try_join::TryJoin5",
-];
-
 /// The answer to one question, while it is looked for.
 pub(super) struct Decoder<'p, 'm> {
-    session: Session<'p>,
+    pub(super) session: Session<'p>,
     memory: &'m dyn Memory,
     steps: usize,
 }
@@ -90,93 +42,8 @@ impl<'p, 'm> Decoder<'p, 'm> {
         }
     }
 
-    /// The task in a cell.
-    pub(super) fn task(mut self, cell: Place, future: Place, address: u64) -> AwaitTree {
-        let name = self
-            .session
-            .type_at(future)
-            .map(|future| name_of(&self.session, &future))
-            .unwrap_or_default();
-        self.stage(cell, future, address)
-            .unwrap_or_else(|| AwaitTree::new(Kind::Unknown, name))
-    }
-
-    fn stage(&mut self, cell: Place, future: Place, address: u64) -> Option<AwaitTree> {
-        let of_future = self.session.type_at(future)?;
-        let (stage, at) = self.find_stage(cell, address, DEEPEST_SEARCH)?;
-        let active = self.active(&stage, at)?;
-        let payload = self.session.type_at(active.payload.of_type)?;
-        let content = payload.fields.first();
-        let at = at.checked_add(active.payload.offset)?;
-        let mut tree = AwaitTree::new(self.kind(&of_future), name_of(&self.session, &of_future));
-        match active.payload.name.as_str() {
-            "Running" => {
-                let content = content?;
-                // One type may be described in several units.
-                let held = self.session.type_at(content.of_type)?;
-                if held.place != of_future.place && held.segments != of_future.segments {
-                    return None;
-                }
-                return Some(self.future(content.of_type, at.checked_add(content.offset)?, 0));
-            }
-            "Finished" => {
-                tree.state = content
-                    .and_then(|result| self.how_it_ended(result, at))
-                    .unwrap_or(State::Ended);
-            }
-            "Consumed" => tree.state = State::Ended,
-            _ => return None,
-        }
-        if let Some(function) = self.blocking_function(&of_future) {
-            (tree.kind, tree.type_name) = (Kind::Blocking, function);
-        }
-        Some(tree)
-    }
-
-    fn find_stage(&mut self, within: Place, address: u64, depth: usize) -> Option<(Arc<TypeDef>, u64)> {
-        self.step()?;
-        let of = self.session.type_at(within)?;
-        if of.plain == STAGE {
-            return Some((of, address));
-        }
-        let fields = depth.checked_sub(1).map(|depth| (depth, &of.fields));
-        let (depth, fields) = fields?;
-        fields
-            .iter()
-            .find_map(|field| self.find_stage(field.of_type, address.checked_add(field.offset)?, depth))
-    }
-
-    /// How a task ended whose output is still there: a `Result<T::Output, JoinError>`.
-    fn how_it_ended(&mut self, result: &Field, at: u64) -> Option<State> {
-        let of = self.session.type_at(result.of_type)?;
-        let at = at.checked_add(result.offset)?;
-        let active = self.active(&of, at)?;
-        match active.payload.name.as_str() {
-            "Ok" => Some(State::Returned),
-            "Err" => {
-                let payload = self.session.type_at(active.payload.of_type)?;
-                let error = payload.fields.first()?;
-                let at = at.checked_add(active.payload.offset)?.checked_add(error.offset)?;
-                let error = self.session.type_at(error.of_type)?;
-                let repr = error.fields.iter().find(|field| field.name == "repr")?;
-                let of = self.session.type_at(repr.of_type)?;
-                match self.active(&of, at.checked_add(repr.offset)?)?.payload.name.as_str() {
-                    "Cancelled" => Some(State::Aborted),
-                    "Panic" => Some(State::Panicked),
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
-    fn blocking_function(&self, of: &TypeDef) -> Option<String> {
-        let function = of.arguments.first().filter(|_| of.plain == BLOCKING_TASK)?.1;
-        Some(name_of(&self.session, &*self.session.type_at(function)?))
-    }
-
     /// A future at an address.
-    fn future(&mut self, place: Place, address: u64, depth: usize) -> AwaitTree {
+    pub(super) fn future(&mut self, place: Place, address: u64, depth: usize) -> AwaitTree {
         let Some(of) = self.session.type_at(place) else {
             return AwaitTree::new(Kind::Unknown, String::new());
         };
@@ -192,7 +59,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
         }
         let depth = depth + 1;
         if let Some(leaf) = self.leaf(of) {
-            return Some(self.leaf_at(of, leaf, address));
+            return Some(self.leaf_at(of, leaf, address, depth));
         }
         if names::is_coroutine(&of.own_name) {
             return Some(self.coroutine(of, address, depth));
@@ -201,11 +68,10 @@ impl<'p, 'm> Decoder<'p, 'm> {
             let (target, at) = (of.target?, self.number(address, of.size));
             return Some(self.behind(target, at, depth));
         }
-        if let Some((data, vtable)) = fat_pointer(of) {
-            let size = self.session.type_at(data.of_type)?.size;
-            let at = self.number(address.checked_add(data.offset)?, size);
-            let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
-            let concrete = self.concrete(vtable)?;
+        if fat_pointer(of).is_some() {
+            let Some((concrete, at)) = self.concrete_type(of, address) else {
+                return self.object_by_its_code(of, address);
+            };
             return Some(self.behind(concrete, at, depth));
         }
         if let Some(function) = self.blocking_function(of) {
@@ -218,14 +84,35 @@ impl<'p, 'm> Decoder<'p, 'm> {
             let closure = self.session.type_at(function.of_type)?;
             return self.poll_fn(of, &closure, address.checked_add(function.offset)?, depth);
         }
-        if TIMEOUTS.contains(&of.plain.as_str()) {
-            let value = of.fields.iter().find(|field| field.name == "value")?;
-            let mut tree = AwaitTree::new(Kind::Timeout, base(&name_of(&self.session, of)).to_owned());
-            tree.children
-                .push(self.future(value.of_type, address.checked_add(value.offset)?, depth));
-            return Some(tree);
+        if adapters::is_timeout(&of.plain) {
+            return self.timeout(of, address, depth);
+        }
+        if inside::is_shared(of) {
+            return self.shared(of, address, depth);
         }
         self.wrapper(of, address, depth)
+    }
+
+    /// A future with a deadline. Newer versions of tokio have none where it would be too far away.
+    fn timeout(&mut self, of: &Arc<TypeDef>, address: u64, depth: usize) -> Option<AwaitTree> {
+        let field = |name: &&str| named_field(of, name);
+        let value = ["value", "response", "inner"].iter().find_map(field)?.clone();
+        let timer = ["delay", "sleep"].iter().find_map(field)?;
+        let timer_type = self.session.type_at(timer.of_type)?;
+        let has_deadline = match &timer_type.variants {
+            Some(_) if timer_type.plain == OPTION => {
+                let there = self.active(&timer_type, address.checked_add(timer.offset)?)?;
+                there.payload.name == "Some"
+            }
+            _ => true,
+        };
+        let at = address.checked_add(value.offset)?;
+        if !has_deadline {
+            return Some(self.future(value.of_type, at, depth));
+        }
+        let mut tree = AwaitTree::new(Kind::Timeout, base(&name_of(&self.session, of)).to_owned());
+        tree.children.push(self.future(value.of_type, at, depth));
+        Some(tree)
     }
 
     /// A type with futures in it: a struct's fields, or those of an enum's variant.
@@ -259,24 +146,66 @@ impl<'p, 'm> Decoder<'p, 'm> {
             .filter(|field| self.holds_futures(field.of_type, DEEPEST_SEARCH))
             .cloned()
             .collect();
-        let seen_through = only_field || SEEN_THROUGH.contains(&of.plain.as_str());
+        let path = of.plain.as_str();
+        let whole = match (adapters::is_join(path), adapters::is_select(path)) {
+            (true, _) => Some(Kind::Join),
+            (_, true) => Some(Kind::Select),
+            _ => None,
+        };
+        if let Some(kind) = whole {
+            return self.all_of(kind, of, &inner, at, depth);
+        }
+        let seen_through = only_field || adapters::is_seen_through(path);
         if let [field] = &holding[..]
             && seen_through
         {
             let of = self.session.type_at(field.of_type)?;
             return self.known_future(&of, at.checked_add(field.offset)?, depth);
         }
-        let path = of.plain.as_str();
-        let (kind, shown) = if JOINS.contains(&path) {
-            (Kind::Join, inner.fields.iter().filter(sized).cloned().collect())
-        } else if SELECTS.contains(&path) {
-            (Kind::Select, inner.fields.iter().filter(sized).cloned().collect())
-        } else if holding.is_empty() {
+        if let Some((element, ..)) = self.sequence(of, address)
+            && self.holds_futures(element, DEEPEST_SEARCH)
+        {
+            let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
+            tree.children = self.members(of, address, depth)?;
+            return Some(tree);
+        }
+        let (kind, shown) = if holding.is_empty() {
             return None;
         } else {
             (Kind::Holds, holding)
         };
         let mut tree = AwaitTree::new(kind, name_of(&self.session, of));
+        for field in &shown {
+            let child = self.future(field.of_type, at.checked_add(field.offset)?, depth);
+            tree.children.push(child);
+        }
+        Some(tree)
+    }
+
+    /// A future that waits for all that it holds, or for the first of them.
+    fn all_of(
+        &mut self,
+        kind: Kind,
+        of: &Arc<TypeDef>,
+        inner: &Arc<TypeDef>,
+        mut at: u64,
+        depth: usize,
+    ) -> Option<AwaitTree> {
+        let mut tree = AwaitTree::new(kind, name_of(&self.session, of));
+        if adapters::is_collection(&of.plain) {
+            tree.children = self.members(inner, at, depth)?;
+            return Some(tree);
+        }
+        let mut inner = Arc::clone(inner);
+        // Some keep their futures in an option, or a tuple.
+        while let [only] = &inner.fields[..] {
+            self.step()?;
+            at = at.checked_add(only.offset)?;
+            let next = self.session.type_at(only.of_type)?;
+            (inner, at) = self.payload(&next, at)?;
+        }
+        let sized = |field: &&Field| self.session.type_at(field.of_type).is_none_or(|of| of.size > 0);
+        let shown: Vec<Field> = inner.fields.iter().filter(sized).cloned().collect();
         for field in &shown {
             let child = self.future(field.of_type, at.checked_add(field.offset)?, depth);
             tree.children.push(child);
@@ -368,7 +297,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
     }
 
     /// What a captured reference refers to, through as many references as there are.
-    fn pointed_to(&mut self, captured: &Field, address: u64) -> Option<(Arc<TypeDef>, u64)> {
+    pub(super) fn pointed_to(&mut self, captured: &Field, address: u64) -> Option<(Arc<TypeDef>, u64)> {
         let mut at = address.checked_add(captured.offset)?;
         let mut of = self.session.type_at(captured.of_type)?;
         for _ in 0..4 {
@@ -392,6 +321,37 @@ impl<'p, 'm> Decoder<'p, 'm> {
         AwaitTree::new(self.kind(&of), name_of(&self.session, &of))
     }
 
+    /// What a pointer to a `dyn Trait` points to: its type, and where it is if the pointer says so.
+    fn concrete_type(&mut self, of: &TypeDef, address: u64) -> Option<(Place, Option<u64>)> {
+        let (data, vtable) = fat_pointer(of)?;
+        let size = self.session.type_at(data.of_type)?.size;
+        let at = address.checked_add(data.offset).and_then(|at| self.number(at, size));
+        let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
+        Some((self.concrete(vtable)?, at))
+    }
+
+    /// A `dyn Future` whose type is not in the debug info, such as of a crate that was compiled without. What its vtable polls has a name
+    /// all the same, and that is all that is said of it.
+    fn object_by_its_code(&self, of: &TypeDef, address: u64) -> Option<AwaitTree> {
+        if !is_dyn_future(of) {
+            return None;
+        }
+        let (_, vtable) = fat_pointer(of)?;
+        let size = self.session.type_at(vtable.of_type)?.size;
+        let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
+        let vtable = self.memory.in_object(vtable)?;
+        // What drops it, its size, its alignment, and then the trait's one method.
+        let poll = self.session.debug.object.pointer(vtable.checked_add(3 * size)?)?;
+        let function = self.session.debug.object.function(poll)?;
+        Some(AwaitTree::new(Kind::Unknown, names::polled(&function)?))
+    }
+
+    /// The same of one whose data is known.
+    pub(super) fn object(&mut self, of: &TypeDef, address: u64) -> Option<(Place, u64)> {
+        let (concrete, at) = self.concrete_type(of, address)?;
+        Some((concrete, at?))
+    }
+
     /// The type that a vtable belongs to. The vtable says how large it is, so a wrong one would be noticed.
     fn concrete(&mut self, vtable: u64) -> Option<Place> {
         let vtable = self.memory.in_object(vtable)?;
@@ -406,62 +366,44 @@ impl<'p, 'm> Decoder<'p, 'm> {
         leaf::known(&of.plain, names::is_coroutine(&of.own_name))
     }
 
-    fn leaf_at(&mut self, of: &TypeDef, mut leaf: Leaf, address: u64) -> AwaitTree {
+    fn leaf_at(&mut self, of: &Arc<TypeDef>, mut leaf: Leaf, address: u64, depth: usize) -> AwaitTree {
         let mut tree = AwaitTree::new(Kind::Leaf, name_of(&self.session, of));
         if let Some(active) = self.active(of, address).filter(|_| names::is_coroutine(&of.own_name)) {
             tree.state = coroutine_state(of, active, &self.session);
         }
         if of.plain == JOIN_HANDLE {
             leaf = Leaf::JoinHandle {
-                task: self.joined_task(of, address, DEEPEST_SEARCH),
+                task: self.joined_task(of, address),
             };
         }
+        tree.children = match leaf {
+            Leaf::Collection => self.members(of, address, depth),
+            Leaf::JoinSet => self
+                .captured_self(of, address)
+                .and_then(|(set, at)| self.join_set(&set, at, depth)),
+            _ => None,
+        }
+        .unwrap_or_default();
+        tree.channel = self.channel(of, address);
         tree.leaf = Some(leaf);
         tree
     }
 
-    /// The pointer inside a `JoinHandle`, which is to the task's cell.
-    fn joined_task(&mut self, of: &TypeDef, address: u64, depth: usize) -> Option<u64> {
-        self.step()?;
-        if of.kind == TypeKind::Pointer {
-            return self.number(address, of.size).filter(|task| *task != 0);
-        }
-        if of.variants.is_some() {
-            // Older versions of tokio have an option there.
-            let payload = &self.active(of, address)?.payload;
-            let (inner, at) = (
-                self.session.type_at(payload.of_type)?,
-                address.checked_add(payload.offset)?,
-            );
-            return self.joined_task(&inner, at, depth.checked_sub(1)?);
-        }
-        // Some versions keep the task's number beside it.
-        let is_sized = |field: &&Field| self.session.type_at(field.of_type).is_none_or(|of| of.size > 0);
-        let mut sized = of.fields.iter().filter(is_sized);
-        let (first, second) = (sized.next()?, sized.next());
-        let only = if second.is_none() {
-            first
-        } else {
-            of.fields.iter().find(|field| field.name == "raw")?
-        };
-        let depth = depth.checked_sub(1)?;
-        let (inner, at) = (self.session.type_at(only.of_type)?, address.checked_add(only.offset)?);
-        self.joined_task(&inner, at, depth)
+    /// What an async method was called on: it is kept for as long as the method's future is. Through the references to it.
+    pub(super) fn captured_self(&mut self, of: &TypeDef, address: u64) -> Option<(Arc<TypeDef>, u64)> {
+        let begin = of.variants.as_ref()?.list.first()?;
+        let captured = self.session.type_at(begin.payload.of_type)?;
+        let itself = named_field(&captured, "self")?;
+        self.pointed_to(itself, address.checked_add(begin.payload.offset)?)
     }
 
-    fn blocking_state(&mut self, of: &TypeDef, address: u64) -> Option<State> {
-        let function = of.fields.first()?;
-        let option = self.session.type_at(function.of_type)?;
-        match self
-            .active(&option, address.checked_add(function.offset)?)?
-            .payload
-            .name
-            .as_str()
-        {
-            "Some" => Some(State::Unresumed),
-            "None" => Some(State::Running),
-            _ => None,
-        }
+    /// The pointer inside a `JoinHandle`, which is to the task's cell. Older versions of tokio have an option there, and some keep the
+    /// task's number beside it.
+    fn joined_task(&mut self, of: &TypeDef, address: u64) -> Option<u64> {
+        let raw = named_field(of, "raw")?;
+        let inner = self.session.type_at(raw.of_type)?;
+        let (task, _) = self.first_pointer(&inner, address.checked_add(raw.offset)?, DEEPEST_SEARCH)?;
+        Some(task).filter(|task| *task != 0)
     }
 
     /// Whether a type has a future in it that this decoder would show. `depth` is how far it is looked into.
@@ -487,6 +429,10 @@ impl<'p, 'm> Decoder<'p, 'm> {
         holds
     }
 
+    pub(super) fn holds_futures_at_all(&self, place: Place) -> bool {
+        self.holds_futures(place, DEEPEST_SEARCH)
+    }
+
     fn search_futures(&self, place: Place, depth: usize, left: &mut usize) -> bool {
         if *left == 0 {
             return false;
@@ -495,19 +441,27 @@ impl<'p, 'm> Decoder<'p, 'm> {
         let Some(of) = self.session.type_at(place) else {
             return false;
         };
-        if names::is_coroutine(&of.own_name) || self.leaf(&of).is_some() || is_dyn_future(&of) {
+        if names::is_coroutine(&of.own_name) || self.leaf(&of).is_some() || is_dyn_future(&of) || inside::is_shared(&of)
+        {
             return true;
         }
         let Some(depth) = depth.checked_sub(1) else {
             return false;
         };
+        if let Some(data) = named_field(&of, "data_ptr").filter(|_| of.own_name.starts_with("alloc::boxed::Box<[")) {
+            let element = self.session.type_at(data.of_type).and_then(|pointer| pointer.target);
+            return element.is_some_and(|element| self.search_futures(element, depth, left));
+        }
         if of.kind == TypeKind::Pointer {
             // Only what a pointer directly points to: behind the others is everything that is shared.
             let is_box = of.own_name.starts_with("alloc::boxed::Box<") || of.own_name.starts_with("&mut ");
             return is_box
                 && of
                     .target
-                    .is_some_and(|target| self.search_futures(target, depth.min(2), left));
+                    .is_some_and(|target| self.search_futures(target, depth.min(DEEPEST_IN_A_BOX), left));
+        }
+        if let Some(element) = inside::element(&of) {
+            return self.search_futures(element, depth, left);
         }
         of.fields
             .iter()
@@ -520,7 +474,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             })
     }
 
-    fn kind(&self, of: &TypeDef) -> Kind {
+    pub(super) fn kind(&self, of: &TypeDef) -> Kind {
         if names::is_coroutine(&of.own_name) {
             Kind::Async
         } else {
@@ -529,7 +483,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
     }
 
     /// The variant that the memory says.
-    fn active<'t>(&self, of: &'t TypeDef, address: u64) -> Option<&'t Variant> {
+    pub(super) fn active<'t>(&self, of: &'t TypeDef, address: u64) -> Option<&'t Variant> {
         let variants = of.variants.as_ref()?;
         match &variants.discriminant {
             None => {
@@ -549,7 +503,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             .is_some_and(|payload| !payload.fields.iter().any(is_never))
     }
 
-    fn number(&self, address: u64, size: u64) -> Option<u64> {
+    pub(super) fn number(&self, address: u64, size: u64) -> Option<u64> {
         let mut bytes = [0; 8];
         let length = usize::try_from(size)
             .ok()
@@ -560,7 +514,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
         Some(masked(self.session.read_number_of(bytes, length), size))
     }
 
-    fn step(&mut self) -> Option<()> {
+    pub(super) fn step(&mut self) -> Option<()> {
         self.steps += 1;
         (self.steps < MOST_STEPS).then_some(())
     }
@@ -568,17 +522,15 @@ impl<'p, 'm> Decoder<'p, 'm> {
 
 /// The parts of a pointer to a `dyn Trait`.
 fn fat_pointer(of: &TypeDef) -> Option<(&Field, &Field)> {
-    let field = |name| of.fields.iter().find(|field| field.name == name);
     if of.fields.len() != 2 {
         return None;
     }
-    Some((field("pointer")?, field("vtable")?))
+    Some((named_field(of, "pointer")?, named_field(of, "vtable")?))
 }
 
-fn is_dyn_future(of: &TypeDef) -> bool {
-    fat_pointer(of).is_some()
-        && (of.own_name.contains("dyn core::future::future::Future<")
-            || of.own_name.contains("dyn futures_core::stream::Stream<"))
+/// A field by its name.
+pub(super) fn named_field<'t>(of: &'t TypeDef, name: &str) -> Option<&'t Field> {
+    of.fields.iter().find(|field| field.name == name)
 }
 
 fn base(name: &str) -> &str {

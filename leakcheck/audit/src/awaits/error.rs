@@ -1,7 +1,7 @@
 //! Why a program's debug info cannot be used.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why no await can be read from a program.
 #[derive(Debug, thiserror::Error)]
@@ -26,16 +26,13 @@ pub enum Error {
         source: object::Error,
     },
     /// The file has no debug info at all: it was built without, or stripped.
-    #[error("{} has no debug info: debug = true, and no strip, in its Cargo profile would give it some", path.display())]
+    #[error("{} has no debug info: build it with {}, and without strip", path.display(), debug_info_in(path))]
     NoDebugInfo {
         /// Which.
         path: PathBuf,
     },
     /// The debug info knows lines, and no types.
-    #[error(
-        "{} has line tables alone, types are missing: debug = true in its Cargo profile would give it some",
-        path.display()
-    )]
+    #[error("{} has line tables alone, types are missing: build it with {}", path.display(), debug_info_in(path))]
     NoTypes {
         /// Which.
         path: PathBuf,
@@ -49,4 +46,32 @@ pub enum Error {
         #[source]
         source: gimli::Error,
     },
+}
+
+/// What to write into which profile, as far as cargo's directories tell.
+fn debug_info_in(path: &Path) -> String {
+    let mut directories = path.ancestors().skip(1).filter_map(Path::file_name);
+    let directory = directories.find(|name| *name != "deps" && *name != "examples");
+    let profile = match directory.map(|name| name.to_string_lossy()).as_deref() {
+        Some("debug") => "dev",
+        Some("release") => "release",
+        _ => return "debug = true in its Cargo profile".to_owned(),
+    };
+    format!(
+        "debug = true in [profile.{profile}] of the workspace's Cargo.toml, or CARGO_PROFILE_{}_DEBUG=true in the environment",
+        profile.to_uppercase()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_profile_to_change_is_named() {
+        let says = |path| debug_info_in(Path::new(path));
+        assert!(says("/w/target/debug/deps/a-0123").contains("[profile.dev]"));
+        assert!(says("/w/target/release/examples/a").contains("CARGO_PROFILE_RELEASE_DEBUG=true"));
+        assert_eq!(says("/bin/a"), "debug = true in its Cargo profile");
+    }
 }

@@ -11,6 +11,11 @@ use super::units::{Definition, Entry, Everywhere, Place, Session, Slice, Unit};
 /// Entries nested more deeply are not looked at. Modules, functions and blocks nest, but not this far.
 const DEEPEST: usize = 128;
 
+/// Functions inlined into one another at one address. More of them come from debug info that is broken.
+const MOST_AT_AN_ADDRESS: usize = 128;
+/// Ranges of code in one unit. They are kept in memory, and broken debug info can have as many as it likes.
+const MOST_RANGES: usize = 1 << 22;
+
 /// One unit's entries, as far as more than one question needs them.
 #[derive(Debug, Default)]
 pub(super) struct UnitIndex {
@@ -34,6 +39,7 @@ impl UnitIndex {
             .filter(|code| code.0 <= address && address < code.1)
             .collect();
         found.sort_by_key(|code| std::cmp::Reverse(code.2));
+        found.truncate(MOST_AT_AN_ADDRESS);
         found.into_iter().map(|code| code.3).collect()
     }
 
@@ -54,7 +60,8 @@ impl UnitIndex {
                     containers.push((depth, offset));
                 }
             }
-            if matches!(tag, gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine) {
+            let is_code = matches!(tag, gimli::DW_TAG_subprogram | gimli::DW_TAG_inlined_subroutine);
+            if is_code && index.code.len() < MOST_RANGES {
                 let deep = u16::try_from(depth).unwrap_or(u16::MAX);
                 index.code.extend(
                     unit.ranges(entry)
@@ -297,5 +304,36 @@ fn add_impl(everywhere: &mut Everywhere, path: &[(isize, &[u8])], linkage: &[u8]
         .or_insert_with(|| Some(own.clone()));
     if known.as_ref().is_some_and(|known| *known != own) {
         *known = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_given_from_what_was_inlined_last() {
+        let index = UnitIndex {
+            code: vec![
+                (0x10, 0x40, 1, 1),
+                (0x20, 0x30, 3, 3),
+                (0x18, 0x38, 2, 2),
+                (0x40, 0x50, 1, 4),
+            ],
+            ..UnitIndex::default()
+        };
+        assert_eq!(index.functions_at(0x20), [3, 2, 1]);
+        assert_eq!(index.functions_at(0x3f), [1]);
+        assert!(index.functions_at(0x50).is_empty());
+    }
+
+    /// What a fuzzer found: broken debug info in which thousands of functions cover the same code, each of which was then looked at.
+    #[test]
+    fn functions_without_end_at_one_address_are_not_all_looked_at() {
+        let index = UnitIndex {
+            code: (0..100_000).map(|nth| (0, u64::MAX, u16::MAX, nth)).collect(),
+            ..UnitIndex::default()
+        };
+        assert_eq!(index.functions_at(7).len(), MOST_AT_AN_ADDRESS);
     }
 }

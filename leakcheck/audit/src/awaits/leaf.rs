@@ -44,7 +44,7 @@ pub enum Leaf {
         /// The address of that task's cell, where it could be read.
         task: Option<u64>,
     },
-    /// The next end of a task in a `JoinSet`.
+    /// The next end of a task in a `JoinSet`, whose handles are shown where their memory is at hand.
     JoinSet,
     /// The end of all tasks of a `TaskTracker`.
     TaskTracker,
@@ -60,7 +60,7 @@ pub enum Leaf {
     Process,
     /// The tasks of a `LocalSet`.
     LocalSet,
-    /// The futures of a collection, which are not shown.
+    /// The futures of a collection, which are shown where their memory is at hand.
     Collection,
     /// Its next turn, which it has asked for itself.
     Yield,
@@ -244,12 +244,10 @@ const KNOWN: &[(&str, &[&str], Leaf)] = &[
         ITSELF,
         Leaf::Collection,
     ),
-    ("futures_util::future::join_all::JoinAll", ITSELF, Leaf::Collection),
-    (
-        "futures_util::future::try_join_all::TryJoinAll",
-        ITSELF,
-        Leaf::Collection,
-    ),
+    ("futures_channel::oneshot::Receiver", ITSELF, Leaf::OneshotReceive),
+    ("futures_channel::oneshot::Cancellation", ITSELF, Leaf::ChannelClosed),
+    ("futures_channel::mpsc::Receiver", ITSELF, Leaf::MpscReceive),
+    ("futures_channel::mpsc::UnboundedReceiver", ITSELF, Leaf::MpscReceive),
     // What is streamed.
     (
         "tokio_stream::wrappers::mpsc_bounded::ReceiverStream",

@@ -38,3 +38,56 @@ impl Memory for Copied<'_> {
         address.checked_sub(self.bias)
     }
 }
+
+/// Several pieces of memory: a task's cell, and what its boxes point to.
+///
+/// ```
+/// use leakcheck_audit::awaits::{Memory, Regions};
+///
+/// let mut memory = Regions::new(0x5000);
+/// memory.add(0x7000, &[1, 2, 3, 4]);
+/// memory.add(0x9000, &[5, 6]);
+///
+/// let mut read = [0; 2];
+/// assert!(memory.read(0x7002, &mut read) && read == [3, 4]);
+/// assert!(!memory.read(0x7003, &mut read), "it does not reach beyond what was copied");
+/// assert_eq!(memory.in_object(0x5123), Some(0x123));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Regions<'a> {
+    bias: u64,
+    /// Sorted by where they begin.
+    pieces: Vec<(u64, &'a [u8])>,
+}
+
+impl<'a> Regions<'a> {
+    /// No memory yet, of a program whose addresses are above those in its object file by `bias`.
+    #[must_use]
+    pub fn new(bias: u64) -> Self {
+        Regions {
+            bias,
+            pieces: Vec::new(),
+        }
+    }
+
+    /// Adds what stood at an address. Where pieces overlap, the one that begins last is read.
+    pub fn add(&mut self, address: u64, bytes: &'a [u8]) {
+        let at = self.pieces.partition_point(|(begin, _)| *begin <= address);
+        self.pieces.insert(at, (address, bytes));
+    }
+}
+
+impl Memory for Regions<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> bool {
+        let end = self.pieces.partition_point(|(begin, _)| *begin <= address);
+        let known = self.pieces[..end].iter().rev().find_map(|(begin, bytes)| {
+            let start = usize::try_from(address - begin).ok()?;
+            bytes.get(start..)?.get(..buffer.len())
+        });
+        known.map(|known| buffer.copy_from_slice(known)).is_some()
+    }
+
+    fn in_object(&self, address: u64) -> Option<u64> {
+        address.checked_sub(self.bias)
+    }
+}

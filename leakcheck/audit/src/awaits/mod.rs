@@ -23,27 +23,35 @@
 //!   from there: of tokio's own futures, which are the leaves, and of the compiler's.
 //! - Memory that is not there, a state that makes no sense, a type that is not understood: each is said to be unknown, and nothing is
 //!   guessed. No bytes and no debug info make the decoder fail, run on, or overflow the stack.
-//! - Split debug info (`.dwp`, `.dwo`, `.dSYM`) and compressed debug info are found and read.
+//! - Debug info that is split off (`.dwp`, `.dwo`, `.dSYM`), moved to a file of its own, or compressed is found and read.
 //!
-//! What cannot be seen: a future in a `Box` whose memory is not at hand, which is shown by its type alone, and inside a future
-//! that was written by hand. Functions that the linker or the compiler made one because their code is the same cannot be told apart.
+//! What cannot be seen: a future in a `Box` whose memory is not at hand, which is shown by its type alone, and what a future does that
+//! was written by hand. Functions that the linker or the compiler made one because their code is the same cannot be told apart.
 
+mod adapters;
 mod decode;
 mod error;
 mod index;
+mod inside;
 mod leaf;
 mod memory;
 mod names;
 mod object_file;
+mod owns;
 mod program;
+mod stage;
 mod tree;
 mod types;
 mod units;
 mod why;
 
+/// What is read of which futures, what other tools do, and what it costs.
+#[doc = include_str!("../../docs/awaits.md")]
+pub mod guide {}
+
 pub use error::Error;
 pub use leaf::Leaf;
-pub use memory::{Copied, Memory};
+pub use memory::{Copied, Memory, Regions};
 pub use program::{Program, TaskType};
-pub use tree::{AwaitTree, Kind, State};
-pub use why::{Why, root, why};
+pub use tree::{AwaitTree, Channel, Kind, State};
+pub use why::{Why, reasons, root, why};

@@ -10,6 +10,9 @@ const LONGEST: usize = 240;
 /// Type arguments deeper than this are left out.
 const DEEPEST_ARGUMENTS: usize = 3;
 
+/// What a `Box` has as its last argument.
+const ALLOCATOR: &str = "alloc::alloc::Global";
+
 /// The `Self` types of impl blocks, by the path of their namespace. `None` where two of one path differ.
 pub(super) type Impls = HashMap<String, Option<String>>;
 
@@ -76,11 +79,35 @@ pub(super) fn own_type(demangled: &str, below: usize) -> Option<String> {
             };
             top_level(inner, " as ").map_or(inner, |at| &inner[..at]).to_owned()
         }
-        None => kept.join("::"),
+        // What is declared inside of a function is inside of its body's closure, where it is async.
+        None => {
+            let named = kept.iter().filter(|segment| !segment.starts_with('{'));
+            named.copied().collect::<Vec<_>>().join("::")
+        }
     };
     let (base, _) = split_arguments(&path);
     let base = base.trim_end_matches("::");
     (!base.is_empty()).then(|| base.to_owned())
+}
+
+/// The future that a function polls, by the function's demangled name: an async function or what has an async block in it, or a type whose
+/// `poll` it is.
+pub(super) fn polled(function: &str) -> Option<String> {
+    if let Some(body) = function
+        .strip_suffix("::{{closure}}")
+        .or(function.strip_suffix("::{closure#0}"))
+    {
+        let named = split_path(body).into_iter().filter(|segment| !segment.starts_with('{'));
+        return Some(cut(shorten_arguments(&named.collect::<Vec<_>>().join("::"))));
+    }
+    let of = function.strip_suffix(">::poll")?.strip_prefix('<')?;
+    let (of, _) = of.split_at(top_level(of, " as core::future::future::Future")?);
+    Some(cut(shorten_arguments(of)))
+}
+
+fn shorten_arguments(path: &str) -> String {
+    let (base, arguments) = split_arguments(path);
+    format!("{base}{}", shorten(arguments))
 }
 
 enum Part {
@@ -143,7 +170,10 @@ fn shorten(text: &str) -> String {
             path.push_str("::");
             continue;
         }
-        if depth <= DEEPEST_ARGUMENTS {
+        if path == ALLOCATOR && short.ends_with(", ") {
+            // Nobody writes it, and nearly all have it.
+            short.truncate(short.len() - 2);
+        } else if depth <= DEEPEST_ARGUMENTS {
             short.push_str(&last_of(&path));
         }
         path.clear();
@@ -169,6 +199,24 @@ fn shorten(text: &str) -> String {
         short.push(character);
     }
     short.push_str(&last_of(&path));
+    without_brackets(short)
+}
+
+/// `Box<dyn A + B>`, where debug info has `Box<(dyn A + B)>`.
+fn without_brackets(mut short: String) -> String {
+    let mut from = 0;
+    while let Some(found) = short[from..].find("<(dyn ") {
+        let open = from + found + 1;
+        from = open;
+        let inside = &short[open + 1..];
+        let Some(close) = top_level(inside, ")").map(|at| open + 1 + at) else {
+            break;
+        };
+        if short[close + 1..].starts_with(['>', ',']) {
+            short.remove(close);
+            short.remove(open);
+        }
+    }
     short
 }
 
@@ -255,7 +303,26 @@ mod tests {
         assert_eq!(cleaned("a::F<b::g::{closure_env#0}>"), "a::F<g::{closure}>");
         assert_eq!(cleaned("a::F<b::B<c::C<d::D<e::E>>>, z::Z>"), "a::F<B<C<D<…>>>, Z>");
         assert_eq!(cleaned("a::F<fn(b::B) -> c::C>"), "a::F<fn(B) -> C>");
+        assert_eq!(
+            cleaned("a::F<alloc::boxed::Box<(dyn b::B<C=u8> + core::marker::Send), alloc::alloc::Global>>"),
+            "a::F<Box<dyn B<C=u8> + Send>>"
+        );
+        assert_eq!(cleaned("a::F<&(dyn b::B + c::C)>"), "a::F<&(dyn B + C)>");
+        assert_eq!(cleaned("a::F<(dyn b::B"), "a::F<(dyn B");
         assert_eq!(cleaned("(a::{impl#0}::f::{async_fn_env#0}<u8>, b::B)"), "(f<u8>, B)");
+    }
+
+    #[test]
+    fn what_is_polled_is_named_by_the_function_that_polls_it() {
+        let of = |function| polled(function);
+        assert_eq!(of("a::b::run::{{closure}}").as_deref(), Some("a::b::run"));
+        assert_eq!(of("a::b::run::{{closure}}::{{closure}}").as_deref(), Some("a::b::run"));
+        assert_eq!(
+            of("<a::F<b::B> as core::future::future::Future>::poll").as_deref(),
+            Some("a::F<B>")
+        );
+        assert_eq!(of("<a::F as a::Other>::poll"), None);
+        assert_eq!(of("core::ptr::drop_in_place"), None);
     }
 
     #[test]
@@ -268,6 +335,7 @@ mod tests {
             own("m::<impl a::Service for a::b::Server<X>>::serve", 1),
             "a::b::Server"
         );
+        assert_eq!(own("a::f::{{closure}}::Local::run::{{closure}}", 2), "a::f::Local");
         assert_eq!(own_type("run", 3), None);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use gimli::{DwarfPackageSections, DwarfSections, RunTimeEndian, SectionId};
 use memmap2::Mmap;
-use object::{CompressionFormat, Object, ObjectSection};
+use object::{CompressionFormat, Object, ObjectSection, ObjectSymbol};
 
 use super::error::Error;
 
@@ -38,6 +38,9 @@ pub(super) struct ObjectFile {
     pub(super) sections: Sections,
     pub(super) endian: RunTimeEndian,
     pub(super) has_debug_info: bool,
+    build_id: Option<Vec<u8>>,
+    /// The name of the file that the debug info was moved to, and the checksum of that file.
+    debug_link: Option<(PathBuf, u32)>,
     /// Where the sections that are loaded with the program stand: their addresses there, and where they begin in the file.
     loaded: Vec<(Range<u64>, usize)>,
     map: Arc<Mmap>,
@@ -71,6 +74,12 @@ impl ObjectFile {
             sections,
             endian: endian(&file),
             has_debug_info,
+            build_id: file.build_id().ok().flatten().map(<[u8]>::to_vec),
+            debug_link: file
+                .gnu_debuglink()
+                .ok()
+                .flatten()
+                .map(|(name, checksum)| (PathBuf::from(String::from_utf8_lossy(name).into_owned()), checksum)),
             loaded,
             map,
         })
@@ -87,6 +96,36 @@ impl ObjectFile {
                 self.map.get(start..)?.get(..buffer.len())
             });
         known.map(|known| buffer.copy_from_slice(known)).is_some()
+    }
+
+    /// The pointer that stands at an address of the program: what the linker left to be relocated, or else what is in the file.
+    pub(super) fn pointer(&self, address: u64) -> Option<u64> {
+        let file = object::File::parse(&self.map[..]).ok()?;
+        let relocated = file
+            .dynamic_relocations()
+            .and_then(|mut all| all.find(|(at, _)| *at == address));
+        if let Some((_, relocation)) = relocated
+            && relocation.addend() != 0
+        {
+            return u64::try_from(relocation.addend()).ok();
+        }
+        let mut bytes = [0; 8];
+        let pointer = self.read(address, &mut bytes).then(|| match self.endian {
+            RunTimeEndian::Little => u64::from_le_bytes(bytes),
+            RunTimeEndian::Big => u64::from_be_bytes(bytes),
+        });
+        pointer.filter(|pointer| *pointer != 0 && file.is_64())
+    }
+
+    /// The name of the function that begins at an address, as a person writes it. `None` where several do: then it is not known which.
+    pub(super) fn function(&self, address: u64) -> Option<String> {
+        let file = object::File::parse(&self.map[..]).ok()?;
+        let mut names = file
+            .symbols()
+            .filter(|symbol| symbol.address() == address && symbol.kind() == object::SymbolKind::Text)
+            .filter_map(|symbol| Some(format!("{:#}", rustc_demangle::try_demangle(symbol.name().ok()?).ok()?)));
+        let first = names.next()?;
+        names.all(|other| other == first).then_some(first)
     }
 
     /// The sections of a file that a compiler put a unit's debug info into.
@@ -111,14 +150,67 @@ impl ObjectFile {
         .ok()
     }
 
-    /// Where else the debug info of a program may be: beside it in a bundle, as macOS has it.
-    pub(super) fn bundle(path: &Path) -> Option<PathBuf> {
+    /// The file with the debug info of this one, which has none itself: in a bundle beside it, as macOS has it, or where the debuggers of
+    /// Linux look for it, [by build id and by link](https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html).
+    pub(super) fn beside(&self, path: &Path, directories: &[PathBuf]) -> Option<ObjectFile> {
+        if let Some(bundle) = Self::bundle(path) {
+            return ObjectFile::open(&bundle).ok();
+        }
+        let by_id = self.build_id.iter().filter(|id| id.len() > 1).flat_map(|id| {
+            let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            let name = Path::new(".build-id")
+                .join(hex(&id[..1]))
+                .join(hex(&id[1..]) + ".debug");
+            directories.iter().map(move |directory| directory.join(&name))
+        });
+        let parent = path
+            .parent()
+            .map(|parent| parent.canonicalize().unwrap_or(parent.to_owned()));
+        let by_link = self.debug_link.iter().zip(parent).flat_map(|((name, _), parent)| {
+            let inside: PathBuf = parent.components().skip(1).collect();
+            let mut found = vec![parent.join(name), parent.join(".debug").join(name)];
+            found.extend(directories.iter().map(|directory| directory.join(&inside).join(name)));
+            found
+        });
+        by_id
+            .chain(by_link)
+            .filter(|found| found.is_file() && found != path)
+            .filter_map(|found| ObjectFile::open(&found).ok())
+            .find(|found| found.has_debug_info && self.is_of(found))
+    }
+
+    /// Whether that is the debug info of this very build: another's would be believed, and wrong.
+    fn is_of(&self, other: &ObjectFile) -> bool {
+        match (&self.build_id, &other.build_id, &self.debug_link) {
+            (Some(own), Some(other), _) => own == other,
+            (.., Some((_, checksum))) => crc32(&other.map) == *checksum,
+            _ => false,
+        }
+    }
+
+    fn bundle(path: &Path) -> Option<PathBuf> {
         let name = path.file_name()?;
         let mut bundle = name.to_owned();
         bundle.push(".dSYM");
         let inside = path.with_file_name(bundle).join("Contents/Resources/DWARF").join(name);
         inside.is_file().then_some(inside)
     }
+}
+
+/// The checksum of IEEE 802.3, which the link to a file with debug info has.
+fn crc32(bytes: &[u8]) -> u32 {
+    let table: [u32; 256] = std::array::from_fn(|at| {
+        let shift = |sum: u32, _| {
+            if sum & 1 == 1 {
+                0xedb8_8320 ^ (sum >> 1)
+            } else {
+                sum >> 1
+            }
+        };
+        (0..8).fold(at as u32, shift)
+    });
+    let add = |sum: u32, byte: &u8| table[usize::from(sum as u8 ^ byte)] ^ (sum >> 8);
+    !bytes.iter().fold(u32::MAX, add)
 }
 
 fn map(path: &Path) -> Result<Arc<Mmap>, Error> {
@@ -160,4 +252,16 @@ fn section(file: &object::File<'_>, map: &Arc<Mmap>, name: &str) -> object::Resu
         return Ok(nothing);
     }
     Ok(Section::Unpacked(section.uncompressed_data()?.into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_is_the_usual_one() {
+        // The check value that catalogues of checksums have for it.
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32(b""), 0);
+    }
 }

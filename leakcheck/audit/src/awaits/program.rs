@@ -1,6 +1,6 @@
 //! A program, and its types of tasks.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::decode::Decoder;
 use super::error::Error;
@@ -54,8 +54,18 @@ impl Program {
     ///
     /// Where it cannot be read, or has no debug info with types: [`Error::NoTypes`] says what to do about that.
     pub fn open(path: impl AsRef<Path>) -> Result<Program, Error> {
+        Program::open_with(path, &[PathBuf::from("/usr/lib/debug")])
+    }
+
+    /// The same, with the directories where debug info is looked for that was moved to a file of its own: `.build-id/ab/cdef….debug` and
+    /// the program's own path, inside of each. Beside the program it is found in any case.
+    ///
+    /// # Errors
+    ///
+    /// As [`Program::open`].
+    pub fn open_with(path: impl AsRef<Path>, directories: &[PathBuf]) -> Result<Program, Error> {
         Ok(Program {
-            debug: Debug::open(path.as_ref())?,
+            debug: Debug::open(path.as_ref(), directories)?,
         })
     }
 
@@ -124,6 +134,12 @@ impl TaskType<'_> {
     /// The size of the task's cell in bytes.
     pub fn cell_size(&self) -> u64 {
         self.size
+    }
+
+    /// Whether a thread was polling the task whose cell stands at `cell`. What [`TaskType::decode`] says of such a task is from before that
+    /// poll, or from its middle. `None` where the cell does not say.
+    pub fn is_being_polled(&self, memory: &dyn Memory, cell: u64) -> Option<bool> {
+        Decoder::new(self.debug.session(), memory).polled(self.cell, cell)
     }
 
     /// What the task waits for whose cell stands at `cell`.

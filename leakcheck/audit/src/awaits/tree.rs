@@ -29,6 +29,21 @@ pub struct AwaitTree {
     pub leaf: Option<Leaf>,
     /// Whether it is a branch of a `select!` that is not polled any more: it has ended without a match, or its `if` was false.
     pub disabled: bool,
+    /// How many there are alike in a collection: this one and those that stood beside it. One for all others.
+    pub count: u64,
+    /// The channel that it waits for, of tokio's leaves.
+    pub channel: Option<Channel>,
+}
+
+/// A channel that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Channel {
+    /// Where that stands in memory which the ends of the channel share. It tells channels apart.
+    pub address: u64,
+    /// What holds a sender of this channel, and is held by the waiting task itself: the type and the field. None where there is no such
+    /// thing, or it is not certain that the sender is still there.
+    pub own_sender: Option<String>,
 }
 
 /// What kind of future it is.
@@ -84,7 +99,7 @@ pub enum State {
 }
 
 impl AwaitTree {
-    pub(super) fn new(kind: Kind, type_name: String) -> AwaitTree {
+    pub(crate) fn new(kind: Kind, type_name: String) -> AwaitTree {
         AwaitTree {
             kind,
             type_name,
@@ -92,7 +107,24 @@ impl AwaitTree {
             children: Vec::new(),
             leaf: None,
             disabled: false,
+            count: 1,
+            channel: None,
         }
+    }
+
+    /// Whether another is the same but for which channel it is and how many there are.
+    pub(super) fn is_alike(&self, other: &AwaitTree) -> bool {
+        self.kind == other.kind
+            && self.type_name == other.type_name
+            && self.state == other.state
+            && self.children.len() == other.children.len()
+            && self
+                .children
+                .iter()
+                .zip(&other.children)
+                .all(|(own, other)| own.is_alike(other))
+            && self.leaf == other.leaf
+            && self.disabled == other.disabled
     }
 
     /// Changes each source file's name, such as to make it relative to the workspace.
@@ -102,6 +134,13 @@ impl AwaitTree {
         }
         for child in &mut self.children {
             child.map_files(rename);
+        }
+    }
+
+    pub(super) fn each_channel(&mut self, change: &mut dyn FnMut(&mut Channel)) {
+        self.channel.iter_mut().for_each(&mut *change);
+        for child in &mut self.children {
+            child.each_channel(change);
         }
     }
 
@@ -115,18 +154,72 @@ impl AwaitTree {
         })
     }
 
-    fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// What the future is called: its type's name, or `select!` and `join!`, which have none.
+    ///
+    /// ```
+    /// # use leakcheck_audit::awaits::AwaitTree;
+    /// fn print(tree: &AwaitTree) {
+    ///     println!("{}: {}", tree.title(), tree.condition());
+    /// }
+    /// ```
+    pub fn title(&self) -> &str {
         match self.kind {
-            Kind::Select if self.type_name.is_empty() => write!(to, "select! of")?,
-            Kind::Join if self.type_name.is_empty() => write!(to, "join! of")?,
-            Kind::Timeout => write!(to, "{}, with a deadline, of", self.type_name)?,
-            Kind::Holds => write!(to, "{}, which holds", self.type_name)?,
-            Kind::Select => write!(to, "{}, the first of", self.type_name)?,
-            Kind::Join => write!(to, "{}, all of", self.type_name)?,
-            Kind::Blocking => write!(to, "{}  on the blocking pool", self.type_name)?,
-            Kind::Async | Kind::Leaf | Kind::Unknown => write!(to, "{}", self.type_name)?,
+            Kind::Select if self.type_name.is_empty() => "select!",
+            Kind::Join if self.type_name.is_empty() => "join!",
+            _ => &self.type_name,
         }
+    }
+
+    /// How far it has come or what it waits for, in words and without the place. Empty where there is nothing to say.
+    pub fn condition(&self) -> String {
+        let words = match (&self.state, &self.leaf) {
+            (State::Unresumed, _) => "never polled".to_owned(),
+            (State::Returned, _) => "returned".to_owned(),
+            (State::Panicked, _) => "panicked".to_owned(),
+            (State::Aborted, _) => "aborted".to_owned(),
+            (State::Ended, _) => "ended".to_owned(),
+            (State::Running, _) => "running".to_owned(),
+            (_, Some(leaf)) => leaf.to_string(),
+            (State::Suspended { in_macro: false, .. }, None) => "suspended".to_owned(),
+            (State::Suspended { in_macro: true, .. }, None) => "suspended in a macro, in the function".to_owned(),
+            (State::Unknown, None) => match self.kind {
+                Kind::Select if self.type_name.is_empty() => String::new(),
+                Kind::Join if self.type_name.is_empty() => String::new(),
+                Kind::Select => "waits for the first of".to_owned(),
+                Kind::Join => "waits for all of".to_owned(),
+                Kind::Timeout => "has a deadline".to_owned(),
+                Kind::Holds => "holds".to_owned(),
+                Kind::Async | Kind::Leaf | Kind::Blocking | Kind::Unknown => "state unknown".to_owned(),
+            },
+        };
+        let words = match self.kind {
+            Kind::Blocking => format!("on the blocking pool, {words}"),
+            _ => words,
+        };
+        let mut words = vec![words];
+        words.retain(|words| !words.is_empty());
+        if self.disabled {
+            words.push("(disabled)".to_owned());
+        }
+        if self.count > 1 {
+            words.push(format!("({} alike)", self.count));
+        }
+        words.join(" ")
+    }
+
+    fn line(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nested = matches!(self.kind, Kind::Select | Kind::Join | Kind::Timeout | Kind::Holds);
+        to.write_str(self.title())?;
+        match self.kind {
+            Kind::Select if self.type_name.is_empty() => write!(to, " of")?,
+            Kind::Join if self.type_name.is_empty() => write!(to, " of")?,
+            Kind::Timeout => write!(to, ", with a deadline, of")?,
+            Kind::Holds => write!(to, ", which holds")?,
+            Kind::Select => write!(to, ", the first of")?,
+            Kind::Join => write!(to, ", all of")?,
+            Kind::Blocking => write!(to, "  on the blocking pool")?,
+            Kind::Async | Kind::Leaf | Kind::Unknown => {}
+        }
         match (&self.state, &self.leaf) {
             (State::Unresumed, _) => write!(to, "  never polled")?,
             (State::Returned, _) => write!(to, "  returned")?,
@@ -135,32 +228,24 @@ impl AwaitTree {
             (State::Ended, _) => write!(to, "  ended")?,
             (State::Running, _) => write!(to, "  running")?,
             (_, Some(leaf)) => write!(to, "  {leaf}")?,
-            (
-                State::Suspended {
-                    file,
-                    line,
-                    in_macro: false,
-                },
-                _,
-            ) => write!(to, "  suspended at {file}:{line}")?,
-            (
-                State::Suspended {
-                    file,
-                    line,
-                    in_macro: true,
-                },
-                _,
-            ) => {
-                write!(to, "  suspended in a macro, in the function at {file}:{line}")?;
+            (State::Suspended { file, line, in_macro }, _) => {
+                let at = if *in_macro {
+                    "suspended in a macro, in the function at"
+                } else {
+                    "suspended at"
+                };
+                write!(to, "  {at} {file}:{line}")?;
             }
             (State::Unknown, None) if nested => {}
             (State::Unknown, None) => write!(to, "  state unknown")?,
         }
         if self.disabled {
-            write!(to, "  (disabled)")
-        } else {
-            Ok(())
+            write!(to, "  (disabled)")?;
         }
+        if self.count > 1 {
+            write!(to, "  ({} alike)", self.count)?;
+        }
+        Ok(())
     }
 }
 

@@ -26,8 +26,10 @@ pub(super) struct TypeDef {
     pub(super) fields: Vec<Field>,
     pub(super) variants: Option<Variants>,
     pub(super) arguments: Vec<(String, Place)>,
-    /// What a pointer points to.
+    /// What a pointer points to, or what an array is of.
     pub(super) target: Option<Place>,
+    /// How many an array has.
+    pub(super) count: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +37,7 @@ pub(super) enum TypeKind {
     Structure,
     Union,
     Pointer,
+    Array,
     Other,
 }
 
@@ -114,7 +117,8 @@ impl<'p> Session<'p> {
             gimli::DW_TAG_structure_type | gimli::DW_TAG_enumeration_type => TypeKind::Structure,
             gimli::DW_TAG_union_type => TypeKind::Union,
             gimli::DW_TAG_pointer_type | gimli::DW_TAG_reference_type => TypeKind::Pointer,
-            gimli::DW_TAG_base_type | gimli::DW_TAG_array_type | gimli::DW_TAG_subroutine_type => TypeKind::Other,
+            gimli::DW_TAG_array_type => TypeKind::Array,
+            gimli::DW_TAG_base_type | gimli::DW_TAG_subroutine_type => TypeKind::Other,
             _ => return None,
         };
         if entry.has_attr(gimli::DW_AT_declaration) {
@@ -141,9 +145,18 @@ impl<'p> Session<'p> {
             variants: None,
             arguments: Vec::new(),
             target: self.attribute_target(place.unit, &entry, gimli::DW_AT_type),
+            count: None,
         };
         if entry.has_children() && kind != TypeKind::Other {
             self.read_parts(place.unit, &unit, &mut entries, &mut read)?;
+        }
+        if kind == TypeKind::Array
+            && let (Some(element), Some(count)) = (read.target, read.count)
+        {
+            read.size = self
+                .type_at(element)
+                .and_then(|element| element.size.checked_mul(count))
+                .unwrap_or(0);
         }
         Some(read)
     }
@@ -179,6 +192,11 @@ impl<'p> Session<'p> {
             }
             match (depth, entry.tag()) {
                 (1, gimli::DW_TAG_member) => into.fields.push(self.field(number, unit, &entry)?),
+                (1, gimli::DW_TAG_subrange_type) => {
+                    let number = |name| entry.attr_value(name).and_then(|value| number_of(&value));
+                    let last = || number(gimli::DW_AT_upper_bound)?.checked_add(1);
+                    into.count = number(gimli::DW_AT_count).or_else(last);
+                }
                 (1, gimli::DW_TAG_template_type_parameter) => {
                     if let Some(argument) = self.attribute_target(number, &entry, gimli::DW_AT_type) {
                         into.arguments

@@ -17,6 +17,9 @@ use super::types::TypeDef;
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
 pub(super) type Entry<'a> = gimli::DebuggingInformationEntry<Slice<'a>>;
 
+/// Pieces of one function. Optimized ones have some dozens.
+const MOST_RANGES: usize = 4096;
+
 /// An entry of the debug info.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -66,11 +69,12 @@ struct UnitEntry {
 }
 
 impl Debug {
-    pub(super) fn open(path: &Path) -> Result<Debug, Error> {
+    pub(super) fn open(path: &Path, directories: &[PathBuf]) -> Result<Debug, Error> {
         let object = ObjectFile::open(path)?;
-        let beside = match ObjectFile::bundle(path) {
-            Some(bundle) if !object.has_debug_info => Some(ObjectFile::open(&bundle)?),
-            _ => None,
+        let beside = if object.has_debug_info {
+            None
+        } else {
+            object.beside(path, directories)
         };
         let mut packaged = path.as_os_str().to_owned();
         packaged.push(".dwp");
@@ -243,7 +247,9 @@ impl<'p> Unit<'p> {
     pub(super) fn ranges(&self, entry: &Entry<'p>) -> Vec<(u64, u64)> {
         let mut covered = Vec::new();
         if let Ok(mut ranges) = self.dwarf.die_ranges(&self.unit, entry) {
-            while let Ok(Some(range)) = ranges.next() {
+            while let Ok(Some(range)) = ranges.next()
+                && covered.len() < MOST_RANGES
+            {
                 if range.begin != 0 && range.begin < range.end {
                     covered.push((range.begin, range.end));
                 }

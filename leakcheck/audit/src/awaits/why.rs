@@ -26,6 +26,14 @@ pub enum Why {
         /// The async function or block that waits.
         function: String,
     },
+    /// It waits for a message of a channel or for the channel's end, and holds a sender of that channel itself, so that the end never
+    /// comes.
+    OwnSender {
+        /// The async function or block that waits.
+        function: String,
+        /// The type and the field that hold the sender.
+        sender: String,
+    },
     /// It waits for another task to end.
     WaitsForTask {
         /// The address of that task's cell, where it is known. Whoever has the cells of all tasks knows the task: see [`root`].
@@ -47,19 +55,28 @@ impl fmt::Display for Why {
                 write!(to, "{function} waits for an interval's next tick and for nothing else")
             }
             Why::Never { function } => write!(to, "{function} waits for a future that never ends"),
+            Why::OwnSender { function, sender } => write!(
+                to,
+                "{function} waits for a channel whose sender the task owns itself, in {sender}: the channel never ends"
+            ),
             Why::WaitsForTask { task: None } => write!(to, "waits for another task to end"),
             Why::WaitsForTask { task: Some(task) } => write!(to, "waits for the task at {task:#x} to end"),
         }
     }
 }
 
-/// Why a task with this chain of awaits has not ended. `None` where the chain does not say it for certain.
+/// Why a task with this chain of awaits has not ended: the first of its [`reasons`].
+pub fn why(tree: &AwaitTree) -> Option<Why> {
+    reasons(tree).into_iter().next()
+}
+
+/// Why a task with this chain of awaits has not ended. Nothing where the chain does not say it for certain.
 ///
 /// What stands behind a deadline is not the reason, as the deadline ends it, and neither is what a `join!` or a future of the user's own
 /// waits for among others.
-pub fn why(tree: &AwaitTree) -> Option<Why> {
+pub fn reasons(tree: &AwaitTree) -> Vec<Why> {
     if tree.state == State::Unresumed {
-        return Some(Why::NeverPolled);
+        return vec![Why::NeverPolled];
     }
     let (mut at, mut function) = (tree, &tree.type_name);
     // Down to where the chain ends, or branches.
@@ -67,26 +84,54 @@ pub fn why(tree: &AwaitTree) -> Option<Why> {
         function = &at.type_name;
         at = match (&at.state, &at.children[..]) {
             (State::Suspended { .. }, [only]) => only,
-            _ => return None,
+            _ => return Vec::new(),
         };
     }
+    let mut reasons = Vec::new();
     match (at.kind, at.leaf) {
-        (Kind::Leaf, Some(Leaf::JoinHandle { task })) => Some(Why::WaitsForTask { task }),
-        (Kind::Leaf, Some(Leaf::Interval)) => Some(Why::Ticking {
+        (Kind::Leaf, Some(Leaf::JoinHandle { task })) => reasons.push(Why::WaitsForTask { task }),
+        // A set with one task is a task.
+        (Kind::Leaf, Some(Leaf::JoinSet)) => {
+            if let [only] = &at.children[..]
+                && let (1, Some(Leaf::JoinHandle { task })) = (only.count, only.leaf)
+            {
+                reasons.push(Why::WaitsForTask { task });
+            }
+        }
+        (Kind::Leaf, Some(Leaf::Interval)) => reasons.push(Why::Ticking {
             function: function.clone(),
         }),
-        (Kind::Leaf, Some(Leaf::Never)) => Some(Why::Never {
+        (Kind::Leaf, Some(Leaf::Never)) => reasons.push(Why::Never {
             function: function.clone(),
         }),
+        (Kind::Leaf, Some(_)) => reasons.extend(own_sender(at, function)),
         (Kind::Select, _) => {
             let mut polled = at.children.iter().filter(|branch| !branch.disabled).peekable();
-            let stays = polled.peek().is_some() && polled.all(has_no_way_out);
-            stays.then(|| Why::NoWayOut {
-                function: function.clone(),
-            })
+            if polled.peek().is_some() && polled.all(has_no_way_out) {
+                reasons.push(Why::NoWayOut {
+                    function: function.clone(),
+                });
+                for branch in at.children.iter().filter(|branch| !branch.disabled) {
+                    let leaves = branch.walk().filter(|tree| tree.kind == Kind::Leaf);
+                    reasons.extend(leaves.filter_map(|leaf| own_sender(leaf, function)));
+                }
+            }
         }
-        _ => None,
+        _ => {}
     }
+    reasons
+}
+
+fn own_sender(leaf: &AwaitTree, function: &str) -> Option<Why> {
+    let ends_with_its_channel = matches!(
+        leaf.leaf,
+        Some(Leaf::MpscReceive | Leaf::OneshotReceive | Leaf::WatchChange | Leaf::BroadcastReceive)
+    );
+    let sender = leaf.channel.as_ref()?.own_sender.clone()?;
+    ends_with_its_channel.then(|| Why::OwnSender {
+        function: function.to_owned(),
+        sender,
+    })
 }
 
 /// Whether a branch is known to wait neither for cancellation nor for a channel's end nor for a deadline. A `Notify`, a semaphore and
@@ -104,7 +149,8 @@ fn has_no_way_out(branch: &AwaitTree) -> bool {
         Kind::Leaf => match branch.leaf {
             // Sockets end when their peer goes, but that is neither of the three.
             Some(Leaf::Interval | Leaf::Accept | Leaf::Io | Leaf::Never) => true,
-            _ => false,
+            // A channel that cannot end, as the task has a sender of it.
+            _ => own_sender(branch, "").is_some(),
         },
         _ => false,
     }

@@ -1,27 +1,12 @@
-//! `cargo leak-audit exec -- COMMAND`: finds the tokio tasks that any command leaves behind.
+//! `cargo leak-audit`: finds the tokio tasks that a project's tests leave behind. `--help` tells how.
 
 use std::process::ExitCode;
 
-use leakcheck_audit::observe;
+use leakcheck_audit::{Defaults, run_command_line};
 
 fn main() -> ExitCode {
     // cargo gives the subcommand's name as the first argument.
     let mut arguments = std::env::args_os().skip(1).peekable();
     let _ = arguments.next_if(|argument| argument == "leak-audit");
-    let command = arguments.next();
-    let done = match command.as_deref().and_then(|command| command.to_str()) {
-        Some("exec") => observe::run_command_line(arguments),
-        Some("-h" | "--help") => observe::run_command_line(["--help".into()]),
-        _ => {
-            eprint!("{}", observe::HELP);
-            return ExitCode::from(2);
-        }
-    };
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            eprintln!("leak-audit: {error}");
-            ExitCode::from(2)
-        }
-    }
+    ExitCode::from(run_command_line(arguments, &Defaults::default()))
 }

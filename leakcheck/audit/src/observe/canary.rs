@@ -10,6 +10,7 @@ use super::error::ObserveError;
 use super::exec::observe;
 use super::judge::What;
 use super::preload::Rustc;
+use crate::owners::Owners;
 
 const TOKIO: &str = include_str!("../../preload/canary_tokio.rs");
 const PROGRAM: &str = include_str!("../../preload/canary.rs");
@@ -51,7 +52,7 @@ pub fn check(library: &Path) -> Result<(), ObserveError> {
         ],
         "canary",
     )?;
-    let verdict = observe(Command::new(&program), library, Path::new("/"))?;
+    let verdict = observe(Command::new(&program), library, Path::new("/"), &Owners::default())?;
     let mut seen: Vec<(What, &str, u64)> = verdict
         .findings
         .iter()

@@ -65,18 +65,28 @@ pub fn kind<'a>(stack: impl IntoIterator<Item = &'a str>) -> Kind {
 }
 
 /// How a freed block ended, by the paths on the stack that freed it, the innermost first. `complete` says that it was
-/// seen done well before.
+/// seen done before. A shutdown itself makes a task done, and another runtime may park in between and see it: where the
+/// shutdown freed it and no other task did, that it was done says nothing.
 ///
 /// The innermost function that decides is what counts: a task's destructor may run another runtime.
+///
+/// A shutdown that finds a task idle ends it itself. Where it only gives up its reference, the task was running or had ended
+/// (`Harness::shutdown` in tokio's `runtime/task/harness.rs`): a worker that has just ended a task may give up its own first.
 #[must_use]
 pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> Ending {
     let mut held = false;
+    let mut gave_up = false;
     for path in stack {
+        if std::mem::replace(&mut gave_up, last_two(path) == ("Harness", "drop_reference"))
+            && last_two(path) == ("Harness", "shutdown")
+        {
+            return Ending::Ended;
+        }
         let Some(step) = step(path) else { continue };
         match step {
             Step::Held => held = true,
             Step::Polled | Step::Refused => return Ending::Ended,
-            _ if complete => return Ending::Ended,
+            _ if held && complete => return Ending::Ended,
             Step::Shutdown | Step::Drained if held => return Ending::Unsure,
             Step::Shutdown => return Ending::Outlived,
             Step::Drained => return Ending::OutlivedQueued,
@@ -193,6 +203,24 @@ mod tests {
         assert_eq!(ending([HANDLE, POLL], false), Ending::Ended);
         assert_eq!(ending([HANDLE, CLOSE], true), Ending::Ended);
         assert_eq!(ending([HANDLE, CLOSE], false), Ending::Unsure);
+    }
+
+    #[test]
+    fn a_shutdown_that_only_gives_up_its_reference_found_the_task_ended_or_running() {
+        const HARNESS: &str = "tokio::runtime::task::harness::Harness";
+        let [drop, shutdown, complete] =
+            ["drop_reference", "shutdown", "complete"].map(|name| format!("{HARNESS}::{name}"));
+        let raw = "tokio::runtime::task::raw::shutdown";
+
+        assert_eq!(ending([&*drop, &shutdown, raw, CLOSE], false), Ending::Ended);
+        assert_eq!(ending([&*complete, &shutdown, raw, CLOSE], false), Ending::Outlived);
+        // Done, but only since this very shutdown: another runtime parked in between.
+        assert_eq!(ending([&*complete, &shutdown, raw, CLOSE], true), Ending::Outlived);
+        let queue = "tokio::runtime::scheduler::current_thread::shutdown2";
+        assert_eq!(ending([queue], true), Ending::OutlivedQueued);
+        // Another task's, which the future of the one that is shut down held.
+        let held = [&*drop, HANDLE, "a::b", &complete, &shutdown, raw, CLOSE];
+        assert_eq!(ending(held, false), Ending::Unsure);
     }
 
     #[test]

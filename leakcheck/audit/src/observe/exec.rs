@@ -1,5 +1,6 @@
 //! Running a command observed.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -7,6 +8,8 @@ use super::error::ObserveError;
 use super::judge::{Evidence, ObservedVerdict, judge};
 use super::records::Process;
 use super::{canary, preload};
+use crate::cargo::Cargo;
+use crate::owners::Owners;
 
 /// A command to run observed.
 #[derive(Debug)]
@@ -50,61 +53,118 @@ impl Observation {
     pub fn run(self) -> Result<ObservedVerdict, ObserveError> {
         let library = preload::library()?;
         canary::check(&library)?;
-        let workspace = self.workspace.unwrap_or_else(current_workspace);
+        let manifest = match &self.workspace {
+            Some(root) => Some(root.join("Cargo.toml")),
+            None => nearest_manifest(),
+        };
+        let owners = manifest
+            .map(|manifest| Owners::of(&Cargo::of(manifest)))
+            .unwrap_or_default();
+        let root = self.workspace.or_else(|| owners.root.clone());
+        let workspace = root.or_else(|| std::env::current_dir().ok()).unwrap_or_default();
         let deny_third_party = self.deny_third_party;
-        let mut verdict = observe(self.command, &library, &workspace)?;
+        let mut verdict = observe(self.command, &library, &workspace, &owners)?;
         verdict.deny_third_party = deny_third_party;
         Ok(verdict)
     }
 }
 
-/// Runs a command with the library, and judges its records.
-pub(super) fn observe(mut command: Command, library: &Path, workspace: &Path) -> Result<ObservedVerdict, ObserveError> {
-    let records = tempfile::Builder::new()
-        .prefix("leak-audit-")
-        .tempdir()
-        .map_err(|source| ObserveError::Files {
+/// The library, and a directory for what it records. The directory is gone when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    library: PathBuf,
+    records: tempfile::TempDir,
+}
+
+impl Observer {
+    /// Builds the library where the cache has none, and sees the canary.
+    pub(crate) fn ready() -> Result<Self, ObserveError> {
+        let library = preload::library()?;
+        canary::check(&library)?;
+        Self::with(library)
+    }
+
+    fn with(library: PathBuf) -> Result<Self, ObserveError> {
+        let records = tempfile::Builder::new().prefix("leak-audit-").tempdir();
+        let records = records.map_err(|source| ObserveError::Files {
             path: std::env::temp_dir(),
             source,
         })?;
-    let mut preloaded = library.as_os_str().to_owned();
-    if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
-        preloaded.push(":");
-        preloaded.push(others);
+        Ok(Self { library, records })
     }
-    command
-        .env("LD_PRELOAD", preloaded)
-        .env("LEAK_AUDIT_OBSERVE", records.path());
+
+    /// What makes a command and all that it starts observed: variables and their values.
+    pub(crate) fn environment(&self) -> [(&'static str, OsString); 2] {
+        let mut preloaded = self.library.as_os_str().to_owned();
+        if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+            preloaded.push(":");
+            preloaded.push(others);
+        }
+        [
+            ("LD_PRELOAD", preloaded),
+            ("LEAK_AUDIT_OBSERVE", self.records.path().as_os_str().to_owned()),
+        ]
+    }
+
+    /// Judges what was recorded. One process' records are in memory at a time.
+    pub(crate) fn judge(
+        &self,
+        workspace: &Path,
+        owners: &Owners,
+        command: Option<&Path>,
+    ) -> Result<ObservedVerdict, ObserveError> {
+        let failed = |source| ObserveError::Files {
+            path: self.records.path().to_owned(),
+            source,
+        };
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(self.records.path()).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            files.push((Process::pid(&path), path));
+        }
+        files.sort();
+        let pids: Vec<_> = files.iter().map(|(pid, _)| *pid).collect();
+        let mut broken = Vec::new();
+        let mut processes = files.iter().enumerate().filter_map(|(at, (pid, path))| {
+            let same = |other: Option<&Option<u64>>| pid.is_some() && other == Some(pid);
+            let before = at.checked_sub(1).and_then(|at| pids.get(at));
+            let replaced = same(pids.get(at + 1)) || same(before);
+            match Process::read(path) {
+                Ok(process) => Some((process, replaced)),
+                Err(error) => {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    broken.push(format!("the records of process {name} cannot be read: {error}"));
+                    None
+                }
+            }
+        });
+        let mut verdict = judge(Evidence {
+            processes: &mut processes,
+            workspace,
+            owners,
+            command,
+        });
+        verdict.unjudged.extend(broken);
+        Ok(verdict)
+    }
+}
+
+/// Runs a command with the library, and judges its records.
+pub(super) fn observe(
+    mut command: Command,
+    library: &Path,
+    workspace: &Path,
+    owners: &Owners,
+) -> Result<ObservedVerdict, ObserveError> {
+    let observer = Observer::with(library.to_owned())?;
+    command.envs(observer.environment());
     let program = command.get_program().to_owned();
     let status = command.status().map_err(|source| ObserveError::Start {
         program: program.to_string_lossy().into_owned(),
         source,
     })?;
-
-    let failed = |source| ObserveError::Files {
-        path: records.path().to_owned(),
-        source,
-    };
-    let mut processes = Vec::new();
-    let mut broken = Vec::new();
-    for entry in std::fs::read_dir(records.path()).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        match Process::read(&path) {
-            Ok(process) => processes.push(process),
-            Err(error) => {
-                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                broken.push(format!("the records of process {name} cannot be read: {error}"));
-            }
-        }
-    }
-    processes.sort_by_key(|process| process.pid);
-    let command = executable(Path::new(&program));
-    let mut verdict = judge(Evidence {
-        processes: &processes,
-        workspace,
-        command: command.as_deref(),
-    });
-    verdict.unjudged.extend(broken);
+    let executable = executable(Path::new(&program));
+    let mut verdict = observer.judge(workspace, owners, executable.as_deref())?;
     verdict.command = status.code();
     Ok(verdict)
 }
@@ -122,15 +182,9 @@ fn executable(program: &Path) -> Option<PathBuf> {
     found?.canonicalize().ok()
 }
 
-/// The cargo workspace of the current directory, or that directory.
-fn current_workspace() -> PathBuf {
-    let located = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["locate-project", "--workspace", "--message-format", "plain"])
-        .output();
-    let manifest = located.ok().filter(|output| output.status.success());
-    let manifest = manifest.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
-    manifest
-        .and_then(|manifest| manifest.parent().map(Path::to_owned))
-        .or_else(|| std::env::current_dir().ok())
-        .unwrap_or_default()
+/// The nearest manifest, upwards from the current directory.
+pub(crate) fn nearest_manifest() -> Option<PathBuf> {
+    let current = std::env::current_dir().ok()?;
+    let mut manifests = current.ancestors().map(|directory| directory.join("Cargo.toml"));
+    manifests.find(|manifest| manifest.is_file())
 }

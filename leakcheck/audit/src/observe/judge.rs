@@ -10,8 +10,10 @@ use super::preload;
 use super::program::Program;
 use super::records::{Copy, Process};
 use super::symbols::{Frame, Symbols};
-use super::waiting::Waiting;
+use super::waiting::{Asked, Waited, Waiting};
 use crate::judge::Conclusion;
+use crate::owners::Owners;
+use crate::report;
 
 /// What an observed command left behind.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -29,6 +31,15 @@ pub struct ObservedVerdict {
     pub command: Option<i32>,
     /// Findings in dependencies count as leaks too.
     pub deny_third_party: bool,
+    /// The programs whose tasks could not be observed, and why. `unjudged` says it too.
+    #[serde(skip)]
+    pub unobserved: Vec<(String, String)>,
+    /// Every line that spawned, with what became of its tasks.
+    #[serde(skip)]
+    pub sites: Vec<report::SpawnSite>,
+    /// The programs that used tokio and were observed, in which the tasks are.
+    #[serde(skip)]
+    pub programs: Vec<String>,
 }
 
 impl ObservedVerdict {
@@ -73,6 +84,18 @@ pub struct Finding {
     pub spawned: Vec<Place>,
     /// Where it waited, where the program's debug info says so.
     pub awaits: Option<String>,
+    /// The same as data.
+    #[serde(skip)]
+    pub tree: Option<report::Await>,
+    /// Why it is not known where it waited.
+    pub awaits_unknown: Option<String>,
+    /// Why it never ended, where that is certain.
+    pub why: Vec<String>,
+    /// Which of the findings is of the task that this one waits for, by its place among them.
+    pub root: Option<usize>,
+    /// What kind of task it was.
+    #[serde(skip)]
+    pub kind: report::Kind,
 }
 
 /// A verdict.
@@ -115,40 +138,86 @@ pub struct Place {
     pub line: Option<u32>,
 }
 
+impl From<report::Origin> for Origin {
+    fn from(origin: report::Origin) -> Self {
+        match origin {
+            report::Origin::Own => Self::Own,
+            report::Origin::Dependency { name, version } => Self::Dependency { name, version },
+        }
+    }
+}
+
+impl From<Origin> for report::Origin {
+    fn from(origin: Origin) -> Self {
+        match origin {
+            Origin::Own => Self::Own,
+            Origin::Dependency { name, version } => Self::Dependency { name, version },
+        }
+    }
+}
+
+impl From<Place> for report::Place {
+    fn from(place: Place) -> Self {
+        Self {
+            function: place.function,
+            file: place.file,
+            line: place.line,
+        }
+    }
+}
+
 /// What a judgement is made of.
 pub(super) struct Evidence<'a> {
-    pub(super) processes: &'a [Process],
+    /// What each process recorded, and whether another program took its place. Each is dropped before the next is read.
+    pub(super) processes: &'a mut dyn Iterator<Item = (Process, bool)>,
+    /// Whose each source file is.
+    pub(super) owners: &'a Owners,
     /// The root of the user's own code.
     pub(super) workspace: &'a Path,
     /// The command's own program is judged wherever its file is.
     pub(super) command: Option<&'a Path>,
 }
 
-type Key = (What, &'static str, String, Option<String>, Origin, Vec<Place>);
+type Key = (
+    What,
+    &'static str,
+    String,
+    Option<String>,
+    Origin,
+    Vec<Place>,
+    report::Kind,
+);
 
 pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
     let mut judging = Judging {
         workspace: evidence.workspace,
+        owners: evidence.owners,
         symbols: Symbols::default(),
         found: BTreeMap::new(),
+        sites: BTreeMap::new(),
         unjudged: BTreeSet::new(),
         tasks: 0,
+        process: 0,
         kinds: HashMap::new(),
         waiting: Waiting::new(evidence.workspace),
     };
     let mut programs = HashMap::new();
     let mut observed = 0;
-    for process in evidence.processes {
+    let mut names = BTreeSet::new();
+    for (process, replaced) in evidence.processes {
+        let process = &process;
+        judging.process += 1;
+        judging.kinds.clear();
         let executable = Path::new(&process.executable);
         if is_tool(executable, evidence.command) {
             continue;
         }
         let saw_blocks = !process.folds.is_empty() || !process.live.is_empty();
         if saw_blocks && !executable.exists() {
-            let name = name(process);
-            judging.unjudged.insert(format!(
-                "{name} is gone, and its debug info with it: a doc test is deleted after it has run"
-            ));
+            judging.cannot(
+                process,
+                "is gone, and its debug info with it: a doc test is deleted after it has run",
+            );
             continue;
         }
         let program = programs
@@ -157,83 +226,150 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         let Some(program) = program.as_ref().filter(|program| !program.tokio.is_empty()) else {
             continue;
         };
-        let replaced = evidence
-            .processes
-            .iter()
-            .any(|other| other.pid == process.pid && other != process);
         observed += 1;
+        names.insert(name(process));
         judging.process(process, program, replaced);
     }
     if let Some(command) = evidence.command
         && Program::inspect(command).is_some_and(|program| program.is_static && !program.tokio.is_empty())
     {
-        let name = command.display();
-        let reason = format!("{name} is linked statically: its tasks could not be observed");
-        judging.unjudged.insert(reason);
+        let reason = "is linked statically: its tasks could not be observed";
+        judging
+            .unjudged
+            .insert((crate::cargo::stem(command), reason.to_owned()));
     }
-    let findings =
-        judging.found.into_iter().map(
-            |((what, how, program, test, origin, spawned), (count, awaits))| Finding {
-                what,
-                how,
-                count,
-                program,
-                test,
-                origin,
-                spawned,
-                awaits,
-            },
-        );
+    let findings = findings(judging.found);
+    let unobserved: Vec<_> = judging.unjudged.into_iter().collect();
     ObservedVerdict {
-        findings: findings.collect(),
-        unjudged: judging.unjudged.into_iter().collect(),
+        findings,
+        unjudged: unobserved.iter().map(|(name, why)| format!("{name} {why}")).collect(),
+        unobserved,
         tasks: judging.tasks,
         processes: observed,
+        sites: judging.sites.into_iter().map(|(key, sums)| site(key, sums)).collect(),
+        programs: names.into_iter().collect(),
         ..ObservedVerdict::default()
     }
 }
 
+fn site((program, test, origin, spawned): SiteKey, (tasks, left): (u64, u64)) -> report::SpawnSite {
+    report::SpawnSite {
+        program,
+        test,
+        origin: origin.into(),
+        spawned: spawned.into_iter().map(report::Place::from).collect(),
+        tasks,
+        left,
+        ..report::SpawnSite::default()
+    }
+}
+
+/// The findings, each with its root: the one of whose task's end it waits for.
+fn findings(found: BTreeMap<Key, Found>) -> Vec<Finding> {
+    let root = |key: &Key, found: &Found, all: &BTreeMap<Key, Found>| {
+        let awaited = found.waits_for?;
+        // A handle keeps its task's memory. Within one test, a task that has that address was there when this one was copied.
+        let mut roots = all
+            .iter()
+            .enumerate()
+            .filter(|(_, (other, of))| other.2 == key.2 && other.3 == key.3 && of.cells.contains(&awaited));
+        match (roots.next(), roots.next()) {
+            (Some((at, _)), None) => Some(at),
+            _ => None,
+        }
+    };
+    let roots: Vec<_> = found.iter().map(|(key, of)| root(key, of, &found)).collect();
+    let findings = found.into_iter().zip(roots);
+    findings
+        .map(
+            |(((what, how, program, test, origin, spawned, kind), found), root)| Finding {
+                what,
+                how,
+                count: found.count,
+                program,
+                test,
+                origin,
+                spawned,
+                awaits: found.text,
+                tree: found.waited.awaits,
+                awaits_unknown: found.waited.unknown,
+                why: found.waited.why,
+                root,
+                kind,
+            },
+        )
+        .collect()
+}
+
+/// What is known of tasks that were left behind alike.
+#[derive(Default)]
+struct Found {
+    count: u64,
+    text: Option<String>,
+    waited: Waited,
+    /// Its tasks' addresses, with the number of their process.
+    cells: Vec<(usize, u64)>,
+    /// The task whose end the one waits for of which `waited` tells.
+    waits_for: Option<(usize, u64)>,
+    /// How many copies were looked into, without an answer.
+    tried: u32,
+}
+
+type SiteKey = (String, Option<String>, Origin, Vec<Place>);
+
+/// How many copies of tasks that were left behind alike are looked into until one tells where it waits.
+const TRIES: u32 = 4;
+/// How many addresses of tasks that were left behind alike are kept: a root is one task, seldom one of hundreds.
+const CELLS: usize = 64;
+
 struct Judging<'a> {
     workspace: &'a Path,
+    owners: &'a Owners,
     symbols: Symbols,
-    found: BTreeMap<Key, (u64, Option<String>)>,
-    unjudged: BTreeSet<String>,
+    found: BTreeMap<Key, Found>,
+    /// How many tasks, and how many of them outlived their test.
+    sites: BTreeMap<SiteKey, (u64, u64)>,
+    /// A program, and what is to be said of it.
+    unjudged: BTreeSet<(String, String)>,
     tasks: u64,
-    /// By the process' place in memory and the stack's node.
-    kinds: HashMap<(usize, u64), Kind>,
+    /// The number of the process that is being judged.
+    process: usize,
+    /// Of that process, by the stack's node.
+    kinds: HashMap<u64, Kind>,
     waiting: Waiting<'a>,
 }
 
 impl Judging<'_> {
+    fn cannot(&mut self, process: &Process, why: impl Into<String>) {
+        self.unjudged.insert((name(process), why.into()));
+    }
+
     fn process(&mut self, process: &Process, program: &Program, replaced: bool) {
-        let name = name(process);
         if let Some(version) = program.too_old() {
-            self.unjudged.insert(format!(
-                "{name} uses tokio {version}, whose tasks cannot be told from other memory: 1.29 is the first"
-            ));
+            self.cannot(
+                process,
+                format!("uses tokio {version}, whose tasks cannot be told from other memory: 1.29 is the first"),
+            );
             return;
         }
         if process.folds.is_empty() && process.live.is_empty() && program.has_own_allocator {
-            self.unjudged.insert(format!(
-                "{name} has an allocator of its own: its tasks could not be observed"
-            ));
+            self.cannot(process, "has an allocator of its own: its tasks could not be observed");
             return;
         }
         let seen = self.tasks;
         if program.is_stripped {
-            self.unjudged
-                .insert(format!("{name} is stripped: what it allocated could not be told apart"));
+            self.cannot(process, "is stripped: what it allocated could not be told apart");
             return;
         }
         if process.dropped > 0 {
-            self.unjudged.insert(format!(
-                "{name} did more than there was room to record ({} records)",
-                process.dropped
-            ));
+            self.cannot(
+                process,
+                format!("did more than there was room to record ({} records)", process.dropped),
+            );
         }
         for fold in &process.folds {
             let kind = self.kind(process, fold.allocated);
-            if !self.is_task(kind, fold.count, &name) {
+            if !self.is_task(process, kind, fold.count) {
                 continue;
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
@@ -250,14 +386,18 @@ impl Judging<'_> {
         }
         for live in &process.live {
             let kind = self.kind(process, live.allocated);
-            if !self.is_task(kind, 1, &name) || live.complete {
+            if !self.is_task(process, kind, 1) {
                 continue;
             }
             if process.exited {
                 self.found(
                     process,
                     kind,
-                    Ending::AliveAtExit,
+                    if live.complete {
+                        Ending::Ended
+                    } else {
+                        Ending::AliveAtExit
+                    },
                     live.allocated,
                     live.lineage,
                     1,
@@ -267,38 +407,38 @@ impl Judging<'_> {
         }
         // Some allocators pass tasks on to libc in a way that cannot be recognized: that none was seen says nothing then.
         if self.tasks == seen && program.has_own_allocator && program.has_tokio() {
-            self.unjudged.insert(format!(
-                "{name} has an allocator of its own and showed no task: its tasks could not be observed"
-            ));
+            self.cannot(
+                process,
+                "has an allocator of its own and showed no task: its tasks could not be observed",
+            );
         }
         if !process.exited && !replaced {
-            self.unjudged
-                .insert(format!("{name} did not come to its end: it was killed or it aborted"));
+            self.cannot(process, "did not come to its end: it was killed or it aborted");
         }
     }
 
     fn kind(&mut self, process: &Process, stack: u64) -> Kind {
-        let key = (std::ptr::from_ref(process) as usize, stack);
-        if let Some(kind) = self.kinds.get(&key) {
+        if let Some(kind) = self.kinds.get(&stack) {
             return *kind;
         }
         let frames = self.symbols.stack(process, &process.stack(stack));
         let kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
-        self.kinds.insert(key, kind);
+        self.kinds.insert(stack, kind);
         kind
     }
 
     /// Whether it is a task of the user's, which is counted.
-    fn is_task(&mut self, kind: Kind, count: u64, name: &str) -> bool {
+    fn is_task(&mut self, process: &Process, kind: Kind, count: u64) -> bool {
         match kind {
             Kind::Task | Kind::Blocking => {
                 self.tasks += count;
                 true
             }
             Kind::Unknown => {
-                self.unjudged.insert(format!(
-                    "{name} has no debug info: what tokio allocated could not be told apart"
-                ));
+                self.cannot(
+                    process,
+                    "has no debug info: what tokio allocated could not be told apart",
+                );
                 false
             }
             Kind::Worker | Kind::Other => false,
@@ -320,7 +460,7 @@ impl Judging<'_> {
         copy: Option<&Copy>,
     ) {
         let how = match (ending, kind) {
-            (Ending::Ended, _) => return,
+            (Ending::Ended, _) => "",
             (Ending::AliveAtExit, Kind::Blocking) => "it was running when the process ended",
             (Ending::AliveAtExit, _) => "it was alive when the process ended: its runtime was never dropped",
             (Ending::Outlived, _) => "it was waiting when its runtime was dropped",
@@ -343,28 +483,57 @@ impl Judging<'_> {
                 .map(|creator| self.symbols.stack(process, &process.stack(creator)))
                 .find_map(|frames| test_of(&frames))
         });
-        let awaits = copy.and_then(|copy| {
-            // The object that the future's type is in: what called libc.
-            let objects = stack
-                .iter()
-                .filter_map(|address| process.object(address.wrapping_sub(1)));
-            let object = objects
-                .into_iter()
-                .find(|object| !object.path.ends_with(preload::FILE))?;
-            let path = if object.path.is_empty() {
-                &process.executable
-            } else {
-                &object.path
-            };
-            let inside = stack.iter().filter(|address| object.range.contains(*address));
-            let addresses: Vec<u64> = inside.map(|address| address.wrapping_sub(object.base)).collect();
-            self.waiting.tree(Path::new(path), &addresses, copy, object.base)
-        });
-        let spawned = spawned.into_iter().map(|(place, _)| place).collect();
-        let key = (what, how, name(process), test, origin, spawned);
-        let entry = self.found.entry(key).or_default();
-        entry.0 += count;
-        entry.1 = entry.1.take().or(awaits);
+        let spawned: Vec<Place> = spawned.into_iter().map(|(place, _)| place).collect();
+        let site = self
+            .sites
+            .entry((name(process), test.clone(), origin.clone(), spawned.clone()))
+            .or_default();
+        site.0 += count;
+        if ending == Ending::Ended {
+            return;
+        }
+        site.1 += if ending == Ending::Unsure { 0 } else { count };
+        let named = match kind {
+            Kind::Blocking => report::Kind::Blocking,
+            _ => report::Kind::Task,
+        };
+        let key = (what, how, name(process), test, origin, spawned, named);
+        let mut found = self.found.remove(&key).unwrap_or_default();
+        found.count += count;
+        if let Some(copy) = copy.filter(|_| found.cells.len() < CELLS) {
+            found.cells.push((self.process, copy.address));
+        }
+        if found.waited.awaits.is_none() && found.tried < TRIES {
+            found.tried += 1;
+            if let Some((text, waited)) = self.waited(process, &stack, copy) {
+                found.waits_for = waited.waits_for.map(|cell| (self.process, cell));
+                (found.text, found.waited) = (text, waited);
+            }
+        }
+        self.found.insert(key, found);
+    }
+
+    /// Where a task waited, as text and as data. `None` where no object that was loaded has its code.
+    fn waited(&mut self, process: &Process, stack: &[u64], copy: Option<&Copy>) -> Option<(Option<String>, Waited)> {
+        // The object that the future's type is in: what called libc.
+        let mut objects = stack
+            .iter()
+            .filter_map(|address| process.object(address.wrapping_sub(1)));
+        let object = objects.find(|object| !object.path.ends_with(preload::FILE))?;
+        let path = if object.path.is_empty() {
+            &process.executable
+        } else {
+            &object.path
+        };
+        let inside = stack.iter().filter(|address| object.range.contains(*address));
+        let addresses: Vec<u64> = inside.map(|address| address.wrapping_sub(object.base)).collect();
+        let asked = Asked {
+            object: Path::new(path),
+            stack: &addresses,
+            bias: object.base,
+            copy,
+        };
+        Some(self.waiting.waiting(asked))
     }
 
     /// The calls of a stack that are not tokio's, std's or the test harness', and whose they are.
@@ -375,7 +544,11 @@ impl Judging<'_> {
         let placed = named.filter_map(|frame| {
             let (file, line) = frame.source.as_ref()?;
             // A line of a macro of tokio's is not where the user's function is.
-            let origin = origin(file).filter(|origin| !is_runtime(origin))?;
+            let origin = self
+                .owners
+                .origin(file)
+                .map(Origin::from)
+                .filter(|origin| !is_runtime(origin))?;
             let file = Path::new(file);
             let place = Place {
                 function: readable(&frame.name),
@@ -394,7 +567,8 @@ impl Judging<'_> {
 /// Functions that lead to a spawn, but are not why it happened.
 fn is_below(path: &str) -> bool {
     let first = path.split("::").next().unwrap_or_default();
-    ["tokio", "tokio_util", "leakcheck", "std", "core", "alloc", "test"].contains(&first)
+    // The harness' own functions are known by their files: a project's crate may be named `test` too.
+    ["tokio", "tokio_util", "leakcheck", "std", "core", "alloc"].contains(&first)
         || path.starts_with("__rust")
         || path == "main"
         || path.ends_with("::main")
@@ -403,47 +577,6 @@ fn is_below(path: &str) -> bool {
 /// Whether it is the runtime that a task was spawned through.
 fn is_runtime(origin: &Origin) -> bool {
     matches!(origin, Origin::Dependency { name, .. } if name == "tokio" || name == "tokio-util")
-}
-
-/// Whose a source file is. `None` for std's.
-fn origin(file: &str) -> Option<Origin> {
-    if file.starts_with("/rustc/") || file.contains("/lib/rustlib/src/rust/") || file.contains("/rustc-") {
-        return None;
-    }
-    let dependency = |at: usize, split: fn(&str) -> Option<(&str, &str)>| {
-        let directory = file[at..].split('/').nth(1)?;
-        let (name, version) = split(directory)?;
-        Some(Origin::Dependency {
-            name: name.to_owned(),
-            version: version.to_owned(),
-        })
-    };
-    // The index comes first, and then the crate: `/registry/src/index.crates.io-…/hyper-1.7.0/src/…`.
-    if let Some(at) = file.find("/registry/src/") {
-        return dependency(at + "/registry/src/".len(), name_and_version).or(Some(Origin::Own));
-    }
-    if let Some(at) = file.find("/git/checkouts/") {
-        let rest = &file[at + "/git/checkouts/".len()..];
-        let mut parts = rest.split('/');
-        let name = parts
-            .next()
-            .and_then(|directory| directory.rsplit_once('-'))
-            .map_or("git", |(name, _)| name);
-        let version = parts.next().unwrap_or_default().to_owned();
-        return Some(Origin::Dependency {
-            name: name.to_owned(),
-            version,
-        });
-    }
-    Some(Origin::Own)
-}
-
-/// `("tokio-util", "0.7.16")` of `tokio-util-0.7.16`: a version begins with a digit and has a dot.
-fn name_and_version(directory: &str) -> Option<(&str, &str)> {
-    let starts = directory.match_indices('-').map(|(at, _)| at);
-    starts
-        .map(|at| (&directory[..at], &directory[at + 1..]))
-        .find(|(_, version)| version.starts_with(|first: char| first.is_ascii_digit()) && version.contains('.'))
 }
 
 /// The test whose stack this is: what libtest's `__rust_begin_short_backtrace` calls, without the crate's name.
@@ -515,31 +648,6 @@ mod tests {
     }
 
     #[test]
-    fn a_dependency_is_named_by_its_directory() {
-        let dependency = |name: &str, version: &str| {
-            Some(Origin::Dependency {
-                name: name.to_owned(),
-                version: version.to_owned(),
-            })
-        };
-        let index = "/home/u/.cargo/registry/src/index.crates.io-6f17d22bba15001f";
-        assert_eq!(
-            origin(&format!("{index}/hyper-util-0.1.16/src/a.rs")),
-            dependency("hyper-util", "0.1.16")
-        );
-        assert_eq!(
-            origin(&format!("{index}/a-1.0.0-rc.1/src/a.rs")),
-            dependency("a", "1.0.0-rc.1")
-        );
-        assert_eq!(
-            origin("/c/git/checkouts/axum-2f0d/1a2b3c4/src/lib.rs"),
-            dependency("axum", "1a2b3c4")
-        );
-        assert_eq!(origin("/w/src/lib.rs"), Some(Origin::Own));
-        assert_eq!(origin("/rustc/0123/library/core/src/lib.rs"), None);
-    }
-
-    #[test]
     fn a_test_is_what_the_harness_calls() {
         let frames = [
             "tokio::task::spawn::spawn",
@@ -564,6 +672,11 @@ mod tests {
             origin: Origin::Own,
             spawned: Vec::new(),
             awaits: None,
+            tree: None,
+            awaits_unknown: None,
+            why: Vec::new(),
+            root: None,
+            kind: report::Kind::Task,
         };
         let mut verdict = ObservedVerdict::default();
         assert_eq!(verdict.conclusion(), Conclusion::Clean);

@@ -39,4 +39,5 @@ mod waiting;
 pub use command_line::{HELP, run_command_line};
 pub use error::ObserveError;
 pub use exec::Observation;
+pub(crate) use exec::{Observer, nearest_manifest};
 pub use judge::{Finding, ObservedVerdict, Origin, What};

@@ -125,6 +125,14 @@ impl Process {
         Self::parse(&bytes)
     }
 
+    /// The number of the process whose file it is, where that can be read.
+    #[must_use]
+    pub fn pid(path: &Path) -> Option<u64> {
+        let mut header = [0; 16];
+        std::io::Read::read_exact(&mut std::fs::File::open(path).ok()?, &mut header).ok()?;
+        Words(&header).word(8)
+    }
+
     /// Reads a file's bytes.
     ///
     /// # Errors

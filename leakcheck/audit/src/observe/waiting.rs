@@ -1,40 +1,264 @@
 //! Where a task waited, from the copy of its block.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::records::Copy;
-use crate::awaits::{Copied, Program};
+use crate::awaits::{self, AwaitTree, Kind, Program, Regions, State, TaskType, Why};
+use crate::report::{Await, Place};
 
-/// The programs whose debug info was asked for; `None` where it has no types.
+/// Programs whose debug info is kept open. What a process left behind is judged together, so more would only take memory.
+const KEPT: usize = 2;
+/// Futures inside of one another that are told of. JSON readers give up at some depth, people sooner.
+const DEEPEST: usize = 40;
+
+/// The programs whose debug info was asked for; why, where it says nothing.
 pub(super) struct Waiting<'a> {
     workspace: &'a Path,
-    programs: HashMap<PathBuf, Option<Program>>,
+    /// The one that was asked for last comes first.
+    programs: VecDeque<(PathBuf, Result<Program, String>)>,
+}
+
+/// A task whose awaits are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// The file that has the task's code.
+    pub(super) object: &'a Path,
+    /// What allocated the task: return addresses in the object, without `bias`.
+    pub(super) stack: &'a [u64],
+    /// By how much the object's addresses in memory were above those in its file.
+    pub(super) bias: u64,
+    /// The bytes of the task's block, where they were copied.
+    pub(super) copy: Option<&'a Copy>,
+}
+
+/// What is known of where a task waited.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Waited {
+    /// Its awaits. Either these are known or `unknown` says why they are not.
+    pub(super) awaits: Option<Await>,
+    /// Why they are not known.
+    pub(super) unknown: Option<String>,
+    /// Why it never ended, where that is certain. What [`Waited::waits_for`] says is not among it.
+    pub(super) why: Vec<String>,
+    /// The address (those of one process can be compared, no others) of the cell of the task whose end it waits for, and for nothing else. If that one was left behind too, it is the root.
+    pub(super) waits_for: Option<u64>,
 }
 
 impl<'a> Waiting<'a> {
     pub(super) fn new(workspace: &'a Path) -> Self {
         Self {
             workspace,
-            programs: HashMap::new(),
+            programs: VecDeque::new(),
         }
     }
 
-    /// The tree of awaits of a copied block. `stack` is what allocated it: return addresses in this object, without `bias`.
-    pub(super) fn tree(&mut self, object: &Path, stack: &[u64], copy: &Copy, bias: u64) -> Option<String> {
-        let open = || Program::open(object).ok();
-        let program = self.programs.entry(object.to_owned()).or_insert_with(open).as_ref()?;
-        let task = stack.iter().find_map(|address| program.task_at(*address))?;
-        let memory = Copied {
-            address: copy.address,
-            bytes: &copy.bytes,
-            bias,
+    /// Where a task waited, as text and as data.
+    pub(super) fn waiting(&mut self, asked: Asked<'_>) -> (Option<String>, Waited) {
+        let decoded = self.decode(asked);
+        let text = decoded.as_ref().ok().map(|(tree, _)| tree.to_string());
+        let (mut why, mut waits_for) = (Vec::new(), None);
+        let (awaits, unknown) = match decoded {
+            Ok((tree, polled)) => {
+                let mut awaits = told(&tree, DEEPEST);
+                if polled {
+                    awaits.state.push_str(", and was being polled");
+                }
+                for reason in awaits::reasons(&tree).into_iter().filter(|_| !polled) {
+                    match reason {
+                        Why::WaitsForTask { task } => waits_for = task,
+                        reason => why.push(reason.to_string()),
+                    }
+                }
+                (Some(awaits), None)
+            }
+            Err(reason) => (None, Some(reason)),
         };
+        let waited = Waited {
+            awaits,
+            unknown,
+            why,
+            waits_for,
+        };
+        (text, waited)
+    }
+
+    /// The tree, and whether a thread was polling the task.
+    fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, bool), String> {
+        let workspace = self.workspace;
+        let program = self.program(asked.object)?;
+        let task = task(program, asked.stack)?;
+        let copy = asked
+            .copy
+            .ok_or("its memory was not copied: it came and went between two looks, or there was no room")?;
+        let mut memory = Regions::new(asked.bias);
+        memory.add(copy.address, &copy.bytes);
         let mut tree = task.decode(&memory, copy.address);
+        if tree.kind == Kind::Unknown && tree.state == State::Unknown && tree.children.is_empty() {
+            let (copied, size) = (copy.bytes.len() as u64, task.cell_size());
+            return Err(if copied < size {
+                format!(
+                    "{}: only the first {copied} of its {size} bytes were copied",
+                    task.name()
+                )
+            } else if tree.type_name.is_empty() {
+                "its type could not be understood".to_owned()
+            } else {
+                format!(
+                    "{}: a future that is not looked into, or its memory changed while it was copied",
+                    tree.type_name
+                )
+            });
+        }
         tree.map_files(&mut |file| {
-            let own = Path::new(file).strip_prefix(self.workspace);
+            let own = Path::new(file).strip_prefix(workspace);
             own.map_or_else(|_| file.to_owned(), |own| own.display().to_string())
         });
-        Some(tree.to_string())
+        // A blocking closure has a thread while it runs, and says so itself.
+        let polled = tree.kind != Kind::Blocking && task.is_being_polled(&memory, copy.address).unwrap_or(false);
+        Ok((tree, polled))
+    }
+
+    fn program(&mut self, object: &Path) -> Result<&Program, String> {
+        match self.programs.iter().position(|(path, _)| path == object) {
+            Some(0) => {}
+            Some(at) => {
+                let known = self.programs.remove(at);
+                self.programs.extend(known);
+                self.programs.rotate_right(1);
+            }
+            None => {
+                self.programs.truncate(KEPT - 1);
+                let opened = Program::open(object).map_err(|error| error.to_string());
+                self.programs.push_front((object.to_owned(), opened));
+            }
+        }
+        match self.programs.front() {
+            Some((_, Ok(program))) => Ok(program),
+            Some((_, Err(reason))) => Err(reason.clone()),
+            None => Err("its debug info was not opened".to_owned()),
+        }
+    }
+}
+
+fn task<'p>(program: &'p Program, stack: &[u64]) -> Result<TaskType<'p>, String> {
+    if let Some(task) = stack.iter().find_map(|address| program.task_at(*address)) {
+        return Ok(task);
+    }
+    let has_types = |address: &u64| {
+        address
+            .checked_sub(1)
+            .is_some_and(|address| program.has_types_at(address))
+    };
+    Err(if stack.iter().any(has_types) {
+        "the debug info does not say which future was spawned"
+    } else {
+        "what spawned it was compiled without types in its debug info: debug = true in the Cargo profile, for dependencies too, \
+         would give it some"
+    }
+    .to_owned())
+}
+
+/// The tree as what a report holds.
+fn told(tree: &AwaitTree, depth: usize) -> Await {
+    let deeper = depth.checked_sub(1);
+    let mut awaits: Vec<Await> = Vec::new();
+    match deeper {
+        Some(deeper) => awaits.extend(tree.children.iter().map(|child| told(child, deeper))),
+        None if !tree.children.is_empty() => awaits.push(Await {
+            future: "…".to_owned(),
+            state: format!("{} more inside", tree.walk().count() - 1),
+            ..Await::default()
+        }),
+        None => {}
+    }
+    let at = match &tree.state {
+        State::Suspended { file, line, .. } => Some(Place {
+            function: tree.type_name.clone(),
+            file: Some(file.clone()),
+            line: u32::try_from(*line).ok(),
+        }),
+        _ => None,
+    };
+    Await {
+        future: tree.title().to_owned(),
+        state: tree.condition(),
+        at,
+        awaits,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked<'a>(object: &'a Path, copy: Option<&'a Copy>) -> Asked<'a> {
+        Asked {
+            object,
+            stack: &[],
+            bias: 0,
+            copy,
+        }
+    }
+
+    fn nested(depth: usize) -> AwaitTree {
+        let mut tree = AwaitTree::new(Kind::Leaf, "leaf".to_owned());
+        for _ in 0..depth {
+            let mut outer = AwaitTree::new(Kind::Async, "outer".to_owned());
+            outer.state = State::Suspended {
+                file: "src/a.rs".to_owned(),
+                line: 7,
+                in_macro: false,
+            };
+            outer.children.push(tree);
+            tree = outer;
+        }
+        tree
+    }
+
+    #[test]
+    fn what_cannot_be_said_has_its_reason() {
+        let mut waiting = Waiting::new(Path::new("/w"));
+        // As this workspace builds its tests: with line tables alone.
+        let own = std::env::current_exe().expect("a program");
+        let (_, waited) = waiting.waiting(asked(&own, None));
+        let reason = waited.unknown.expect("a reason");
+        assert!(
+            reason.contains("types are missing: build it with debug = true"),
+            "{reason}"
+        );
+        assert_eq!((waited.awaits, waited.waits_for), (None, None));
+
+        let (_, gone) = waiting.waiting(asked(Path::new("/nowhere"), None));
+        assert!(gone.unknown.expect("a reason").starts_with("cannot read /nowhere"));
+    }
+
+    #[test]
+    fn a_tree_is_told_with_its_places() {
+        let told = told(&nested(2), DEEPEST);
+        assert_eq!(told.future, "outer");
+        assert_eq!(told.state, "suspended");
+        let at = told.at.expect("a place");
+        assert_eq!((at.location().as_str(), at.function.as_str()), ("src/a.rs:7", "outer"));
+        assert_eq!(told.awaits[0].awaits[0].future, "leaf");
+    }
+
+    /// `serde_json` reads no more than 128 levels, and a future has two.
+    #[test]
+    fn a_deep_tree_can_be_read_back_from_json() {
+        let told = told(&nested(150), DEEPEST);
+        let text = serde_json::to_string(&told).expect("JSON");
+        assert_eq!(serde_json::from_str::<Await>(&text).expect("the same"), told);
+        assert!(text.contains("110 more inside"), "{text}");
+    }
+
+    #[test]
+    fn no_more_programs_are_kept_than_said() {
+        let mut waiting = Waiting::new(Path::new("/w"));
+        for name in ["/a", "/b", "/a", "/c"] {
+            waiting.waiting(asked(Path::new(name), None));
+        }
+        let kept: Vec<_> = waiting.programs.iter().map(|(path, _)| path.as_path()).collect();
+        assert_eq!(kept, [Path::new("/c"), Path::new("/a")]);
     }
 }

@@ -20,6 +20,8 @@ pub struct Finding {
     pub how: String,
     /// How many.
     pub count: u64,
+    /// Who saw it.
+    pub seen: Seen,
     /// The program's file name, without cargo's hash.
     pub program: String,
     /// The test that spawned it, where a test did: its path as libtest prints it.
@@ -57,6 +59,19 @@ pub enum Verdict {
     Unsure,
 }
 
+/// Who saw what was left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Seen {
+    /// The preloaded library.
+    #[default]
+    Observed,
+    /// leakcheck, in the test.
+    Tracked,
+    /// Both.
+    Both,
+}
+
 /// What was left behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -68,13 +83,15 @@ pub enum Kind {
     Blocking,
     /// A thread of the operating system.
     Thread,
+    /// A file descriptor.
+    Descriptor,
 }
 
 /// Whose code it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
-    /// The workspace's, or another directory's that is no registry.
+    /// The workspace's. Where cargo does not say what that contains: whatever is not in cargo's own directories.
     #[default]
     Own,
     /// A dependency's.

@@ -10,7 +10,7 @@
 mod finding;
 mod totals;
 
-pub use finding::{Await, Finding, Kind, Lifetime, Origin, Place, Tracked, Verdict};
+pub use finding::{Await, Finding, Kind, Lifetime, Origin, Place, Seen, Tracked, Verdict};
 pub use totals::{Baseline, Entry, Outcome, Program, Shard, SpawnSite, Suspect, TestRun, Totals};
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub struct Report {
     pub command: String,
     /// The part of the tests that was run, where it was not all; several once reports were merged.
     pub shards: Vec<Shard>,
+    /// Everything was run that the workspace has, but for what other shards run: what does not occur is gone.
+    pub complete: bool,
     /// The programs that were run: test binaries, examples, doc tests, any command's.
     pub programs: Vec<Program>,
     /// What was left behind, by program and test.
@@ -43,6 +45,10 @@ pub struct Report {
     pub suspects: Vec<Suspect>,
     /// Why something could not be judged. Nothing is clean while this is not empty.
     pub unjudged: Vec<String>,
+    /// Tracked tasks that panicked while nobody awaited them, in words. They make the audit fail.
+    pub panics: Vec<String>,
+    /// What a reader should know, and what changes no verdict.
+    pub notes: Vec<String>,
     /// What the baseline said, where there was one.
     pub baseline: Option<Baseline>,
     /// Sums.
@@ -57,6 +63,8 @@ impl Report {
     pub fn conclusion(&self) -> Conclusion {
         if self.findings.iter().any(|finding| self.fails(finding)) {
             Conclusion::Leaked
+        } else if !self.panics.is_empty() {
+            Conclusion::Panicked
         } else if !self.unjudged.is_empty() || self.programs.iter().any(Program::is_unjudged) {
             Conclusion::CannotJudge
         } else if self.baseline.as_ref().is_some_and(|baseline| !baseline.gone.is_empty()) {

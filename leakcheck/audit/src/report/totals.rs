@@ -28,13 +28,15 @@ pub struct Program {
     pub tests: Vec<TestRun>,
     /// Why its tasks could not be observed. It is not clean then.
     pub unobserved: Option<String>,
+    /// Why that is accepted, where a rule says so.
+    pub accepted: Option<String>,
     /// How it ended, where it did not end well: `exit code 101`, `killed by signal 6`.
     pub ended: Option<String>,
 }
 
 impl Program {
     pub(crate) fn is_unjudged(&self) -> bool {
-        self.unobserved.is_some()
+        self.unobserved.is_some() && self.accepted.is_none()
     }
 }
 
@@ -108,6 +110,10 @@ pub struct Suspect {
     pub reached: Option<bool>,
     /// Why it is silenced, where a comment says so.
     pub silenced: Option<String>,
+    /// What spawns the task or thread that it is about, where that is known.
+    pub spawned_at: Option<Place>,
+    /// It is worth a look, and no more: it never makes an audit fail.
+    pub note: bool,
 }
 
 /// What the baseline said.
@@ -120,6 +126,8 @@ pub struct Baseline {
     pub gone: Vec<Entry>,
     /// How many entries matched.
     pub matched: usize,
+    /// Entries that nothing matched, although not everything was run: nobody knows whether they are gone.
+    pub unseen: Vec<Entry>,
 }
 
 /// A baseline's entry.

@@ -3,16 +3,21 @@
 //! The fixture is built with several versions of tokio and in several profiles, and each time what is read is the same:
 //! `expected.txt`, which was written by reading the fixture's source.
 
+mod debug_info;
 mod fixture;
 mod nonsense;
+mod run;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use fixture::{Build, Run};
-use leakcheck_audit::awaits::{self, Error, Program, Why};
+use fixture::Build;
+use leakcheck_audit::awaits::{self, Why};
+use run::Run;
 
 const EXPECTED: &str = include_str!("expected.txt");
+/// Of those tasks alone for which there is a reason that is certain.
+const REASONS: &str = include_str!("reasons.txt");
 
 /// The trees by the names of their tasks.
 fn expected() -> BTreeMap<&'static str, &'static str> {
@@ -30,9 +35,13 @@ fn usual() -> &'static Run {
 }
 
 fn assert_as_expected(build: Build) {
-    let run = Run::of(&build.run());
+    assert_read_as_expected(&Run::of(&build.run()), build);
+}
+
+fn assert_read_as_expected(run: &Run, build: Build) {
     let mut wrong = String::new();
     let mut seen = 0;
+    let reasons: BTreeMap<&str, &str> = REASONS.lines().filter_map(|line| line.split_once(": ")).collect();
     for (name, tree) in expected() {
         if run.cells.iter().any(|cell| cell.name == name) {
             seen += 1;
@@ -41,12 +50,22 @@ fn assert_as_expected(build: Build) {
             if decoded != tree {
                 wrong.push_str(&format!("== {name}\n{decoded}\n"));
             }
+            // The blocking closure is the one that has a thread.
+            let (task, cell) = run.task(name);
+            if task.is_being_polled(&run.memory(), cell.address) != Some(name == "blocking") {
+                wrong.push_str(&format!("{name} is taken for polled, or the other way round\n"));
+            }
+            let reason: Vec<_> = awaits::reasons(&run.tree(name)).iter().map(Why::to_string).collect();
+            let reason = run.with_names(reason.join("; "));
+            if reason != reasons.get(name).copied().unwrap_or_default() {
+                wrong.push_str(&format!("{name}: {reason}\n"));
+            }
         }
     }
     assert!(wrong.is_empty(), "not as expected, of {build:?}:\n{wrong}");
     let all = expected().len();
     assert!(
-        seen == all || build.tokio.is_some() && seen > 40,
+        seen == all || build.is_small() && seen > 60,
         "{seen} tasks of {all} were there"
     );
 }
@@ -118,41 +137,4 @@ fn why_a_task_never_ended_is_said_where_it_is_certain() {
     }
     let waited_for = usual().task("waited_for").1.address;
     assert_eq!(why("join_handle"), Some(Why::WaitsForTask { task: Some(waited_for) }));
-}
-
-#[test]
-fn line_tables_alone_are_said_to_lack_types() {
-    // As this workspace builds its tests, and this one is.
-    let error = Program::open(std::env::current_exe().unwrap()).unwrap_err();
-    assert!(matches!(error, Error::NoTypes { .. }), "{error:?}");
-    assert!(error.to_string().contains("types are missing: debug = true"), "{error}");
-}
-
-#[test]
-fn what_has_no_debug_info_is_said_to_have_none() {
-    let mut bytes = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-    let name = memmem(&bytes, b".debug_info\0").unwrap();
-    bytes[name + 1] = b'x';
-    let directory = tempfile::tempdir().unwrap();
-    let stripped = directory.path().join("stripped");
-    std::fs::write(&stripped, bytes).unwrap();
-    assert!(matches!(Program::open(&stripped), Err(Error::NoDebugInfo { .. })));
-    assert!(matches!(Program::open("/nowhere"), Err(Error::Unreadable { .. })));
-    assert!(matches!(Program::open("Cargo.toml"), Err(Error::NoObject { .. })));
-}
-
-fn memmem(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).rposition(|window| window == wanted)
-}
-
-#[test]
-fn debug_info_in_files_of_its_own_is_found() {
-    assert_as_expected(Build {
-        settings: &["split-debuginfo=\"packed\""],
-        ..Build::DEV
-    });
-    assert_as_expected(Build {
-        settings: &["split-debuginfo=\"unpacked\""],
-        ..Build::DEV
-    });
 }

@@ -7,7 +7,7 @@ use leakcheck_audit::awaits::{AwaitTree, Memory, Program};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::fixture::{Cell, Heap, Run};
+use crate::run::{Cell, Heap, Run};
 use crate::usual;
 
 /// More than any task of the fixture has, and what the decoder promises not to go beyond.

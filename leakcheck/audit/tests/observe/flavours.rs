@@ -1,91 +1,34 @@
 //! The tests in `fixtures/observed` know nothing of leakcheck. Every task that they leave behind is found, and no other.
 
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use leakcheck_audit::Conclusion;
-use leakcheck_audit::observe::{Observation, ObservedVerdict, Origin, What};
+use leakcheck_audit::observe::{ObservedVerdict, Origin, What};
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/observed")
-}
+use crate::fixture::{Fixture, assert_unjudged};
 
-fn cargo(arguments: &[&str]) -> Command {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(arguments)
-        .current_dir(fixture())
-        .env(
-            "CARGO_TARGET_DIR",
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("observed"),
-        )
-        .env_remove("CARGO_PROFILE_TEST_DEBUG")
-        .env_remove("RUSTFLAGS");
-    cargo
-}
-
-/// The fixture's test binaries, built once: what cargo does itself need not be observed each time.
-fn binary(profile: &str) -> PathBuf {
-    static DEBUG: OnceLock<PathBuf> = OnceLock::new();
-    static RELEASE: OnceLock<PathBuf> = OnceLock::new();
-    let built = if profile == "release" { &RELEASE } else { &DEBUG };
-    let build = || {
-        let mut build = cargo(&["test", "--no-run", "--test", "flavours", "--message-format", "json"]);
-        if profile == "release" {
-            build.args(["--release", "--config", "profile.release.debug=true"]);
-        }
-        let output = build.output().expect("cargo starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let messages = String::from_utf8_lossy(&output.stdout);
-        let artifact = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "flavours")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-        artifact.expect("cargo names the binary")
-    };
-    built.get_or_init(build).clone()
-}
-
-fn observe(command: Command) -> ObservedVerdict {
-    Observation::of(command).workspace(fixture()).run().expect("a verdict")
+fn fixture(profile: &str) -> Fixture {
+    let fixture = Fixture::of("observed");
+    if profile == "release" {
+        fixture.with(&["--release", "--config", "profile.release.debug=true"])
+    } else {
+        fixture
+    }
 }
 
 fn observe_tests(profile: &str, arguments: &[&str]) -> ObservedVerdict {
-    let mut command = Command::new(binary(profile));
-    command.args(arguments);
-    observe(command)
+    fixture(profile).run("flavours", arguments)
 }
 
 /// Each finding as: verdict, test, the spawn's line of code, count.
 fn findings(verdict: &ObservedVerdict) -> Vec<(What, String, String, u64)> {
-    let mut findings: Vec<_> = verdict
-        .findings
-        .iter()
-        .map(|finding| {
-            let place = finding.spawned.first();
-            let file = place.and_then(|place| place.file.clone()).unwrap_or_default();
-            let line = place.and_then(|place| place.line).unwrap_or_default() as usize;
-            let source = std::fs::read_to_string(fixture().join(file)).unwrap_or_default();
-            let line = source
-                .lines()
-                .nth(line.wrapping_sub(1))
-                .unwrap_or_default()
-                .trim()
-                .to_owned();
-            (
-                finding.what,
-                finding.test.clone().unwrap_or_default(),
-                line,
-                finding.count,
-            )
-        })
-        .collect();
-    findings.sort_by(|one, other| one.1.cmp(&other.1));
-    findings
+    let found = verdict.findings.iter().map(|finding| {
+        let test = finding.test.clone().unwrap_or_default();
+        (finding.what, test, fixture("dev").source(finding), finding.count)
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort_by(|one, other| one.1.cmp(&other.1));
+    found
 }
 
 fn expected() -> Vec<(What, String, String, u64)> {
@@ -142,8 +85,8 @@ fn one_thread_for_all_tests_gives_the_same_findings() {
 
 #[test]
 fn what_cargo_runs_is_observed_through_cargo() {
-    binary("dev");
-    let verdict = observe(cargo(&["test", "-q", "--test", "flavours", "leaks_idle"]));
+    let fixture = fixture("dev");
+    let verdict = fixture.observe(fixture.cargo(&["test", "-q", "--test", "flavours", "leaks_idle"]));
 
     assert_eq!(findings(&verdict).len(), 1, "{verdict:?}");
     assert_eq!(verdict.command, Some(0));
@@ -155,7 +98,7 @@ fn what_cargo_runs_is_observed_through_cargo() {
 fn a_command_without_tokio_has_nothing_to_judge_and_keeps_its_exit_code() {
     let mut command = Command::new("sh");
     command.args(["-c", "exit 7"]);
-    let verdict = observe(command);
+    let verdict = fixture("dev").observe(command);
 
     assert_eq!((verdict.command, verdict.processes, verdict.tasks), (Some(7), 0, 0));
 }
@@ -167,7 +110,7 @@ fn a_stripped_program_is_not_taken_for_clean() {
     let objcopy = Command::new("strip")
         .arg("-o")
         .arg(&program)
-        .arg(binary("dev"))
+        .arg(fixture("dev").binary("flavours"))
         .status();
     assert!(
         objcopy.is_ok_and(|status| status.success()),
@@ -175,9 +118,9 @@ fn a_stripped_program_is_not_taken_for_clean() {
     );
     let mut command = Command::new(program);
     command.arg("clean_joined");
-    let verdict = observe(command);
+    let verdict = fixture("dev").observe(command);
 
-    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge, "{verdict:?}");
+    assert_unjudged(&verdict, "is stripped");
 }
 
 #[test]

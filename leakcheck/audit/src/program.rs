@@ -1,0 +1,135 @@
+//! A program that runs for a while, is told to stop, and is judged by what it left behind.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use crate::build;
+use crate::cargo::{Cargo, Selection};
+use crate::error::AuditError;
+use crate::join;
+use crate::observe::Observer;
+use crate::owners::Owners;
+use crate::report::{Program, Report, SCHEMA};
+
+/// How long a program runs that nothing else ends.
+const DEFAULT: Duration = Duration::from_secs(10);
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct Running<'a> {
+    pub(crate) cargo: &'a Cargo,
+    pub(crate) selection: &'a Selection,
+    pub(crate) name: &'a str,
+    pub(crate) arguments: &'a [String],
+    pub(crate) run_for: Option<Duration>,
+    pub(crate) until: Option<&'a str>,
+}
+
+impl Running<'_> {
+    /// Builds it, runs it observed, stops it, and judges what it left behind.
+    pub(crate) fn report(&self, live: &mut dyn Write) -> Result<Report, AuditError> {
+        let begun = Instant::now();
+        let observer = Observer::ready()?;
+        let executable = self.build(live)?;
+        let owners = Owners::of(self.cargo);
+        let mut command = Command::new(&executable);
+        command
+            .args(self.arguments)
+            .envs(observer.environment())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().map_err(AuditError::CargoUnavailable)?;
+        let (lines, printed) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            // It ends with the program's output, and holds nothing that anybody waits for.
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                    if lines.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        let ended = self.wait(&printed, live);
+        if !ended {
+            interrupt(&child)?;
+        }
+        let status = child.wait().map_err(AuditError::CargoOutput)?;
+        let mut report = Report {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: format!("{} {}", self.name, self.arguments.join(" ")).trim().to_owned(),
+            ..Report::default()
+        };
+        report.programs.push(Program {
+            name: crate::cargo::stem(&executable),
+            target: "bin".to_owned(),
+            ended: (!status.success()).then(|| status.to_string()),
+            ..Program::default()
+        });
+        let workspace = owners.root.clone().unwrap_or_default();
+        join::observed(&mut report, observer.judge(&workspace, &owners, Some(&executable))?);
+        join::sort(&mut report);
+        report.totals.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(report)
+    }
+
+    /// Waits until it has run long enough. Whether it ended by itself.
+    fn wait(&self, printed: &Receiver<String>, live: &mut dyn Write) -> bool {
+        let deadline = Instant::now() + self.run_for.unwrap_or(DEFAULT);
+        loop {
+            match printed.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    // A closed terminal does not stop the program.
+                    let _ = writeln!(live, "{line}");
+                    if self.until.is_some_and(|text| line.contains(text)) {
+                        return false;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => return false,
+                // It closed its output: it has ended, or is about to.
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
+    }
+
+    fn build(&self, live: &mut dyn Write) -> Result<std::path::PathBuf, AuditError> {
+        #[derive(Deserialize)]
+        struct Artifact {
+            target: Target,
+            executable: std::path::PathBuf,
+        }
+        #[derive(Deserialize)]
+        struct Target {
+            name: String,
+        }
+        let mut command = self.cargo.command("build");
+        command.args(["--bin", self.name]).args(&self.selection.more);
+        for package in &self.selection.packages {
+            command.arg("--package").arg(package);
+        }
+        let messages = build::messages(command, live)?;
+        let artifacts = messages
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice::<Artifact>(line).ok());
+        artifacts
+            .filter(|artifact| artifact.target.name == self.name)
+            .map(|artifact| artifact.executable)
+            .last()
+            .ok_or_else(|| AuditError::NoProgram(self.name.to_owned()))
+    }
+}
+
+/// Tells a program to stop as Ctrl-C does. One that has ended meanwhile is not told.
+fn interrupt(child: &Child) -> Result<(), AuditError> {
+    // The shell's own `kill`: a program of that name is not everywhere.
+    let told = Command::new("sh")
+        .args(["-c", "kill -INT \"$0\" 2>/dev/null"])
+        .arg(child.id().to_string())
+        .status();
+    told.map(|_| ()).map_err(AuditError::CargoOutput)
+}

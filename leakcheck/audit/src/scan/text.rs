@@ -1,0 +1,70 @@
+//! A scan's findings for people.
+
+use std::fmt::Write;
+
+use super::outcome::Outcome;
+use crate::report::Suspect;
+
+/// The findings, a paragraph each, and a line that sums up.
+#[must_use]
+pub fn text(outcome: &Outcome) -> String {
+    let mut out = String::new();
+    for suspect in outcome.suspects.iter().filter(|suspect| suspect.silenced.is_none()) {
+        paragraph(suspect, &mut out);
+    }
+    let silenced: Vec<&Suspect> = outcome
+        .suspects
+        .iter()
+        .filter(|suspect| suspect.silenced.is_some())
+        .collect();
+    if !silenced.is_empty() {
+        let _ = writeln!(out, "silenced");
+        for suspect in silenced {
+            let reason = suspect.silenced.as_deref().unwrap_or_default();
+            let _ = writeln!(out, "  {}  {}: {reason}", suspect.at.location(), suspect.rule);
+        }
+        out.push('\n');
+    }
+    for unparsed in &outcome.unparsed {
+        let place = match unparsed.line {
+            Some(line) => format!("{}:{line}", unparsed.path.display()),
+            None => unparsed.path.display().to_string(),
+        };
+        let _ = writeln!(out, "not scanned  {place}: {}", unparsed.why);
+    }
+    if !outcome.unparsed.is_empty() {
+        out.push('\n');
+    }
+    let _ = writeln!(
+        out,
+        "{} in {}, {}, {}",
+        counted(outcome.open().count(), "finding", "findings"),
+        counted(outcome.files, "file", "files"),
+        counted(outcome.functions, "function", "functions"),
+        counted(outcome.spawns, "spawn", "spawns"),
+    );
+    out
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
+}
+
+fn paragraph(suspect: &Suspect, out: &mut String) {
+    let level = if suspect.note { "note: " } else { "" };
+    let _ = writeln!(out, "{}  {level}{}", suspect.at.location(), suspect.rule);
+    if !suspect.at.function.is_empty() {
+        let _ = writeln!(out, "  in       {}", suspect.at.function);
+    }
+    if let Some(spawned) = suspect.spawned_at.as_ref().filter(|spawned| **spawned != suspect.at) {
+        let _ = writeln!(out, "  spawned  {}  {}", spawned.location(), spawned.function);
+    }
+    let _ = writeln!(out, "  why      {}", suspect.why);
+    let _ = writeln!(out, "  fix      {}", suspect.fix);
+    if !suspect.confirmed_by.is_empty() {
+        let _ = writeln!(out, "  seen     confirmed by {}", suspect.confirmed_by.join(", "));
+    } else if suspect.reached == Some(false) {
+        let _ = writeln!(out, "  seen     no test reached it");
+    }
+    out.push('\n');
+}

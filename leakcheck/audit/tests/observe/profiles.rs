@@ -1,0 +1,70 @@
+//! How a project is compiled.
+
+use std::process::Command;
+
+use leakcheck_audit::Conclusion;
+
+use crate::fixture::{Fixture, assert_lines, assert_unjudged};
+use crate::scenarios::EXPECTED;
+
+fn release(debug: &'static str) -> Fixture {
+    Fixture::of("tokio-1-47").with(&["--release", "--config", debug])
+}
+
+#[test]
+#[ignore = "builds optimised code: CI's step observe"]
+fn optimised_code_with_debug_info_gives_the_same_findings() {
+    let fixture = release("profile.release.debug=true");
+    let verdict = fixture.run("scenarios", &[]);
+
+    assert_lines(&fixture.lines(&verdict), EXPECTED);
+    assert_eq!(verdict.unjudged, [""; 0]);
+}
+
+/// Without types there are no awaits, and all else is the same.
+#[test]
+#[ignore = "builds optimised code: CI's step observe"]
+fn line_tables_alone_give_the_same_findings_without_awaits() {
+    let fixture = release("profile.release.debug=\"line-tables-only\"");
+    let verdict = fixture.run("scenarios", &[]);
+
+    let found = fixture.lines(&verdict);
+    assert!(found.iter().all(|line| line.ends_with("| -")), "{found:#?}");
+    let without_leaf = |line: &str| line.rsplit_once(" | ").map(|(line, _)| format!("{line} | -\n"));
+    let expected: String = EXPECTED.lines().filter_map(without_leaf).collect();
+    assert_lines(&found, &expected);
+    assert_eq!(verdict.unjudged, [""; 0]);
+}
+
+#[test]
+#[ignore = "builds optimised code: CI's step observe"]
+fn optimised_code_without_debug_info_or_stripped_is_never_taken_for_clean() {
+    let fixture = release("profile.release.debug=\"none\"").with(&["--config", "profile.release.strip=\"none\""]);
+    let program = fixture.binary("scenarios");
+    let verdict = fixture.run("scenarios", &["clean"]);
+    // What symbols alone tell may be too little, which is said. It is not a leak either.
+    assert_eq!(verdict.conclusion(), Conclusion::CannotJudge, "{verdict:#?}");
+    assert!(verdict.findings.is_empty(), "{verdict:#?}");
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let stripped = directory.path().join("stripped");
+    let strip = Command::new("strip").arg("-o").arg(&stripped).arg(program).status();
+    assert!(
+        strip.is_ok_and(|status| status.success()),
+        "strip is part of every C toolchain"
+    );
+    assert_unjudged(&fixture.observe(Command::new(stripped)), "is stripped");
+}
+
+#[test]
+#[ignore = "builds another profile: CI's step observe"]
+fn a_program_that_aborts_on_panic_is_judged_as_any_other_until_it_panics() {
+    let fixture = Fixture::of("tokio-1-47").with(&["--config", "profile.dev.panic=\"abort\""]);
+    let verdict = fixture.run("server", &[]);
+    assert_lines(
+        &fixture.lines(&verdict),
+        "leaked | - | 1 | tokio::spawn(async { | core::future::pending::Pending",
+    );
+
+    assert_unjudged(&fixture.run("server", &["panic"]), "did not come to its end");
+}

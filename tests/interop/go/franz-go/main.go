@@ -1,0 +1,646 @@
+// franz-go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"kfake.test/interop/cases"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+var admin *kadm.Client
+
+func limited() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), cases.Limit)
+}
+
+func client(options ...kgo.Opt) (*kgo.Client, error) {
+	return kgo.NewClient(append([]kgo.Opt{kgo.SeedBrokers(cases.Servers()...)}, options...)...)
+}
+
+func topic(partitions int32, config map[string]*string) (string, error) {
+	name := cases.Fresh("franz-go")
+	ctx, cancel := limited()
+	defer cancel()
+	_, err := admin.CreateTopic(ctx, partitions, 1, config, name)
+	return name, err
+}
+
+func values(n int) [][]byte {
+	all := make([][]byte, n)
+	for i := range all {
+		all[i] = fmt.Appendf(nil, "value %d, which is long enough to be worth compressing", i)
+	}
+	return all
+}
+
+// produce sends to one partition, and gives the offsets.
+func produce(name string, partition int32, all [][]byte, options ...kgo.Opt) ([]int64, error) {
+	to, err := client(append(options, kgo.RecordPartitioner(kgo.ManualPartitioner()))...)
+	if err != nil {
+		return nil, err
+	}
+	defer to.Close()
+	records := make([]*kgo.Record, len(all))
+	for i, value := range all {
+		records[i] = &kgo.Record{Topic: name, Partition: partition, Value: value}
+	}
+	return place(to, records...)
+}
+
+func place(to *kgo.Client, records ...*kgo.Record) ([]int64, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	results := to.ProduceSync(ctx, records...)
+	if err := results.FirstErr(); err != nil {
+		return nil, err
+	}
+	offsets := make([]int64, len(records))
+	for i, record := range records {
+		offsets[i] = record.Offset
+	}
+	return offsets, nil
+}
+
+// read gives so many records of one partition, from an offset on.
+func read(name string, at kgo.Offset, count int) ([]*kgo.Record, error) {
+	from, err := client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: at}}))
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	return poll(from, count)
+}
+
+func poll(from *kgo.Client, count int) ([]*kgo.Record, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	var records []*kgo.Record
+	for len(records) < count {
+		fetches := from.PollRecords(ctx, count-len(records))
+		if err := fetches.Err(); err != nil {
+			return nil, err
+		}
+		records = append(records, fetches.Records()...)
+	}
+	return records, nil
+}
+
+func sameValues(records []*kgo.Record, wanted [][]byte) error {
+	got := make([][]byte, len(records))
+	for i, record := range records {
+		got[i] = record.Value
+	}
+	return cases.Same("values", got, wanted)
+}
+
+func roundTrip(count int, options ...kgo.Opt) error {
+	name, err := topic(3, nil)
+	if err != nil {
+		return err
+	}
+	offsets, err := produce(name, 0, values(count), options...)
+	if err != nil {
+		return err
+	}
+	if err := cases.Same("offsets", offsets, cases.Numbers(count)); err != nil {
+		return err
+	}
+	records, err := read(name, kgo.NewOffset().AtStart(), count)
+	if err != nil {
+		return err
+	}
+	return sameValues(records, values(count))
+}
+
+func compression(codec kgo.CompressionCodec) func() error {
+	return func() error {
+		return roundTrip(200, kgo.ProducerBatchCompression(codec), kgo.ProducerLinger(20*time.Millisecond))
+	}
+}
+
+func contents() error {
+	name, err := topic(1, nil)
+	if err != nil {
+		return err
+	}
+	to, err := client()
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	headers := []kgo.RecordHeader{{Key: "a", Value: []byte("1")}, {Key: "a", Value: []byte{}}, {Key: "b"}}
+	_, err = place(to,
+		&kgo.Record{Topic: name, Key: []byte("k"), Value: []byte("v"), Headers: headers},
+		&kgo.Record{Topic: name, Key: []byte("k")},
+		&kgo.Record{Topic: name, Value: []byte{}})
+	if err != nil {
+		return err
+	}
+	records, err := read(name, kgo.NewOffset().AtStart(), 3)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		cases.Same("the first record", string(records[0].Key)+string(records[0].Value), "kv"),
+		cases.Same("its headers", records[0].Headers, headers),
+		cases.Same("the tombstone has no value", records[1].Value == nil, true),
+		cases.Same("the empty value", records[2].Value, []byte{}),
+		cases.Same("its key is none", records[2].Key == nil, true))
+}
+
+// members of a group, each polled by its own goroutine until it ends.
+type members struct {
+	name, group string
+	mutex       sync.Mutex
+	changed     *sync.Cond
+	all         []*member
+	values      []string
+}
+
+type member struct {
+	client *kgo.Client
+	parts  map[int32]bool
+	ended  chan struct{}
+}
+
+func group(partitions int32) (*members, error) {
+	name, err := topic(partitions, nil)
+	all := &members{name: name, group: cases.Fresh("group")}
+	all.changed = sync.NewCond(&all.mutex)
+	return all, err
+}
+
+func (all *members) add(options ...kgo.Opt) (*member, error) {
+	one := &member{parts: map[int32]bool{}, ended: make(chan struct{})}
+	change := func(has bool) func(context.Context, *kgo.Client, map[string][]int32) {
+		return func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
+			all.mutex.Lock()
+			defer all.mutex.Unlock()
+			for _, part := range parts[all.name] {
+				if has {
+					one.parts[part] = true
+				} else {
+					delete(one.parts, part)
+				}
+			}
+			all.changed.Broadcast()
+		}
+	}
+	from, err := client(append(options, kgo.ConsumerGroup(all.group), kgo.ConsumeTopics(all.name),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(200*time.Millisecond),
+		kgo.SessionTimeout(6*time.Second), kgo.OnPartitionsAssigned(change(true)),
+		kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)))...)
+	if err != nil {
+		return nil, err
+	}
+	one.client = from
+	all.mutex.Lock()
+	all.all = append(all.all, one)
+	all.mutex.Unlock()
+	go func() {
+		defer close(one.ended)
+		for {
+			fetches := from.PollFetches(context.Background())
+			if fetches.IsClientClosed() {
+				return
+			}
+			all.mutex.Lock()
+			for _, record := range fetches.Records() {
+				all.values = append(all.values, string(record.Value))
+			}
+			all.changed.Broadcast()
+			all.mutex.Unlock()
+		}
+	}()
+	return one, nil
+}
+
+func (all *members) remove(one *member) {
+	all.mutex.Lock()
+	defer all.mutex.Unlock()
+	for i := range all.all {
+		if all.all[i] == one {
+			all.all = append(all.all[:i], all.all[i+1:]...)
+			return
+		}
+	}
+}
+
+func (all *members) end(one *member) {
+	all.remove(one)
+	one.client.Close()
+	<-one.ended
+}
+
+func (all *members) close() {
+	for len(all.all) > 0 {
+		all.end(all.all[0])
+	}
+}
+
+func (all *members) wait(what string, look func() bool) error {
+	late := false
+	timer := time.AfterFunc(cases.Limit, func() {
+		all.mutex.Lock()
+		defer all.mutex.Unlock()
+		late = true
+		all.changed.Broadcast()
+	})
+	defer timer.Stop()
+	all.mutex.Lock()
+	defer all.mutex.Unlock()
+	for !look() {
+		if late {
+			return fmt.Errorf("%s: not within %s", what, cases.Limit)
+		}
+		all.changed.Wait()
+	}
+	return nil
+}
+
+func (all *members) assigned(partitions int) error {
+	return all.wait(fmt.Sprintf("%d members share %d partitions", len(all.all), partitions), func() bool {
+		taken, sum := map[int32]bool{}, 0
+		for _, one := range all.all {
+			if len(one.parts) == 0 {
+				return false
+			}
+			sum += len(one.parts)
+			for part := range one.parts {
+				taken[part] = true
+			}
+		}
+		return sum == len(taken) && sum == partitions
+	})
+}
+
+// several makes a group of so many members, which have shared its partitions.
+func several(count int, partitions int32, options ...kgo.Opt) (*members, error) {
+	all, err := group(partitions)
+	if err != nil {
+		return nil, err
+	}
+	for range count {
+		if _, err := all.add(options...); err != nil {
+			return nil, err
+		}
+	}
+	return all, all.assigned(int(partitions))
+}
+
+func groupOf(count int) func() error {
+	return func() error {
+		all, err := several(count, 6)
+		if err != nil {
+			return err
+		}
+		defer all.close()
+		for part := range int32(6) {
+			if _, err := produce(all.name, part, [][]byte{fmt.Appendf(nil, "%d", part)}); err != nil {
+				return err
+			}
+		}
+		if err := all.wait("every record arrives", func() bool { return len(all.values) >= 6 }); err != nil {
+			return err
+		}
+		all.mutex.Lock()
+		defer all.mutex.Unlock()
+		sort.Strings(all.values)
+		return cases.Same("values", all.values, []string{"0", "1", "2", "3", "4", "5"})
+	}
+}
+
+func rebalance() error {
+	all, err := several(2, 6)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	if _, err := all.add(); err != nil {
+		return err
+	}
+	if err := all.assigned(6); err != nil {
+		return err
+	}
+	all.end(all.all[0])
+	return all.assigned(6)
+}
+
+func memberDies() error {
+	// With an instance id, its close is no farewell: only the end of its session takes it out of the group.
+	all, err := several(1, 4, kgo.InstanceID("dying"))
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	if _, err := all.add(); err != nil {
+		return err
+	}
+	if err := all.assigned(4); err != nil {
+		return err
+	}
+	all.end(all.all[0])
+	return all.assigned(4)
+}
+
+func staticMember() error {
+	all, err := group(4)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	first, err := all.add(kgo.InstanceID("instance-1"))
+	if err != nil {
+		return err
+	}
+	if _, err := all.add(kgo.InstanceID("instance-2")); err != nil {
+		return err
+	}
+	if err := all.assigned(4); err != nil {
+		return err
+	}
+	before := fmt.Sprint(first.parts)
+	all.end(first)
+	again, err := all.add(kgo.InstanceID("instance-1"))
+	if err != nil {
+		return err
+	}
+	if err := all.assigned(4); err != nil {
+		return err
+	}
+	return cases.Same("the assignment that it finds again", fmt.Sprint(again.parts), before)
+}
+
+func commit() error {
+	name, err := topic(1, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := produce(name, 0, values(10)); err != nil {
+		return err
+	}
+	id := cases.Fresh("group")
+	options := []kgo.Opt{kgo.ConsumerGroup(id), kgo.ConsumeTopics(name), kgo.DisableAutoCommit(),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart())}
+	first, err := client(options...)
+	if err != nil {
+		return err
+	}
+	records, err := poll(first, 5)
+	if err == nil {
+		ctx, cancel := limited()
+		err = first.CommitRecords(ctx, records...)
+		cancel()
+	}
+	first.Close()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	offsets, err := admin.FetchOffsets(ctx, id)
+	if err != nil {
+		return err
+	}
+	committed, _ := offsets.Lookup(name, 0)
+	if err := cases.Same("the committed offset", committed.At, int64(5)); err != nil {
+		return err
+	}
+	second, err := client(options...)
+	if err != nil {
+		return err
+	}
+	defer second.Close()
+	if records, err = poll(second, 5); err != nil {
+		return err
+	}
+	return sameValues(records, values(10)[5:])
+}
+
+func seek() error {
+	name, err := topic(1, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := produce(name, 0, values(10)); err != nil {
+		return err
+	}
+	from, err := client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().AtStart()}}))
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if _, err := poll(from, 10); err != nil {
+		return err
+	}
+	from.SetOffsets(map[string]map[int32]kgo.EpochOffset{name: {0: {Epoch: -1, Offset: 7}}})
+	records, err := poll(from, 3)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	starts, err := admin.ListStartOffsets(ctx, name)
+	if err != nil {
+		return err
+	}
+	ends, err := admin.ListEndOffsets(ctx, name)
+	if err != nil {
+		return err
+	}
+	start, _ := starts.Lookup(name, 0)
+	end, _ := ends.Lookup(name, 0)
+	return errors.Join(sameValues(records, values(10)[7:]),
+		cases.Same("first and next offset", []int64{start.Offset, end.Offset}, []int64{0, 10}))
+}
+
+func timestamps() error {
+	name, err := topic(1, nil)
+	if err != nil {
+		return err
+	}
+	to, err := client()
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	var times []int64
+	for n := range int64(5) {
+		times = append(times, 1_000_000+n*1000)
+		if _, err := place(to, &kgo.Record{Topic: name, Timestamp: time.UnixMilli(times[n])}); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	found, err := admin.ListOffsetsAfterMilli(ctx, 1_001_500, name)
+	if err != nil {
+		return err
+	}
+	at, _ := found.Lookup(name, 0)
+	records, err := read(name, kgo.NewOffset().AfterMilli(0), 5)
+	if err != nil {
+		return err
+	}
+	var got []int64
+	for _, record := range records {
+		got = append(got, record.Timestamp.UnixMilli())
+	}
+	return errors.Join(cases.Same("the offset at that time", at.Offset, int64(2)), cases.Same("timestamps", got, times))
+}
+
+func topics() error {
+	name, err := topic(5, nil)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	listed, err := admin.ListTopics(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := cases.Same("partitions", len(listed[name].Partitions), 5); err != nil {
+		return err
+	}
+	if _, err := admin.DeleteTopic(ctx, name); err != nil {
+		return err
+	}
+	for {
+		listed, err := admin.ListTopics(ctx)
+		if err != nil || !listed.Has(name) {
+			return err
+		}
+	}
+}
+
+func expect(wanted error, got error) error {
+	if !errors.Is(got, wanted) {
+		return fmt.Errorf("the error: got %v, not %v", got, wanted)
+	}
+	return nil
+}
+
+func create(name string) error {
+	ctx, cancel := limited()
+	defer cancel()
+	_, err := admin.CreateTopic(ctx, 1, 1, nil, name)
+	return err
+}
+
+func existingTopic() error {
+	name, err := topic(1, nil)
+	if err != nil {
+		return err
+	}
+	return expect(kerr.TopicAlreadyExists, create(name))
+}
+
+func invalidTopic() error { return expect(kerr.InvalidTopicException, create("not/a/name")) }
+
+func unknownTopic() error {
+	to, err := client(kgo.UnknownTopicRetries(0))
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	_, err = place(to, &kgo.Record{Topic: cases.Fresh("no-such-topic")})
+	return expect(kerr.UnknownTopicOrPartition, err)
+}
+
+func largeRecord() error {
+	limit := "1000"
+	name, err := topic(1, map[string]*string{"max.message.bytes": &limit})
+	if err != nil {
+		return err
+	}
+	_, err = produce(name, 0, [][]byte{make([]byte, 2000)}, kgo.ProducerBatchCompression(kgo.NoCompression()))
+	return expect(kerr.MessageTooLarge, err)
+}
+
+func returns() error {
+	to, err := client(kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.MetadataMinAge(50*time.Millisecond))
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if _, err := place(to, &kgo.Record{Topic: "returning", Value: []byte("before")}); err != nil {
+		return err
+	}
+	if err := cases.StopCluster(); err != nil {
+		return err
+	}
+	sent := make(chan error, 2)
+	produce := func() {
+		record := &kgo.Record{Topic: "returning", Value: []byte("after")}
+		to.Produce(context.Background(), record, func(_ *kgo.Record, err error) { sent <- err })
+	}
+	produce()
+	if err := cases.StartCluster(); err != nil {
+		return err
+	}
+	for {
+		select {
+		case err := <-sent:
+			if errors.Is(err, kerr.UnknownTopicID) {
+				// The new cluster's topic has another id. franz-go fails what was meant for the old one, and learns the
+				// new one once it has been told to forget the topic.
+				to.PurgeTopicsFromProducing("returning")
+				produce()
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		case <-time.After(cases.Limit):
+			return errors.New("the record was not delivered to the new cluster")
+		}
+		break
+	}
+	records, err := read("returning", kgo.NewOffset().AtStart(), 1)
+	if err != nil {
+		return err
+	}
+	return sameValues(records, [][]byte{[]byte("after")})
+}
+
+func main() {
+	shared, err := client()
+	if err != nil {
+		panic(err)
+	}
+	defer shared.Close()
+	admin = kadm.NewClient(shared)
+	cases.Run([]cases.Case{
+		{Name: "compression-none", Run: compression(kgo.NoCompression())},
+		{Name: "compression-gzip", Run: compression(kgo.GzipCompression())},
+		{Name: "compression-snappy", Run: compression(kgo.SnappyCompression())},
+		{Name: "compression-lz4", Run: compression(kgo.Lz4Compression())},
+		{Name: "compression-zstd", Run: compression(kgo.ZstdCompression())},
+		{Name: "keys-headers-tombstones", Run: contents},
+		{Name: "idempotent", Run: func() error { return roundTrip(500, kgo.ProducerBatchMaxBytes(1000)) }},
+		{Name: "group-of-two", Run: groupOf(2)},
+		{Name: "group-of-three", Run: groupOf(3)},
+		{Name: "rebalance", Run: rebalance},
+		{Name: "member-dies", Run: memberDies},
+		{Name: "static-member", Run: staticMember},
+		{Name: "commit-and-resume", Run: commit},
+		{Name: "seek", Run: seek},
+		{Name: "timestamps", Run: timestamps},
+		{Name: "create-and-delete-topic", Run: topics},
+		{Name: "error-unknown-topic", Run: unknownTopic},
+		{Name: "error-topic-exists", Run: existingTopic},
+		{Name: "error-invalid-topic", Run: invalidTopic},
+		{Name: "error-record-too-large", Run: largeRecord},
+		{Name: "cluster-returns", Run: returns},
+	})
+}

@@ -1,0 +1,680 @@
+// sarama.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+
+	"kfake.test/interop/cases"
+
+	"github.com/IBM/sarama"
+)
+
+func config(change ...func(*sarama.Config)) *sarama.Config {
+	config := sarama.NewConfig()
+	config.Version = sarama.V2_8_0_0
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	config.Producer.Return.Successes = true
+	config.Producer.Partitioner = sarama.NewManualPartitioner
+	config.Consumer.Offsets.Initial = sarama.OffsetOldest
+	config.Consumer.Offsets.AutoCommit.Enable = false
+	config.Consumer.Group.Heartbeat.Interval = 200 * time.Millisecond
+	config.Consumer.Group.Session.Timeout = 6 * time.Second
+	config.Consumer.Return.Errors = true
+	for _, change := range change {
+		change(config)
+	}
+	return config
+}
+
+func withAdmin(work func(sarama.ClusterAdmin) error) error {
+	admin, err := sarama.NewClusterAdmin(cases.Servers(), config())
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(admin), admin.Close())
+}
+
+func create(name string, partitions int32, settings map[string]*string) error {
+	return withAdmin(func(admin sarama.ClusterAdmin) error {
+		return admin.CreateTopic(name, &sarama.TopicDetail{
+			NumPartitions: partitions, ReplicationFactor: 1, ConfigEntries: settings}, false)
+	})
+}
+
+func topic(partitions int32) (string, error) {
+	name := cases.Fresh("sarama")
+	return name, create(name, partitions, nil)
+}
+
+func value(n int) string {
+	return fmt.Sprintf("value %d, which is long enough to be worth compressing", n)
+}
+
+func values(from, to int) []string {
+	var all []string
+	for n := from; n < to; n++ {
+		all = append(all, value(n))
+	}
+	return all
+}
+
+// produce sends to one partition, and gives the offsets.
+func produce(name string, partition int32, all []string, change ...func(*sarama.Config)) ([]int64, error) {
+	var messages []*sarama.ProducerMessage
+	for _, value := range all {
+		messages = append(messages, &sarama.ProducerMessage{
+			Topic: name, Partition: partition, Value: sarama.StringEncoder(value)})
+	}
+	return send(messages, change...)
+}
+
+func send(messages []*sarama.ProducerMessage, change ...func(*sarama.Config)) ([]int64, error) {
+	to, err := sarama.NewSyncProducer(cases.Servers(), config(change...))
+	if err != nil {
+		return nil, err
+	}
+	err = to.SendMessages(messages)
+	var several sarama.ProducerErrors
+	if errors.As(err, &several) {
+		err = several[0].Err
+	}
+	var offsets []int64
+	for _, message := range messages {
+		offsets = append(offsets, message.Offset)
+	}
+	return offsets, errors.Join(err, to.Close())
+}
+
+// read gives so many messages of one partition, from an offset on.
+func read(name string, at int64, count int) ([]*sarama.ConsumerMessage, error) {
+	from, err := sarama.NewConsumer(cases.Servers(), config())
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	part, err := from.ConsumePartition(name, 0, at)
+	if err != nil {
+		return nil, err
+	}
+	defer part.Close()
+	late := time.After(cases.Limit)
+	var messages []*sarama.ConsumerMessage
+	for len(messages) < count {
+		select {
+		case message := <-part.Messages():
+			messages = append(messages, message)
+		case err := <-part.Errors():
+			return nil, err
+		case <-late:
+			return nil, fmt.Errorf("%d of %d messages within %s", len(messages), count, cases.Limit)
+		}
+	}
+	return messages, nil
+}
+
+func sameValues(messages []*sarama.ConsumerMessage, wanted []string) error {
+	var got []string
+	for _, message := range messages {
+		got = append(got, string(message.Value))
+	}
+	return cases.Same("values", got, wanted)
+}
+
+func roundTrip(count int, change ...func(*sarama.Config)) error {
+	name, err := topic(3)
+	if err != nil {
+		return err
+	}
+	offsets, err := produce(name, 0, values(0, count), change...)
+	if err != nil {
+		return err
+	}
+	if err := cases.Same("offsets", offsets, cases.Numbers(count)); err != nil {
+		return err
+	}
+	messages, err := read(name, sarama.OffsetOldest, count)
+	if err != nil {
+		return err
+	}
+	return sameValues(messages, values(0, count))
+}
+
+func compression(codec sarama.CompressionCodec) func() error {
+	return func() error {
+		return roundTrip(200, func(config *sarama.Config) {
+			config.Producer.Compression = codec
+			config.Producer.Flush.Frequency = 20 * time.Millisecond
+		})
+	}
+}
+
+func idempotent() error {
+	return roundTrip(500, func(config *sarama.Config) {
+		config.Producer.Idempotent = true
+		config.Net.MaxOpenRequests = 1
+		config.Producer.Flush.MaxMessages = 20
+	})
+}
+
+func contents() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	headers := []sarama.RecordHeader{{Key: []byte("a"), Value: []byte("1")}, {Key: []byte("a"), Value: []byte("2")}}
+	_, err = send([]*sarama.ProducerMessage{
+		{Topic: name, Key: sarama.StringEncoder("k"), Value: sarama.StringEncoder("v"), Headers: headers},
+		{Topic: name, Key: sarama.StringEncoder("k")},
+		{Topic: name, Value: sarama.StringEncoder("")},
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := read(name, sarama.OffsetOldest, 3)
+	if err != nil {
+		return err
+	}
+	var got []sarama.RecordHeader
+	for _, header := range messages[0].Headers {
+		got = append(got, *header)
+	}
+	return errors.Join(
+		cases.Same("the first record", string(messages[0].Key)+string(messages[0].Value), "kv"),
+		cases.Same("its headers", got, headers),
+		cases.Same("the tombstone has no value", messages[1].Value == nil, true),
+		cases.Same("the empty value", messages[2].Value, []byte{}),
+		cases.Same("its key is none", messages[2].Key == nil, true))
+}
+
+// members of a group, each in a session of its own until it ends.
+type members struct {
+	name, group string
+	mutex       sync.Mutex
+	changed     *sync.Cond
+	all         []*member
+	values      []string
+	failed      error
+}
+
+type member struct {
+	of     *members
+	group  sarama.ConsumerGroup
+	parts  []int32
+	cancel context.CancelFunc
+	ended  chan struct{}
+}
+
+func (one *member) set(parts []int32) error {
+	one.of.mutex.Lock()
+	defer one.of.mutex.Unlock()
+	one.parts = parts
+	one.of.changed.Broadcast()
+	return nil
+}
+
+func (one *member) Setup(session sarama.ConsumerGroupSession) error {
+	return one.set(session.Claims()[one.of.name])
+}
+
+func (one *member) Cleanup(sarama.ConsumerGroupSession) error { return one.set(nil) }
+
+func (one *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	for {
+		select {
+		case message, more := <-claim.Messages():
+			if !more {
+				return nil
+			}
+			one.of.mutex.Lock()
+			one.of.values = append(one.of.values, string(message.Value))
+			one.of.changed.Broadcast()
+			one.of.mutex.Unlock()
+		case <-session.Context().Done():
+			return nil
+		}
+	}
+}
+
+func (all *members) add(change ...func(*sarama.Config)) (*member, error) {
+	group, err := sarama.NewConsumerGroup(cases.Servers(), all.group, config(change...))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	one := &member{of: all, group: group, cancel: cancel, ended: make(chan struct{})}
+	all.mutex.Lock()
+	all.all = append(all.all, one)
+	all.mutex.Unlock()
+	go func() {
+		for range group.Errors() {
+		}
+	}()
+	go func() {
+		defer close(one.ended)
+		for ctx.Err() == nil {
+			if err := group.Consume(ctx, []string{all.name}, one); err != nil && ctx.Err() == nil {
+				all.mutex.Lock()
+				all.failed = err
+				all.changed.Broadcast()
+				all.mutex.Unlock()
+				return
+			}
+		}
+	}()
+	return one, nil
+}
+
+func (all *members) end(one *member) error {
+	all.mutex.Lock()
+	for i := range all.all {
+		if all.all[i] == one {
+			all.all = append(all.all[:i], all.all[i+1:]...)
+			break
+		}
+	}
+	all.mutex.Unlock()
+	one.cancel()
+	<-one.ended
+	return one.group.Close()
+}
+
+func (all *members) close() {
+	for len(all.all) > 0 {
+		_ = all.end(all.all[0])
+	}
+}
+
+func (all *members) wait(what string, look func() bool) error {
+	late := false
+	timer := time.AfterFunc(cases.Limit, func() {
+		all.mutex.Lock()
+		defer all.mutex.Unlock()
+		late = true
+		all.changed.Broadcast()
+	})
+	defer timer.Stop()
+	all.mutex.Lock()
+	defer all.mutex.Unlock()
+	for !look() {
+		if all.failed != nil {
+			return all.failed
+		}
+		if late {
+			return fmt.Errorf("%s: not within %s", what, cases.Limit)
+		}
+		all.changed.Wait()
+	}
+	return nil
+}
+
+func (all *members) assigned(partitions int) error {
+	return all.wait(fmt.Sprintf("%d members share %d partitions", len(all.all), partitions), func() bool {
+		taken, sum := map[int32]bool{}, 0
+		for _, one := range all.all {
+			if len(one.parts) == 0 {
+				return false
+			}
+			sum += len(one.parts)
+			for _, part := range one.parts {
+				taken[part] = true
+			}
+		}
+		return sum == len(taken) && sum == partitions
+	})
+}
+
+// several makes a group of so many members, which have shared its partitions.
+func several(count int, partitions int32) (*members, error) {
+	name, err := topic(partitions)
+	if err != nil {
+		return nil, err
+	}
+	all := &members{name: name, group: cases.Fresh("group")}
+	all.changed = sync.NewCond(&all.mutex)
+	for range count {
+		if _, err := all.add(); err != nil {
+			return nil, err
+		}
+	}
+	if count == 0 {
+		return all, nil
+	}
+	return all, all.assigned(int(partitions))
+}
+
+func groupOf(count int) func() error {
+	return func() error {
+		all, err := several(count, 6)
+		if err != nil {
+			return err
+		}
+		defer all.close()
+		for part := range int32(6) {
+			if _, err := produce(all.name, part, []string{fmt.Sprint(part)}); err != nil {
+				return err
+			}
+		}
+		if err := all.wait("every record arrives", func() bool { return len(all.values) >= 6 }); err != nil {
+			return err
+		}
+		all.mutex.Lock()
+		sort.Strings(all.values)
+		err = cases.Same("values", all.values, []string{"0", "1", "2", "3", "4", "5"})
+		all.mutex.Unlock()
+		return err
+	}
+}
+
+func rebalance() error {
+	all, err := several(2, 6)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	if _, err := all.add(); err != nil {
+		return err
+	}
+	if err := all.assigned(6); err != nil {
+		return err
+	}
+	if err := all.end(all.all[0]); err != nil {
+		return err
+	}
+	return all.assigned(6)
+}
+
+func instance(id string) func(*sarama.Config) {
+	return func(config *sarama.Config) { config.Consumer.Group.InstanceId = id }
+}
+
+func memberDies() error {
+	all, err := several(0, 4)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	// With an instance id, its close is no farewell: only the end of its session takes it out of the group.
+	dying, err := all.add(instance("dying"))
+	if err != nil {
+		return err
+	}
+	if _, err := all.add(); err != nil {
+		return err
+	}
+	if err := all.assigned(4); err != nil {
+		return err
+	}
+	if err := all.end(dying); err != nil {
+		return err
+	}
+	return all.assigned(4)
+}
+
+func staticMember() error {
+	all, err := several(0, 4)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	first, err := all.add(instance("instance-1"))
+	if err != nil {
+		return err
+	}
+	if _, err := all.add(instance("instance-2")); err != nil {
+		return err
+	}
+	if err := all.assigned(4); err != nil {
+		return err
+	}
+	before := fmt.Sprint(first.parts)
+	if err := all.end(first); err != nil {
+		return err
+	}
+	again, err := all.add(instance("instance-1"))
+	if err != nil {
+		return err
+	}
+	if err := all.assigned(4); err != nil {
+		return err
+	}
+	return cases.Same("the assignment that it finds again", fmt.Sprint(again.parts), before)
+}
+
+func commit() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	if _, err := produce(name, 0, values(0, 10)); err != nil {
+		return err
+	}
+	group := cases.Fresh("group")
+	connection, err := sarama.NewClient(cases.Servers(), config())
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	offsets, err := sarama.NewOffsetManagerFromClient(group, connection)
+	if err != nil {
+		return err
+	}
+	part, err := offsets.ManagePartition(name, 0)
+	if err != nil {
+		return err
+	}
+	part.MarkOffset(5, "read that far")
+	offsets.Commit()
+	// Without automatic commits, a partition's manager ends with the whole.
+	part.AsyncClose()
+	if err := offsets.Close(); err != nil {
+		return err
+	}
+	if offsets, err = sarama.NewOffsetManagerFromClient(group, connection); err != nil {
+		return err
+	}
+	if part, err = offsets.ManagePartition(name, 0); err != nil {
+		return err
+	}
+	at, metadata := part.NextOffset()
+	part.AsyncClose()
+	if err := offsets.Close(); err != nil {
+		return err
+	}
+	messages, err := read(name, at, 5)
+	if err != nil {
+		return err
+	}
+	return errors.Join(cases.Same("the committed offset", at, int64(5)),
+		cases.Same("its metadata", metadata, "read that far"), sameValues(messages, values(5, 10)))
+}
+
+func withClient(work func(sarama.Client) error) error {
+	connection, err := sarama.NewClient(cases.Servers(), config())
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(connection), connection.Close())
+}
+
+func seek() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	if _, err := produce(name, 0, values(0, 10)); err != nil {
+		return err
+	}
+	messages, err := read(name, 7, 3)
+	if err != nil {
+		return err
+	}
+	return withClient(func(connection sarama.Client) error {
+		first, err := connection.GetOffset(name, 0, sarama.OffsetOldest)
+		if err != nil {
+			return err
+		}
+		next, err := connection.GetOffset(name, 0, sarama.OffsetNewest)
+		return errors.Join(err, sameValues(messages, values(7, 10)),
+			cases.Same("first and next offset", []int64{first, next}, []int64{0, 10}))
+	})
+}
+
+func timestamps() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	var messages []*sarama.ProducerMessage
+	var times []int64
+	for n := range int64(5) {
+		times = append(times, 1_000_000+n*1000)
+		messages = append(messages, &sarama.ProducerMessage{Topic: name, Timestamp: time.UnixMilli(times[n])})
+	}
+	if _, err := send(messages); err != nil {
+		return err
+	}
+	found, err := read(name, sarama.OffsetOldest, 5)
+	if err != nil {
+		return err
+	}
+	var got []int64
+	for _, message := range found {
+		got = append(got, message.Timestamp.UnixMilli())
+	}
+	return withClient(func(connection sarama.Client) error {
+		at, err := connection.GetOffset(name, 0, 1_001_500)
+		return errors.Join(err, cases.Same("the offset at that time", at, int64(2)), cases.Same("timestamps", got, times))
+	})
+}
+
+func topics() error {
+	name, err := topic(5)
+	if err != nil {
+		return err
+	}
+	return withAdmin(func(admin sarama.ClusterAdmin) error {
+		described, err := admin.DescribeTopics([]string{name})
+		if err != nil {
+			return err
+		}
+		if err := cases.Same("partitions", len(described[0].Partitions), 5); err != nil {
+			return err
+		}
+		if err := admin.DeleteTopic(name); err != nil {
+			return err
+		}
+		for {
+			described, err := admin.DescribeTopics([]string{name})
+			if err != nil || described[0].Err == sarama.ErrUnknownTopicOrPartition {
+				return err
+			}
+		}
+	})
+}
+
+func expect(wanted error, got error) error {
+	if !errors.Is(got, wanted) {
+		return fmt.Errorf("the error: got %v, not %v", got, wanted)
+	}
+	return nil
+}
+
+func existingTopic() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	return expect(sarama.ErrTopicAlreadyExists, create(name, 1, nil))
+}
+
+func invalidTopic() error { return expect(sarama.ErrInvalidTopic, create("not/a/name", 1, nil)) }
+
+func unknownTopic() error {
+	_, err := produce(cases.Fresh("no-such-topic"), 0, values(0, 1), func(config *sarama.Config) {
+		config.Metadata.Retry.Max = 1
+		config.Producer.Retry.Max = 1
+	})
+	return expect(sarama.ErrUnknownTopicOrPartition, err)
+}
+
+func largeRecord() error {
+	limit, name := "1000", cases.Fresh("sarama")
+	if err := create(name, 1, map[string]*string{"max.message.bytes": &limit}); err != nil {
+		return err
+	}
+	_, err := produce(name, 0, []string{string(make([]byte, 2000))})
+	return expect(sarama.ErrMessageSizeTooLarge, err)
+}
+
+func returns() error {
+	to, err := sarama.NewAsyncProducer(cases.Servers(), config(func(config *sarama.Config) {
+		config.Producer.Retry.Max = 300
+		config.Producer.Retry.Backoff = 100 * time.Millisecond
+		config.Metadata.Retry.Max = 300
+		config.Metadata.Retry.Backoff = 100 * time.Millisecond
+	}))
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	delivered := func() error {
+		select {
+		case <-to.Successes():
+			return nil
+		case failed := <-to.Errors():
+			return failed.Err
+		case <-time.After(cases.Limit):
+			return fmt.Errorf("not delivered within %s", cases.Limit)
+		}
+	}
+	to.Input() <- &sarama.ProducerMessage{Topic: "returning", Value: sarama.StringEncoder("before")}
+	if err := delivered(); err != nil {
+		return err
+	}
+	if err := cases.StopCluster(); err != nil {
+		return err
+	}
+	to.Input() <- &sarama.ProducerMessage{Topic: "returning", Value: sarama.StringEncoder("after")}
+	if err := cases.StartCluster(); err != nil {
+		return err
+	}
+	if err := delivered(); err != nil {
+		return err
+	}
+	messages, err := read("returning", sarama.OffsetOldest, 1)
+	if err != nil {
+		return err
+	}
+	return sameValues(messages, []string{"after"})
+}
+
+func main() {
+	cases.Run([]cases.Case{
+		{Name: "compression-none", Run: compression(sarama.CompressionNone)},
+		{Name: "compression-gzip", Run: compression(sarama.CompressionGZIP)},
+		{Name: "compression-snappy", Run: compression(sarama.CompressionSnappy)},
+		{Name: "compression-lz4", Run: compression(sarama.CompressionLZ4)},
+		{Name: "compression-zstd", Run: compression(sarama.CompressionZSTD)},
+		{Name: "keys-headers-tombstones", Run: contents},
+		{Name: "idempotent", Run: idempotent},
+		{Name: "group-of-two", Run: groupOf(2)},
+		{Name: "group-of-three", Run: groupOf(3)},
+		{Name: "rebalance", Run: rebalance},
+		{Name: "member-dies", Run: memberDies},
+		{Name: "static-member", Run: staticMember},
+		{Name: "commit-and-resume", Run: commit},
+		{Name: "seek", Run: seek},
+		{Name: "timestamps", Run: timestamps},
+		{Name: "create-and-delete-topic", Run: topics},
+		{Name: "error-unknown-topic", Run: unknownTopic},
+		{Name: "error-topic-exists", Run: existingTopic},
+		{Name: "error-invalid-topic", Run: invalidTopic},
+		{Name: "error-record-too-large", Run: largeRecord},
+		{Name: "cluster-returns", Run: returns},
+	})
+}

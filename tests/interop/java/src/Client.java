@@ -1,0 +1,489 @@
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.InvalidTopicException;
+import org.apache.kafka.common.errors.RecordTooLargeException;
+import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.errors.WakeupException;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** Apache Kafka's own client: producer, consumer and admin. */
+public final class Client {
+    /** So long that a hang is a failure. Nothing waits as long as this when all is well. */
+    static final Duration LIMIT = Duration.ofSeconds(30);
+    static final String SERVERS = System.getenv("KFAKE_BOOTSTRAP");
+    static final BufferedReader INPUT = new BufferedReader(new InputStreamReader(System.in));
+    static int number;
+
+    interface Case {
+        void run() throws Exception;
+    }
+
+    static String fresh(String what) {
+        number++;
+        return what + "-" + number;
+    }
+
+    static void same(String what, Object got, Object wanted) {
+        if (!Objects.equals(got, wanted)) {
+            throw new AssertionError(what + ": got " + got + ", not " + wanted);
+        }
+    }
+
+    static <T> T within(Future<T> future) throws Exception {
+        try {
+            return future.get(LIMIT.toSeconds(), TimeUnit.SECONDS);
+        } catch (ExecutionException error) {
+            throw error.getCause() instanceof Exception cause ? cause : error;
+        }
+    }
+
+    static void ask(String what, String answer) throws Exception {
+        System.out.println("cluster " + what);
+        same("the answer to cluster " + what, INPUT.readLine(), answer);
+    }
+
+    static Admin admin() {
+        return Admin.create(Map.of("bootstrap.servers", SERVERS));
+    }
+
+    static void create(String name, int partitions, Map<String, String> config) throws Exception {
+        try (Admin admin = admin()) {
+            within(admin.createTopics(List.of(new NewTopic(name, partitions, (short) 1).configs(config))).all());
+        }
+    }
+
+    static String topic(int partitions) throws Exception {
+        String name = fresh("java");
+        create(name, partitions, Map.of());
+        return name;
+    }
+
+    static KafkaProducer<byte[], byte[]> producer(Map<String, Object> change) {
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", SERVERS);
+        config.put("acks", "all");
+        config.put("enable.idempotence", false);
+        config.putAll(change);
+        return new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
+    }
+
+    static List<Long> produce(String name, int partition, List<String> values, Map<String, Object> config) throws Exception {
+        try (KafkaProducer<byte[], byte[]> to = producer(config)) {
+            List<Future<RecordMetadata>> sent = new ArrayList<>();
+            for (String value : values) {
+                sent.add(to.send(new ProducerRecord<>(name, partition, null, value.getBytes())));
+            }
+            List<Long> offsets = new ArrayList<>();
+            for (Future<RecordMetadata> future : sent) {
+                offsets.add(within(future).offset());
+            }
+            return offsets;
+        }
+    }
+
+    static KafkaConsumer<byte[], byte[]> consumer(Map<String, Object> change) {
+        Map<String, Object> config = new HashMap<>();
+        config.put("bootstrap.servers", SERVERS);
+        config.put("auto.offset.reset", "earliest");
+        config.put("enable.auto.commit", false);
+        config.put("allow.auto.create.topics", false);
+        config.put("heartbeat.interval.ms", 200);
+        config.put("session.timeout.ms", 6000);
+        config.putAll(change);
+        return new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+    }
+
+    static List<ConsumerRecord<byte[], byte[]>> read(KafkaConsumer<byte[], byte[]> from, int count) {
+        List<ConsumerRecord<byte[], byte[]>> records = new ArrayList<>();
+        long end = System.nanoTime() + LIMIT.toNanos();
+        while (records.size() < count) {
+            if (System.nanoTime() > end) {
+                throw new AssertionError(records.size() + " of " + count + " records within " + LIMIT);
+            }
+            from.poll(Duration.ofMillis(100)).forEach(records::add);
+        }
+        return records;
+    }
+
+    static List<ConsumerRecord<byte[], byte[]>> readAll(String name, int count) {
+        try (KafkaConsumer<byte[], byte[]> from = consumer(Map.of())) {
+            TopicPartition part = new TopicPartition(name, 0);
+            from.assign(List.of(part));
+            from.seekToBeginning(List.of(part));
+            return read(from, count);
+        }
+    }
+
+    static List<String> values(int from, int to) {
+        List<String> all = new ArrayList<>();
+        for (int n = from; n < to; n++) {
+            all.add("value " + n + ", which is long enough to be worth compressing");
+        }
+        return all;
+    }
+
+    static List<String> text(List<ConsumerRecord<byte[], byte[]>> records) {
+        return records.stream().map(record -> new String(record.value())).toList();
+    }
+
+    static void roundTrip(int count, Map<String, Object> config) throws Exception {
+        String name = topic(3);
+        List<Long> wanted = new ArrayList<>();
+        for (long n = 0; n < count; n++) {
+            wanted.add(n);
+        }
+        same("offsets", produce(name, 0, values(0, count), config), wanted);
+        same("values", text(readAll(name, count)), values(0, count));
+    }
+
+    static void contents() throws Exception {
+        String name = topic(1);
+        try (KafkaProducer<byte[], byte[]> to = producer(Map.of())) {
+            ProducerRecord<byte[], byte[]> first = new ProducerRecord<>(name, "k".getBytes(), "v".getBytes());
+            first.headers().add(new RecordHeader("a", "1".getBytes())).add(new RecordHeader("a", new byte[0]))
+                .add(new RecordHeader("b", (byte[]) null));
+            within(to.send(first));
+            within(to.send(new ProducerRecord<>(name, "k".getBytes(), null)));
+            within(to.send(new ProducerRecord<>(name, null, new byte[0])));
+        }
+        List<ConsumerRecord<byte[], byte[]>> records = readAll(name, 3);
+        List<String> headers = new ArrayList<>();
+        records.get(0).headers().forEach(header ->
+            headers.add(header.key() + "=" + (header.value() == null ? "null" : new String(header.value()))));
+        same("the first record", new String(records.get(0).key()) + new String(records.get(0).value()), "kv");
+        same("its headers", headers, List.of("a=1", "a=", "b=null"));
+        same("the tombstone's value", records.get(1).value(), null);
+        same("the empty value", records.get(2).value().length, 0);
+        same("its key", records.get(2).key(), null);
+    }
+
+    /** Members of a group, each polled by its own thread until it ends. */
+    static final class Members implements AutoCloseable {
+        final String name;
+        final String group = fresh("group");
+        final List<Member> all = new ArrayList<>();
+        final Set<String> values = new TreeSet<>();
+        final ReentrantLock lock = new ReentrantLock();
+        final Condition changed = lock.newCondition();
+
+        Members(int partitions, int count) throws Exception {
+            name = topic(partitions);
+            for (int n = 0; n < count; n++) {
+                add(Map.of());
+            }
+            if (count > 0) {
+                assigned(partitions);
+            }
+        }
+
+        final class Member {
+            final KafkaConsumer<byte[], byte[]> client;
+            final Thread thread;
+            Set<Integer> parts = Set.of();
+            Exception failed;
+            volatile boolean dies;
+
+            Member(Map<String, Object> change) {
+                Map<String, Object> config = new HashMap<>(change);
+                config.put("group.id", group);
+                client = consumer(config);
+                client.subscribe(List.of(name));
+                thread = new Thread(this::poll);
+                thread.setDaemon(true);
+                thread.start();
+            }
+
+            private void poll() {
+                try {
+                    while (true) {
+                        var records = client.poll(Duration.ofMillis(100));
+                        Set<Integer> now = new HashSet<>();
+                        client.assignment().forEach(part -> now.add(part.partition()));
+                        change(() -> {
+                            records.forEach(record -> values.add(new String(record.value())));
+                            parts = now;
+                        });
+                    }
+                } catch (WakeupException told) {
+                    if (!dies) {
+                        client.close();
+                    }
+                } catch (Exception error) {
+                    change(() -> failed = error);
+                }
+            }
+        }
+
+        private void change(Runnable work) {
+            lock.lock();
+            try {
+                work.run();
+                changed.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        Member add(Map<String, Object> config) {
+            Member member = new Member(config);
+            change(() -> all.add(member));
+            return member;
+        }
+
+        void end(Member member) throws InterruptedException {
+            change(() -> all.remove(member));
+            member.client.wakeup();
+            member.thread.join(LIMIT.toMillis());
+            same("the member's thread lives", member.thread.isAlive(), false);
+        }
+
+        void await(String what, BooleanSupplier look) throws Exception {
+            long left = LIMIT.toNanos();
+            lock.lock();
+            try {
+                while (!look.getAsBoolean()) {
+                    for (Member member : all) {
+                        if (member.failed != null) {
+                            throw member.failed;
+                        }
+                    }
+                    if (left <= 0) {
+                        throw new AssertionError(what + ": not within " + LIMIT);
+                    }
+                    left = changed.awaitNanos(left);
+                }
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        void assigned(int partitions) throws Exception {
+            await(all.size() + " members share " + partitions + " partitions", () -> {
+                int sum = all.stream().mapToInt(member -> member.parts.size()).sum();
+                long taken = all.stream().flatMap(member -> member.parts.stream()).distinct().count();
+                return all.stream().noneMatch(member -> member.parts.isEmpty()) && sum == taken && sum == partitions;
+            });
+        }
+
+        @Override
+        public void close() throws InterruptedException {
+            for (Member member : List.copyOf(all)) {
+                end(member);
+            }
+        }
+    }
+
+    static void groupOf(int count) throws Exception {
+        try (Members members = new Members(6, count)) {
+            for (int part = 0; part < 6; part++) {
+                produce(members.name, part, List.of("" + part), Map.of());
+            }
+            members.await("every record arrives", () -> members.values.equals(Set.of("0", "1", "2", "3", "4", "5")));
+        }
+    }
+
+    static void rebalance() throws Exception {
+        try (Members members = new Members(6, 2)) {
+            members.add(Map.of());
+            members.assigned(6);
+            members.end(members.all.get(0));
+            members.assigned(6);
+        }
+    }
+
+    static void memberDies() throws Exception {
+        try (Members members = new Members(4, 0)) {
+            // Once it has not polled for that long, it leaves the group by itself.
+            Members.Member dying = members.add(Map.of("max.poll.interval.ms", 6000));
+            members.add(Map.of());
+            members.assigned(4);
+            dying.dies = true;
+            members.end(dying);
+            members.assigned(4);
+            dying.client.close();
+        }
+    }
+
+    static void staticMember() throws Exception {
+        try (Members members = new Members(4, 0)) {
+            Members.Member first = members.add(Map.of("group.instance.id", "instance-1"));
+            members.add(Map.of("group.instance.id", "instance-2"));
+            members.assigned(4);
+            Set<Integer> before = first.parts;
+            members.end(first); // A static member that closes stays in its group.
+            Members.Member again = members.add(Map.of("group.instance.id", "instance-1"));
+            members.assigned(4);
+            same("the assignment that it finds again", again.parts, before);
+        }
+    }
+
+    static void commit() throws Exception {
+        String name = topic(1);
+        produce(name, 0, values(0, 10), Map.of());
+        Map<String, Object> config = Map.of("group.id", fresh("group"), "max.poll.records", 5);
+        TopicPartition part = new TopicPartition(name, 0);
+        try (KafkaConsumer<byte[], byte[]> from = consumer(config)) {
+            from.subscribe(List.of(name));
+            read(from, 5);
+            from.commitSync(Map.of(part, new OffsetAndMetadata(5, "read that far")));
+            OffsetAndMetadata committed = from.committed(Set.of(part)).get(part);
+            same("the committed offset", committed.offset(), 5L);
+            same("its metadata", committed.metadata(), "read that far");
+        }
+        try (KafkaConsumer<byte[], byte[]> from = consumer(config)) {
+            from.subscribe(List.of(name));
+            same("values", text(read(from, 5)), values(5, 10));
+        }
+    }
+
+    static void seek() throws Exception {
+        String name = topic(1);
+        produce(name, 0, values(0, 10), Map.of());
+        TopicPartition part = new TopicPartition(name, 0);
+        try (KafkaConsumer<byte[], byte[]> from = consumer(Map.of())) {
+            from.assign(List.of(part));
+            from.seekToBeginning(List.of(part));
+            read(from, 10);
+            from.seek(part, 7);
+            same("values behind the seek", text(read(from, 3)), values(7, 10));
+            same("the first offset", from.beginningOffsets(List.of(part)).get(part), 0L);
+            same("the next offset", from.endOffsets(List.of(part)).get(part), 10L);
+        }
+    }
+
+    static void timestamps() throws Exception {
+        String name = topic(1);
+        List<Long> times = new ArrayList<>();
+        try (KafkaProducer<byte[], byte[]> to = producer(Map.of())) {
+            for (long n = 0; n < 5; n++) {
+                times.add(1_000_000 + n * 1000);
+                within(to.send(new ProducerRecord<>(name, 0, times.get((int) n), null, new byte[0])));
+            }
+        }
+        same("timestamps", readAll(name, 5).stream().map(ConsumerRecord::timestamp).toList(), times);
+        TopicPartition part = new TopicPartition(name, 0);
+        try (KafkaConsumer<byte[], byte[]> from = consumer(Map.of())) {
+            same("the offset at that time", from.offsetsForTimes(Map.of(part, 1_001_500L)).get(part).offset(), 2L);
+        }
+    }
+
+    static void topics() throws Exception {
+        String name = topic(5);
+        try (Admin admin = admin()) {
+            try (KafkaConsumer<byte[], byte[]> from = consumer(Map.of())) {
+                same("partitions", from.partitionsFor(name).size(), 5);
+            }
+            within(admin.deleteTopics(List.of(name)).all());
+            long end = System.nanoTime() + LIMIT.toNanos();
+            while (within(admin.listTopics().names()).contains(name)) {
+                same("it is still there after " + LIMIT, System.nanoTime() > end, false);
+            }
+        }
+    }
+
+    static void expect(Class<? extends Exception> wanted, Case work) throws Exception {
+        try {
+            work.run();
+        } catch (Exception error) {
+            Throwable found = error instanceof ExecutionException ? error.getCause() : error;
+            if (wanted.isInstance(found)) {
+                return;
+            }
+            throw error;
+        }
+        throw new AssertionError("no " + wanted.getSimpleName());
+    }
+
+    static void unknownTopic() throws Exception {
+        try (Admin admin = admin()) {
+            expect(UnknownTopicOrPartitionException.class,
+                () -> within(admin.deleteTopics(List.of(fresh("no-such-topic"))).all()));
+        }
+    }
+
+    static void largeRecord() throws Exception {
+        String name = fresh("java");
+        create(name, 1, Map.of("max.message.bytes", "1000"));
+        expect(RecordTooLargeException.class, () -> produce(name, 0, List.of("x".repeat(2000)), Map.of()));
+    }
+
+    static void returns() throws Exception {
+        try (KafkaProducer<byte[], byte[]> to = producer(Map.of("reconnect.backoff.max.ms", 200))) {
+            within(to.send(new ProducerRecord<>("returning", 0, null, "before".getBytes())));
+            ask("stop", "stopped");
+            Future<RecordMetadata> later = to.send(new ProducerRecord<>("returning", 0, null, "after".getBytes()));
+            ask("start", "started");
+            same("the offset in the new cluster", within(later).offset(), 0L);
+        }
+        same("what the new cluster has", text(readAll("returning", 1)), List.of("after"));
+    }
+
+    public static void main(String[] names) {
+        Map<String, Case> cases = new LinkedHashMap<>();
+        for (String codec : List.of("none", "gzip", "snappy", "lz4", "zstd")) {
+            cases.put("compression-" + codec, () -> roundTrip(200, Map.of("compression.type", codec, "linger.ms", 20)));
+        }
+        cases.put("keys-headers-tombstones", Client::contents);
+        cases.put("idempotent", () -> roundTrip(500, Map.of("enable.idempotence", true, "batch.size", 1000)));
+        cases.put("group-of-two", () -> groupOf(2));
+        cases.put("group-of-three", () -> groupOf(3));
+        cases.put("rebalance", Client::rebalance);
+        cases.put("member-dies", Client::memberDies);
+        cases.put("static-member", Client::staticMember);
+        cases.put("commit-and-resume", Client::commit);
+        cases.put("seek", Client::seek);
+        cases.put("timestamps", Client::timestamps);
+        cases.put("create-and-delete-topic", Client::topics);
+        cases.put("error-unknown-topic", Client::unknownTopic);
+        cases.put("error-topic-exists", () -> {
+            String name = topic(1);
+            expect(TopicExistsException.class, () -> create(name, 1, Map.of()));
+        });
+        cases.put("error-invalid-topic",
+            () -> expect(InvalidTopicException.class, () -> create("not/a/name", 1, Map.of())));
+        cases.put("error-record-too-large", Client::largeRecord);
+        cases.put("cluster-returns", Client::returns);
+
+        cases.forEach((name, work) -> {
+            if (names.length > 0 && !Arrays.asList(names).contains(name)) {
+                return;
+            }
+            try {
+                work.run();
+                System.out.println("ok " + name);
+            } catch (Exception | AssertionError error) {
+                error.printStackTrace();
+                System.out.println("not ok " + name + ": " + error.toString().replaceAll("\\s+", " "));
+            }
+        });
+    }
+}

@@ -1,0 +1,321 @@
+"""aiokafka."""
+
+import asyncio
+from functools import partial
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from cases import LIMIT, SERVERS, fresh, run, same, start_cluster, stop_cluster
+
+
+async def with_admin(work):
+    admin = AIOKafkaAdminClient(bootstrap_servers=SERVERS)
+    await admin.start()
+    try:
+        return await work(admin)
+    finally:
+        await admin.close()
+
+
+async def create(name, partitions=3, **config):
+    config = {key.replace("_", "."): value for key, value in config.items()}
+    answer = await with_admin(
+        lambda admin: admin.create_topics([NewTopic(name, partitions, 1, topic_configs=config)])
+    )
+    # It hands the error out as a number.
+    code = answer.topic_errors[0][1]
+    if code:
+        raise errors.for_code(code)(name)
+
+
+async def topic(partitions=3, **config):
+    name = fresh("aiokafka")
+    await create(name, partitions, **config)
+    return name
+
+
+async def produce(name, values, partition=0, **config):
+    """Produces to one partition, and gives the offsets."""
+    async with AIOKafkaProducer(bootstrap_servers=SERVERS, acks="all", **config) as client:
+        sent = [await client.send(name, value=value, partition=partition) for value in values]
+        return [(await future).offset for future in sent]
+
+
+def consumer(*names, **config):
+    settings = {
+        "bootstrap_servers": SERVERS,
+        "auto_offset_reset": "earliest",
+        "enable_auto_commit": False,
+        "heartbeat_interval_ms": 200,
+        "session_timeout_ms": 6000,
+    }
+    settings.update(config)
+    return AIOKafkaConsumer(*names, **settings)
+
+
+async def read(client, count):
+    return [await client.getone() for _ in range(count)]
+
+
+async def read_all(name, count):
+    async with consumer() as client:
+        client.assign([TopicPartition(name, 0)])
+        await client.seek_to_beginning()
+        return await read(client, count)
+
+
+async def compression(codec):
+    name = await topic()
+    values = [b"value %d " % n * 20 for n in range(200)]
+    offsets = await produce(name, values, compression_type=None if codec == "none" else codec, linger_ms=50)
+    same(offsets, list(range(200)), "offsets")
+    same([got.value for got in await read_all(name, 200)], values, "values")
+
+
+async def contents():
+    name = await topic()
+    headers = [("a", b"1"), ("a", b""), ("b", b"2")]
+    async with AIOKafkaProducer(bootstrap_servers=SERVERS) as client:
+        await client.send_and_wait(name, key=b"k", value=b"v", partition=0, headers=headers)
+        await client.send_and_wait(name, key=b"k", value=None, partition=0)
+        await client.send_and_wait(name, key=None, value=b"", partition=0)
+    first, tombstone, empty = await read_all(name, 3)
+    same((first.key, first.value, list(first.headers)), (b"k", b"v", headers), "the first record")
+    same((tombstone.key, tombstone.value), (b"k", None), "the tombstone")
+    same((empty.key, empty.value), (None, b""), "the empty value")
+
+
+async def idempotent():
+    name = await topic()
+    values = [b"%d" % n for n in range(500)]
+    offsets = await produce(name, values, enable_idempotence=True, max_batch_size=500)
+    same(offsets, list(range(500)), "offsets")
+    same([got.value for got in await read_all(name, 500)], values, "values")
+
+
+class Members:
+    """Members of a group, each read by its own task until it is closed."""
+
+    def __init__(self, name, group):
+        self.name, self.group = name, group
+        self.members, self.values = [], []
+
+    async def add(self, **config):
+        client = consumer(self.name, group_id=self.group, **config)
+        await client.start()
+        self.members.append((client, asyncio.create_task(self._read(client))))
+        return client
+
+    async def _read(self, client):
+        async for got in client:
+            self.values.append(got.value)
+
+    async def until(self, what, look):
+        async with asyncio.timeout(LIMIT):
+            while not look():
+                await asyncio.sleep(0.02)
+
+    async def assigned(self, partitions):
+        def look():
+            taken = [part for client, _ in self.members for part in client.assignment()]
+            each = all(client.assignment() for client, _ in self.members)
+            return each and len(taken) == len(set(taken)) == partitions
+
+        await self.until(f"{len(self.members)} members share {partitions} partitions", look)
+
+    async def end(self, client):
+        (member,) = [member for member in self.members if member[0] is client]
+        self.members.remove(member)
+        member[1].cancel()
+        await client.stop()
+
+    async def close(self):
+        for client, _ in list(self.members):
+            await self.end(client)
+
+
+async def group_of(count):
+    name = await topic(partitions=6)
+    members = Members(name, fresh("group"))
+    for _ in range(count):
+        await members.add()
+    await members.assigned(6)
+    for partition in range(6):
+        await produce(name, [b"%d" % partition], partition)
+    await members.until("every record arrives", lambda: len(members.values) >= 6)
+    same(sorted(members.values), [b"%d" % n for n in range(6)], "values")
+    await members.close()
+
+
+async def rebalance():
+    members = Members(await topic(partitions=6), fresh("group"))
+    first = await members.add()
+    await members.add()
+    await members.assigned(6)
+    await members.add()
+    await members.assigned(6)
+    await members.end(first)
+    await members.assigned(6)
+    await members.close()
+
+
+async def member_dies():
+    members = Members(await topic(partitions=4), fresh("group"))
+    dying = await members.add()
+    await members.add()
+    await members.assigned(4)
+    # As if its process were gone: no heartbeat, and no farewell.
+    (member,) = [member for member in members.members if member[0] is dying]
+    members.members.remove(member)
+    member[1].cancel()
+    coordinator = dying._coordinator
+    for task in (coordinator._coordination_task, coordinator._heartbeat_task):
+        if task is not None:
+            task.cancel()
+    await dying._client.close()
+    await members.assigned(4)
+    await members.close()
+
+
+async def static_member():
+    members = Members(await topic(partitions=4), fresh("group"))
+    first = await members.add(group_instance_id="instance-1")
+    await members.add(group_instance_id="instance-2")
+    await members.assigned(4)
+    before = first.assignment()
+    await members.end(first)  # A static member that closes stays in its group.
+    again = await members.add(group_instance_id="instance-1")
+    await members.assigned(4)
+    same(again.assignment(), before, "the assignment that it finds again")
+    await members.close()
+
+
+async def commit():
+    name, group = await topic(partitions=1), fresh("group")
+    await produce(name, [b"%d" % n for n in range(10)])
+    part = TopicPartition(name, 0)
+    async with consumer(name, group_id=group) as client:
+        await read(client, 5)
+        await client.commit({part: 5})
+        same(await client.committed(part), 5, "the committed offset")
+    async with consumer(name, group_id=group) as client:
+        same([got.value for got in await read(client, 5)], [b"%d" % n for n in range(5, 10)], "values")
+
+
+async def seek():
+    name = await topic()
+    await produce(name, [b"%d" % n for n in range(10)])
+    part = TopicPartition(name, 0)
+    async with consumer() as client:
+        client.assign([part])
+        await client.seek_to_beginning()
+        await read(client, 10)
+        client.seek(part, 7)
+        same([got.offset for got in await read(client, 3)], [7, 8, 9], "offsets behind the seek")
+        ends = ((await client.beginning_offsets([part]))[part], (await client.end_offsets([part]))[part])
+        same(ends, (0, 10), "first and next offset")
+
+
+async def timestamps():
+    name = await topic()
+    times = [1_000_000 + n * 1000 for n in range(5)]
+    async with AIOKafkaProducer(bootstrap_servers=SERVERS) as client:
+        for time in times:
+            await client.send_and_wait(name, value=b"v", partition=0, timestamp_ms=time)
+    part = TopicPartition(name, 0)
+    async with consumer() as client:
+        client.assign([part])
+        same((await client.offsets_for_times({part: 1_001_500}))[part].offset, 2, "the offset at that time")
+        await client.seek_to_beginning()
+        same([got.timestamp for got in await read(client, 5)], times, "timestamps")
+
+
+async def topics():
+    name = await topic(partitions=5)
+
+    async def work(admin):
+        (described,) = await admin.describe_topics([name])
+        same(len(described["partitions"]), 5, "partitions")
+        await admin.delete_topics([name])
+        async with asyncio.timeout(LIMIT):
+            while name in await admin.list_topics():
+                pass
+
+    await with_admin(work)
+
+
+async def expect(kind, work):
+    try:
+        await work
+    except kind:
+        return
+    raise AssertionError(f"no {kind.__name__}")
+
+
+async def existing_topic():
+    await expect(errors.TopicAlreadyExistsError, create(await topic()))
+
+
+async def invalid_topic():
+    await expect(errors.InvalidTopicError, create("not/a/name"))
+
+
+async def large_record():
+    name = await topic(max_message_bytes="1000")
+    await expect(errors.MessageSizeTooLargeError, produce(name, [b"x" * 2000]))
+
+
+async def unknown_topic():
+    async def delete(admin):
+        answer = await admin.delete_topics([fresh("no-such-topic")])
+        same(answer.topic_error_codes[0][1], errors.UnknownTopicOrPartitionError.errno, "the error")
+
+    await with_admin(delete)
+
+
+async def returns():
+    async with AIOKafkaProducer(bootstrap_servers=SERVERS, retry_backoff_ms=50) as client:
+        await client.send_and_wait("returning", value=b"before", partition=0)
+        await asyncio.to_thread(stop_cluster)
+        later = await client.send("returning", value=b"after", partition=0)
+        await asyncio.to_thread(start_cluster)
+        same((await later).offset, 0, "the offset in the new cluster")
+    same((await read_all("returning", 1))[0].value, b"after", "what the new cluster has")
+
+
+def limited(case):
+    """A case of this file, as one that `run` takes."""
+
+    def call():
+        async def within():
+            async with asyncio.timeout(2 * LIMIT):
+                await case()
+
+        asyncio.run(within())
+
+    return call
+
+
+run({
+    **{
+        f"compression-{codec}": limited(partial(compression, codec))
+        for codec in ["none", "gzip", "snappy", "lz4", "zstd"]
+    },
+    "keys-headers-tombstones": limited(contents),
+    "idempotent": limited(idempotent),
+    "group-of-two": limited(partial(group_of, 2)),
+    "group-of-three": limited(partial(group_of, 3)),
+    "rebalance": limited(rebalance),
+    "member-dies": limited(member_dies),
+    "static-member": limited(static_member),
+    "commit-and-resume": limited(commit),
+    "seek": limited(seek),
+    "timestamps": limited(timestamps),
+    "create-and-delete-topic": limited(topics),
+    "error-unknown-topic": limited(unknown_topic),
+    "error-topic-exists": limited(existing_topic),
+    "error-invalid-topic": limited(invalid_topic),
+    "error-record-too-large": limited(large_record),
+    "cluster-returns": limited(returns),
+})

@@ -1,0 +1,81 @@
+"""What every Python client here has in common: cases that are reported a line each, and waiting with a limit.
+
+A client's file makes a `Cases`, names a function for each case, and calls `run`. What it prints is what `cargo xtask interop`
+reads: `ok NAME`, `not ok NAME: WHY`, `skip NAME: WHY`. `stop_cluster` and `start_cluster` ask it to end and to start the
+cluster, and wait until it has.
+"""
+
+import itertools
+import os
+import sys
+import time
+import traceback
+
+SERVERS = os.environ["KFAKE_BOOTSTRAP"]
+# Limits, so that a hang is a failure. Nothing waits as long as this when all is well.
+LIMIT = 30.0
+
+_numbers = itertools.count(1)
+
+
+class Skip(Exception):
+    """Why a client has no such case."""
+
+
+def skip(why):
+    """A case that always says why it is left out."""
+
+    def case():
+        raise Skip(why)
+
+    return case
+
+
+def fresh(what):
+    """A name that no other case uses."""
+    return f"{what}-{next(_numbers)}"
+
+
+def until(what, look):
+    """Calls `look` until it gives something true, and gives that. `look` itself waits for a moment."""
+    end = time.monotonic() + LIMIT
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+    raise AssertionError(f"{what}: not within {LIMIT:.0f} s")
+
+
+def same(got, wanted, what):
+    assert got == wanted, f"{what}: got {got!r}, not {wanted!r}"
+
+
+def _ask(what, answer):
+    print(f"cluster {what}", flush=True)
+    line = sys.stdin.readline().strip()
+    same(line, answer, f"the answer to cluster {what}")
+
+
+def stop_cluster():
+    _ask("stop", "stopped")
+
+
+def start_cluster():
+    _ask("start", "started")
+
+
+def run(cases):
+    """Runs the cases, all or those that the arguments name. The exit code says nothing: the lines do."""
+    for name, case in cases.items():
+        if len(sys.argv) > 1 and name not in sys.argv[1:]:
+            continue
+        try:
+            case()
+        except Skip as why:
+            print(f"skip {name}: {why}", flush=True)
+        except Exception as error:
+            traceback.print_exc()
+            text = " ".join(str(error).split()) or type(error).__name__
+            print(f"not ok {name}: {type(error).__name__}: {text[:300]}", flush=True)
+        else:
+            print(f"ok {name}", flush=True)

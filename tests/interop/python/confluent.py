@@ -1,0 +1,320 @@
+"""librdkafka, by way of confluent-kafka-python."""
+
+from functools import partial
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from cases import LIMIT, SERVERS, fresh, run, same, start_cluster, stop_cluster, until
+
+ALL = ["none", "gzip", "snappy", "lz4", "zstd"]
+
+
+# One for all: a future of an admin client that is gone fails.
+ADMIN = AdminClient({"bootstrap.servers": SERVERS})
+
+
+def topic(partitions=3, **config):
+    name = fresh("confluent")
+    made = ADMIN.create_topics([NewTopic(name, partitions, 1, config=config)], operation_timeout=LIMIT)
+    made[name].result(LIMIT)
+    return name
+
+
+class Sent:
+    """Delivery reports of a producer, in the order of their arrival."""
+
+    def __init__(self):
+        self.placed, self.failed = [], []
+
+    def __call__(self, error, message):
+        if error is not None:
+            self.failed.append(error)
+        else:
+            self.placed.append((message.partition(), message.offset()))
+
+
+def producer(**config):
+    return Producer({"bootstrap.servers": SERVERS, "acks": "all", **config})
+
+
+def produce(name, values, partition=0, **config):
+    """Produces to one partition, and gives the offsets."""
+    sent, client = Sent(), producer(**config)
+    for value in values:
+        client.produce(name, value=value, partition=partition, on_delivery=sent)
+    same(client.flush(LIMIT), 0, "records still queued")
+    same(sent.failed, [], "failed deliveries")
+    return [offset for _, offset in sent.placed]
+
+
+def consumer(group=None, **config):
+    settings = {
+        "bootstrap.servers": SERVERS,
+        "group.id": group or fresh("confluent-alone"),
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "heartbeat.interval.ms": 200,
+        "session.timeout.ms": 6000,
+    }
+    settings.update({key.replace("_", "."): value for key, value in config.items()})
+    return Consumer(settings)
+
+
+def message(client):
+    """The next message, or None after a moment."""
+    got = client.poll(0.1)
+    if got is not None and got.error():
+        raise KafkaException(got.error())
+    return got
+
+
+def read(client, count):
+    messages = []
+
+    def look():
+        got = message(client)
+        if got is not None:
+            messages.append(got)
+        return len(messages) >= count
+
+    until(f"{count} messages", look)
+    return messages
+
+
+def read_all(name, count, partition=0):
+    client = consumer()
+    client.assign([TopicPartition(name, partition, 0)])
+    messages = read(client, count)
+    client.close()
+    return messages
+
+
+def compression(codec):
+    name = topic()
+    values = [b"value %d " % n * 20 for n in range(200)]
+    offsets = produce(name, values, **{"compression.type": codec, "linger.ms": 50})
+    same(offsets, list(range(200)), "offsets")
+    same([got.value() for got in read_all(name, 200)], values, "values")
+
+
+def contents():
+    name = topic()
+    sent, client = Sent(), producer()
+    client.produce(name, key=b"k", value=b"v", partition=0, headers=[("a", b"1"), ("a", b""), ("b", None)], on_delivery=sent)
+    client.produce(name, key=b"k", value=None, partition=0, on_delivery=sent)
+    client.produce(name, key=None, value=b"", partition=0, on_delivery=sent)
+    same(client.flush(LIMIT), 0, "records still queued")
+    first, tombstone, empty = read_all(name, 3)
+    same((first.key(), first.value()), (b"k", b"v"), "the first record")
+    same(first.headers(), [("a", b"1"), ("a", b""), ("b", None)], "its headers")
+    same((tombstone.key(), tombstone.value()), (b"k", None), "the tombstone")
+    same((empty.key(), empty.value()), (None, b""), "the empty value")
+
+
+def idempotent():
+    name = topic()
+    values = [b"%d" % n for n in range(500)]
+    offsets = produce(name, values, **{"enable.idempotence": True, "batch.num.messages": 10})
+    same(offsets, list(range(500)), "offsets")
+    same([got.value() for got in read_all(name, 500)], values, "values")
+
+
+def assigned(clients, partitions):
+    """Polls all until their assignments are disjoint and cover everything."""
+
+    def look():
+        for client in clients:
+            message(client)
+        taken = [(part.topic, part.partition) for client in clients for part in client.assignment()]
+        each = all(client.assignment() for client in clients)
+        return each and len(taken) == len(set(taken)) == partitions
+
+    until(f"{len(clients)} members share {partitions} partitions", look)
+
+
+def members(name, count, group, **config):
+    clients = [consumer(group, **config) for _ in range(count)]
+    for client in clients:
+        client.subscribe([name])
+    return clients
+
+
+def group_of(count):
+    name, group = topic(partitions=6), fresh("group")
+    clients = members(name, count, group)
+    assigned(clients, 6)
+    for partition in range(6):
+        produce(name, [b"%d" % partition], partition)
+    values = []
+
+    def look():
+        for client in clients:
+            got = message(client)
+            if got is not None:
+                values.append(int(got.value()))
+        return len(values) >= 6
+
+    until("every record arrives", look)
+    same(sorted(values), list(range(6)), "values")
+    for client in clients:
+        client.close()
+
+
+def rebalance():
+    name, group = topic(partitions=6), fresh("group")
+    clients = members(name, 2, group)
+    assigned(clients, 6)
+    clients += members(name, 1, group)
+    assigned(clients, 6)
+    clients.pop(0).close()
+    assigned(clients, 6)
+    for client in clients:
+        client.close()
+
+
+def member_dies():
+    name, group = topic(partitions=4), fresh("group")
+    # It stops polling, and so is taken out of the group by librdkafka itself after that long.
+    (dying,) = members(name, 1, group, **{"max.poll.interval.ms": 6000})
+    assigned([dying], 4)
+    (left,) = members(name, 1, group)
+    assigned([dying, left], 4)
+    assigned([left], 4)
+    left.close()
+    dying.close()
+
+
+def static_member():
+    name, group = topic(partitions=4), fresh("group")
+    first, second = (members(name, 1, group, **{"group.instance.id": f"instance-{n}"})[0] for n in (1, 2))
+    assigned([first, second], 4)
+    before = sorted(part.partition for part in first.assignment())
+    first.close()  # A static member that closes stays in its group.
+    (again,) = members(name, 1, group, **{"group.instance.id": "instance-1"})
+    assigned([again, second], 4)
+    same(sorted(part.partition for part in again.assignment()), before, "the assignment that it finds again")
+    again.close()
+    second.close()
+
+
+def commit():
+    name, group = topic(partitions=1), fresh("group")
+    produce(name, [b"%d" % n for n in range(10)])
+    (client,) = members(name, 1, group)
+    read(client, 5)
+    client.commit(offsets=[TopicPartition(name, 0, 5)], asynchronous=False)
+    same(client.committed([TopicPartition(name, 0)], LIMIT)[0].offset, 5, "the committed offset")
+    client.close()
+    (client,) = members(name, 1, group)
+    same([got.value() for got in read(client, 5)], [b"%d" % n for n in range(5, 10)], "values")
+    client.close()
+
+
+def seek():
+    name = topic()
+    produce(name, [b"%d" % n for n in range(10)])
+    client = consumer()
+    client.assign([TopicPartition(name, 0, 0)])
+    read(client, 10)
+    client.seek(TopicPartition(name, 0, 7))
+    same([got.offset() for got in read(client, 3)], [7, 8, 9], "offsets behind the seek")
+    same(client.get_watermark_offsets(TopicPartition(name, 0), LIMIT), (0, 10), "watermarks")
+    client.close()
+
+
+def timestamps():
+    name, client, sent = topic(), producer(), Sent()
+    for n in range(5):
+        client.produce(name, value=b"%d" % n, partition=0, timestamp=1_000_000 + n * 1000, on_delivery=sent)
+    same(client.flush(LIMIT), 0, "records still queued")
+    reader = consumer()
+    found = reader.offsets_for_times([TopicPartition(name, 0, 1_001_500)], LIMIT)
+    same(found[0].offset, 2, "the offset at that time")
+    reader.close()
+    same([got.timestamp()[1] for got in read_all(name, 5)], [1_000_000 + n * 1000 for n in range(5)], "timestamps")
+
+
+def topics():
+    name = topic(partitions=5)
+    client = ADMIN
+    same(len(client.list_topics(name, LIMIT).topics[name].partitions), 5, "partitions")
+    client.delete_topics([name], operation_timeout=LIMIT)[name].result(LIMIT)
+    until("the topic is gone", lambda: name not in client.list_topics(timeout=LIMIT).topics)
+
+
+def expect(code, call):
+    try:
+        call()
+    except KafkaException as error:
+        same(error.args[0].code(), code, "the error")
+    else:
+        raise AssertionError(f"no error, but {code} was wanted")
+
+
+def unknown_topic():
+    client = consumer()
+    client.subscribe([fresh("no-such-topic")])
+
+    def look():
+        try:
+            message(client)
+        except KafkaException as error:
+            return error.args[0].code()
+        return None
+
+    same(until("an error", look), KafkaError.UNKNOWN_TOPIC_OR_PART, "the error")
+    client.close()
+
+
+def existing_topic():
+    name = topic()
+    made = ADMIN.create_topics([NewTopic(name, 1, 1)], operation_timeout=LIMIT)
+    expect(KafkaError.TOPIC_ALREADY_EXISTS, lambda: made[name].result(LIMIT))
+
+
+def invalid_topic():
+    made = ADMIN.create_topics([NewTopic("not/a/name", 1, 1)], operation_timeout=LIMIT)
+    expect(KafkaError.TOPIC_EXCEPTION, lambda: made["not/a/name"].result(LIMIT))
+
+
+def large_record():
+    name = topic(**{"max.message.bytes": "1000"})
+    sent, client = Sent(), producer()
+    client.produce(name, value=b"x" * 2000, partition=0, on_delivery=sent)
+    same(client.flush(LIMIT), 0, "records still queued")
+    same([error.code() for error in sent.failed], [KafkaError.MSG_SIZE_TOO_LARGE], "failed deliveries")
+
+
+def returns():
+    sent, client = Sent(), producer(**{"message.timeout.ms": int(LIMIT * 1000)})
+    client.produce("returning", value=b"before", partition=0, on_delivery=sent)
+    same(client.flush(LIMIT), 0, "records still queued")
+    stop_cluster()
+    client.produce("returning", value=b"after", partition=0, on_delivery=sent)
+    client.poll(0)
+    start_cluster()
+    same(client.flush(LIMIT), 0, "records still queued")
+    same((len(sent.placed), sent.failed), (2, []), "deliveries")
+    same(read_all("returning", 1)[0].value(), b"after", "what the new cluster has")
+
+
+run({
+    **{f"compression-{codec}": partial(compression, codec) for codec in ALL},
+    "keys-headers-tombstones": contents,
+    "idempotent": idempotent,
+    "group-of-two": lambda: group_of(2),
+    "group-of-three": lambda: group_of(3),
+    "rebalance": rebalance,
+    "member-dies": member_dies,
+    "static-member": static_member,
+    "commit-and-resume": commit,
+    "seek": seek,
+    "timestamps": timestamps,
+    "create-and-delete-topic": topics,
+    "error-unknown-topic": unknown_topic,
+    "error-topic-exists": existing_topic,
+    "error-invalid-topic": invalid_topic,
+    "error-record-too-large": large_record,
+    "cluster-returns": returns,
+})
