@@ -11,11 +11,34 @@ Usage: cargo xtask COMMAND
 
 Commands:
   bench         measure kfake beside its peers, and compare with the committed results
+  differential  send the same requests to Apache Kafka and to kfake, and compare the answers
   leak-audit    run the workspace's tests, and judge what they leave behind: cargo leak-audit itself
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
   interop       run the clients that people use against the kfake binary
 
 cargo xtask COMMAND --help tells a command's options.
+";
+
+const DIFFERENTIAL_HELP: &str = "\
+Sends the scenarios in tests/differential/corpus to Apache Kafka and to kfake, and compares the answers.
+
+Usage: cargo xtask differential [OPTIONS] [FILE...]    FILE: a corpus file's name without .scn; none: all of them
+
+Options:
+  --live                  compare with a running Apache Kafka  [where there are java and mvn]
+  --golden                compare with the answers that Apache Kafka gave before  [elsewhere]
+  --refresh               write Apache Kafka's answers into tests/differential/golden
+  --itself                compare Apache Kafka with itself: what differs is noise
+  --peer PROGRAM          compare PROGRAM, started as kfake is, in place of kfake
+  --random SECONDS        random sequences of requests, in place of the scenarios; what differs is shrunk
+  --seed N                where the random sequences begin  [the time]
+  --filter TEXT           scenarios whose title contains TEXT alone
+  -h, --help
+
+The differences go to stdout, side by side; the last line is `N identical, M different`.
+
+Exit code: 0 when every scenario is identical, or differs as tests/differential/wanted.toml lists; 1 when not, or when a listed
+difference is gone, or when Apache Kafka's answers are not the golden ones any more; 2 when that could not be found out.
 ";
 
 const LINT_GATE_HELP: &str = "\
@@ -62,6 +85,38 @@ pub enum Command {
     LintGate(LintGate),
     /// `interop`.
     Interop(Interop),
+    /// `differential`.
+    Differential(Differential),
+}
+
+/// The options of `differential`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differential {
+    /// None: whichever this machine can.
+    pub against: Option<Against>,
+    /// A program in place of kfake.
+    pub peer: Option<PathBuf>,
+    /// For how many seconds random sequences are sent.
+    pub random: Option<u64>,
+    /// The first random sequence's seed.
+    pub seed: Option<u64>,
+    /// A part of the titles of the scenarios that are wanted.
+    pub filter: Option<String>,
+    /// Corpus files by name; empty: all.
+    pub files: Vec<String>,
+}
+
+/// What kfake's answers are held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Against {
+    /// A running Apache Kafka.
+    Live,
+    /// Its answers of before.
+    Golden,
+    /// None: they are written.
+    Refresh,
+    /// None: Apache Kafka's are held against its own.
+    Itself,
 }
 
 /// The options of `lint-gate`.
@@ -102,6 +157,7 @@ impl Command {
         match first {
             Arg::Value(name) if name == "bench" => Ok(Self::Bench(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "leak-audit" => Ok(Self::LeakAudit(parser.raw_args()?.collect())),
+            Arg::Value(name) if name == "differential" => differential(&mut parser).context(help_hint("differential")),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
             Arg::Value(name) if name == "interop" => interop(&mut parser).context(help_hint("interop")),
             Arg::Short('h') | Arg::Long("help") => Ok(Self::Help(HELP)),
@@ -149,6 +205,44 @@ fn interop(parser: &mut Parser) -> anyhow::Result<Command> {
     Ok(Command::Interop(options))
 }
 
+fn differential(parser: &mut Parser) -> anyhow::Result<Command> {
+    let mut options = Differential::default();
+    while let Some(argument) = parser.next()? {
+        let against = match argument {
+            Arg::Long("live") => Against::Live,
+            Arg::Long("golden") => Against::Golden,
+            Arg::Long("refresh") => Against::Refresh,
+            Arg::Long("itself") => Against::Itself,
+            Arg::Long("peer") => {
+                options.peer = Some(parser.value()?.into());
+                continue;
+            }
+            Arg::Long("random") => {
+                options.random = Some(parser.value()?.string()?.trim_end_matches('s').parse()?);
+                continue;
+            }
+            Arg::Long("seed") => {
+                options.seed = Some(parser.value()?.parse()?);
+                continue;
+            }
+            Arg::Long("filter") => {
+                options.filter = Some(parser.value()?.string()?);
+                continue;
+            }
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(DIFFERENTIAL_HELP)),
+            Arg::Value(file) => {
+                options.files.push(file.string()?);
+                continue;
+            }
+            option => return Err(option.unexpected().into()),
+        };
+        if options.against.replace(against).is_some_and(|before| before != against) {
+            bail!("--live, --golden, --refresh and --itself exclude each other");
+        }
+    }
+    Ok(Command::Differential(options))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,6 +273,9 @@ mod tests {
             ("", "no command given"),
             ("leak-adit", "no command is named \"leak-adit\""),
             ("--loud", "invalid option '--loud'"),
+            ("differential --live --golden", "exclude each other"),
+            ("differential --random soon", "invalid digit"),
+            ("differential --peer", "missing argument for option '--peer'"),
             ("lint-gate extra", "unexpected argument \"extra\""),
         ] {
             let error = parse(line).expect_err(line);

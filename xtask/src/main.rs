@@ -1,6 +1,7 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
 mod bench;
+mod differential;
 mod flags;
 mod interop;
 mod lint_gate;
@@ -36,6 +37,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             };
             Ok(leakcheck_audit::run_command_line(arguments, &defaults))
         }
+        Command::Differential(options) => differential::run(options),
         Command::LintGate(options) => lint_gate::run(options),
         Command::Interop(options) => interop::run(options),
     }

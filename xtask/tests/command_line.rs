@@ -18,6 +18,10 @@ fn help_goes_to_stdout_and_is_no_failure() {
     for (arguments, usage) in [
         (&["--help"][..], "Usage: cargo xtask COMMAND"),
         (&["leak-audit", "--help"], "Usage: cargo leak-audit [OPTIONS]"),
+        (
+            &["differential", "--help"],
+            "Usage: cargo xtask differential [OPTIONS] [FILE...]",
+        ),
         (&["lint-gate", "-h"], "Usage: cargo xtask lint-gate [OPTIONS]"),
     ] {
         let output = xtask(arguments);

@@ -20,6 +20,9 @@ use crate::cluster::topics::{BrokerId, TopicError};
 /// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: a request for more creates nothing.
 const MAX_PARTITIONS: usize = 10_000;
 
+/// The controllers' own log.
+const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
+
 impl TopicError {
     fn error(&self) -> ResponseError {
         match self {
@@ -54,9 +57,20 @@ pub(super) async fn handle(
     }
     let (once, twice): (Vec<_>, Vec<_>) = request.topics.iter().partition(|topic| named[&topic.name] == 1);
     let mut results = Vec::new();
-    for topic in once {
-        let created = creation::create_as(&context.shared, &wanted(topic), request.validate_only);
-        results.push(result(topic, created, version));
+    // `ControllerApis.createTopics`: refused before the controller is asked.
+    let (own, once): (Vec<_>, Vec<_>) = once
+        .into_iter()
+        .partition(|topic| **topic.name == *CLUSTER_METADATA_TOPIC);
+    let all: Vec<_> = once.iter().map(|topic| wanted(topic)).collect();
+    let created = creation::create_all(&context.shared, &all, request.validate_only);
+    results.extend(
+        once.iter()
+            .zip(created)
+            .map(|(topic, created)| result(topic, created, version)),
+    );
+    for topic in own {
+        let prohibited = format!("Creation of internal topic {CLUSTER_METADATA_TOPIC} is prohibited.");
+        results.push(result(topic, Err(TopicError::InvalidRequest(prohibited)), version));
     }
     // Kafka answers a name that stands twice once, behind the others.
     for topic in twice {
@@ -99,7 +113,7 @@ fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i1
                 .collect();
             result
                 .with_error_message(None)
-                .with_topic_id(plan.topic.map(|t| t.id).unwrap_or_default())
+                .with_topic_id(plan.id)
                 .with_num_partitions(plan.assignment.len() as i32)
                 .with_replication_factor(plan.assignment[0].len() as i16)
                 .with_configs(Some(configs))

@@ -2,7 +2,7 @@
 //!
 //! - 1: throttle time comes back. 4: flexible. 5: error messages. 6: topics may be named by id (KIP-516).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -37,7 +37,30 @@ pub(super) async fn handle(
     let mut responses = Vec::new();
     let mut gone = Vec::new();
     let mut topics = context.shared.topics.write();
-    for topic in asked {
+    // `ControllerApis.deleteTopics`: a topic that is named by its name and by its id is answered once, and stays.
+    let ids: BTreeSet<_> = asked.iter().filter(|t| t.name.is_none()).map(|t| t.topic_id).collect();
+    let both_ways: BTreeSet<_> = asked
+        .iter()
+        .filter(|t| t.topic_id.is_nil())
+        .filter_map(|t| topics.by_name(t.name.as_ref()?).map(|topic| topic.id))
+        .filter(|id| ids.contains(id))
+        .collect();
+    for mut topic in asked {
+        if topic.name.is_none() && both_ways.contains(&topic.topic_id) {
+            continue;
+        }
+        let by_name = topic.name.as_ref().and_then(|name| topics.by_name(name));
+        if topic.topic_id.is_nil()
+            && let Some(id) = by_name.map(|known| known.id).filter(|id| both_ways.contains(id))
+        {
+            topic.topic_id = id;
+            responses.push(refused(
+                topic,
+                ResponseError::InvalidRequest,
+                "The provided topic name maps to an ID that was already supplied.",
+            ));
+            continue;
+        }
         let named_twice = match times.get_mut(&(topic.name.clone(), topic.topic_id)) {
             Some(0) => continue,
             Some(times) => std::mem::take(times) > 1,
@@ -56,11 +79,7 @@ pub(super) async fn handle(
                     .with_name(Some(TopicName(name)))
                     .with_topic_id(id)
             }
-            Err((error, message)) => DeletableTopicResult::default()
-                .with_name(topic.name)
-                .with_topic_id(topic.topic_id)
-                .with_error_code(error.code())
-                .with_error_message(Some(StrBytes::from_static_str(message))),
+            Err((error, message)) => refused(topic, error, message),
         });
     }
     // Under the topics' lock: a commit to a topic that is created again must not be forgotten.
@@ -76,6 +95,14 @@ pub(super) async fn handle(
         }
     }
     Ok(DeleteTopicsResponse::default().with_responses(responses))
+}
+
+fn refused(topic: DeleteTopicState, error: ResponseError, message: &'static str) -> DeletableTopicResult {
+    DeletableTopicResult::default()
+        .with_name(topic.name)
+        .with_topic_id(topic.topic_id)
+        .with_error_code(error.code())
+        .with_error_message(Some(StrBytes::from_static_str(message)))
 }
 
 fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<Arc<Topic>, Failure> {

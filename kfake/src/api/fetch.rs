@@ -27,6 +27,7 @@ use response::{FetchAnswer, PartitionAnswer};
 
 mod response;
 
+const READ_UNCOMMITTED: i8 = 0;
 const READ_COMMITTED: i8 = 1;
 
 /// How much a fetch may return, and how much it waits for.
@@ -37,11 +38,22 @@ struct Limits {
     isolation: Isolation,
 }
 
+/// Since when a partition is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// There is no such topic.
+    NoTopic,
+    /// The topic has no such partition.
+    NoPartition,
+    /// It was there when the fetch began.
+    Meanwhile,
+}
+
 /// What one partition has for a fetch.
 #[derive(Debug)]
 enum Outcome {
     /// There is no such topic or partition. The fetch waits for the others all the same.
-    Unknown(ResponseError),
+    Unknown(ResponseError, Since),
     /// The partition cannot be read here or there.
     Refused(Refused),
     Read {
@@ -57,6 +69,18 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
     let max_bytes = request
         .max_bytes
         .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX));
+    // `IsolationLevel.forId` throws for another, and the request fails as a whole.
+    if !(READ_UNCOMMITTED..=READ_COMMITTED).contains(&request.isolation_level) {
+        let answer = FetchAnswer {
+            partitions: session_request(version, request)
+                .wanted
+                .into_iter()
+                .map(|(key, _)| (key, PartitionAnswer::unread(ResponseError::UnknownServerError)))
+                .collect(),
+            ..FetchAnswer::failed(ResponseError::UnknownServerError)
+        };
+        return Ok(answer.encode(context, version));
+    }
     let limits = Limits {
         max_bytes,
         min_bytes: request.min_bytes.min(max_bytes),
@@ -90,7 +114,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             // Apache Kafka answers partitions that do not exist after those that do.
             let (unknown, known): (Vec<_>, Vec<_>) = partitions
                 .map(|(((key, _), outcome), _)| (key, outcome))
-                .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(_)));
+                .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(..)));
             let answers = known.into_iter().chain(unknown);
             FetchAnswer {
                 error: None,
@@ -122,6 +146,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
                 offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
                 leader_epoch: partition.current_leader_epoch,
+                resolved: false,
             };
             (key, wanted)
         }));
@@ -160,6 +185,7 @@ async fn wait_for_records(
         return Ok(outcomes);
     }
     let unknown = count_unknown(&outcomes);
+    let known: Vec<_> = outcomes.iter().map(|o| !matches!(o, Outcome::Unknown(..))).collect();
     let notify = Arc::new(Notify::new());
     let mut registered = register(&outcomes, &notify);
     let exits = &context.shared.exits;
@@ -173,6 +199,13 @@ async fn wait_for_records(
             continue;
         }
         let deleted = count_unknown(&outcomes) > unknown;
+        if deleted {
+            for (outcome, at_first) in outcomes.iter_mut().zip(&known) {
+                if let (Outcome::Unknown(_, since), true) = (outcome, at_first) {
+                    *since = Since::Meanwhile;
+                }
+            }
+        }
         if out_of_time || deleted || is_complete(&outcomes, limits) {
             return Ok(outcomes);
         }
@@ -213,12 +246,12 @@ fn register(outcomes: &[Outcome], notify: &Arc<Notify>) -> Registered {
 fn read_partitions(outcomes: &[Outcome]) -> impl Iterator<Item = &Arc<Partition>> {
     outcomes.iter().filter_map(|outcome| match outcome {
         Outcome::Read { partition, .. } => Some(partition),
-        Outcome::Unknown(_) | Outcome::Refused(_) => None,
+        Outcome::Unknown(..) | Outcome::Refused(_) => None,
     })
 }
 
 fn count_unknown(outcomes: &[Outcome]) -> usize {
-    outcomes.iter().filter(|o| matches!(o, Outcome::Unknown(_))).count()
+    outcomes.iter().filter(|o| matches!(o, Outcome::Unknown(..))).count()
 }
 
 fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
@@ -226,7 +259,7 @@ fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
     let mut nothing_to_wait_for = true;
     for outcome in outcomes {
         match outcome {
-            Outcome::Unknown(_) => {}
+            Outcome::Unknown(..) => {}
             Outcome::Refused(_) => return true,
             Outcome::Read { read, .. } => {
                 nothing_to_wait_for = false;
@@ -268,13 +301,14 @@ fn read_one(
 ) -> Outcome {
     let (topic, missing) = match &key.topic {
         TopicKey::Name(name) => (topics.by_name(name), ResponseError::UnknownTopicOrPartition),
+        TopicKey::Id(id) if wanted.resolved => (topics.by_id(id), ResponseError::UnknownTopicOrPartition),
         TopicKey::Id(id) => (topics.by_id(id), ResponseError::UnknownTopicId),
     };
     let Some(topic) = topic else {
-        return Outcome::Unknown(missing);
+        return Outcome::Unknown(missing, Since::NoTopic);
     };
     if topic.partition(key.index).is_none() {
-        return Outcome::Unknown(ResponseError::UnknownTopicOrPartition);
+        return Outcome::Unknown(ResponseError::UnknownTopicOrPartition, Since::NoPartition);
     }
     let partition = match led(context, topic, key.index, wanted.leader_epoch) {
         Ok(partition) => partition,
@@ -305,11 +339,12 @@ fn read_one(
 impl Outcome {
     fn seen(&self) -> Seen {
         match self {
-            Self::Unknown(_) | Self::Refused(_) => Seen {
+            Self::Unknown(..) | Self::Refused(_) => Seen {
                 high_watermark: -1,
                 log_start_offset: -1,
                 failed: true,
                 has_records: false,
+                topic_exists: !matches!(self, Self::Unknown(_, Since::NoTopic)),
             },
             Self::Read {
                 read,
@@ -321,17 +356,16 @@ impl Outcome {
                 log_start_offset: *log_start_offset,
                 failed: false,
                 has_records: read.size > 0,
+                topic_exists: true,
             },
         }
     }
 
     fn answer(self, version: i16, isolation: Isolation) -> PartitionAnswer {
         match self {
-            Self::Unknown(error) => PartitionAnswer {
-                // An empty list where the rest has null: Apache Kafka builds this answer another way.
-                lists_aborted: true,
-                ..PartitionAnswer::failed(error)
-            },
+            // As if it had been read where the log was there to be read at first.
+            Self::Unknown(error, Since::Meanwhile) => PartitionAnswer::failed(error),
+            Self::Unknown(error, _) => PartitionAnswer::unread(error),
             Self::Refused(refused) => PartitionAnswer {
                 leader: refused.leader.filter(|_| version >= 16),
                 ..PartitionAnswer::failed(refused.error)

@@ -19,13 +19,17 @@ pub(super) async fn handle(
     request: JoinGroupRequest,
 ) -> Result<JoinGroupResponse, Refusal> {
     let refuse = |error: ResponseError| Ok(refused(error, request.member_id.clone(), version));
-    if let Err(error) = context.check_group(&request.group_id) {
-        return refuse(error);
+    if request.group_id.is_empty() {
+        return refuse(ResponseError::InvalidGroupId);
     }
     let config = &context.shared.config;
     let allowed = config.group_min_session_timeout..=config.group_max_session_timeout;
     if request.session_timeout_ms < 0 || !allowed.contains(&millis(request.session_timeout_ms)) {
         return refuse(ResponseError::InvalidSessionTimeout);
+    }
+    // `GroupCoordinatorService.joinGroup` asks last who coordinates.
+    if !context.coordinates(&request.group_id) {
+        return refuse(ResponseError::NotCoordinator);
     }
     // Only who is not a member yet can be the first.
     let missing = match request.member_id.is_empty() {

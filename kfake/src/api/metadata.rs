@@ -38,18 +38,21 @@ pub(super) async fn handle(
         None => every_topic(context),
         Some(topics) if topics.is_empty() && version == 0 => every_topic(context),
         Some(topics) => {
-            let by_id = topics.iter().any(|t| t.name.is_none() || !t.topic_id.is_nil());
-            if version < 12 && by_id {
-                return Ok(all_refused(topics, ResponseError::InvalidRequest));
+            let by_id = topics.iter().any(|t| !t.topic_id.is_nil());
+            let nameless = topics.iter().any(|t| t.name.is_none());
+            if version < 12 && (by_id || nameless) {
+                return Ok(all_refused(topics, version, ResponseError::InvalidRequest));
             }
             // Neither name nor id: Apache Kafka 4.4 fails over it and says so of every topic.
-            if topics.iter().any(|t| t.name.is_none() && t.topic_id.is_nil()) {
-                return Ok(all_refused(topics, ResponseError::UnknownServerError));
+            if nameless && !by_id {
+                return Ok(all_refused(topics, version, ResponseError::UnknownServerError));
             }
+            // Where one is asked for by its id, only ids are looked at (`KafkaApis.handleTopicMetadataRequest`).
             // A topic named twice is answered once.
             let mut seen = BTreeSet::new();
             topics
                 .iter()
+                .filter(|t| !by_id || !t.topic_id.is_nil())
                 .filter(|t| seen.insert((t.name.clone(), t.topic_id)))
                 .map(|t| match &t.name {
                     Some(name) if t.topic_id.is_nil() => {
@@ -91,7 +94,7 @@ pub(super) async fn handle(
 }
 
 /// Kafka's `MetadataRequest.getErrorResponse`: no brokers, and the error for each topic.
-fn all_refused(topics: &[MetadataRequestTopic], error: ResponseError) -> MetadataResponse {
+fn all_refused(topics: &[MetadataRequestTopic], version: i16, error: ResponseError) -> MetadataResponse {
     let topics = topics
         .iter()
         .map(|t| {
@@ -101,7 +104,8 @@ fn all_refused(topics: &[MetadataRequestTopic], error: ResponseError) -> Metadat
                 .with_topic_id(t.topic_id)
         })
         .collect();
-    MetadataResponse::default().with_topics(topics)
+    let whole = if version >= 13 { error.code() } else { 0 };
+    MetadataResponse::default().with_topics(topics).with_error_code(whole)
 }
 
 fn every_topic(context: &Context) -> Vec<MetadataResponseTopic> {
@@ -130,14 +134,12 @@ fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataRes
         partitions: None,
         replicas: None,
     };
-    match creation::create(shared, &spec) {
-        Ok(topic) => describe(&topic),
-        // Another request may have created it meanwhile; otherwise its name collides.
-        Err(_) => match shared.topics.read().by_name(name) {
-            Some(topic) => describe(topic),
-            None => error(ResponseError::InvalidTopicException),
-        },
+    // Apache Kafka asks its controller and does not wait: the next request finds the topic, or none where its name collides
+    // with another's (`AutoTopicCreationManager`).
+    if let Err(reason) = creation::create(shared, &spec) {
+        tracing::debug!(%reason, "a topic is not created");
     }
+    error(ResponseError::UnknownTopicOrPartition)
 }
 
 fn by_id_alone(context: &Context, id: Uuid) -> MetadataResponseTopic {

@@ -18,13 +18,15 @@ pub(super) async fn handle(
     version: i16,
     mut request: OffsetCommitRequest,
 ) -> Result<OffsetCommitResponse, Refusal> {
-    if !context.coordinates(&request.group_id) {
-        return Ok(refuse(request.topics, ResponseError::NotCoordinator));
-    }
     // Partitions that do not exist are refused before the group is asked, and never reach it.
     // Kafka answers them first.
     let mut answered = take_unknown(context, &mut request.topics);
-    if !request.topics.is_empty() {
+    if !request.topics.is_empty() && !context.coordinates(&request.group_id) {
+        merge(
+            &mut answered.topics,
+            refuse(request.topics, ResponseError::NotCoordinator).topics,
+        );
+    } else if !request.topics.is_empty() {
         // Only who commits without a generation may be a group's first: a consumer without membership.
         let missing = match request.generation_id_or_member_epoch < 0 {
             true => Missing::Create,

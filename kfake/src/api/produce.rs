@@ -6,6 +6,7 @@
 //! One replica is as good as any here, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -21,7 +22,7 @@ use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
 use crate::cluster::config::BrokerConfig;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, BatchError, RecordRejection, Rules, TimestampType, ValidateError, check_envelope};
+use crate::log::{Appended, BatchError, Rules, TimestampType, ValidateError, begins_transactional, check_envelope};
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
@@ -31,7 +32,7 @@ struct Failure {
     error: ResponseError,
     /// -1 where the log did not judge the batch.
     log_start_offset: i64,
-    rejections: Vec<RecordRejection>,
+    rejections: Vec<BatchIndexAndErrorMessage>,
     message: Option<String>,
     leader: Option<Leader>,
 }
@@ -58,16 +59,16 @@ impl From<Refused> for Failure {
 }
 
 impl Failure {
-    fn invalid(error: &ValidateError, log_start_offset: i64) -> Self {
-        // Apache Kafka explains these and leaves the rest to the error code.
-        let explained = matches!(
-            error,
-            ValidateError::Rejected { .. } | ValidateError::Batch(BatchError::Length(_) | BatchError::Magic(_))
-        );
+    fn invalid(error: &ValidateError, partition: &str, log_start_offset: i64) -> Self {
+        let rejections = error.rejections().iter().map(|rejection| {
+            BatchIndexAndErrorMessage::default()
+                .with_batch_index(rejection.batch_index)
+                .with_batch_index_error_message(Some(StrBytes::from_string(rejection.message(partition))))
+        });
         Self {
             log_start_offset: if error.names_log_start() { log_start_offset } else { -1 },
-            rejections: error.rejections().to_vec(),
-            message: explained.then(|| error.to_string()),
+            rejections: rejections.collect(),
+            message: error.explanation(partition),
             ..error.code().into()
         }
     }
@@ -80,22 +81,35 @@ struct Batch<'a> {
     acks: i16,
     /// A transactional batch without a transactional id fails the whole request.
     unauthorized: bool,
+    /// A batch whose beginning is that of none fails the whole request.
+    unreadable: Option<BatchError>,
 }
 
 pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequest) -> Result<Answer, Refusal> {
+    let (is_transactional, unreadable) = match has_transactional(&request) {
+        Ok(is_transactional) => (is_transactional, None),
+        Err(error) => (false, Some(error)),
+    };
     let batch = Batch {
         context,
         version,
         acks: request.acks,
-        unauthorized: request.transactional_id.is_none() && has_transactional(&request, version),
+        unauthorized: request.transactional_id.is_none() && is_transactional,
+        unreadable,
     };
     let mut leaders = Vec::new();
     let mut failed = None;
     let mut responses = Vec::with_capacity(request.topic_data.len());
+    let mut overruled = overruled(&request.topic_data).into_iter().peekable();
+    let mut nth = 0;
     for topic in request.topic_data {
         let known = find_topic(context, version, &topic);
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
+            nth += 1;
+            if overruled.next_if_eq(&(nth - 1)).is_some() {
+                continue;
+            }
             let index = data.index;
             let is_compressed = is_compressed(&data);
             let response = PartitionProduceResponse::default().with_index(index);
@@ -119,6 +133,9 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                 }
             }
         }
+        if partitions.is_empty() {
+            continue;
+        }
         responses.push(
             TopicProduceResponse::default()
                 .with_name(topic.name)
@@ -136,17 +153,34 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
     }
 }
 
-fn refuse(response: PartitionProduceResponse, failure: Failure) -> PartitionProduceResponse {
-    let rejections = failure.rejections.into_iter().map(|rejection| {
-        BatchIndexAndErrorMessage::default()
-            .with_batch_index(rejection.batch_index)
-            .with_batch_index_error_message(Some(StrBytes::from_string(rejection.message)))
+/// Which partitions of a request, counted over all of its topics, stand in it again: the last one alone is appended and
+/// answered, since Apache Kafka keeps them in a map.
+fn overruled(topics: &[TopicProduceData]) -> Vec<usize> {
+    let partitions = topics.iter().flat_map(|topic| {
+        let named = (topic.topic_id, &topic.name);
+        topic.partition_data.iter().map(move |data| (named, data.index))
     });
+    let partitions: Vec<_> = partitions.collect();
+    if partitions.len() < 2 {
+        return Vec::new();
+    }
+    let mut seen = BTreeSet::new();
+    let again = partitions
+        .iter()
+        .enumerate()
+        .rev()
+        .filter(|(_, key)| !seen.insert(**key));
+    let mut overruled: Vec<_> = again.map(|(nth, _)| nth).collect();
+    overruled.reverse();
+    overruled
+}
+
+fn refuse(response: PartitionProduceResponse, failure: Failure) -> PartitionProduceResponse {
     let response = response
         .with_error_code(failure.error.code())
         .with_base_offset(-1)
         .with_log_start_offset(failure.log_start_offset)
-        .with_record_errors(rejections.collect())
+        .with_record_errors(failure.rejections)
         .with_error_message(failure.message.map(StrBytes::from_string));
     match failure.leader {
         Some(leader) => response.with_current_leader(
@@ -179,20 +213,26 @@ fn is_compressed(data: &PartitionProduceData) -> bool {
     attributes.is_some_and(|low| low & 0b111 != 0)
 }
 
-/// `RequestUtils.hasTransactionalRecords`.
-fn has_transactional(request: &ProduceRequest, version: i16) -> bool {
+/// `RequestUtils.hasTransactionalRecords`, which `KafkaApis.handleProduceRequest` asks before anything else: what it throws is
+/// the answer to every partition.
+fn has_transactional(request: &ProduceRequest) -> Result<bool, BatchError> {
     let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
-    let mut records = partitions.filter_map(|data| data.records.as_ref());
-    records.any(|records| check_envelope(records, version).is_ok_and(|envelope| envelope.transactional))
+    let mut transactional = false;
+    for records in partitions.filter_map(|data| data.records.as_ref()) {
+        transactional |= begins_transactional(records)?;
+    }
+    Ok(transactional)
 }
 
 fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
     let topics = context.shared.topics.read();
     match version {
         13.. => topics.by_id(&topic.topic_id).ok_or(ResponseError::UnknownTopicId),
-        _ => topics
-            .by_name(&topic.name)
-            .ok_or(ResponseError::UnknownTopicOrPartition),
+        // Where there are groups, Apache Kafka has the topic of their offsets, and nobody may write to it.
+        _ => topics.by_name(&topic.name).ok_or(match &**topic.name {
+            "__consumer_offsets" => ResponseError::InvalidTopicException,
+            _ => ResponseError::UnknownTopicOrPartition,
+        }),
     }
     .cloned()
 }
@@ -204,6 +244,9 @@ impl Batch<'_> {
         topic: Result<&Arc<Topic>, &ResponseError>,
         data: PartitionProduceData,
     ) -> Result<Appended, Failure> {
+        if let Some(error) = self.unreadable {
+            return Err(Failure::invalid(&error.into(), "", -1));
+        }
         if self.unauthorized {
             return Err(ResponseError::TransactionalIdAuthorizationFailed.into());
         }
@@ -211,8 +254,9 @@ impl Batch<'_> {
         if topic.partition(data.index).is_none() {
             return Err(ResponseError::UnknownTopicOrPartition.into());
         }
+        let name = || format!("{}-{}", topic.name, data.index);
         let records = data.records.unwrap_or_default();
-        let envelope = check_envelope(&records, self.version).map_err(|error| Failure::invalid(&error, -1))?;
+        let envelope = check_envelope(&records, self.version).map_err(|error| Failure::invalid(&error, &name(), -1))?;
         if !(ACKS_ALL..=1).contains(&self.acks) {
             return Err(ResponseError::InvalidRequiredAcks.into());
         }
@@ -224,13 +268,11 @@ impl Batch<'_> {
         if envelope.transactional {
             return Err(ResponseError::InvalidTxnState.into());
         }
-        let in_sync = partition.replicas.len();
-        if self.acks == ACKS_ALL && in_sync < number(topic, "min.insync.replicas").unwrap_or(1) {
-            return Err(ResponseError::NotEnoughReplicas.into());
-        }
+        // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
+        // of them are in sync.
         let shared = &self.context.shared;
         let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
-        let valid = judged.map_err(|error| Failure::invalid(&error, partition.log.lock().start_offset()))?;
+        let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = partition.log.lock().append(valid);
         let mut appended = appended.map_err(|error| Failure {
             log_start_offset: partition.log.lock().start_offset(),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::state::Shared;
 use super::topic_config::TopicConfig;
+use uuid::Uuid;
+
 use super::topics::{Assignment, BrokerId, Topic, TopicError, Topics};
 
 /// A topic to create at the start. Numbers left out are the broker's defaults.
@@ -28,9 +30,9 @@ pub(crate) struct Wanted<'a> {
 /// A topic that can be created, and was unless validation alone was asked for.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    pub id: Uuid,
     pub assignment: Assignment,
     pub config: TopicConfig,
-    pub topic: Option<Arc<Topic>>,
 }
 
 /// Creates a topic of the builder's, or one that a Metadata request names.
@@ -43,25 +45,33 @@ pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, To
     Ok(topics.insert(&spec.name, id, assignment, TopicConfig::default()))
 }
 
-/// Creates a topic as a request wants it.
-pub(crate) fn create_as(shared: &Shared, wanted: &Wanted<'_>, validate_only: bool) -> Result<Plan, TopicError> {
-    let id = shared.new_uuid();
+/// Creates the topics of a request, as one step.
+pub(crate) fn create_all(shared: &Shared, all: &[Wanted<'_>], validate_only: bool) -> Vec<Result<Plan, TopicError>> {
     let mut topics = shared.topics.write();
-    topics.check_new_name(wanted.name)?;
+    // Names of one request may collide with each other: Apache Kafka looks at those that there were before.
+    let names: Vec<_> = all.iter().map(|wanted| topics.check_new_name(wanted.name)).collect();
+    let plans = all.iter().zip(names);
+    plans
+        .map(|(wanted, name)| name.and_then(|()| create_as(shared, &mut topics, wanted, validate_only)))
+        .collect()
+}
+
+fn create_as(
+    shared: &Shared,
+    topics: &mut Topics,
+    wanted: &Wanted<'_>,
+    validate_only: bool,
+) -> Result<Plan, TopicError> {
+    let id = shared.new_uuid();
     let config = TopicConfig::read(wanted.configs.iter().copied()).map_err(TopicError::InvalidConfig)?;
     let assignment = match wanted.assigned.is_empty() {
-        true => spread(shared, &topics, wanted.partitions, wanted.replicas)?,
+        true => spread(shared, topics, wanted.partitions, wanted.replicas)?,
         false => assigned(shared, wanted)?,
     };
-    let topic = match validate_only {
-        true => None,
-        false => Some(topics.insert(wanted.name, id, assignment.clone(), config.clone())),
-    };
-    Ok(Plan {
-        assignment,
-        config,
-        topic,
-    })
+    if !validate_only {
+        topics.insert(wanted.name, id, assignment.clone(), config.clone());
+    }
+    Ok(Plan { id, assignment, config })
 }
 
 /// The controller's checks of the two numbers, `ReplicationControlManager.createTopic`.

@@ -40,6 +40,9 @@ pub(crate) struct Wanted {
     pub max_bytes: i32,
     /// The leader epoch that the client knows; -1 when it does not say.
     pub leader_epoch: i32,
+    /// Whether the session has seen the topic that the id stands for: then it is missed by its name
+    /// (`CachedPartition.maybeSetTopicName`).
+    pub resolved: bool,
 }
 
 /// What an answer says of a partition, as far as it decides whether the next one repeats it.
@@ -49,6 +52,8 @@ pub(crate) struct Seen {
     pub log_start_offset: i64,
     pub failed: bool,
     pub has_records: bool,
+    /// Whether there is such a topic.
+    pub topic_exists: bool,
 }
 
 /// A fetch request's part in a session.
@@ -106,6 +111,7 @@ impl Cached {
         // After an error the next good answer must say so, whatever the watermark is then.
         self.high_watermark = if seen.failed { -1 } else { seen.high_watermark };
         self.log_start_offset = seen.log_start_offset;
+        self.wanted.resolved |= seen.topic_exists;
         changed
     }
 }
@@ -164,7 +170,8 @@ impl FetchSessions {
         }
         for (key, wanted) in request.wanted {
             let cached = session.partitions.entry(key).or_insert_with(|| Cached::new(wanted));
-            cached.wanted = wanted;
+            let resolved = cached.wanted.resolved;
+            cached.wanted = Wanted { resolved, ..wanted };
         }
         for key in &request.forgotten {
             session.partitions.shift_remove(key);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 /// `CreatableTopicConfigs.config_source`: set on the topic itself.
 const DYNAMIC_TOPIC_CONFIG: i8 = 1;
+/// `CreatableTopicConfigs.config_source`: set for every broker while the cluster runs.
+const DYNAMIC_DEFAULT_BROKER_CONFIG: i8 = 3;
 /// `CreatableTopicConfigs.config_source`: nobody set it.
 const DEFAULT_CONFIG: i8 = 5;
 
@@ -124,7 +126,12 @@ impl TopicConfig {
             None => Described {
                 name: d.name,
                 value: d.default,
-                source: DEFAULT_CONFIG,
+                source: match d.name {
+                    // A new cluster of Kafka 4 sets this one, for its eligible leader replicas (KIP-966,
+                    // `ConfigurationControlManager.maybeGenerateElrSafetyRecords`).
+                    "min.insync.replicas" => DYNAMIC_DEFAULT_BROKER_CONFIG,
+                    _ => DEFAULT_CONFIG,
+                },
             },
         })
     }

@@ -46,9 +46,10 @@ impl ClassicGroup {
             shared,
         };
         match self.admit(&joining) {
-            // An unexpected failure of Kafka's answers without the member's id.
-            Err(ResponseError::UnknownServerError) => {
-                drop(reply.send(refused(ResponseError::UnknownServerError, StrBytes::new(), version)));
+            // An unexpected failure of Kafka's answers without the member's id, and so does a group without room, which
+            // forgets the member.
+            Err(error @ (ResponseError::UnknownServerError | ResponseError::GroupMaxSizeReached)) => {
+                drop(reply.send(refused(error, StrBytes::new(), version)));
             }
             Err(error) => drop(reply.send(refused(error, request.member_id.clone(), version))),
             Ok(Outcome::Answer(response)) => drop(reply.send(shaped(response, version))),

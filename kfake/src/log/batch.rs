@@ -51,14 +51,14 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// Why a run of bytes is not a sequence of record batches (`ByteBufferLogInputStream.nextBatchSize`).
+/// Why a run of bytes is not a sequence of record batches (`ByteBufferLogInputStream.nextBatchSize`, whose words these are).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BatchError {
     /// The length field is smaller than any record can be.
-    #[error("the batch length {0} is less than the smallest record's ({SMALLEST_LENGTH})")]
+    #[error("Record size {0} is less than the minimum record overhead ({SMALLEST_LENGTH})")]
     Length(i32),
     /// The magic byte names no message format.
-    #[error("the magic byte {0} names no message format")]
+    #[error("Invalid magic found in record: {0}")]
     Magic(i8),
     /// The length field overflows once the 12 bytes before it are counted.
     #[error("the batch length {0} overflows")]

@@ -32,5 +32,7 @@ pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
-pub use validate::{Envelope, RecordRejection, Rules, ValidBatch, ValidateError, check_envelope};
+pub use validate::{
+    Envelope, RecordRejection, Rejection, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope,
+};
 pub use waiters::{Registration, WaitList, Wakeups};

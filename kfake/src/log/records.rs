@@ -19,6 +19,8 @@ pub struct RecordMeta {
     pub timestamp: i64,
     /// Whether the record has a key.
     pub has_key: bool,
+    /// The key's and the value's size in bytes; 0 where there is none.
+    pub sizes: (i32, i32),
 }
 
 /// Why a batch's records cannot be read.
@@ -239,6 +241,7 @@ impl<'a> Records<'a> {
             offset_delta,
             timestamp,
             has_key: key >= 0,
+            sizes: (key.max(0), value.max(0)),
         }))
     }
 
@@ -294,11 +297,13 @@ mod tests {
                     offset_delta: 0,
                     timestamp: 1_005,
                     has_key: true,
+                    sizes: (1, 1),
                 },
                 RecordMeta {
                     offset_delta: 1,
                     timestamp: 997,
                     has_key: false,
+                    sizes: (0, 1),
                 },
             ];
             assert_eq!(walk(codec, &packed, 2).unwrap(), expected, "{codec:?}");

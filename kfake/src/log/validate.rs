@@ -10,7 +10,7 @@ use super::batch::{
 };
 use super::compression::Codec;
 use super::producers::Sequences;
-use super::records::RecordError;
+use super::records::{RecordError, RecordMeta};
 
 /// What a topic's configuration asks of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,50 @@ pub struct RecordRejection {
     /// Which record of the batch, counted from 0.
     pub batch_index: i32,
     /// Why.
-    pub message: String,
+    pub reason: Rejection,
+}
+
+/// Why a topic's configuration refuses a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// A compacted topic takes no record without a key.
+    NoKey,
+    /// The timestamp is out of the range that the topic takes (KIP-937).
+    OutOfRange {
+        /// The record's timestamp.
+        timestamp: i64,
+        /// The record's offset delta.
+        offset: i32,
+        /// The earliest timestamp that is taken.
+        oldest: i64,
+        /// The latest.
+        newest: i64,
+    },
+    /// A producer may not say that the log set the time.
+    LogAppendTime(RecordMeta),
+}
+
+impl RecordRejection {
+    /// What Apache Kafka says (`LogValidator`), in a batch for `partition`, a topic's name and a partition's number.
+    pub fn message(&self, partition: &str) -> String {
+        match self.reason {
+            Rejection::NoKey => {
+                format!("Compacted topic cannot accept message without key in topic partition {partition}")
+            }
+            Rejection::OutOfRange {
+                timestamp,
+                offset,
+                oldest,
+                newest,
+            } => format!(
+                "Timestamp {timestamp} of message with offset {offset} is out of range. The timestamp should be within [{oldest}, {newest}]"
+            ),
+            Rejection::LogAppendTime(record) => format!(
+                "Invalid timestamp type in message DefaultRecord(offset={}, timestamp={}, key={} bytes, value={} bytes). Producer should not set timestamp type to LogAppendTime.",
+                record.offset_delta, record.timestamp, record.sizes.0, record.sizes.1
+            ),
+        }
+    }
 }
 
 /// Why a partition's record bytes were refused.
@@ -60,6 +103,9 @@ pub enum ValidateError {
     /// The batch is of an older message format, which Produce requests from version 3 on may not hold.
     #[error("a Produce request may only hold batches of message format 2, not {0}")]
     Format(i8),
+    /// What follows the batch is the beginning of none.
+    #[error("what follows the batch: {0}")]
+    Second(BatchError),
     /// There is more than one batch.
     #[error("a Produce request may only hold one record batch for each partition")]
     SeveralBatches,
@@ -72,6 +118,9 @@ pub enum ValidateError {
     /// Zstandard came with a Produce version before 7 (KIP-110).
     #[error("Produce version {0} may not use zstd")]
     Zstd(i16),
+    /// The attribute bits name no codec, which a Produce version before 7 has to ask for zstd's sake.
+    #[error("the attributes name the unknown codec {0}")]
+    UnknownCodec(u8),
     /// The batch is larger than `max.message.bytes`.
     #[error("the batch of {size} bytes is larger than max.message.bytes ({max})")]
     TooLarge {
@@ -133,7 +182,7 @@ pub enum ValidateError {
         max: usize,
     },
     /// The topic's configuration refuses some records.
-    #[error("{}", refusal(*.timestamp, .rejections))]
+    #[error("the topic's configuration refuses {} records", .rejections.len())]
     Rejected {
         /// Whether one of them was refused for its timestamp.
         timestamp: bool,
@@ -142,13 +191,8 @@ pub enum ValidateError {
     },
 }
 
-fn refusal(timestamp: bool, rejections: &[RecordRejection]) -> String {
-    if timestamp {
-        "records were rejected for their timestamps".to_owned()
-    } else {
-        format!("{} records were rejected", rejections.len())
-    }
-}
+/// How many refused records a message shows.
+const SHOWN_REJECTIONS: usize = 3;
 
 impl ValidateError {
     /// The error code that a Produce response carries.
@@ -159,11 +203,13 @@ impl ValidateError {
         match self {
             Self::Batch(BatchError::Overflow(_))
             | Self::Header(_)
+            | Self::UnknownCodec(_)
             | Self::OffsetDelta { .. }
             | Self::Records(RecordError::Length | RecordError::Codec(_) | RecordError::Decompress(_)) => {
                 ResponseError::UnknownServerError
             }
-            Self::Batch(_) | Self::Short(_) | Self::Checksum { .. } => ResponseError::CorruptMessage,
+            Self::Second(BatchError::Overflow(_)) => ResponseError::UnknownServerError,
+            Self::Batch(_) | Self::Second(_) | Self::Short(_) | Self::Checksum { .. } => ResponseError::CorruptMessage,
             Self::Zstd(_) => ResponseError::UnsupportedCompressionType,
             Self::TooLarge { .. } => ResponseError::MessageTooLarge,
             Self::LargerThanSegment { .. } => ResponseError::RecordListTooLarge,
@@ -189,13 +235,38 @@ impl ValidateError {
                 | Self::Format(_)
                 | Self::SeveralBatches
                 | Self::Batch(_)
+                | Self::Second(_)
                 | Self::Header(_)
                 | Self::Zstd(_)
+                | Self::UnknownCodec(_)
                 | Self::TooLarge { .. }
                 | Self::LargerThanSegment { .. }
                 | Self::Short(_)
                 | Self::Checksum { .. }
         )
+    }
+
+    /// What Apache Kafka says beside the error code, of a batch for `partition`; it leaves most errors to the code.
+    pub fn explanation(&self, partition: &str) -> Option<String> {
+        match self {
+            Self::Batch(error @ (BatchError::Length(_) | BatchError::Magic(_))) => Some(error.to_string()),
+            // `LogValidator.processRecordErrors`.
+            Self::Rejected { timestamp: true, .. } => {
+                Some("One or more records have been rejected due to invalid timestamp".to_owned())
+            }
+            Self::Rejected { rejections, .. } => {
+                let shown = rejections.iter().take(SHOWN_REJECTIONS).map(|rejection| {
+                    let message = rejection.message(partition);
+                    format!("RecordError(batchIndex={}, message='{message}')", rejection.batch_index)
+                });
+                Some(format!(
+                    "One or more records have been rejected due to {} record errors in total, and only showing the first three errors at most: [{}]",
+                    rejections.len(),
+                    shown.collect::<Vec<_>>().join(", ")
+                ))
+            }
+            _ => None,
+        }
     }
 
     /// The refused records, where the topic's configuration refused some.
@@ -302,15 +373,14 @@ impl Rules {
         for (record, index) in batch.records()?.zip(0..) {
             let record = record?;
             if self.compacted && !record.has_key {
-                let message = "a compacted topic takes no record without a key".to_owned();
                 rejections.push(RecordRejection {
                     batch_index: index,
-                    message,
+                    reason: Rejection::NoKey,
                 });
-            } else if let Some(message) = self.timestamp_fault(batch, record.timestamp, now_ms) {
+            } else if let Some(reason) = self.timestamp_fault(batch, record, now_ms) {
                 rejections.push(RecordRejection {
                     batch_index: index,
-                    message,
+                    reason,
                 });
                 for_timestamp = true;
             } else if codec != Codec::None && record.offset_delta != index && misplaced.is_none() {
@@ -334,17 +404,19 @@ impl Rules {
 
     /// `LogValidator.validateTimestamp`, where a batch that claims to be stamped by the broker passes when the
     /// claimed time does.
-    fn timestamp_fault(&self, batch: &RecordBatch, timestamp: i64, now_ms: i64) -> Option<String> {
+    fn timestamp_fault(&self, batch: &RecordBatch, record: RecordMeta, now_ms: i64) -> Option<Rejection> {
+        let timestamp = record.timestamp;
         if self.timestamp_type == TimestampType::CreateTime && timestamp != NO_TIMESTAMP {
             let age = now_ms.wrapping_sub(timestamp);
             let (before, after) = (self.timestamp_before_max_ms, self.timestamp_after_max_ms);
-            (age > before || age.wrapping_neg() > after).then(|| {
-                let (oldest, newest) = (now_ms.saturating_sub(before), now_ms.saturating_add(after));
-                format!("timestamp {timestamp} is not within [{oldest}, {newest}]")
+            (age > before || age.wrapping_neg() > after).then(|| Rejection::OutOfRange {
+                timestamp,
+                offset: record.offset_delta,
+                oldest: now_ms.saturating_sub(before),
+                newest: now_ms.saturating_add(after),
             })
         } else {
-            (batch.timestamp_type() == TimestampType::LogAppendTime)
-                .then(|| "a producer may not set the timestamp type to LogAppendTime".to_owned())
+            (batch.timestamp_type() == TimestampType::LogAppendTime).then_some(Rejection::LogAppendTime(record))
         }
     }
 }
@@ -354,6 +426,16 @@ impl Rules {
 pub struct Envelope {
     /// Whether the batch belongs to a transaction.
     pub transactional: bool,
+}
+
+/// Whether the first batch of `records` belongs to a transaction. Constant time, and no other question.
+///
+/// # Errors
+///
+/// The bytes cannot be the beginning of a batch.
+pub fn begins_transactional(records: &[u8]) -> Result<bool, BatchError> {
+    let first = first_batch(records)?.filter(|(_, magic)| *magic == 2);
+    Ok(first.is_some_and(|(size, _)| batch::is_transactional(attributes_of(&records[..size]))))
 }
 
 /// Checks that `records`, of a Produce request of version `version`, are one batch of message format 2.
@@ -377,10 +459,14 @@ fn single_batch(records: &[u8], version: i16) -> Result<usize, ValidateError> {
     if magic != 2 {
         return Err(ValidateError::Format(magic));
     }
-    if version < 7 && Codec::from_bits(codec_bits(attributes_of(first))) == Ok(Codec::Zstd) {
-        return Err(ValidateError::Zstd(version));
+    if version < 7 {
+        match Codec::from_bits(codec_bits(attributes_of(first))) {
+            Ok(Codec::Zstd) => return Err(ValidateError::Zstd(version)),
+            Ok(_) => {}
+            Err(bits) => return Err(ValidateError::UnknownCodec(bits)),
+        }
     }
-    if first_batch(rest)?.is_some() {
+    if first_batch(rest).map_err(ValidateError::Second)?.is_some() {
         return Err(ValidateError::SeveralBatches);
     }
     if !batch::holds_producer_id(first) {

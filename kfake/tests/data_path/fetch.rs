@@ -259,6 +259,7 @@ async fn deleting_the_topic_ends_the_wait() {
     given.deletes_topic("t").await;
     let answer = only_fetched(consumer.finish(pending).await.unwrap());
     assert_eq!(answer.error_code, ResponseError::UnknownTopicOrPartition.code());
+    assert_eq!(answer.aborted_transactions, None, "as of what was read before");
     assert_eq!(start.elapsed(), Duration::from_secs(1));
     given.closes().await;
 }

@@ -168,10 +168,7 @@ impl Audit {
             Ok(()) => (),
             // The canary stands for it.
             Err(AuditError::Plant(PlantError::Missing { .. }) | AuditError::DoesNotBuild { .. })
-                if observer.is_some() =>
-            {
-                ()
-            }
+                if observer.is_some() => {}
             Err(error) => return Err(error),
         }
         // What was built does not ask for a network any more.

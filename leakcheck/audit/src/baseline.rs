@@ -106,9 +106,7 @@ impl Ignore {
     /// Whether the rule is about that finding. One that gives nothing is about none.
     #[must_use]
     pub fn matches(&self, finding: &Finding) -> bool {
-        let given = |pattern: &Option<String>, fits_it: &dyn Fn(&str) -> bool| {
-            pattern.as_deref().is_none_or(|pattern| fits_it(pattern))
-        };
+        let given = |pattern: &Option<String>, fits_it: &dyn Fn(&str) -> bool| pattern.as_deref().is_none_or(fits_it);
         let all = [&self.function, &self.file, &self.package, &self.program, &self.test];
         all.iter().any(|pattern| pattern.is_some())
             // Where both a function and a file are given, they are of one call.

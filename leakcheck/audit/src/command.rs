@@ -255,10 +255,12 @@ fn read(path: &Path) -> Result<String, BaselineError> {
 
 fn rendered(report: &Report, format: Format, judging: &Judging, to_stdout: bool) -> String {
     let terminal = to_stdout && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut options = render::Options::default();
-    options.colour = judging.colour.unwrap_or(terminal) && format == Format::Text;
-    options.by_test = judging.by_test;
-    options.by_site = judging.by_site;
+    let options = render::Options {
+        colour: judging.colour.unwrap_or(terminal) && format == Format::Text,
+        by_test: judging.by_test,
+        by_site: judging.by_site,
+        ..render::Options::default()
+    };
     match format {
         Format::Text => render::people::render(report, &options),
         Format::Json => render::document::render(report, &options),

@@ -119,7 +119,7 @@ impl Running<'_> {
         artifacts
             .filter(|artifact| artifact.target.name == self.name)
             .map(|artifact| artifact.executable)
-            .last()
+            .next_back()
             .ok_or_else(|| AuditError::NoProgram(self.name.to_owned()))
     }
 }

@@ -285,3 +285,78 @@ proptest! {
         prop_assert!(outcome.files + outcome.unparsed.len() > 0);
     }
 }
+
+/// What the command line says and exits with, in a directory with these files.
+fn command(files: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_cargo-leak-audit"))
+        .arg("scan")
+        .args(arguments)
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn the_exit_code_tells_findings_from_none_and_from_what_could_not_be_scanned() {
+    let manifest = (
+        "Cargo.toml",
+        "[package]\nname = \"shop\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n",
+    );
+    let endless = (
+        "src/lib.rs",
+        "pub fn f() { tokio::spawn(async { loop { work().await; } }); }",
+    );
+
+    let (code, text) = command(&[manifest, endless], &[]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.contains("src/lib.rs:1  detached-task\n  in       shop::f\n"),
+        "{text}"
+    );
+
+    let (code, text) = command(&[manifest, endless], &["--package", "shop", "--format", "json"]);
+    assert_eq!(code, Some(1), "{text}");
+    let report: leakcheck_audit::report::Report = serde_json::from_str(&text).unwrap();
+    assert_eq!(report.suspects[0].rule, "detached-task");
+
+    let (code, text) = command(&[manifest, endless], &["--format", "github"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(
+        text.starts_with("::error file=src/lib.rs,line=1,title=detached-task::"),
+        "{text}"
+    );
+
+    assert_eq!(command(&[manifest, ("src/lib.rs", "pub fn f() {}")], &[]).0, Some(0));
+
+    let half = [manifest, ("src/lib.rs", "mod broken;"), ("src/broken.rs", "fn (")];
+    let (code, text) = command(&half, &[]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("not scanned  src/broken.rs:1"), "{text}");
+    assert_eq!(command(&half, &["--deny"]).0, Some(1));
+
+    assert_eq!(command(&[], &[]).0, Some(2), "no cargo project");
+    assert_eq!(command(&[], &["nowhere"]).0, Some(2), "no such path");
+    assert_eq!(
+        command(&[manifest, endless], &["--package", "other"]).0,
+        Some(2),
+        "no such package"
+    );
+    assert_eq!(
+        command(&[manifest, endless], &["--unheard-of"]).0,
+        Some(2),
+        "no such option"
+    );
+    assert_eq!(
+        command(&[manifest, ("src/lib.rs", "fn (")], &[]).0,
+        Some(2),
+        "nothing that parses"
+    );
+}

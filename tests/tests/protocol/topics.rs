@@ -228,6 +228,12 @@ async fn metadata_creates_topics_only_where_broker_and_client_allow_it() {
     let forbidden = metadata("a").with_allow_auto_topic_creation(false);
     let unknown = client.send(forbidden).await.unwrap().topics.remove(0);
     assert_eq!(unknown.error_code, code(UnknownTopicOrPartition));
+    let asked = client.send(metadata("a")).await.unwrap().topics.remove(0);
+    assert_eq!(
+        asked.error_code,
+        code(UnknownTopicOrPartition),
+        "it is created meanwhile"
+    );
     let created = client.send(metadata("a")).await.unwrap().topics.remove(0);
     assert_eq!((created.error_code, created.partitions.len()), (0, 10));
     let invalid = client.send(metadata("a/b")).await.unwrap().topics.remove(0);

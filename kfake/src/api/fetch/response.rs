@@ -57,6 +57,17 @@ impl PartitionAnswer {
     }
 }
 
+impl PartitionAnswer {
+    /// Of a partition that was not even read: Apache Kafka builds the answer another way then
+    /// (`FetchResponse.partitionResponse`), with an empty list where the rest has null.
+    pub fn unread(error: ResponseError) -> Self {
+        Self {
+            lists_aborted: true,
+            ..Self::failed(error)
+        }
+    }
+}
+
 impl FetchAnswer {
     pub fn failed(error: ResponseError) -> Self {
         Self {

@@ -13,6 +13,7 @@ const WANTED: Wanted = Wanted {
     offset: 0,
     max_bytes: 1,
     leader_epoch: -1,
+    resolved: false,
 };
 
 fn request(id: i32, epoch: i32, names: &[&str]) -> SessionRequest {
@@ -30,6 +31,7 @@ fn answers(opened: &Opened, with_records: &str) -> Vec<(PartitionKey, Wanted, Se
         high_watermark: 0,
         log_start_offset: 0,
         failed: false,
+        topic_exists: true,
         has_records: key.topic == TopicKey::Name(with_records.into()),
     };
     opened.wanted.iter().map(|(k, w)| (k.clone(), *w, seen(k))).collect()

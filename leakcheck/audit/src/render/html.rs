@@ -27,8 +27,8 @@ pub const SCRIPT: &str = concat!(
 /// The SHA-256 of [`STYLE`] and [`SCRIPT`] in base64, as a content security policy names them. A test of `tests/render` checks
 /// them, and says what they should be.
 pub const HASHES: [&str; 2] = [
-    "Td0bvD5IfXYAN3rna0+NFP9N+/+EG/VB5JLsZWVG5lg=",
-    "WyYoZ+y4gcH57utdxPYulKii6fZqUxkpokSU2Jxyhks=",
+    "xm7Uh1Yq/1NRKzgnZKiWFFEgU8z2iA2U59gAilw4eDQ=",
+    "aczEa1AHrYSgjpHr3lXhULERgptfHlnZ4ZuK8FQtstw=",
 ];
 
 /// The page: header and sums, findings with spawn stacks and trees of awaits, all spawn stacks as a flame graph, a timeline

@@ -182,7 +182,7 @@ fn mentions_abort(krate: &Crate<'_>) -> bool {
     finder.0
 }
 
-/// The calls of a body by the last name of what is called, those in closures and `async` blocks included.
+/// The last name of everything that is called within a loop, anywhere in the crate.
 pub(crate) fn calls_in_loops(krate: &Crate<'_>) -> HashSet<String> {
     struct Calls {
         depth: usize,

@@ -1,11 +1,11 @@
-//! What a crate declares, by name: functions, fields, imports, macros.
+//! What a crate declares, by name: functions, fields, imports.
 //!
 //! syn sees names alone. Paths are resolved through a module's `use` items, and types by the declarations of this crate; a name
 //! that stays ambiguous has no type, and a rule that needs one is silent.
 
 use std::collections::HashMap;
 
-use proc_macro2::{Span, TokenTree};
+use proc_macro2::Span;
 use syn::{Block, FnArg, ImplItem, Item, Pat, ReturnType, Signature, TraitItem, Type, UseTree};
 
 use super::cfg;
@@ -20,8 +20,6 @@ pub(crate) struct Crate<'a> {
     pub structs: HashMap<String, Vec<Struct>>,
     /// Functions by their last name.
     by_name: HashMap<String, Vec<FnId>>,
-    /// Macros of this crate that may leave the function they are used in.
-    pub leaving_macros: bool,
 }
 
 /// A module's names.
@@ -92,7 +90,6 @@ impl<'a> Crate<'a> {
             functions: Vec::new(),
             structs: HashMap::new(),
             by_name: HashMap::new(),
-            leaving_macros: false,
         };
         for (number, file) in files.iter().enumerate() {
             if !cfg::is_for_tests(&file.ast.attrs) {
@@ -103,8 +100,8 @@ impl<'a> Crate<'a> {
             index.by_name.entry(function.name.clone()).or_default().push(FnId(id));
         }
         // Return and field types need every module's imports: they are resolved here, behind all of them.
-        for (number, file) in files.iter().enumerate() {
-            index.structs_of(&file.ast.items, &file.module, number);
+        for file in files {
+            index.structs_of(&file.ast.items, &file.module);
         }
         index
     }
@@ -153,9 +150,6 @@ impl<'a> Crate<'a> {
                         self.function(&function.sig, body, owner, module, file, for_tests);
                     }
                 }
-            }
-            Item::Macro(declared) if declared.ident.is_some() => {
-                self.leaving_macros |= may_leave(declared.mac.tokens.clone());
             }
             _ => {}
         }
@@ -223,14 +217,14 @@ impl<'a> Crate<'a> {
         }
     }
 
-    fn structs_of(&mut self, items: &[Item], path: &[String], file: usize) {
+    fn structs_of(&mut self, items: &[Item], path: &[String]) {
         for item in items {
             match item {
                 Item::Mod(inner) => {
                     if let Some((_, items)) = &inner.content {
                         let mut path = path.to_vec();
                         path.push(inner.ident.to_string());
-                        self.structs_of(items, &path, file);
+                        self.structs_of(items, &path);
                     }
                 }
                 Item::Struct(declared) => {
@@ -461,26 +455,6 @@ fn last_name(ty: &Type) -> Option<String> {
 /// The last name of a path.
 pub(crate) fn last_segment(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
-}
-
-/// Whether a macro's rules hold anything that may leave a function.
-fn may_leave(tokens: proc_macro2::TokenStream) -> bool {
-    let mut pending = vec![tokens];
-    while let Some(stream) = pending.pop() {
-        for token in stream {
-            match token {
-                TokenTree::Group(group) => pending.push(group.stream()),
-                TokenTree::Ident(ident) => {
-                    if ["return", "break", "bail", "panic"].iter().any(|name| ident == name) {
-                        return true;
-                    }
-                }
-                TokenTree::Punct(punct) if punct.as_char() == '?' => return true,
-                _ => {}
-            }
-        }
-    }
-    false
 }
 
 /// A span's line.

@@ -117,7 +117,7 @@ pub(crate) fn spawns<'a>(krate: &Crate<'a>, scopes: &[Scope<'_, 'a>]) -> Vec<Spa
             let started: Vec<Body<'a>> = found
                 .arguments
                 .iter()
-                .flat_map(|argument| bodies(argument, scope, scopes, &mut HashSet::new()))
+                .flat_map(|argument| bodies(argument, scope, &mut HashSet::new()))
                 .collect();
             all.push(Spawn {
                 span: found.span,
@@ -365,12 +365,7 @@ fn uses(name: &str, body: &Block) -> Option<usize> {
 }
 
 /// The code that runs when this future is polled or this closure is called; none where that is not known.
-pub(crate) fn bodies<'a>(
-    expression: &'a Expr,
-    scope: &Scope<'_, 'a>,
-    scopes: &[Scope<'_, 'a>],
-    seen: &mut HashSet<usize>,
-) -> Vec<Body<'a>> {
+pub(crate) fn bodies<'a>(expression: &'a Expr, scope: &Scope<'_, 'a>, seen: &mut HashSet<usize>) -> Vec<Body<'a>> {
     if !seen.insert(std::ptr::from_ref(expression).addr()) {
         return Vec::new();
     }
@@ -399,14 +394,14 @@ pub(crate) fn bodies<'a>(
                 code: Code::Expression(body),
             }],
         },
-        Expr::Paren(inner) => bodies(&inner.expr, scope, scopes, seen),
-        Expr::Reference(inner) => bodies(&inner.expr, scope, scopes, seen),
+        Expr::Paren(inner) => bodies(&inner.expr, scope, seen),
+        Expr::Reference(inner) => bodies(&inner.expr, scope, seen),
         Expr::Block(block) => match block.block.stmts.last() {
-            Some(Stmt::Expr(last, None)) => bodies(last, scope, scopes, seen),
+            Some(Stmt::Expr(last, None)) => bodies(last, scope, seen),
             _ => Vec::new(),
         },
         Expr::Path(path) => match path.path.get_ident().and_then(|name| scope.value(&name.to_string())) {
-            Some(value) => bodies(value, scope, scopes, seen),
+            Some(value) => bodies(value, scope, seen),
             None => match scope.named(&path.path)[..] {
                 [one] => whole(&[one]),
                 _ => Vec::new(),
@@ -421,7 +416,7 @@ pub(crate) fn bodies<'a>(
                 (Expr::Path(path), Some(first))
                     if path.path.segments.last().is_some_and(|last| last.ident == "pin") =>
                 {
-                    bodies(first, scope, scopes, seen)
+                    bodies(first, scope, seen)
                 }
                 _ => Vec::new(),
             }
@@ -436,7 +431,7 @@ pub(crate) fn bodies<'a>(
             | "fuse"
             | "map"
             | "as_mut"
-            | "or_current" => bodies(&call.receiver, scope, scopes, seen),
+            | "or_current" => bodies(&call.receiver, scope, seen),
             _ => match scope.methods(call) {
                 (ids, true) if ids.len() == 1 => whole(&ids),
                 _ => Vec::new(),
@@ -456,7 +451,6 @@ pub(crate) fn reached<'a>(start: &Body<'a>, scopes: &[Scope<'_, 'a>], sync: bool
         let scope = &scopes[body.function.0];
         let mut runs = Runs {
             scope,
-            scopes,
             sync,
             found: Vec::new(),
         };
@@ -471,7 +465,7 @@ pub(crate) fn reached<'a>(start: &Body<'a>, scopes: &[Scope<'_, 'a>], sync: bool
                 && returns(signature, "Future")
                 && let Some(Stmt::Expr(last, None)) = block.stmts.last()
             {
-                runs.found.extend(bodies(last, scope, scopes, &mut HashSet::new()));
+                runs.found.extend(bodies(last, scope, &mut HashSet::new()));
             }
         }
         for found in runs.found {
@@ -485,7 +479,6 @@ pub(crate) fn reached<'a>(start: &Body<'a>, scopes: &[Scope<'_, 'a>], sync: bool
 
 struct Runs<'s, 'c, 'a> {
     scope: &'s Scope<'c, 'a>,
-    scopes: &'s [Scope<'c, 'a>],
     /// In a thread, every call runs; in a task, what is awaited.
     sync: bool,
     found: Vec<Body<'a>>,
@@ -493,8 +486,7 @@ struct Runs<'s, 'c, 'a> {
 
 impl<'a> Runs<'_, '_, 'a> {
     fn run(&mut self, expression: &'a Expr) {
-        self.found
-            .extend(bodies(expression, self.scope, self.scopes, &mut HashSet::new()));
+        self.found.extend(bodies(expression, self.scope, &mut HashSet::new()));
     }
 }
 

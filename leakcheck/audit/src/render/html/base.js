@@ -31,10 +31,12 @@ function el(tag, attributes, ...children) {
 const number = (value) => value.toLocaleString("en");
 const count = (value, one, many) => `${number(value)} ${value === 1 ? one : many || one + "s"}`;
 
-/** `src/a.rs:8`; empty where there is no file. */
+/** `src/a.rs:8`; empty where there is no file. A dependency's file begins where cargo unpacked it: `hyper-1.4.1/src/lib.rs:8`. */
 function location_of(place) {
   if (!place || !place.file) return "";
-  return place.line === null ? place.file : `${place.file}:${place.line}`;
+  const unpacked = /(?:\/registry\/src\/[^/]+|\/git\/checkouts|\/lib\/rustlib\/src\/rust)\/(.+)/.exec(place.file.replaceAll("\\", "/"));
+  const file = unpacked ? unpacked[1] : place.file;
+  return place.line === null ? file : `${file}:${place.line}`;
 }
 
 /** The dependency whose file this is, by where cargo unpacks them; null where it is none. */

@@ -107,7 +107,7 @@ const flame = {
 
   element(node, left, width, depth, row) {
     const dependency = dependency_of(node.place);
-    const kind = node.left > 0 ? `left${dependency ? " foreign" : ""}` : dependency ? "dependency" : "own";
+    const kind = node.left > 0 ? "left" : dependency ? "dependency" : "own";
     const name = short(node.place.function) || location_of(node.place) || "?";
     const is_hit = terms.length > 0 && terms.some((term) => `${node.place.function} ${location_of(node.place)}`.toLowerCase().includes(term));
     const element = el(
@@ -128,8 +128,7 @@ const flame = {
     element.style.left = `${left * 100}%`;
     element.style.width = `${width * 100}%`;
     element.style.top = `${depth * row}px`;
-    // A frame with any is told from one with none at a glance.
-    if (node.left > 0) element.style.setProperty("--share", `${30 + 70 * Math.min(1, node.left / node.tasks)}%`);
+    if (node.left > 0) element.style.setProperty("--share", `${100 * Math.min(1, node.left / node.tasks)}%`);
     this.elements.set(node, element);
     return element;
   },

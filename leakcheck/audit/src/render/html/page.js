@@ -1,10 +1,10 @@
 // The page: header, the bar with the filter, and the parts.
 
 const CONCLUSIONS = {
-  clean: ["good", "Clean", "No task outlived its test."],
+  clean: ["good", "Clean", report.findings.length === 0 ? "No task outlived its test." : "What was left behind does not count: it is third-party, unsure or accepted."],
   leaked: ["bad", "Leaked", "Tasks or threads outlived their tests."],
   panicked: ["bad", "Panicked", "A task panicked, and nobody awaited it."],
-  cannot_judge: ["warn", "Cannot judge", "No leak was seen, but one may have been missed."],
+  cannot_judge: ["warn", "Cannot judge", "No leak that counts was seen, but one may have been missed."],
   baseline_outdated: ["warn", "Baseline outdated", "Entries of the baseline no longer occur."],
 };
 
@@ -34,7 +34,7 @@ function header() {
     el(
       "dl",
       { class: "tiles" },
-      tile(number(sums.get("leaked") + sums.get("blocked")), "left behind", sums.get("leaked") + sums.get("blocked") > 0 ? "bad" : "good"),
+      tile(number(sums.get("leaked") + sums.get("blocked")), "left behind", sums.get("leaked") + sums.get("blocked") > 0 ? "bad" : tone === "good" ? "good" : ""),
       tile(number(sums.get("third-party")), "third-party", sums.get("third-party") > 0 ? "warn" : ""),
       tile(number(totals.tasks), totals.threads > 0 ? `tasks, and ${count(totals.threads, "thread")}` : "tasks seen"),
       tile(number(totals.tests), totals.failed > 0 ? `tests, ${number(totals.failed)} failed` : "tests", totals.failed > 0 ? "warn" : ""),

@@ -1,0 +1,206 @@
+//! One of the clusters that are compared, and the questions that the runner has of its own.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::codec;
+use crate::connection::{Connection, Reply, body_of};
+use crate::schema;
+use crate::tree::Value;
+
+/// How long a cluster may take to do what it must do.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two questions of one kind.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A running cluster.
+#[derive(Debug, Clone)]
+pub struct Side {
+    /// Its brokers, the first first.
+    pub brokers: Vec<SocketAddr>,
+    /// Their places, counted from 1, by their node ids.
+    pub places: BTreeMap<i64, usize>,
+}
+
+impl Side {
+    /// Waits until every broker is known, groups have coordinators and producers get ids.
+    ///
+    /// # Errors
+    ///
+    /// What does not come to be, for people.
+    pub fn ready(brokers: Vec<SocketAddr>) -> Result<Self, String> {
+        let mut side = Self {
+            brokers,
+            places: BTreeMap::new(),
+        };
+        let count = side.brokers.len() as i64;
+        let metadata = side.until(
+            1,
+            "Metadata",
+            1,
+            &Value::record([("topics", Value::List(Vec::new()))]),
+            |answer| matches!(answer.at("brokers"), Some(Value::List(list)) if list.len() as i64 == count),
+        )?;
+        let Some(Value::List(known)) = metadata.at("brokers") else {
+            return Err("no brokers".to_owned());
+        };
+        for broker in known {
+            let (Some(Value::Int(id)), Some(Value::Int(port))) = (broker.at("nodeId"), broker.at("port")) else {
+                return Err(format!("no broker: {broker}"));
+            };
+            let place = side.brokers.iter().position(|b| i64::from(b.port()) == *port);
+            side.places
+                .insert(*id, place.ok_or_else(|| format!("no broker has port {port}"))? + 1);
+        }
+        // Enough groups that each partition of the offsets topic has one.
+        for group in 0..if count == 1 { 1 } else { 32 } {
+            let group = format!("warm-up-{group}");
+            let place = side.coordinator(&group)?;
+            let body = Value::record([("groups", Value::List(vec![Value::text(&group)]))]);
+            side.until(place, "DescribeGroups", 5, &body, |answer| {
+                answer.at("groups[0].errorCode") == Some(&Value::Int(0))
+            })?;
+        }
+        for place in 1..=side.brokers.len() {
+            let body = Value::record([
+                ("transactionalId", Value::Null),
+                ("transactionTimeoutMs", Value::Int(1000)),
+            ]);
+            side.until(place, "InitProducerId", 1, &body, |answer| {
+                answer.at("errorCode") == Some(&Value::Int(0))
+            })?;
+        }
+        Ok(side)
+    }
+
+    /// The place of the broker that coordinates a group.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none in time.
+    pub fn coordinator(&self, group: &str) -> Result<usize, String> {
+        let body = Value::record([("key", Value::text(group))]);
+        let answer = self.until(1, "FindCoordinator", 1, &body, |answer| {
+            answer.at("errorCode") == Some(&Value::Int(0))
+        })?;
+        self.place(answer.at("nodeId"))
+    }
+
+    /// The place of the broker that leads a partition.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none in time.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<usize, String> {
+        let named = Value::record([("name", Value::text(topic))]);
+        let body = Value::record([("topics", Value::List(vec![named]))]);
+        let leader = |answer: &Value| {
+            let Some(Value::List(partitions)) = answer.at("topics[0].partitions") else {
+                return None;
+            };
+            let index = Value::Int(partition.into());
+            let partition = partitions.iter().find(|p| p.at("partitionIndex") == Some(&index))?;
+            self.place(partition.at("leaderId")).ok()
+        };
+        let answer = self.until(1, "Metadata", 4, &body, |answer| leader(answer).is_some())?;
+        leader(&answer).ok_or_else(|| format!("no leader of {topic}/{partition}"))
+    }
+
+    /// Creates a topic and waits until each partition's leader can read its log: Apache Kafka's Metadata names a topic before
+    /// its log exists.
+    ///
+    /// # Errors
+    ///
+    /// Where it cannot be created.
+    pub fn create_topic(
+        &self,
+        name: &str,
+        partitions: i64,
+        replicas: i64,
+        configs: &[(String, String)],
+    ) -> Result<(), String> {
+        let configs = configs
+            .iter()
+            .map(|(key, value)| Value::record([("name", Value::text(key)), ("value", Value::text(value))]));
+        let topic = Value::record([
+            ("name", Value::text(name)),
+            ("numPartitions", Value::Int(partitions)),
+            ("replicationFactor", Value::Int(replicas)),
+            ("configs", Value::List(configs.collect())),
+        ]);
+        let body = Value::record([("topics", Value::List(vec![topic]))]);
+        // Apache Kafka's brokers hand it on; others want it asked of the controller itself.
+        let none = Value::record([("topics", Value::List(Vec::new()))]);
+        let controller = self.place(self.ask(1, "Metadata", 1, &none)?.at("controllerId"))?;
+        let answer = self.ask(controller, "CreateTopics", 5, &body)?;
+        if answer.at("topics[0].errorCode") != Some(&Value::Int(0)) {
+            return Err(format!("cannot create topic {name}: {answer}"));
+        }
+        for partition in 0..partitions {
+            let asked = Value::record([("partitionIndex", Value::Int(partition)), ("timestamp", Value::Int(-2))]);
+            let topic = Value::record([("name", Value::text(name)), ("partitions", Value::List(vec![asked]))]);
+            let body = Value::record([("replicaId", Value::Int(-1)), ("topics", Value::List(vec![topic]))]);
+            let leader = self.leader(name, partition as i32)?;
+            self.until(leader, "ListOffsets", 2, &body, |answer| {
+                answer.at("topics[0].partitions[0].errorCode") == Some(&Value::Int(0))
+            })?;
+        }
+        // Every broker knows it: what is asked of another than the leader is a question of leadership alone.
+        let named = Value::record([("name", Value::text(name))]);
+        let body = Value::record([("topics", Value::List(vec![named]))]);
+        for place in 1..=self.brokers.len() {
+            self.until(place, "Metadata", 4, &body, |answer| {
+                matches!(answer.at("topics[0].partitions"), Some(Value::List(list)) if list.len() as i64 == partitions)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, node: Option<&Value>) -> Result<usize, String> {
+        match node {
+            Some(Value::Int(id)) => self
+                .places
+                .get(id)
+                .copied()
+                .ok_or_else(|| format!("no broker has the id {id}")),
+            _ => Err("no broker".to_owned()),
+        }
+    }
+
+    fn until(
+        &self,
+        place: usize,
+        api: &str,
+        version: i16,
+        body: &Value,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Value, String> {
+        let begin = Instant::now();
+        loop {
+            let answer = self.ask(place, api, version, body);
+            match answer {
+                Ok(answer) if holds(&answer) => return Ok(answer),
+                answer if begin.elapsed() > PATIENCE => {
+                    return Err(match answer {
+                        Ok(answer) => format!("{api} still answers {answer}"),
+                        Err(error) => error,
+                    });
+                }
+                _ => std::thread::sleep(PAUSE),
+            }
+        }
+    }
+
+    fn ask(&self, place: usize, api: &str, version: i16, body: &Value) -> Result<Value, String> {
+        let api = schema::by_name(api).ok_or("no such API")?;
+        let address = *self.brokers.get(place - 1).ok_or("no such broker")?;
+        let mut connection = Connection::open(address).map_err(|error| format!("{address}: {error}"))?;
+        let body = codec::encode(&api.request, version, body).map_err(|error| error.to_string())?;
+        connection.send(api, version, &body);
+        match connection.receive(PATIENCE) {
+            Reply::Frame(frame) => body_of(api, version, &frame),
+            other => Err(format!("{}: {other:?}", api.name)),
+        }
+    }
+}

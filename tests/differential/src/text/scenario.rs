@@ -1,0 +1,193 @@
+//! What a file of scenarios says, and how it is written again.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+use crate::tree::Value;
+
+/// What a file's scenarios are run on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Setup {
+    /// How many brokers.
+    pub brokers: usize,
+    /// Broker configurations by their Kafka names.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What every cluster is told, since the defaults of the two differ or would cost time.
+const COMMON: &[(&str, &str)] = &[
+    ("auto.create.topics.enable", "false"),
+    ("default.replication.factor", "1"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("group.min.session.timeout.ms", "100"),
+    ("num.partitions", "3"),
+];
+
+impl Setup {
+    /// Every broker configuration: what all clusters are told, and what this one is.
+    pub fn all_configs(&self) -> impl Iterator<Item = (&str, &str)> {
+        let own = self.configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let common = COMMON
+            .iter()
+            .copied()
+            .filter(|(key, _)| !self.configs.contains_key(*key));
+        common.chain(own)
+    }
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct File {
+    /// Its name without the extension.
+    pub name: String,
+    /// What its scenarios are run on.
+    pub setup: Setup,
+    /// Its scenarios, a version each.
+    pub scenarios: Vec<Scenario>,
+}
+
+/// One scenario at one version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scenario {
+    /// The title, with its version.
+    pub title: String,
+    /// Where it begins.
+    pub line: usize,
+    /// What happens.
+    pub steps: Vec<Step>,
+}
+
+/// A step and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The line it begins on.
+    pub line: usize,
+    /// What to do.
+    pub action: Action,
+}
+
+/// A connection's name, and the broker that it is opened to when it is first used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Its name.
+    pub name: String,
+    /// Where it leads.
+    pub target: Target,
+}
+
+/// A broker by its role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The first, or where the connection already leads.
+    Default,
+    /// The n-th.
+    Broker(usize),
+    /// Who leads a partition, or (false) who does not.
+    Leader(String, i32, bool),
+    /// Who coordinates a group, or (false) who does not.
+    Coordinator(String, bool),
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Where it is sent.
+    pub on: Connection,
+    /// The API's name.
+    pub api: String,
+    /// Its version.
+    pub version: i16,
+    /// Its body.
+    pub body: Value,
+}
+
+/// What a step does. What is answered in `Ask`, `Receive`, `Until` and `Raw` is compared.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Creates a topic and waits until each partition can be read.
+    Topic {
+        /// Its name.
+        name: String,
+        /// How many partitions.
+        partitions: i64,
+        /// How many replicas.
+        replicas: i64,
+        /// Its configurations.
+        configs: Vec<(String, String)>,
+    },
+    /// Sends and waits for the answer.
+    Ask(Request),
+    /// Sends and goes on.
+    Send(String, Request),
+    /// Waits for the answer of what was sent.
+    Receive(String),
+    /// Asks until the answer has a value at a path.
+    Until(Request, String, Value),
+    /// Keeps a value of the last answer.
+    Let(String, String),
+    /// The last answer has this value at this path, on both sides.
+    Expect(String, Value),
+    /// Closes a connection.
+    Close(String),
+    /// Nothing was answered on a connection: the answer to a request sent now comes first.
+    Silent(Connection),
+    /// Sends a frame's bytes behind its length, and waits for what comes.
+    Raw(Connection, Value),
+}
+
+impl Display for Target {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => Ok(()),
+            Self::Broker(number) => write!(f, "@{number}"),
+            Self::Leader(topic, partition, is) => {
+                write!(f, "@{}leader({topic}/{partition})", if *is { "" } else { "non" })
+            }
+            Self::Coordinator(group, is) => write!(f, "@{}coordinator({group})", if *is { "" } else { "non" }),
+        }
+    }
+}
+
+impl Display for Connection {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.name, self.target)
+    }
+}
+
+impl Display for Request {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {} {}", self.on, self.api, self.version, self.body)
+    }
+}
+
+impl Display for Action {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic {
+                name,
+                partitions,
+                replicas,
+                configs,
+            } => {
+                write!(f, "topic {name} {partitions} {replicas}")?;
+                configs.iter().try_for_each(|(key, value)| write!(f, " {key}={value}"))
+            }
+            Self::Ask(request) => request.fmt(f),
+            Self::Send(label, request) => write!(f, "send {label} {request}"),
+            Self::Receive(label) => write!(f, "receive {label}"),
+            Self::Until(request, path, value) => write!(f, "until {path} = {value} {request}"),
+            Self::Let(name, path) => write!(f, "let {name} = {path}"),
+            Self::Expect(path, value) => write!(f, "expect {path} = {value}"),
+            Self::Close(connection) => write!(f, "close {connection}"),
+            Self::Silent(connection) => write!(f, "silent {connection}"),
+            Self::Raw(connection, bytes) => write!(f, "raw {connection}: {bytes}"),
+        }
+    }
+}
+
+impl Display for Scenario {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "== {}", self.title)?;
+        self.steps.iter().try_for_each(|step| writeln!(f, "{}", step.action))
+    }
+}

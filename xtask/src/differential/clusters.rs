@@ -1,0 +1,183 @@
+//! Starting and ending what is compared. Each is ended when it is dropped.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use kfake_differential::side::Side;
+use kfake_differential::text::scenario::Setup;
+
+use crate::workspace_root;
+
+/// A running cluster.
+pub struct Running {
+    /// Where it is.
+    pub side: Side,
+    ends: Ends,
+}
+
+impl Running {
+    /// Whether its process has ended by itself.
+    pub fn has_died(&mut self) -> bool {
+        match &mut self.ends {
+            Ends::Process(child) => !matches!(child.try_wait(), Ok(None)),
+            Ends::Kafka(_) => false,
+        }
+    }
+}
+
+/// How a cluster is ended.
+enum Ends {
+    Process(Child),
+    Kafka(PathBuf),
+}
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        // It is being thrown away: there is nobody to tell of an error.
+        match self {
+            Self::Process(child) => {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+            Self::Kafka(directory) => {
+                let stop = workspace_root().join("tests/oracle/stop-kafka.sh");
+                let _ = Command::new("bash").arg(stop).arg(&*directory).arg("KILL").status();
+            }
+        }
+    }
+}
+
+/// Whether a program answers to an argument.
+fn runs(program: &str, argument: &str) -> bool {
+    let mut command = Command::new(program);
+    command
+        .arg(argument)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// What Apache Kafka needs and this machine does not have.
+pub fn missing_for_kafka() -> Vec<&'static str> {
+    [("java", "-version"), ("mvn", "-version")]
+        .into_iter()
+        .filter(|(program, argument)| !runs(program, argument))
+        .map(|(program, _)| program)
+        .collect()
+}
+
+/// The version of Apache Kafka that is started.
+pub fn kafka_version() -> anyhow::Result<String> {
+    if let Ok(version) = std::env::var("KAFKA_VERSION") {
+        return Ok(version);
+    }
+    let pom = std::fs::read_to_string(workspace_root().join("tests/oracle/pom.xml"))?;
+    let version = pom
+        .split_once("<kafka.version>")
+        .and_then(|(_, rest)| rest.split_once('<'));
+    Ok(version.context("pom.xml names no kafka.version")?.0.to_owned())
+}
+
+/// Starts Apache Kafka in a directory below `target/`.
+pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
+    let directory = target_directory().join(format!("differential/kafka-{}", std::process::id()));
+    std::fs::create_dir_all(&directory)?;
+    let properties = directory.with_extension("properties");
+    let lines: String = setup
+        .all_configs()
+        .map(|(key, value)| format!("{key}={value}\n"))
+        .collect();
+    std::fs::write(&properties, lines)?;
+    let port = free_ports(setup.brokers)?;
+    // From here on, whatever happens, what was started is ended.
+    let ends = Ends::Kafka(directory.clone());
+    let output = Command::new("bash")
+        .arg(workspace_root().join("tests/oracle/start-kafka.sh"))
+        .arg(&directory)
+        .arg(port.to_string())
+        .arg(setup.brokers.to_string())
+        .env("EXTRA_PROPS", &properties)
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "Apache Kafka does not start; see {}",
+        directory.display()
+    );
+    let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(Running {
+        side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("Apache Kafka: {error}"))?,
+        ends,
+    })
+}
+
+/// Builds the binary.
+pub fn build_kfake() -> anyhow::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "kfake", "--bin", "kfake"])
+        .current_dir(workspace_root())
+        .status()?;
+    ensure!(status.success(), "kfake does not build");
+    Ok(target_directory().join("debug/kfake"))
+}
+
+/// Starts kfake, or a peer that takes its arguments and prints its first line.
+pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Running> {
+    let mut command = Command::new(program);
+    command.args(["--brokers", &setup.brokers.to_string()]);
+    for (key, value) in setup.all_configs() {
+        command.args(["--broker-config", &format!("{key}={value}")]);
+    }
+    if !peer {
+        command.args(["--log-level", "off"]);
+    }
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let stdout = child.stdout.take();
+    let ends = Ends::Process(child);
+    let mut line = String::new();
+    BufReader::new(stdout.context("no stdout")?).read_line(&mut line)?;
+    Ok(Running {
+        side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("{}: {error}", program.display()))?,
+        ends,
+    })
+}
+
+/// `ready HOST:PORT,…`
+fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
+    let ready = text.lines().find_map(|line| line.strip_prefix("ready "));
+    let Some(list) = ready else {
+        bail!("expected ready HOST:PORT,… and got {text:?}")
+    };
+    let addresses = list.trim().split(',').map(str::parse);
+    addresses
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("no addresses: {list:?}"))
+}
+
+/// The first of some ports in a row, and one a hundred further, which nobody has now.
+fn free_ports(count: usize) -> anyhow::Result<u16> {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let start = 20_000 + (std::process::id() % 100) as u16 * 100;
+    (start..start + 10_000)
+        .step_by(7)
+        .find(|first| (*first..first + count as u16).all(free) && free(first + 100))
+        .context("no free ports")
+}
+
+/// Where this workspace builds.
+pub fn target_directory() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(directory) => workspace_root().join(directory),
+        None => workspace_root().join("target"),
+    }
+}

@@ -1,0 +1,7 @@
+//! `cargo xtask differential`: the same scenarios on Apache Kafka and on kfake.
+
+mod clusters;
+mod random;
+mod run;
+
+pub use run::run;
