@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use kfake::log::{Isolation, Log, Rules};
+use kfake::log::{Isolation, Log, OffsetSpec, Rules};
 
 const MIB: usize = 1 << 20;
 /// A record of 1 KiB: length, attributes, timestamp delta, offset delta, no key, value, no headers.
@@ -100,6 +100,19 @@ fn bench(criterion: &mut Criterion) {
                 .expect("in range")
         });
     });
+    group.finish();
+
+    // Timestamps are all alike, so the first batch has the answer; beyond them, the search is all there is.
+    let mut group = criterion.benchmark_group("look-up");
+    for (name, spec) in [
+        ("the latest offset", OffsetSpec::Latest),
+        ("a time that the first of 64 MiB has", OffsetSpec::At(0)),
+        ("a time after all", OffsetSpec::At(1 << 50)),
+    ] {
+        group.bench_function(name, |b| {
+            b.iter(|| full.find(black_box(spec), Isolation::Uncommitted).expect("walked"));
+        });
+    }
     group.finish();
 }
 

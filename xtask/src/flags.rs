@@ -10,6 +10,7 @@ const HELP: &str = "\
 Usage: cargo xtask COMMAND
 
 Commands:
+  bench         measure kfake beside its peers, and compare with the committed results
   differential  send the same requests to Apache Kafka and to kfake, and compare the answers
   leak-audit    run the workspace's tests, and judge what they leave behind: cargo leak-audit itself
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
@@ -76,6 +77,8 @@ The last line counts all cases. Exit code: 0 when no case failed, 1 when one did
 pub enum Command {
     /// Print this.
     Help(&'static str),
+    /// `bench`, with arguments that its own program reads.
+    Bench(Vec<OsString>),
     /// `leak-audit`, with arguments of its own.
     LeakAudit(Vec<OsString>),
     /// `lint-gate`.
@@ -152,6 +155,7 @@ impl Command {
             bail!("no command given\n\n{HELP}")
         };
         match first {
+            Arg::Value(name) if name == "bench" => Ok(Self::Bench(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "leak-audit" => Ok(Self::LeakAudit(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "differential" => differential(&mut parser).context(help_hint("differential")),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
@@ -245,6 +249,12 @@ mod tests {
 
     fn parse(line: &str) -> Result<Command, String> {
         Command::from_arguments(line.split_whitespace().map(OsString::from)).map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn what_follows_bench_is_for_its_own_program() {
+        let expected = ["--only", "produce", "--help"].map(OsString::from).to_vec();
+        assert_eq!(parse("bench --only produce --help"), Ok(Command::Bench(expected)));
     }
 
     #[test]

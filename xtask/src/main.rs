@@ -1,5 +1,6 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
+mod bench;
 mod differential;
 mod flags;
 mod interop;
@@ -29,6 +30,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             print!("{text}");
             Ok(0)
         }
+        Command::Bench(arguments) => bench::run(arguments),
         Command::LeakAudit(arguments) => {
             let defaults = leakcheck_audit::Defaults {
                 manifest_path: Some(workspace_root().join("Cargo.toml")),

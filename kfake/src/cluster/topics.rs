@@ -83,6 +83,8 @@ pub(crate) struct Partition {
 pub(crate) struct Topics {
     by_name: BTreeMap<String, Arc<Topic>>,
     by_id: BTreeMap<Uuid, Arc<Topic>>,
+    /// The names with a '.' or a '_' in them, by what they are with every '.' as '_'.
+    by_folded: BTreeMap<String, String>,
     /// Topics ever created: the first leader of each next topic is one broker further.
     created: usize,
 }
@@ -111,13 +113,12 @@ impl Topics {
             return Err(TopicError::Exists(name.to_owned()));
         }
         // '.' and '_' are one character in metric names, so Kafka refuses names that differ in them alone.
-        if name.contains(['.', '_']) {
-            let folded = name.replace('.', "_");
-            if let Some(other) = self.by_name.keys().find(|other| other.replace('.', "_") == folded) {
-                return Err(TopicError::InvalidName(format!(
-                    "Topic '{name}' collides with existing topic: {other}"
-                )));
-            }
+        if let Some(folded) = folded(name)
+            && let Some(other) = self.by_folded.get(&folded)
+        {
+            return Err(TopicError::InvalidName(format!(
+                "Topic '{name}' collides with existing topic: {other}"
+            )));
         }
         Ok(())
     }
@@ -155,6 +156,9 @@ impl Topics {
             config,
         });
         self.created += 1;
+        if let Some(folded) = folded(name) {
+            self.by_folded.insert(folded, name.to_owned());
+        }
         self.by_name.insert(name.to_owned(), topic.clone());
         self.by_id.insert(id, topic.clone());
         topic
@@ -163,8 +167,16 @@ impl Topics {
     pub fn remove(&mut self, name: &str) -> Option<Arc<Topic>> {
         let topic = self.by_name.remove(name)?;
         self.by_id.remove(&topic.id);
+        if let Some(folded) = folded(name) {
+            self.by_folded.remove(&folded);
+        }
         Some(topic)
     }
+}
+
+/// A name with a '.' or a '_', with every '.' as '_'. Names without have one like no other's.
+fn folded(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
 }
 
 /// Kafka's `Topic.isInternal`.

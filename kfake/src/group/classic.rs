@@ -13,7 +13,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
 use super::join;
-use super::member::Member;
+use super::member::{Member, Protocol};
 use super::offsets::Offsets;
 use super::registry::Groups;
 use super::request::Request;
@@ -46,7 +46,10 @@ pub(crate) struct ClassicGroup {
     pub(super) protocol_type: Option<StrBytes>,
     pub(super) protocol: Option<StrBytes>,
     pub(super) leader: Option<StrBytes>,
-    pub(super) members: IndexMap<StrBytes, Member>,
+    /// Boxed: taking one out moves those behind it.
+    pub(super) members: IndexMap<StrBytes, Box<Member>>,
+    /// How many members support each protocol, by its name.
+    supporters: Vec<(StrBytes, usize)>,
     /// Static members' current ids, by instance id.
     pub(super) instances: BTreeMap<StrBytes, StrBytes>,
     /// Ids given out that have not joined yet (KIP-394), and until when they may.
@@ -70,6 +73,7 @@ impl ClassicGroup {
             protocol: None,
             leader: None,
             members: IndexMap::new(),
+            supporters: Vec::new(),
             instances: BTreeMap::new(),
             pending: BTreeMap::new(),
             pending_sync: BTreeSet::new(),
@@ -141,7 +145,10 @@ impl ClassicGroup {
         self.pending.remove(&member.id);
         member.is_new = true;
         let id = member.id.clone();
-        self.members.insert(id.clone(), member);
+        self.count_protocols(&member.protocols, 1);
+        if let Some(before) = self.members.insert(id.clone(), Box::new(member)) {
+            self.count_protocols(&before.protocols, -1);
+        }
         self.set_session(&id, now + NEW_MEMBER_JOIN_TIMEOUT);
     }
 
@@ -150,6 +157,7 @@ impl ClassicGroup {
         let Some(mut member) = self.members.shift_remove(id) else {
             return;
         };
+        self.count_protocols(&member.protocols, -1);
         if let Some(instance) = &member.instance_id
             && self.instances.get(instance) == Some(id)
         {
@@ -328,8 +336,9 @@ impl ClassicGroup {
     pub(super) fn maybe_end_join_phase(&mut self, now: Instant) {
         let in_phase = self.state == GroupState::PreparingRebalance;
         let is_initial = self.join.as_ref().is_some_and(|phase| phase.initial.is_some());
-        let all_joined = self.pending.is_empty() && self.members.values().all(|m| m.awaiting_join.is_some());
-        if in_phase && !is_initial && all_joined {
+        let all_joined = || self.pending.is_empty() && self.members.values().all(|m| m.awaiting_join.is_some());
+        // The members are looked at last: there may be many.
+        if in_phase && !is_initial && all_joined() {
             self.end_join_phase(now);
         }
     }
@@ -402,12 +411,12 @@ impl ClassicGroup {
 
     /// A leader that has not joined gives way to the first member that has.
     fn elect_leader_that_joined(&mut self) -> bool {
-        let joined = |m: &&Member| m.awaiting_join.is_some();
+        let joined = |m: &Member| m.awaiting_join.is_some();
         let leader = self.leader.as_ref().and_then(|id| self.members.get(id));
-        if leader.as_ref().is_some_and(joined) {
+        if leader.is_some_and(|m| joined(m)) {
             return true;
         }
-        match self.members.values().find(joined) {
+        match self.members.values().find(|m| joined(m)) {
             Some(member) => {
                 self.leader = Some(member.id.clone());
                 true
@@ -443,15 +452,31 @@ impl ClassicGroup {
 
     /// Protocols that every member supports, by name.
     pub(super) fn candidates(&self) -> BTreeSet<&str> {
-        let mut supporters: BTreeMap<&str, usize> = BTreeMap::new();
-        for member in self.members.values() {
-            let names: BTreeSet<&str> = member.protocols.iter().map(|p| p.name.as_str()).collect();
-            for name in names {
-                *supporters.entry(name).or_default() += 1;
+        let supporters = self.supporters.iter();
+        supporters
+            .filter(|(_, count)| *count == self.members.len())
+            .map(|(name, _)| name.as_str())
+            .collect()
+    }
+
+    /// A member has come with these protocols, or is gone with them.
+    pub(super) fn count_protocols(&mut self, protocols: &[Protocol], by: isize) {
+        for (nth, protocol) in protocols.iter().enumerate() {
+            // One that names a protocol twice supports it once.
+            if protocols[..nth].iter().any(|before| before.name == protocol.name) {
+                continue;
+            }
+            let known = self.supporters.iter().position(|(name, _)| *name == protocol.name);
+            let at = known.unwrap_or_else(|| {
+                self.supporters.push((protocol.name.clone(), 0));
+                self.supporters.len() - 1
+            });
+            let count = &mut self.supporters[at].1;
+            *count = count.saturating_add_signed(by);
+            if *count == 0 {
+                self.supporters.swap_remove(at);
             }
         }
-        supporters.retain(|_, count| *count == self.members.len());
-        supporters.into_keys().collect()
     }
 
     /// Each member votes for the first of its protocols that all support; the most votes win.
@@ -503,7 +528,7 @@ impl ClassicGroup {
             protocol_type: text(&self.protocol_type),
             protocol: text(&self.protocol),
             leader: text(&self.leader),
-            members: self.members.values().map(Member::view).collect(),
+            members: self.members.values().map(|m| m.view()).collect(),
             committed: self.offsets.len(),
             pending_members: self.pending.len(),
             queued,

@@ -33,9 +33,10 @@ pub enum EndGroupError {
 pub(crate) struct Group {
     pub id: String,
     pub state: Mutex<ClassicGroup>,
-    pub queue: mpsc::Sender<Request>,
+    /// Boxed: a queue has room for 32 requests from its first on, and a request is some hundred bytes.
+    pub queue: mpsc::Sender<Box<Request>>,
     /// The queue's other end, while no task has it.
-    inbox: Mutex<Option<mpsc::Receiver<Request>>>,
+    inbox: Mutex<Option<mpsc::Receiver<Box<Request>>>>,
     /// Wakes the task to look at the two flags.
     pub control: Notify,
     pub stalled: AtomicBool,
@@ -72,7 +73,7 @@ impl Group {
     }
 
     /// Takes the queue's end back from a task that ends, unless a request has come in meanwhile.
-    pub fn put_back(&self, inbox: mpsc::Receiver<Request>) -> Result<(), mpsc::Receiver<Request>> {
+    pub fn put_back(&self, inbox: mpsc::Receiver<Box<Request>>) -> Result<(), mpsc::Receiver<Box<Request>>> {
         let mut slot = self.inbox.lock();
         if !inbox.is_empty() {
             return Err(inbox);
@@ -82,7 +83,7 @@ impl Group {
     }
 
     /// Takes the queue's end back at the cluster's end: nobody waits for what is in it.
-    pub fn abandon(&self, inbox: mpsc::Receiver<Request>) {
+    pub fn abandon(&self, inbox: mpsc::Receiver<Box<Request>>) {
         *self.inbox.lock() = Some(inbox);
     }
 

@@ -88,9 +88,10 @@ impl ClassicGroup {
         match self.state {
             GroupState::Empty | GroupState::Dead => true,
             GroupState::PreparingRebalance => {
-                let joined = self.members.values().filter(|m| m.awaiting_join.is_some()).count();
-                let has_joined = self.members.get(id).is_some_and(|m| m.awaiting_join.is_some());
-                has_joined || joined < limit
+                let joined = || self.members.values().filter(|m| m.awaiting_join.is_some()).count();
+                let has_joined = || self.members.get(id).is_some_and(|m| m.awaiting_join.is_some());
+                // They are counted last: there may be many.
+                self.members.len() < limit || has_joined() || joined() < limit
             }
             GroupState::CompletingRebalance | GroupState::Stable => {
                 self.members.contains_key(id) || self.members.len() < limit
@@ -192,9 +193,14 @@ impl ClassicGroup {
     }
 
     fn update_joining(&mut self, id: &StrBytes, joining: &Joining<'_>) {
-        if let Some(member) = self.members.get_mut(id) {
-            member.update(joining.request, joining.version);
-        }
+        let Some(member) = self.members.get_mut(id) else {
+            return;
+        };
+        let before = std::mem::take(&mut member.protocols);
+        member.update(joining.request, joining.version);
+        let after = member.protocols.clone();
+        self.count_protocols(&before, -1);
+        self.count_protocols(&after, 1);
     }
 }
 

@@ -19,13 +19,9 @@ use crate::cluster::exits::{Exits, Wait};
 /// A deadline is late when it passed this long ago: tokio's timers have a resolution of a millisecond.
 const LATE: Duration = Duration::from_millis(1);
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives for one turn of the loop; a box would cost an allocation a request"
-)]
 enum Event {
     Shutdown,
-    Asked(Request),
+    Asked(Box<Request>),
     /// A deadline has come: of the rebalance or of a session.
     Time,
     /// One of the group's flags has changed.
@@ -46,7 +42,7 @@ enum Watch {
 struct Tenure {
     groups: Arc<Groups>,
     group: Arc<Group>,
-    inbox: Option<mpsc::Receiver<Request>>,
+    inbox: Option<mpsc::Receiver<Box<Request>>>,
 }
 
 impl Drop for Tenure {
@@ -61,7 +57,7 @@ impl Drop for Tenure {
 pub(crate) fn manage(
     groups: Arc<Groups>,
     group: Arc<Group>,
-    inbox: mpsc::Receiver<Request>,
+    inbox: mpsc::Receiver<Box<Request>>,
 ) -> impl Future<Output = ()> + Send {
     let inbox = Some(inbox);
     run(Tenure { groups, group, inbox })
@@ -95,7 +91,7 @@ async fn run(mut tenure: Tenure) {
                 if let Some(before) = now.checked_sub(LATE) {
                     state.expire(before, config);
                 }
-                state.handle(request, now, &groups);
+                state.handle(*request, now, &groups);
             }
             Event::Time => group.state.lock().expire(now, config),
             Event::Control => {}
@@ -115,7 +111,7 @@ async fn run(mut tenure: Tenure) {
 }
 
 /// Waits for a request: the manage loop of a group without members.
-async fn idle(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Request>) -> Event {
+async fn idle(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Box<Request>>) -> Event {
     tokio::select! {
         biased;
         () = exits.shutdown(), if exits.heard_in(Wait::Manage) => Event::Shutdown,
@@ -125,7 +121,7 @@ async fn idle(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Request>)
 }
 
 /// Waits for members to join and to sync, at most for the rebalance timeout.
-async fn rebalancing(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Request>, until: Instant) -> Event {
+async fn rebalancing(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Box<Request>>, until: Instant) -> Event {
     tokio::select! {
         biased;
         () = exits.shutdown(), if exits.heard_in(Wait::Rebalance) => Event::Shutdown,
@@ -136,7 +132,7 @@ async fn rebalancing(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Re
 }
 
 /// Waits for requests of a group whose members live by their heartbeats.
-async fn watching(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Request>, until: Instant) -> Event {
+async fn watching(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Box<Request>>, until: Instant) -> Event {
     tokio::select! {
         biased;
         () = exits.shutdown(), if exits.heard_in(Wait::Session) => Event::Shutdown,
@@ -156,7 +152,7 @@ async fn stalled(group: &Group, exits: &Exits) -> Event {
 }
 
 /// The group itself holds a sender of its queue, so the queue does not end; were it to, nobody could ask any more.
-fn asked(request: Option<Request>) -> Event {
+fn asked(request: Option<Box<Request>>) -> Event {
     request.map_or(Event::Shutdown, Event::Asked)
 }
 

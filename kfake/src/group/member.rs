@@ -103,8 +103,9 @@ impl Member {
 
 pub(crate) fn protocols(request: &JoinGroupRequest) -> Vec<Protocol> {
     let protocol = |p: &kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol| Protocol {
-        name: p.name.clone(),
-        metadata: p.metadata.clone(),
+        // Copied: what is kept as long as a member must not hold the buffer that its request came in.
+        name: StrBytes::from_string(p.name.to_string()),
+        metadata: Bytes::copy_from_slice(&p.metadata),
     };
     request.protocols.iter().map(protocol).collect()
 }

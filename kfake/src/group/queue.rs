@@ -43,7 +43,7 @@ pub(crate) async fn ask<T>(
         };
         let Ok(room) = room else { continue };
         let (reply, answer) = oneshot::channel();
-        room.send(request(reply));
+        room.send(Box::new(request(reply)));
         groups.changed();
         group.ensure_running(groups);
         let answer = tokio::select! {

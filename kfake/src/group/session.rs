@@ -1,6 +1,6 @@
 //! What a member asks between rebalances: SyncGroup, Heartbeat, LeaveGroup.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -43,6 +43,8 @@ impl ClassicGroup {
             GroupState::Empty | GroupState::Dead => drop(reply.send(refused_sync(ResponseError::UnknownMemberId))),
         }
         if self.pending_sync.is_empty() {
+            // A new one, since an emptied one keeps its memory.
+            self.pending_sync = BTreeSet::new();
             self.sync_deadline = None;
         }
     }
@@ -71,7 +73,9 @@ impl ClassicGroup {
             assigned.insert(&assignment.member_id, &assignment.assignment);
         }
         for member in self.members.values_mut() {
-            member.assignment = assigned.get(&member.id).map(|a| Bytes::clone(a)).unwrap_or_default();
+            let assignment = assigned.get(&member.id);
+            // Copied: the leader's request has those of all, and the buffer that it came in is larger still.
+            member.assignment = assignment.map(|a| Bytes::copy_from_slice(a)).unwrap_or_default();
         }
         self.state = GroupState::Stable;
         let waiting = self.members.values().filter(|m| m.awaiting_sync.is_some());

@@ -121,6 +121,11 @@ async fn write<S: Transport>(stream: &mut S, parts: &[Bytes], shared: &Shared) -
 
 /// Writes the parts with as few calls as the stream takes: record bytes go from the log to the socket as they are.
 async fn write_parts<S: Transport>(stream: &mut S, parts: &[Bytes]) -> io::Result<()> {
+    // Most replies are in one piece.
+    if let [part] = parts {
+        stream.write_all(part).await?;
+        return stream.flush().await;
+    }
     let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let mut rest = &mut slices[..];
     IoSlice::advance_slices(&mut rest, 0);

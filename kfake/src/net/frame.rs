@@ -9,6 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// The room that is reserved before a client has sent anything to fill it.
 const FIRST_READ: usize = 8 * 1024;
 
+/// The most room that is reserved for a frame because the one before was as large.
+const LARGEST_GUESS: usize = 4 * 1024 * 1024;
+
 /// Room that is not worth a read of its own.
 const LEAST_READ: usize = 2 * 1024;
 
@@ -33,12 +36,16 @@ pub(crate) enum FrameError {
 
 /// Collects a connection's bytes and cuts them into frames. A frame shares the bytes that were read.
 ///
-/// Room grows with the bytes that arrive, never with what a size prefix claims.
+/// Room grows with the bytes that arrive, never with what a size prefix claims. A client that has sent a large frame is
+/// expected to send another: its room is made at once and has the frame's size, so that nothing is copied while the frame
+/// arrives, and what a log keeps of it pins no more than it.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     buffer: BytesMut,
     limit: usize,
     ended: bool,
+    /// The size of the frame that came last, its prefix included.
+    last: usize,
 }
 
 impl FrameReader {
@@ -47,6 +54,7 @@ impl FrameReader {
             buffer: BytesMut::new(),
             limit,
             ended: false,
+            last: 0,
         }
     }
 
@@ -66,6 +74,7 @@ impl FrameReader {
         if self.buffer.len() - 4 < length {
             return Ok(None);
         }
+        self.last = 4 + length;
         self.buffer.advance(4);
         Ok(Some(self.buffer.split_to(length).freeze()))
     }
@@ -75,12 +84,40 @@ impl FrameReader {
         if self.ended {
             return Ok(false);
         }
-        if self.buffer.capacity() - self.buffer.len() < LEAST_READ {
-            self.buffer.reserve(self.buffer.len().max(FIRST_READ));
-        }
+        self.make_room();
         let read = stream.read_buf(&mut self.buffer).await?;
         self.ended = read == 0;
         Ok(!self.ended)
+    }
+
+    fn make_room(&mut self) {
+        let (filled, room) = (self.buffer.len(), self.buffer.capacity() - self.buffer.len());
+        let missing = self.missing();
+        if room >= LEAST_READ || (missing > 0 && room >= missing) {
+            return;
+        }
+        if filled == 0 && self.last > FIRST_READ && self.last <= LARGEST_GUESS {
+            self.buffer = BytesMut::with_capacity(self.last);
+            return;
+        }
+        if missing > 0 && filled + missing <= self.last.min(LARGEST_GUESS) {
+            self.buffer.reserve(missing);
+            return;
+        }
+        // As much again as has arrived; not more than is missing once that is known to be within it.
+        let growth = filled.max(FIRST_READ);
+        self.buffer.reserve(if missing > LEAST_READ {
+            growth.min(missing)
+        } else {
+            growth
+        });
+    }
+
+    /// How many bytes the frame that is arriving lacks; 0 while that is not known, or cannot be.
+    fn missing(&self) -> usize {
+        let prefix = self.buffer.first_chunk::<4>();
+        let length = prefix.and_then(|prefix| usize::try_from(i32::from_be_bytes(*prefix)).ok());
+        length.map_or(0, |length| (4 + length).saturating_sub(self.buffer.len()))
     }
 
     /// Returns once the peer has closed its side or the connection is broken. Cancel safe.
@@ -152,6 +189,41 @@ mod tests {
         let mut reader = reader_with(&(90_i32 << 20).to_be_bytes(), 100 << 20).await;
         assert_eq!(reader.next_frame(), Ok(None));
         assert!(reader.capacity() <= FIRST_READ);
+    }
+
+    #[tokio::test]
+    async fn a_frame_like_the_one_before_arrives_in_room_of_its_own_size() {
+        let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
+        let (mut near, mut far) = duplex(1 << 20);
+        let mut reader = FrameReader::new(300_000);
+        // Kept, as a log keeps them.
+        let mut frames = Vec::new();
+        for nth in 0..4 {
+            far.write_all(&frame).await.unwrap();
+            while frames.len() <= nth {
+                reader.fill(&mut near).await.unwrap();
+                frames.extend(reader.next_frame().unwrap());
+            }
+            assert_eq!(frames[nth], frame[4..]);
+            assert!(nth < 1 || reader.capacity() < LEAST_READ, "{}", reader.capacity());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_larger_frame_than_the_one_before_still_reserves_by_what_arrives() {
+        let mut bytes = [&20_000_i32.to_be_bytes()[..], &[7; 20_000]].concat();
+        let mut reader = FrameReader::new(100 << 20);
+        let (mut near, mut far) = duplex(1 << 20);
+        far.write_all(&bytes).await.unwrap();
+        while reader.next_frame().unwrap().is_none() {
+            reader.fill(&mut near).await.unwrap();
+        }
+        bytes.clear();
+        bytes.extend((90_i32 << 20).to_be_bytes());
+        far.write_all(&bytes).await.unwrap();
+        reader.fill(&mut near).await.unwrap();
+        reader.make_room();
+        assert!(reader.capacity() <= 2 * 20_004, "{}", reader.capacity());
     }
 
     #[tokio::test]

@@ -1,0 +1,176 @@
+//! The command line of `cargo xtask bench`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::load::curve;
+use crate::results::Row;
+use crate::server::Kind;
+use crate::table;
+
+pub const HELP: &str = "\
+Measures kfake beside its peers: the same client, the same load, one run, the servers in turn. Processor time and memory are
+those of the server's process, read from outside.
+
+Usage: cargo xtask bench [OPTIONS]
+
+Options:
+  --only ROW,...     these rows or curves alone: produce, consume, single, life, kept, per-group, start, start-inside, stop,
+                     stop-inside; curves, or partitions, topics, groups, connections, members
+  --peers NAME,...   these servers beside kfake: loopback, loopback-keeps, franz-go, librdkafka-mock, kafka; or none  [all that are installed]
+  --rounds N         how often each is measured  [3]
+  --quick            small loads, one round, curves up to 100: shows that it works within a minute
+  --json FILE        write the results there
+  --from FILE        show these results instead of measuring
+  --write            write the results, the plots and the table of the docs into the repository
+  --check            compare with the committed results, as ratios to the loopback
+  -h, --help
+
+What is not installed is left out by name. Exit code: 0; 1 when --check finds something worse; 2 when it could not measure.
+";
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    pub rows: Vec<Row>,
+    pub curves: Vec<String>,
+    pub peers: Vec<Kind>,
+    pub rounds: usize,
+    pub quick: bool,
+    pub json: Option<PathBuf>,
+    /// Results to show instead of measuring.
+    pub from: Option<PathBuf>,
+    pub write: bool,
+    pub check: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            rows: Row::ALL.to_vec(),
+            curves: curve::NAMES.map(str::to_owned).to_vec(),
+            peers: Kind::ALL.to_vec(),
+            rounds: 3,
+            quick: false,
+            json: None,
+            from: None,
+            write: false,
+            check: false,
+        }
+    }
+}
+
+/// A command.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Command {
+    Help,
+    Run(Options),
+    /// The process of the bare loopback: how many partitions its answers have, and whether it keeps what it receives.
+    Loopback(i32, bool),
+    /// The process of what is measured inside of one: whose, how many groups, how many connections.
+    Inside(Kind, usize, usize),
+}
+
+impl Command {
+    pub fn from_arguments(arguments: impl IntoIterator<Item = OsString>) -> anyhow::Result<Self> {
+        let mut parser = Parser::from_args(arguments);
+        let mut options = Options::default();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Value(name) if name == "loopback" => return Ok(Self::Loopback(parser.value()?.parse()?, false)),
+                Arg::Value(name) if name == "loopback-keeps" => {
+                    return Ok(Self::Loopback(parser.value()?.parse()?, true));
+                }
+                Arg::Value(name) if name == "inside" => {
+                    let kind = parser.value()?.string()?;
+                    let kind = Kind::of(&kind).with_context(|| format!("no server is named {kind}"))?;
+                    return Ok(Self::Inside(kind, parser.value()?.parse()?, parser.value()?.parse()?));
+                }
+                Arg::Long("only") => (options.rows, options.curves) = only(&parser.value()?.string()?)?,
+                Arg::Long("peers") => options.peers = peers(&parser.value()?.string()?)?,
+                Arg::Long("rounds") => options.rounds = parser.value()?.parse_with(str::parse::<usize>)?.max(1),
+                Arg::Long("quick") => options.quick = true,
+                Arg::Long("json") => options.json = Some(parser.value()?.into()),
+                Arg::Long("from") => options.from = Some(parser.value()?.into()),
+                Arg::Long("write") => options.write = true,
+                Arg::Long("check") => options.check = true,
+                Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        if options.check && !options.peers.contains(&Kind::Loopback) {
+            bail!("--check compares with the loopback: name it among the peers");
+        }
+        if options.write && (options.quick || options.rows.len() < Row::ALL.len()) {
+            bail!("--write is for whole runs alone");
+        }
+        if options.quick {
+            options.rounds = 1;
+        }
+        Ok(Self::Run(options))
+    }
+}
+
+fn only(list: &str) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
+    let (mut rows, mut curves) = (Vec::new(), Vec::new());
+    for name in list.split(',') {
+        match (Row::of(name), name) {
+            (Some(row), _) => rows.push(row),
+            (None, "curves") => curves.extend(curve::NAMES.map(str::to_owned)),
+            (None, name) if curve::NAMES.contains(&name) => curves.push(name.to_owned()),
+            (None, name) => bail!(
+                "no row is named {name}: {}, curves, {}",
+                table::ids(&Row::ALL),
+                curve::NAMES.join(", ")
+            ),
+        }
+    }
+    Ok((rows, curves))
+}
+
+fn peers(list: &str) -> anyhow::Result<Vec<Kind>> {
+    let mut kinds = vec![Kind::Kfake];
+    for name in list.split(',').filter(|name| *name != "none") {
+        kinds.push(Kind::of(name).with_context(|| format!("no server is named {name}"))?);
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    Ok(kinds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> anyhow::Result<Command> {
+        Command::from_arguments(line.split_whitespace().map(OsString::from))
+    }
+
+    #[test]
+    fn rows_curves_and_peers_are_chosen_by_name() {
+        let Command::Run(options) = parse("--only produce,members --peers loopback --rounds 5").unwrap() else {
+            panic!("not a run");
+        };
+        assert_eq!(
+            (options.rows, options.curves),
+            (vec![Row::Produce], vec!["members".to_owned()])
+        );
+        assert_eq!((options.peers, options.rounds), (vec![Kind::Loopback, Kind::Kfake], 5));
+    }
+
+    #[test]
+    fn what_does_not_exist_or_compares_with_nothing_is_refused() {
+        for line in [
+            "--only speed",
+            "--peers redpanda",
+            "--check --peers none",
+            "--write --quick",
+            "fast",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}
