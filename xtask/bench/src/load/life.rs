@@ -26,7 +26,16 @@ pub fn run(server: &Server, lives: usize, round: usize) -> anyhow::Result<Vec<(R
 /// Apache Kafka makes its coordinators when the first group asks.
 pub fn await_coordinator(conn: &mut Conn) -> anyhow::Result<()> {
     conn.ask_until(&wire::find_coordinator("warm"), wire::check_throttled)?;
-    conn.ask_until(&wire::join("warm", ""), |body| wire::joined(body).map(drop))
+    let mut member = None;
+    conn.ask_until(&wire::join("warm", ""), |body| {
+        member = Some(wire::joined(body)?);
+        Ok(())
+    })?;
+    // The next round's first member must not have to wait for this one.
+    match member {
+        Some(member) => wire::check_throttled(conn.ask(wire::leave("warm", &member))?),
+        None => Ok(()),
+    }
 }
 
 fn live(conn: &mut Conn, group: &str) -> anyhow::Result<()> {
