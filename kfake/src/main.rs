@@ -34,13 +34,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_max_level(arguments.log_level)
         .init();
-    // One worker: a request goes from a connection's task to a group's and back, and waking another thread each time costs more
-    // than what either does with it. Not this thread alone: a leak report at the end asks tasks that somebody has to drive.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build();
-    let runtime = match runtime {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("kfake: cannot start a runtime: {error}");
