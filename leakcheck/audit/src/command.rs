@@ -4,8 +4,6 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::accept;
 use crate::audit::Audit;
@@ -13,6 +11,7 @@ use crate::baseline::{Baseline, BaselineError};
 use crate::cargo::{Cargo, Selection};
 use crate::command_line::{ArgumentError, AuditRequest, Format, HELP, Judging, Request};
 use crate::error::AuditError;
+use crate::interrupt::Interrupts;
 use crate::join;
 use crate::judge::Conclusion;
 use crate::merge::{self, MergeError};
@@ -60,7 +59,7 @@ enum CommandError {
 /// Runs `leak-audit` with the arguments that follow its name, and gives the exit code. Findings go to stdout or files, all else
 /// to stderr.
 ///
-/// Ctrl-C ends what was started, and then this: temporary files are removed.
+/// Ctrl-C and SIGTERM end what was started, and then this with 2: temporary files are removed. A second one kills what goes on.
 pub fn run_command_line(arguments: impl IntoIterator<Item = OsString>, defaults: &Defaults) -> u8 {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if arguments.first().is_some_and(|first| first == runner::SUBCOMMAND) {
@@ -79,9 +78,8 @@ fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError
     if arguments.first().is_some_and(|first| first == "scan") {
         return Ok(scan::run_command_line(arguments.into_iter().skip(1))?);
     }
-    let interrupted = Arc::new(AtomicBool::new(false));
-    // Without it, Ctrl-C ends this at once, and leaves temporary files. What was started gets the signal from the terminal.
-    let caught = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted));
+    let interrupts = Interrupts::taken();
+    let interrupted = || interrupts.as_ref().is_some_and(Interrupts::came);
     let (report, judging, beside) = match Request::from_arguments(arguments)? {
         Request::Help => {
             print(HELP);
@@ -93,7 +91,7 @@ fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError
             let beside = manifest.parent().map(Path::to_owned).unwrap_or_default();
             match report {
                 Ok(report) => (report, request.judging, beside),
-                Err(error) if interrupted.load(Ordering::Relaxed) => {
+                Err(error) if interrupted() => {
                     drop(error);
                     return Err(AuditError::Interrupted.into());
                 }
@@ -103,8 +101,7 @@ fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError
         Request::Exec { command, judging } => (observed(command)?, judging, PathBuf::new()),
         Request::Merge { reports, judging } => (merge::merge(&reports)?, judging, PathBuf::new()),
     };
-    drop(caught);
-    if interrupted.load(Ordering::Relaxed) {
+    if interrupted() {
         return Err(AuditError::Interrupted.into());
     }
     concluded(report, &judging, &beside)

@@ -35,6 +35,7 @@ mod command;
 pub mod command_line;
 pub mod error;
 mod identity;
+mod interrupt;
 mod join;
 pub mod judge;
 pub mod merge;

@@ -1,7 +1,7 @@
 //! A program that runs for a while, is told to stop, and is judged by what it left behind.
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::build;
 use crate::cargo::{Cargo, Selection};
 use crate::error::AuditError;
+use crate::interrupt;
 use crate::join;
 use crate::observe::Observer;
 use crate::owners::Owners;
@@ -17,6 +18,10 @@ use crate::report::{Program, Report, SCHEMA};
 
 /// How long a program runs that nothing else ends.
 const DEFAULT: Duration = Duration::from_secs(10);
+/// How long a program may take to stop before it is killed.
+const GRACE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a program has ended. Its output may end earlier than it, or (its children have it too) later.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What to run.
 #[derive(Debug)]
@@ -54,11 +59,25 @@ impl Running<'_> {
                 }
             });
         }
-        let ended = self.wait(&printed, live);
-        if !ended {
-            interrupt(&child)?;
+        let deadline = Instant::now() + self.run_for.unwrap_or(DEFAULT);
+        let mut ended = wait(&mut child, &printed, live, self.until, deadline)?;
+        if ended.is_none() {
+            interrupt::send("INT", &[child.id()]);
+            ended = wait(&mut child, &printed, live, None, Instant::now() + GRACE)?;
         }
-        let status = child.wait().map_err(AuditError::CargoOutput)?;
+        let stopped = ended.is_some();
+        let status = match ended {
+            Some(status) => status,
+            None => {
+                child.kill().map_err(AuditError::CargoOutput)?;
+                child.wait().map_err(AuditError::CargoOutput)?
+            }
+        };
+        let shown = if stopped {
+            status.to_string()
+        } else {
+            format!("it went on for {} s after SIGINT, and was killed", GRACE.as_secs())
+        };
         let mut report = Report {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,7 +87,7 @@ impl Running<'_> {
         report.programs.push(Program {
             name: crate::cargo::stem(&executable),
             target: "bin".to_owned(),
-            ended: (!status.success()).then(|| status.to_string()),
+            ended: (!status.success()).then_some(shown),
             ..Program::default()
         });
         let workspace = owners.root.clone().unwrap_or_default();
@@ -76,25 +95,6 @@ impl Running<'_> {
         join::sort(&mut report);
         report.totals.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(report)
-    }
-
-    /// Waits until it has run long enough. Whether it ended by itself.
-    fn wait(&self, printed: &Receiver<String>, live: &mut dyn Write) -> bool {
-        let deadline = Instant::now() + self.run_for.unwrap_or(DEFAULT);
-        loop {
-            match printed.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    // A closed terminal does not stop the program.
-                    let _ = writeln!(live, "{line}");
-                    if self.until.is_some_and(|text| line.contains(text)) {
-                        return false;
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => return false,
-                // It closed its output: it has ended, or is about to.
-                Err(RecvTimeoutError::Disconnected) => return true,
-            }
-        }
     }
 
     fn build(&self, live: &mut dyn Write) -> Result<std::path::PathBuf, AuditError> {
@@ -124,12 +124,34 @@ impl Running<'_> {
     }
 }
 
-/// Tells a program to stop as Ctrl-C does. One that has ended meanwhile is not told.
-fn interrupt(child: &Child) -> Result<(), AuditError> {
-    // The shell's own `kill`: a program of that name is not everywhere.
-    let told = Command::new("sh")
-        .args(["-c", "kill -INT \"$0\" 2>/dev/null"])
-        .arg(child.id().to_string())
-        .status();
-    told.map(|_| ()).map_err(AuditError::CargoOutput)
+/// Shows what it prints until it has ended, until a line contains the text, or until the deadline. How it ended, where it did.
+fn wait(
+    child: &mut Child,
+    printed: &Receiver<String>,
+    live: &mut dyn Write,
+    until: Option<&str>,
+    deadline: Instant,
+) -> Result<Option<ExitStatus>, AuditError> {
+    loop {
+        let now = Instant::now();
+        match printed.recv_timeout(deadline.saturating_duration_since(now).min(LOOK)) {
+            Ok(line) => {
+                // A closed terminal does not stop the program.
+                let _ = writeln!(live, "{line}");
+                if until.is_some_and(|text| line.contains(text)) {
+                    return Ok(None);
+                }
+                // What it has printed is shown whole; one that never stops to print has its deadline all the same.
+                if now < deadline {
+                    continue;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => (),
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
+        }
+        let ended = child.try_wait().map_err(AuditError::CargoOutput)?;
+        if ended.is_some() || now >= deadline {
+            return Ok(ended);
+        }
+    }
 }
