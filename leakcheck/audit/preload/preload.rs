@@ -1132,6 +1132,8 @@ struct State {
     spare: [u64; COPY / ROOM + 1],
     path: [u8; 512],
     boxes: Boxes,
+    /// Where a cell's bytes are until it is known that they belong together.
+    scratch: [u64; COPY / 8],
     /// Free records of regions, by [`BOXES`].
     spare_boxes: [u64; BOXES.len()],
     /// Nanoseconds that were spent on following plain pointers.
@@ -1244,6 +1246,7 @@ static STATE: Mutex<State> = Mutex::new(State {
     spare: [0; COPY / ROOM + 1],
     path: [0; 512],
     boxes: Boxes::NONE,
+    scratch: [0; COPY / 8],
     spare_boxes: [0; BOXES.len()],
     followed: 0,
     ending: false,
@@ -1510,20 +1513,20 @@ impl State {
         }
     }
 
-    /// Follows the boxes in the copy of a cell.
-    fn follow(&mut self, cell: u64, length: usize) -> usize {
-        // SAFETY: the copy in the cell's record, which is as long as that. The boxes lie elsewhere.
-        let words = unsafe {
-            let at = self.base.add(cell as usize / 8 + live::BYTES);
-            std::slice::from_raw_parts(at, length / 8)
-        };
+    /// Follows the boxes in so many words of the scratch, and gives how many words they are.
+    fn follow(&mut self, words: usize) -> usize {
         // To follow every pointer each time would cost a busy runtime too much.
         let begin = self.now();
         let plain = self.ending || self.followed <= FOLLOWED_FREELY + begin / FOLLOWED;
-        let used = self.boxes.collect(words, plain);
+        let used = self.boxes.collect(&self.scratch[..words], plain);
         if plain {
             self.followed += self.now() - begin;
         }
+        used
+    }
+
+    /// Keeps the boxes that were followed last.
+    fn keep_boxes(&mut self, cell: u64, used: usize) -> usize {
         let mut boxes = self.word(cell, live::BOXES);
         if boxes != 0 && BOXES[self.word(boxes, regions::CLASS) as usize] < used {
             self.release_boxes(cell);
@@ -1632,15 +1635,22 @@ impl State {
             return 0;
         }
         let length = (self.word(cell, live::SIZE) as usize).min(self.word(cell, live::ROOM) as usize);
-        for word in 0..length / 8 {
+        let words = (length / 8).min(self.scratch.len());
+        for (word, value) in self.scratch[..words].iter_mut().enumerate() {
             // SAFETY: as above, and within the cell.
-            let value = unsafe { from.add(word).read_volatile() };
-            self.set(cell, live::BYTES + word, value);
+            *value = unsafe { from.add(word).read_volatile() };
         }
-        let more = self.follow(cell, length);
+        let used = self.follow(words);
+        // What a runtime's end does to a task meanwhile, on another thread, must not take the place of an earlier copy.
         // SAFETY: as above.
-        let torn = unsafe { from.read_volatile() } != before;
-        self.set(cell, live::PASS, if torn { 0 } else { self.passes });
+        if unsafe { from.read_volatile() } != before {
+            return length + used * 8;
+        }
+        for word in 0..words {
+            self.set(cell, live::BYTES + word, self.scratch[word]);
+        }
+        let more = self.keep_boxes(cell, used);
+        self.set(cell, live::PASS, self.passes);
         length + more
     }
 
