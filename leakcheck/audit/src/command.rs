@@ -20,7 +20,7 @@ use crate::program::Running;
 use crate::render;
 use crate::report::{Report, SCHEMA};
 use crate::runner;
-use crate::scan::{self, ScanError};
+use crate::scan::{self, Scan, ScanError};
 
 /// The baseline's name, beside the workspace's manifest.
 const BASELINE: &str = "leak-audit.toml";
@@ -87,7 +87,7 @@ fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError
         }
         Request::Audit(request) => {
             let manifest = manifest(&request, defaults)?;
-            let report = audited(&request, &manifest);
+            let report = audited(&request, &manifest).and_then(|report| scanned(report, &request, &manifest));
             let beside = manifest.parent().map(Path::to_owned).unwrap_or_default();
             match report {
                 Ok(report) => (report, request.judging, beside),
@@ -165,6 +165,27 @@ fn audited(request: &AuditRequest, manifest: &Path) -> Result<Report, CommandErr
         audit = audit.without_observation();
     }
     Ok(audit.report(&mut shown)?)
+}
+
+/// Adds what reading the source finds, where that was asked for. What could not be read is a note: the runs were judged.
+fn scanned(mut report: Report, request: &AuditRequest, manifest: &Path) -> Result<Report, CommandError> {
+    if !request.scan {
+        return Ok(report);
+    }
+    let mut scan = Scan::workspace(manifest);
+    for package in &request.packages {
+        scan = scan.package(package);
+    }
+    let outcome = scan.run()?;
+    report.suspects = outcome.suspects;
+    report.notes.extend(
+        outcome
+            .unparsed
+            .iter()
+            .map(|unparsed| format!("{} was not scanned: {}", unparsed.path.display(), unparsed.why)),
+    );
+    scan::join(&mut report);
+    Ok(report)
 }
 
 fn observed(mut command: Vec<OsString>) -> Result<Report, CommandError> {

@@ -16,6 +16,7 @@ Usage: cargo leak-audit [OPTIONS] [-- TEST FILTERS AND ARGUMENTS]
        cargo leak-audit --bin NAME [--for 10s | --until TEXT] [-- ARGUMENTS]
        cargo leak-audit exec [OPTIONS] -- ANY COMMAND
        cargo leak-audit merge [OPTIONS] REPORT.json…
+       cargo leak-audit scan --help
 
 Builds the tests, runs them with a library preloaded that sees tasks come and go, and reads what leakcheck reports, where
 they use it. Before that it looks at a program that leaks on purpose, and refuses to judge where that is not seen. Linux on
@@ -35,6 +36,7 @@ What is run, as cargo takes it:
   --until TEXT            until a line that it prints contains this, and no longer than --for
   --shard INDEX/COUNT     a part of the tests, from 1/COUNT: always the same tests. merge judges all parts as one
   --no-observe            preload nothing: judge by what leakcheck reports alone
+  --scan                  read the source too, as leak-audit scan does, and tell which leaks confirm what it suspects
 
 What is accepted:
   --baseline FILE         what this file lists, each with its reason  [leak-audit.toml beside the workspace's Cargo.toml]
@@ -108,6 +110,8 @@ pub struct AuditRequest {
     pub shard: Option<Shard>,
     /// Preload nothing.
     pub no_observe: bool,
+    /// Read the source too.
+    pub scan: bool,
     /// What follows `--`.
     pub arguments: Vec<String>,
     /// How it is judged and printed.
@@ -255,6 +259,7 @@ fn audit(parser: &mut Parser) -> Result<Request, ArgumentError> {
             Arg::Long("until") => audit.until = Some(parser.value()?.string()?),
             Arg::Long("shard") => audit.shard = Some(shard(&parser.value()?.string()?)?),
             Arg::Long("no-observe") => audit.no_observe = true,
+            Arg::Long("scan") => audit.scan = true,
             Arg::Short('q') => reading.judging.quiet = true,
             Arg::Long(name) => {
                 let name = name.to_owned();
@@ -440,6 +445,7 @@ mod tests {
         assert_eq!(parsed.cargo, ["--features", "a,b", "--release", "--exclude", "x"]);
         assert_eq!(parsed.targets, ["--test", "one", "--lib"]);
         assert_eq!(parsed.shard, Some(Shard { index: 2, count: 8 }));
+        assert!(!parsed.scan && audit("--scan").scan);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
     }
     for site in &verdict.sites {
         let Some(name) = &site.test else { continue };
-        let program = program(report, &site.program);
+        let program = program_of_test(report, &site.program, name);
         let test = match program.tests.iter_mut().find(|test| test.name == *name) {
             Some(test) => test,
             None => {
@@ -103,6 +103,15 @@ fn program<'r>(report: &'r mut Report, name: &str) -> &'r mut Program {
     &mut report.programs[at]
 }
 
+/// The program of that name which has the test: a library's tests and those of a file in `tests` may be called alike.
+fn program_of_test<'r>(report: &'r mut Report, name: &str, test: &str) -> &'r mut Program {
+    let has = |program: &Program| program.name == name && program.tests.iter().any(|run| run.name == test);
+    match report.programs.iter().position(has) {
+        Some(at) => &mut report.programs[at],
+        None => program(report, name),
+    }
+}
+
 /// Adds how the test binaries ended.
 pub(crate) fn outcomes(report: &mut Report, outcomes: &[BinaryOutcome]) {
     for outcome in outcomes {
@@ -139,6 +148,7 @@ pub(crate) fn outcomes(report: &mut Report, outcomes: &[BinaryOutcome]) {
 /// Adds what leakcheck wrote. `is_observed`: the library was preloaded, so that the absence of a record leaves nothing unseen.
 pub(crate) fn tracked(report: &mut Report, verdict: judge::Verdict, is_observed: bool) {
     for record in &verdict.tests {
+        ended(report, record);
         spared(report, record);
         untracked(report, record);
         for resource in &record.resources {
@@ -192,6 +202,23 @@ fn test(record: &Record) -> String {
         .split_once("::")
         .map_or(record.test.as_str(), |(_, name)| name);
     name.to_owned()
+}
+
+/// leakcheck runs a test's body as a task, and holds its handle until after its runtime's end. What the preload cannot tell of that
+/// task, the record can: it has ended.
+fn ended(report: &mut Report, record: &Record) {
+    if record.body == Body::Hung {
+        return;
+    }
+    let is_body = |finding: &Finding| {
+        finding.verdict == Verdict::Unsure
+            && is_of(finding, record)
+            && finding
+                .spawned
+                .first()
+                .is_some_and(|place| place.function == record.test)
+    };
+    report.findings.retain(|finding| !is_body(finding));
 }
 
 fn is_of(finding: &Finding, record: &Record) -> bool {

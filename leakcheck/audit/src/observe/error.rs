@@ -53,7 +53,4 @@ pub enum ObserveError {
         /// What was found instead.
         found: String,
     },
-    /// Arguments that make no sense.
-    #[error("{0}")]
-    Arguments(String),
 }

@@ -17,14 +17,15 @@
 //! let mut command = std::process::Command::new("cargo");
 //! command.arg("test");
 //! let verdict = observe::Observation::of(command).run()?;
-//! print!("{}", observe::render::text(&verdict));
+//! for finding in &verdict.findings {
+//!     println!("{} tasks: {}", finding.count, finding.how);
+//! }
 //! std::process::exit(verdict.conclusion().exit_code().into());
 //! # Ok::<(), observe::ObserveError>(())
 //! ```
 
 pub mod canary;
 pub mod classify;
-mod command_line;
 mod error;
 mod exec;
 pub mod judge;
@@ -32,12 +33,10 @@ mod paths;
 pub mod preload;
 mod program;
 pub mod records;
-pub mod render;
 mod symbols;
 mod waiting;
 
 pub use crate::report::Origin;
-pub use command_line::{HELP, run_command_line};
 pub use error::ObserveError;
 pub use exec::Observation;
 pub(crate) use exec::{Observer, nearest_manifest};
