@@ -162,18 +162,11 @@ async def rebalance():
 
 async def member_dies():
     members = Members(await topic(partitions=4), fresh("group"))
-    dying = await members.add()
+    # With an instance id, its end is no farewell: only the end of its session takes it out of the group.
+    dying = await members.add(group_instance_id="dying")
     await members.add()
     await members.assigned(4)
-    # As if its process were gone: no heartbeat, and no farewell.
-    (member,) = [member for member in members.members if member[0] is dying]
-    members.members.remove(member)
-    member[1].cancel()
-    coordinator = dying._coordinator
-    for task in (coordinator._coordination_task, coordinator._heartbeat_task):
-        if task is not None:
-            task.cancel()
-    await dying._client.close()
+    await members.end(dying)
     await members.assigned(4)
     await members.close()
 
