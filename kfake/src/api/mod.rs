@@ -14,6 +14,7 @@ mod api_versions;
 pub(crate) mod context;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_groups;
 pub(crate) mod dispatch;
@@ -80,6 +81,7 @@ table! {
     ApiVersions => api_versions(ApiVersionsRequest);
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
+    DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
 }

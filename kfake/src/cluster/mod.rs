@@ -6,6 +6,8 @@ pub(crate) mod creation;
 pub(crate) mod exits;
 pub(crate) mod fetch_sessions;
 pub(crate) mod handle;
+pub(crate) mod housekeeping;
+pub(crate) mod log_config;
 pub(crate) mod state;
 pub(crate) mod topic_config;
 pub(crate) mod topics;

@@ -21,6 +21,9 @@ mod lookup;
 mod partition;
 mod producers;
 mod records;
+mod retention;
+mod segment;
+mod segments;
 #[cfg(test)]
 mod testing;
 mod validate;
@@ -32,6 +35,8 @@ pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
+pub use retention::{Expired, RetentionRules};
+pub use segment::SegmentRules;
 pub use validate::{
     Envelope, RecordRejection, Rejection, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope,
 };

@@ -44,6 +44,8 @@ const UNORDERED: &[(&str, &str)] = &[
     ("Metadata", "partitions"),
     ("CreateTopics", "configs"),
     ("DeleteGroups", "results"),
+    ("DeleteRecords", "topics"),
+    ("DeleteRecords", "partitions"),
     ("DeleteTopics", "responses"),
     ("DescribeGroups", "members"),
     ("JoinGroup", "members"),
