@@ -7,7 +7,8 @@ use thiserror::Error;
 use tokio::io::DuplexStream;
 
 use super::builder::Builder;
-use super::housekeeping;
+use super::cleaner::{self, CompactError};
+use super::housekeeping::{self, Scope};
 use super::state::{Broker, Shared};
 use super::topics::BrokerId;
 use crate::client::Client;
@@ -164,7 +165,21 @@ impl Cluster {
     /// # cluster.close().await; Ok(()) }
     /// ```
     pub fn apply_retention(&self) -> usize {
-        housekeeping::apply_retention(&self.shared)
+        housekeeping::apply_retention(&self.shared, Scope::All)
+    }
+
+    /// Compacts a topic at once, whatever its dirty ratio and lags: of all records with one key, the last stays. The active
+    /// segments are rolled first, so that everything written until now takes part, up to the first open transaction. A tombstone
+    /// goes when it is compacted again after `delete.retention.ms`. Returns by how many bytes the logs have shrunk.
+    ///
+    /// On the clock, a topic is compacted as by Apache Kafka's log cleaner: never its active segment, and the rest when
+    /// `min.cleanable.dirty.ratio` or `max.compaction.lag.ms` says so, which it asks each `log.cleaner.backoff.ms`.
+    ///
+    /// # Errors
+    ///
+    /// See [`CompactError`].
+    pub async fn compact(&self, topic: &str) -> Result<usize, CompactError> {
+        cleaner::compact(&self.shared, topic).await
     }
 
     /// How many of the cluster's tasks are alive.

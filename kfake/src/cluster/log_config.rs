@@ -2,7 +2,7 @@
 
 use super::config::BrokerConfig;
 use super::topic_config::TopicConfig;
-use crate::log::{RetentionRules, Rules, SegmentRules, TimestampType};
+use crate::log::{CompactionRules, RetentionRules, Rules, SegmentRules, TimestampType};
 
 /// A value that the topic sets, which was checked when it was set.
 fn set<T: std::str::FromStr>(config: &TopicConfig, name: &str) -> Option<T> {
@@ -55,6 +55,20 @@ pub(crate) fn segment_rules(config: &TopicConfig, jitter_below: impl FnOnce(i64)
         index_bytes: set(config, "segment.index.bytes").unwrap_or(defaults.index_bytes),
         index_interval_bytes: set(config, "index.interval.bytes").unwrap_or(defaults.index_interval_bytes),
     }
+}
+
+/// When and how a topic's logs are compacted; `None` when they are not.
+pub(crate) fn compaction_rules(config: &TopicConfig) -> Option<CompactionRules> {
+    let defaults = CompactionRules::default();
+    is_compacted(config).then(|| CompactionRules {
+        min_dirty_ratio: set(config, "min.cleanable.dirty.ratio").unwrap_or(defaults.min_dirty_ratio),
+        min_lag_ms: set(config, "min.compaction.lag.ms").unwrap_or(defaults.min_lag_ms),
+        max_lag_ms: set(config, "max.compaction.lag.ms").unwrap_or(defaults.max_lag_ms),
+        delete_retention_ms: set(config, "delete.retention.ms").unwrap_or(defaults.delete_retention_ms),
+        segment_bytes: set(config, "segment.bytes").unwrap_or(defaults.segment_bytes),
+        index_bytes: set(config, "segment.index.bytes").unwrap_or(defaults.index_bytes),
+        index_interval_bytes: set(config, "index.interval.bytes").unwrap_or(defaults.index_interval_bytes),
+    })
 }
 
 /// What goes by time and by size.

@@ -1,6 +1,7 @@
 //! The cluster: what it is made of, how it starts, how it ends.
 
 pub(crate) mod builder;
+pub(crate) mod cleaner;
 pub(crate) mod config;
 pub(crate) mod creation;
 pub(crate) mod exits;

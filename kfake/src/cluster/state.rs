@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use leakcheck::TaskTracker;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -90,6 +91,8 @@ pub(crate) struct Shared {
     pub exits: Exits,
     pub tasks: Tasks,
     pub housekeeping: Housekeeping,
+    /// Who compacts a log holds it.
+    pub cleaner: Semaphore,
     /// Where the cluster was started: its tasks run there, whoever asks for them.
     pub runtime: Handle,
     clock: Clock,
@@ -125,6 +128,7 @@ impl Shared {
                 all,
             },
             housekeeping: Housekeeping::default(),
+            cleaner: Semaphore::new(1),
             clock: Clock::start(time_of_day),
             fetch_sessions,
             runtime: Handle::current(),
