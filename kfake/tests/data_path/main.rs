@@ -5,6 +5,7 @@
 
 mod fetch;
 mod given;
+mod housekeeping;
 mod init_producer_id;
 mod list_offsets;
 mod produce;
