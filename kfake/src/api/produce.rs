@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{
@@ -22,8 +23,10 @@ use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
 use crate::cluster::log_config;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, BatchError, ValidateError, begins_transactional, check_envelope};
+use crate::log::{Appended, BatchError, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope};
 
+/// From how many bytes on a batch is compressed on a thread of its own: some milliseconds of work.
+const LARGE: usize = 64 * 1024;
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
 
@@ -111,9 +114,9 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                 continue;
             }
             let index = data.index;
-            let is_compressed = is_compressed(&data);
+            let is_compressed = is_compressed(&data) || known.as_ref().is_ok_and(|topic| compresses(topic));
             let response = PartitionProduceResponse::default().with_index(index);
-            partitions.push(match batch.append(known.as_ref(), data) {
+            partitions.push(match batch.append(known.as_ref(), data).await {
                 Ok(appended) => response
                     .with_base_offset(appended.base_offset)
                     .with_log_append_time_ms(appended.log_append_time)
@@ -207,6 +210,11 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
     brokers.map(endpoint).collect()
 }
 
+/// Whether the topic compresses what producers send by itself.
+fn compresses(topic: &Topic) -> bool {
+    topic.config.get("compression.type").is_some()
+}
+
 /// Whether the batch's attributes, behind 21 bytes of header, name a codec.
 fn is_compressed(data: &PartitionProduceData) -> bool {
     let attributes = data.records.as_ref().and_then(|records| records.get(22));
@@ -238,8 +246,25 @@ fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Resu
 }
 
 impl Batch<'_> {
+    /// Judges a batch; elsewhere where that means to compress a large one, so that others are served meanwhile.
+    async fn judge(&self, rules: Rules, records: Bytes) -> Result<Result<ValidBatch, ValidateError>, Failure> {
+        let shared = &self.context.shared;
+        let (version, now_ms) = (self.version, shared.now_ms());
+        if records.len() < LARGE || !rules.recompresses(&records) {
+            return Ok(rules.validate(records, version, now_ms));
+        }
+        let judging = move || rules.validate(records, version, now_ms);
+        let judged = shared.tasks.compression.spawn_blocking_on(judging, &shared.runtime);
+        tokio::select! {
+            biased;
+            // The connection ends without an answer then.
+            () = shared.exits.shutdown() => Err(ResponseError::UnknownServerError.into()),
+            judged = judged => judged.map_err(|_| ResponseError::UnknownServerError.into()),
+        }
+    }
+
     /// The order of the questions is that of `KafkaApis.handleProduceRequest` and `ReplicaManager.appendRecords`.
-    fn append(
+    async fn append(
         &self,
         topic: Result<&Arc<Topic>, &ResponseError>,
         data: PartitionProduceData,
@@ -272,7 +297,7 @@ impl Batch<'_> {
         // of them are in sync.
         let shared = &self.context.shared;
         let rules = log_config::rules(&topic.config, &shared.config);
-        let judged = rules.validate(records, self.version, shared.now_ms());
+        let judged = self.judge(rules, records).await?;
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let segment_rules = log_config::segment_rules(&topic.config, |limit| shared.random_below(limit));
         let appended = {

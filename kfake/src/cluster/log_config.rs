@@ -2,7 +2,7 @@
 
 use super::config::BrokerConfig;
 use super::topic_config::TopicConfig;
-use crate::log::{CompactionRules, RetentionRules, Rules, SegmentRules, TimestampType};
+use crate::log::{Codec, CompactionRules, Level, RetentionRules, Rules, SegmentRules, TimestampType};
 
 /// A value that the topic sets, which was checked when it was set.
 fn set<T: std::str::FromStr>(config: &TopicConfig, name: &str) -> Option<T> {
@@ -35,6 +35,24 @@ pub(crate) fn rules(config: &TopicConfig, broker: &BrokerConfig) -> Rules {
             .unwrap_or(broker.message_timestamp_before_max_ms),
         timestamp_after_max_ms: set(config, "message.timestamp.after.max.ms")
             .unwrap_or(broker.message_timestamp_after_max_ms),
+        compression: compression(config),
+        level: Level {
+            gzip: set(config, "compression.gzip.level").unwrap_or(defaults.level.gzip),
+            lz4: set(config, "compression.lz4.level").unwrap_or(defaults.level.lz4),
+            zstd: set(config, "compression.zstd.level").unwrap_or(defaults.level.zstd),
+        },
+    }
+}
+
+/// `compression.type`; `None` for `producer`.
+fn compression(config: &TopicConfig) -> Option<Codec> {
+    match config.get("compression.type")?.trim() {
+        "uncompressed" => Some(Codec::None),
+        "gzip" => Some(Codec::Gzip),
+        "snappy" => Some(Codec::Snappy),
+        "lz4" => Some(Codec::Lz4),
+        "zstd" => Some(Codec::Zstd),
+        _ => None,
     }
 }
 

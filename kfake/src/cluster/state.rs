@@ -52,6 +52,8 @@ pub(crate) struct Tasks {
     pub listeners: TaskTracker,
     pub connections: TaskTracker,
     pub housekeeping: TaskTracker,
+    /// Compressing what a topic wants compressed.
+    pub compression: TaskTracker,
 }
 
 /// The time of day, read once and then carried on by tokio's clock.
@@ -125,6 +127,7 @@ impl Shared {
                 listeners: all.group("listener"),
                 connections: all.group("connection"),
                 housekeeping: all.group("housekeeping"),
+                compression: all.group("compression"),
                 all,
             },
             housekeeping: Housekeeping::default(),

@@ -71,7 +71,7 @@ impl Codec {
 
 /// How hard a codec tries. Each codec's default is that of Kafka's topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Level {
+pub struct Level {
     /// `compression.gzip.level`: 1 to 9, or -1 for zlib's own.
     pub gzip: i32,
     /// `compression.lz4.level`: 1 to 17.

@@ -33,7 +33,7 @@ mod waiters;
 
 pub use batch::{BatchError, RecordBatch, TimestampType};
 pub use compaction::{Cleaned, Cleaning, CompactionRules, LogToClean, Step};
-pub use compression::Codec;
+pub use compression::{Codec, Level};
 pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};

@@ -6,10 +6,12 @@ use kafka_protocol::error::ResponseError;
 use thiserror::Error;
 
 use super::batch::{
-    self, BatchError, HEADER_SIZE, NO_TIMESTAMP, RecordBatch, TimestampType, attributes_of, codec_bits, first_batch,
+    self, ATTRIBUTES_AT, BatchError, HEADER_SIZE, NO_TIMESTAMP, RecordBatch, TimestampType, attributes_of, codec_bits,
+    first_batch,
 };
-use super::compression::Codec;
+use super::compression::{Codec, Level};
 use super::producers::Sequences;
+use super::rebuild::{Shape, rebuild};
 use super::records::{RecordError, RecordMeta};
 
 /// What a topic's configuration asks of a batch.
@@ -27,6 +29,10 @@ pub struct Rules {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.after.max.ms`: how far a record may lie in the future. Kafka's default is one hour.
     pub timestamp_after_max_ms: i64,
+    /// `compression.type`: what every batch is compressed with; `None` leaves that to the producer.
+    pub compression: Option<Codec>,
+    /// `compression.gzip.level` and so on (KIP-390).
+    pub level: Level,
 }
 
 impl Default for Rules {
@@ -38,6 +44,8 @@ impl Default for Rules {
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
+            compression: None,
+            level: Level::default(),
         }
     }
 }
@@ -352,7 +360,21 @@ impl Rules {
         }
         let codec = batch.codec().map_err(RecordError::Codec)?;
         check_header(&batch)?;
-        let walked_max = self.check_records(&batch, codec, now_ms)?;
+        let target = self.compression.unwrap_or(codec);
+        let (batch, walked_max) = match target == codec {
+            true => {
+                let walked_max = self.check_records(&batch, codec, now_ms)?;
+                (batch, walked_max)
+            }
+            false => self.recompress(&batch, target, now_ms)?,
+        };
+        let size = batch.size();
+        if size > self.max_message_bytes {
+            return Err(ValidateError::TooLarge {
+                size,
+                max: self.max_message_bytes,
+            });
+        }
         if size > self.segment_bytes {
             return Err(ValidateError::LargerThanSegment {
                 size,
@@ -364,6 +386,31 @@ impl Rules {
             TimestampType::LogAppendTime => (TimestampType::LogAppendTime, now_ms),
         };
         Ok(ValidBatch { batch, stamp, now_ms })
+    }
+
+    /// Whether [`validate`](Self::validate) compresses these records anew: work that takes its time.
+    pub fn recompresses(&self, records: &[u8]) -> bool {
+        let attributes = records.get(ATTRIBUTES_AT..ATTRIBUTES_AT + 2);
+        let codec = attributes.map(|bits| Codec::from_bits(codec_bits(i16::from(bits[1]))));
+        self.compression.is_some_and(|target| codec != Some(Ok(target)))
+    }
+
+    /// The batch compressed as the topic wants it, and its records' largest timestamp
+    /// (`LogValidator.buildRecordsAndAssignOffsets`). Records whose offsets are not their places are put right.
+    fn recompress(&self, batch: &RecordBatch, target: Codec, now_ms: i64) -> Result<(RecordBatch, i64), ValidateError> {
+        let plain = batch.plain_records()?;
+        let mut records = batch.locate(&plain)?;
+        // As if nothing were compressed: what is misplaced does not matter.
+        let walked_max = self.check_records(batch, Codec::None, now_ms)?;
+        for (record, place) in records.iter_mut().zip(0..) {
+            record.offset_delta = place;
+        }
+        let shape = Shape {
+            codec: target,
+            level: self.level,
+            delete_horizon_ms: None,
+        };
+        Ok((rebuild(batch, &plain, &records, &shape)?, walked_max))
     }
 
     /// Walks the records: their largest timestamp (`LogValidator.validateRecord`).

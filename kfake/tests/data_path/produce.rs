@@ -290,3 +290,39 @@ async fn impossible_sizes_and_formats_are_explained_and_other_faults_are_not() {
     }
     given.closes().await;
 }
+
+#[leakcheck(start_paused)]
+async fn a_large_batch_is_compressed_aside_and_answered_as_a_small_one() {
+    let mut given = given().await;
+    given.has_topic("packed", &[("compression.type", "gzip")]).await;
+    for size in [10, 900_000] {
+        let answer = given.produced(produce("packed", 2, batch(size))).await;
+        assert_eq!(answer.error_code, 0, "{size} bytes");
+    }
+    let mut request = fetch(&[("packed", 2, 1)]);
+    request.max_bytes = 1 << 20;
+    let records = given.fetched(request).await.records.expect("records");
+    assert!(records.len() < 10_000, "{} bytes", records.len());
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_cluster_closes_while_a_large_batch_is_compressed() {
+    let mut given = given().await;
+    given
+        .has_topic(
+            "packed",
+            &[("compression.type", "gzip"), ("compression.gzip.level", "9")],
+        )
+        .await;
+    let others = given.cluster.task_count();
+    let _sent = given
+        .client
+        .start(produce("packed", 2, batch(1_000_000)), BY_NAME)
+        .await
+        .unwrap();
+    while given.cluster.task_count() == others {
+        tokio::task::yield_now().await;
+    }
+    given.closes().await;
+}
