@@ -12,10 +12,12 @@ use dispatch::{Answer, Refusal};
 
 mod api_versions;
 pub(crate) mod context;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_groups;
+mod describe_topic_partitions;
 pub(crate) mod dispatch;
 mod fetch;
 mod find_coordinator;
@@ -29,8 +31,10 @@ mod list_offsets;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod topic_error;
 pub(crate) mod versions;
 
 pub use versions::VersionError;
@@ -81,7 +85,10 @@ table! {
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
+    OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
+    CreatePartitions => create_partitions(CreatePartitionsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    DescribeTopicPartitions => describe_topic_partitions(DescribeTopicPartitionsRequest);
 }
 
 /// Every API, in the order of the table, which is that of their keys.

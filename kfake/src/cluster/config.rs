@@ -124,6 +124,8 @@ broker_configs! {
     message_max_bytes: usize = "message.max.bytes", 1_048_588;
     /// The longest request, in bytes.
     socket_request_max_bytes: usize = "socket.request.max.bytes", 100 << 20;
+    /// The most partitions that DescribeTopicPartitions answers at once (KIP-966).
+    max_request_partition_size_limit: Count = "max.request.partition.size.limit", Count(2000);
     /// The most bytes that a fetch returns (KIP-541).
     fetch_max_bytes: usize = "fetch.max.bytes", 55 << 20;
     /// The most incremental fetch sessions that a broker keeps (KIP-227).

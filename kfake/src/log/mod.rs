@@ -17,6 +17,7 @@
 
 mod batch;
 mod compression;
+mod epochs;
 mod lookup;
 mod partition;
 mod producers;

@@ -42,6 +42,7 @@ const UNORDERED: &[(&str, &str)] = &[
     ("Metadata", "brokers"),
     ("Metadata", "topics"),
     ("Metadata", "partitions"),
+    ("CreatePartitions", "results"),
     ("CreateTopics", "configs"),
     ("DeleteGroups", "results"),
     ("DeleteTopics", "responses"),
