@@ -15,6 +15,7 @@ pub(crate) mod context;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_groups;
 mod describe_topic_partitions;
@@ -84,6 +85,7 @@ table! {
     ApiVersions => api_versions(ApiVersionsRequest);
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
+    DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
     OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
     CreatePartitions => create_partitions(CreatePartitionsRequest);

@@ -140,6 +140,12 @@ broker_configs! {
     group_max_size: Count = "group.max.size", Count(i32::MAX);
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes", 4096;
+    /// How often retention looks for what may go.
+    log_retention_check_interval: Duration = "log.retention.check.interval.ms", Duration::from_secs(300);
+    /// How long after the start it looks for the first time.
+    log_initial_task_delay: Duration = "log.initial.task.delay.ms", Duration::from_secs(30);
+    /// How long the log cleaner waits when there was nothing to clean.
+    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms", Duration::from_secs(15);
     /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
     message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms", i64::MAX;
     /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).

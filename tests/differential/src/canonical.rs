@@ -45,6 +45,8 @@ const UNORDERED: &[(&str, &str)] = &[
     ("CreatePartitions", "results"),
     ("CreateTopics", "configs"),
     ("DeleteGroups", "results"),
+    ("DeleteRecords", "topics"),
+    ("DeleteRecords", "partitions"),
     ("DeleteTopics", "responses"),
     ("DescribeGroups", "members"),
     ("JoinGroup", "members"),
