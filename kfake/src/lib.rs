@@ -45,6 +45,7 @@
 pub mod client;
 #[doc(hidden)]
 pub mod log;
+pub mod messages;
 
 mod api;
 mod cluster;

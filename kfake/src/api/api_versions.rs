@@ -1,12 +1,12 @@
-//! ApiVersions (key 18), versions 0–4. What the broker offers.
+//! ApiVersions (key 18), versions 0–5. What the broker offers.
 //!
 //! - 1: throttle time. 2: no change.
 //! - 3: flexible; the client names its software (KIP-511). The response's header stays at version 0 for ever.
 //! - 4: features whose lowest version is 0 may be named (KIP-1022).
 
+use crate::messages::api_versions_response::ApiVersion;
+use crate::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::protocol::VersionRange;
 
 use super::dispatch::Refusal;

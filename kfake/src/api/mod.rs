@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use kafka_protocol::messages::{self, ApiKey};
+use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Message, VersionRange};
 
+use crate::messages;
 use context::Context;
 use dispatch::{Answer, Refusal};
 

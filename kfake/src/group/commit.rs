@@ -1,13 +1,13 @@
 //! OffsetCommit, OffsetFetch and DescribeGroups, as a classic group answers them.
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
-use kafka_protocol::messages::offset_fetch_response::{
+use crate::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use crate::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use crate::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use crate::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use crate::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
@@ -45,6 +45,7 @@ impl ClassicGroup {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
                         metadata,
+                        topic_id: topic.topic_id,
                     };
                     self.offsets.commit(&topic.name, partition.partition_index, committed);
                 }
@@ -57,6 +58,7 @@ impl ClassicGroup {
             topics.push(
                 OffsetCommitResponseTopic::default()
                     .with_name(topic.name)
+                    .with_topic_id(topic.topic_id)
                     .with_partitions(partitions),
             );
         }
@@ -95,10 +97,11 @@ impl ClassicGroup {
                 .map(|topic| {
                     let partitions = topic.partition_indexes.into_iter();
                     let partitions = partitions
-                        .map(|p| fetched(p, self.offsets.get(&topic.name, p)))
+                        .map(|p| fetched(p, self.offsets.get_of(&topic.name, topic.topic_id, p)))
                         .collect();
                     OffsetFetchResponseTopics::default()
                         .with_name(topic.name)
+                        .with_topic_id(topic.topic_id)
                         .with_partitions(partitions)
                 })
                 .collect(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 /// A committed offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) struct Committed {
     /// The epoch of the last record consumed (KIP-320); -1 if not told.
     pub leader_epoch: i32,
     pub metadata: StrBytes,
+    /// The topic's id, where the commit named it (OffsetCommit 10); else nil.
+    pub topic_id: Uuid,
 }
 
 /// By topic and partition.
@@ -28,8 +31,11 @@ impl Offsets {
         topic.insert(partition, committed);
     }
 
-    pub fn get(&self, topic: &str, partition: i32) -> Option<&Committed> {
-        self.by_topic.get(topic)?.get(&partition)
+    /// What was committed, unless it was for another topic of that name: where both ids are known, they must be the same
+    /// (`OffsetMetadataManager.isMismatchedTopicId`).
+    pub fn get_of(&self, topic: &str, id: Uuid, partition: i32) -> Option<&Committed> {
+        let committed = self.by_topic.get(topic)?.get(&partition)?;
+        (committed.topic_id.is_nil() || id.is_nil() || committed.topic_id == id).then_some(committed)
     }
 
     pub fn all(&self) -> impl Iterator<Item = (&str, &BTreeMap<i32, Committed>)> {
