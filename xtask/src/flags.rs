@@ -14,6 +14,7 @@ Commands:
   differential  send the same requests to Apache Kafka and to kfake, and compare the answers
   leak-audit    run the workspace's tests, and judge what they leave behind: cargo leak-audit itself
   messages      write the messages that kafka-protocol lacks, from Apache Kafka's definitions
+  releases      write what each release of Apache Kafka offers, from its artifacts
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
   interop       run the clients that people use against the kfake binary
 
@@ -54,6 +55,19 @@ Options:
 They are made from tests/differential/schemas.jsonl, which tests/oracle/schemas.py makes from Apache Kafka's clients jar.
 
 Exit code: 0; 1 when --check finds a stale file; 2 when nothing could be written.
+";
+
+const RELEASES_HELP: &str = "\
+Writes kfake/src/cluster/releases.txt: which versions of which API each release of Apache Kafka offers. Needs java and mvn, and
+fetches about 100 MB of artifacts that are not there yet.
+
+Usage: cargo xtask releases [OPTIONS]
+
+Options:
+  --check                 write nothing; fail where something would be written
+  -h, --help
+
+Exit code: 0; 1 when --check finds the file stale; 2 when nothing could be written.
 ";
 
 const LINT_GATE_HELP: &str = "\
@@ -104,6 +118,8 @@ pub enum Command {
     Differential(Differential),
     /// `messages`.
     Messages(Generate),
+    /// `releases`.
+    Releases(Generate),
 }
 
 /// The options of commands that generate source.
@@ -187,6 +203,10 @@ impl Command {
             Arg::Value(name) if name == "messages" => {
                 let options = generate(&mut parser).context(help_hint("messages"))?;
                 Ok(options.map_or(Self::Help(MESSAGES_HELP), Self::Messages))
+            }
+            Arg::Value(name) if name == "releases" => {
+                let options = generate(&mut parser).context(help_hint("releases"))?;
+                Ok(options.map_or(Self::Help(RELEASES_HELP), Self::Releases))
             }
             Arg::Short('h') | Arg::Long("help") => Ok(Self::Help(HELP)),
             Arg::Value(name) => bail!("no command is named {name:?}\n\n{HELP}"),

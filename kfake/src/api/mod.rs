@@ -18,6 +18,8 @@ mod delete_groups;
 mod delete_topics;
 mod describe_groups;
 pub(crate) mod dispatch;
+#[cfg(test)]
+mod docs;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -29,6 +31,7 @@ mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod produce;
 mod sync_group;
@@ -42,11 +45,14 @@ type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send +
 #[derive(Clone, Copy)]
 pub(crate) struct Api {
     pub key: ApiKey,
-    /// Every version that kafka-protocol can encode.
+    /// Every version that can be decoded.
     pub versions: VersionRange,
     handle: for<'a> fn(&'a Context, i16, Bytes) -> Handled<'a>,
     #[cfg(test)]
     pub decodes: fn(i16, Bytes) -> bool,
+    /// Its file's name.
+    #[cfg(test)]
+    pub module: &'static str,
 }
 
 macro_rules! table {
@@ -60,6 +66,8 @@ macro_rules! table {
             }),
             #[cfg(test)]
             decodes: |version, body| dispatch::decode::<messages::$request>(version, body).is_ok(),
+            #[cfg(test)]
+            module: stringify!($module),
         }),*];
     };
 }
@@ -83,6 +91,7 @@ table! {
     DeleteTopics => delete_topics(DeleteTopicsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    OffsetDelete => offset_delete(OffsetDeleteRequest);
 }
 
 /// Every API, in the order of the table, which is that of their keys.

@@ -86,7 +86,8 @@ fn take_unknown(context: &Context, version: i16, topics: &mut Vec<OffsetCommitRe
             .into_iter()
             .partition::<Vec<_>, _>(|p| is_known(p.partition_index));
         topic.partitions = known;
-        if missing.is_empty() {
+        // A topic that there is not is answered also when it was named without partitions.
+        if missing.is_empty() && exists.is_some() {
             continue;
         }
         let error = match exists {

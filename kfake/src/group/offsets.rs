@@ -14,6 +14,10 @@ pub(crate) struct Committed {
     pub metadata: StrBytes,
     /// The topic's id, where the commit named it (OffsetCommit 10); else nil.
     pub topic_id: Uuid,
+    /// When it was committed, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// When it expires, where the client said so (before OffsetCommit 5); in milliseconds since 1970.
+    pub expires_ms: Option<i64>,
 }
 
 /// By topic and partition.
@@ -46,6 +50,24 @@ impl Offsets {
 
     pub fn len(&self) -> usize {
         self.by_topic.values().map(BTreeMap::len).sum()
+    }
+
+    /// Forgets one; not having it is no error.
+    pub fn forget(&mut self, topic: &str, partition: i32) {
+        if let Some(partitions) = self.by_topic.get_mut(topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                self.by_topic.remove(topic);
+            }
+        }
+    }
+
+    /// Forgets those of which `stays` says no.
+    pub fn retain(&mut self, mut stays: impl FnMut(&str, &Committed) -> bool) {
+        self.by_topic.retain(|topic, partitions| {
+            partitions.retain(|_, committed| stays(topic, committed));
+            !partitions.is_empty()
+        });
     }
 
     pub fn forget_topic(&mut self, topic: &str) {

@@ -2,8 +2,8 @@
 
 use crate::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    OffsetCommitRequest, OffsetCommitResponse, SyncGroupRequest, SyncGroupResponse,
-    describe_groups_response::DescribedGroup, offset_fetch_request::OffsetFetchRequestGroup,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest,
+    SyncGroupResponse, describe_groups_response::DescribedGroup, offset_fetch_request::OffsetFetchRequestGroup,
     offset_fetch_response::OffsetFetchResponseGroup,
 };
 use kafka_protocol::error::ResponseError;
@@ -28,6 +28,8 @@ pub(crate) enum Request {
     Heartbeat(HeartbeatRequest, Reply<HeartbeatResponse>),
     Leave(LeaveGroupRequest, i16, Reply<LeaveGroupResponse>),
     Commit(OffsetCommitRequest, Reply<OffsetCommitResponse>),
+    /// Of partitions that exist.
+    DeleteOffsets(OffsetDeleteRequest, Reply<OffsetDeleteResponse>),
     Fetch(OffsetFetchRequestGroup, Reply<OffsetFetchResponseGroup>),
     Describe(Reply<DescribedGroup>),
     Delete(Reply<Result<(), ResponseError>>),
