@@ -58,7 +58,7 @@ impl Groups {
             return;
         }
         let interval = self.shared.config.offsets_retention_check_interval;
-        let look_ms = expiry.look_at_or_after(at_ms, interval);
+        let look_ms = expiry.look_at_or_after(at_ms.max(self.shared.now_ms()), interval);
         let mut running = expiry.running.lock();
         if expiry.next_ms.fetch_min(look_ms, Ordering::AcqRel) <= look_ms {
             return;
