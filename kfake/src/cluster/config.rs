@@ -146,6 +146,10 @@ broker_configs! {
     log_initial_task_delay: Duration = "log.initial.task.delay.ms", Duration::from_secs(30);
     /// How long the log cleaner waits when there was nothing to clean.
     log_cleaner_backoff: Duration = "log.cleaner.backoff.ms", Duration::from_secs(15);
+    /// How long committed offsets are kept (KIP-211).
+    offsets_retention: Duration = "offsets.retention.minutes", Duration::from_secs(7 * 24 * 3600);
+    /// How often old offsets are looked for.
+    offsets_retention_check_interval: Duration = "offsets.retention.check.interval.ms", Duration::from_secs(600);
     /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
     message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms", i64::MAX;
     /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).

@@ -9,6 +9,7 @@ pub(crate) mod fetch_sessions;
 pub(crate) mod handle;
 pub(crate) mod housekeeping;
 pub(crate) mod log_config;
+pub(crate) mod releases;
 pub(crate) mod state;
 pub(crate) mod topic_config;
 pub(crate) mod topics;

@@ -1,6 +1,5 @@
 //! What the cluster's tasks share.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +15,7 @@ use super::config::BrokerConfig;
 use super::exits::Exits;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
+use super::releases::Offered;
 use super::topics::{BrokerId, Topics};
 
 /// A broker: its node id and the address that clients are told.
@@ -86,8 +86,8 @@ pub(crate) struct Shared {
     pub config: BrokerConfig,
     pub brokers: Vec<Broker>,
     pub topics: RwLock<Topics>,
-    /// The highest version of each API, where it is not the highest there is.
-    pub versions: BTreeMap<i16, i16>,
+    /// What the brokers were told to offer.
+    pub versions: Offered,
     pub exits: Exits,
     pub tasks: Tasks,
     pub housekeeping: Housekeeping,
@@ -106,7 +106,7 @@ impl Shared {
         cluster_id: String,
         config: BrokerConfig,
         brokers: Vec<Broker>,
-        versions: BTreeMap<i16, i16>,
+        versions: Offered,
         exits: Exits,
         seed: u64,
         time_of_day: Option<SystemTime>,
