@@ -11,12 +11,26 @@ Usage: cargo xtask COMMAND
 
 Commands:
   bench         measure kfake beside its peers, and compare with the committed results
+  configs       write Apache Kafka's own definitions of its configurations into kfake
   differential  send the same requests to Apache Kafka and to kfake, and compare the answers
   leak-audit    run the workspace's tests, and judge what they leave behind: cargo leak-audit itself
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
   interop       run the clients that people use against the kfake binary
 
 cargo xtask COMMAND --help tells a command's options.
+";
+
+const CONFIGS_HELP: &str = "\
+Writes Apache Kafka's own definitions of its configurations, by tests/oracle/Configs.java, into kfake/src/cluster/configs.
+It needs java and mvn.
+
+Usage: cargo xtask configs [OPTIONS]
+
+Options:
+  --check                 write nothing; fail where the files are other than what Apache Kafka defines
+  -h, --help
+
+Exit code: 0 when the files are as they should be, 1 when --check found another, 2 when that could not be found out.
 ";
 
 const DIFFERENTIAL_HELP: &str = "\
@@ -79,6 +93,8 @@ pub enum Command {
     Help(&'static str),
     /// `bench`, with arguments that its own program reads.
     Bench(Vec<OsString>),
+    /// `configs`.
+    Configs(Configs),
     /// `leak-audit`, with arguments of its own.
     LeakAudit(Vec<OsString>),
     /// `lint-gate`.
@@ -87,6 +103,13 @@ pub enum Command {
     Interop(Interop),
     /// `differential`.
     Differential(Differential),
+}
+
+/// The options of `configs`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Configs {
+    /// Whether the files are compared alone.
+    pub check: bool,
 }
 
 /// The options of `differential`.
@@ -156,6 +179,7 @@ impl Command {
         };
         match first {
             Arg::Value(name) if name == "bench" => Ok(Self::Bench(parser.raw_args()?.collect())),
+            Arg::Value(name) if name == "configs" => configs(&mut parser).context(help_hint("configs")),
             Arg::Value(name) if name == "leak-audit" => Ok(Self::LeakAudit(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "differential" => differential(&mut parser).context(help_hint("differential")),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
@@ -169,6 +193,18 @@ impl Command {
 
 fn help_hint(command: &str) -> String {
     format!("wrong arguments (cargo xtask {command} --help tells the right ones)")
+}
+
+fn configs(parser: &mut Parser) -> anyhow::Result<Command> {
+    let mut options = Configs::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("check") => options.check = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(CONFIGS_HELP)),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Configs(options))
 }
 
 fn lint_gate(parser: &mut Parser) -> anyhow::Result<Command> {
@@ -276,6 +312,7 @@ mod tests {
             ("differential --live --golden", "exclude each other"),
             ("differential --random soon", "invalid digit"),
             ("differential --peer", "missing argument for option '--peer'"),
+            ("configs --chek", "invalid option '--chek'"),
             ("lint-gate extra", "unexpected argument \"extra\""),
         ] {
             let error = parse(line).expect_err(line);

@@ -10,16 +10,20 @@ use kafka_protocol::protocol::{Message, VersionRange};
 use context::Context;
 use dispatch::{Answer, Refusal};
 
+mod alter_configs;
 mod api_versions;
 pub(crate) mod context;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 pub(crate) mod dispatch;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leader;
@@ -81,7 +85,11 @@ table! {
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
+    DescribeConfigs => describe_configs(DescribeConfigsRequest);
+    AlterConfigs => alter_configs(AlterConfigsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
+    DescribeCluster => describe_cluster(DescribeClusterRequest);
 }
 
 /// Every API, in the order of the table, which is that of their keys.

@@ -20,9 +20,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
-use crate::cluster::config::BrokerConfig;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, BatchError, Rules, TimestampType, ValidateError, begins_transactional, check_envelope};
+use crate::log::{Appended, BatchError, Rules, ValidateError, begins_transactional, check_envelope};
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
@@ -271,7 +270,7 @@ impl Batch<'_> {
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
         let shared = &self.context.shared;
-        let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
+        let judged = rules(topic).validate(records, self.version, shared.now_ms());
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = partition.log.lock().append(valid);
         let mut appended = appended.map_err(|error| Failure {
@@ -283,26 +282,15 @@ impl Batch<'_> {
     }
 }
 
-/// What the topic's configuration, and the broker's where the topic has none, asks of a batch.
-fn rules(topic: &Topic, broker: &BrokerConfig) -> Rules {
-    let defaults = Rules::default();
-    let policies = topic.config.get("cleanup.policy").unwrap_or_default();
+/// What the topic's configuration asks of a batch.
+fn rules(topic: &Topic) -> Rules {
+    let config = &topic.config;
     Rules {
-        max_message_bytes: number(topic, "max.message.bytes").unwrap_or(broker.message_max_bytes),
-        segment_bytes: number(topic, "segment.bytes").unwrap_or(defaults.segment_bytes),
-        compacted: policies.split(',').any(|policy| policy.trim() == "compact"),
-        timestamp_type: match topic.config.get("message.timestamp.type").map(str::trim) {
-            Some("LogAppendTime") => TimestampType::LogAppendTime,
-            _ => TimestampType::CreateTime,
-        },
-        timestamp_before_max_ms: number(topic, "message.timestamp.before.max.ms")
-            .unwrap_or(broker.message_timestamp_before_max_ms),
-        timestamp_after_max_ms: number(topic, "message.timestamp.after.max.ms")
-            .unwrap_or(broker.message_timestamp_after_max_ms),
+        max_message_bytes: config.max_message_bytes,
+        segment_bytes: config.segment_bytes,
+        compacted: config.cleanup.compact,
+        timestamp_type: config.timestamp_type,
+        timestamp_before_max_ms: config.timestamp_before_max_ms,
+        timestamp_after_max_ms: config.timestamp_after_max_ms,
     }
-}
-
-/// A number that the topic sets, which was checked when it was set.
-fn number<N: std::str::FromStr>(topic: &Topic, name: &str) -> Option<N> {
-    topic.config.get(name)?.trim().parse().ok()
 }

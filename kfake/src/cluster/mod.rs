@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 pub(crate) mod config;
+pub(crate) mod configs;
 pub(crate) mod creation;
 pub(crate) mod exits;
 pub(crate) mod fetch_sessions;

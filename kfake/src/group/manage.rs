@@ -179,7 +179,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::cluster::config::BrokerConfig;
+    use crate::cluster::config::Given;
     use crate::cluster::state::{Broker, Shared};
     use crate::cluster::topics::BrokerId;
 
@@ -190,8 +190,8 @@ mod tests {
             host: "broker".to_owned(),
             port: 9092,
         };
-        let (config, exits) = (BrokerConfig::default(), Exits::default());
-        let shared = Shared::new("id".to_owned(), config, vec![broker], BTreeMap::new(), exits, 0, None);
+        let (given, exits) = (Given::default(), Exits::default());
+        let shared = Shared::new("id".to_owned(), given, vec![broker], BTreeMap::new(), exits, 0, None);
         let groups = Arc::new(Groups::new(Arc::new(shared)));
         let group = groups.get_or_create("billing");
         let (_queue, inbox) = mpsc::channel(1);
