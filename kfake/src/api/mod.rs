@@ -11,6 +11,7 @@ use crate::messages;
 use context::Context;
 use dispatch::{Answer, Refusal};
 
+mod alter_configs;
 mod api_versions;
 pub(crate) mod context;
 mod create_partitions;
@@ -18,6 +19,8 @@ mod create_topics;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod describe_topic_partitions;
 pub(crate) mod dispatch;
@@ -26,6 +29,7 @@ mod docs;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leader;
@@ -97,9 +101,13 @@ table! {
     DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
     OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
+    DescribeConfigs => describe_configs(DescribeConfigsRequest);
+    AlterConfigs => alter_configs(AlterConfigsRequest);
     CreatePartitions => create_partitions(CreatePartitionsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
     OffsetDelete => offset_delete(OffsetDeleteRequest);
+    DescribeCluster => describe_cluster(DescribeClusterRequest);
     DescribeTopicPartitions => describe_topic_partitions(DescribeTopicPartitionsRequest);
 }
 
