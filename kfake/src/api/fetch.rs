@@ -230,7 +230,7 @@ impl Registered {
         let mut read = read_partitions(outcomes);
         let mut registered = self.partitions.iter();
         // Both are in the order of the request, and what was read again can only be less or other than what was.
-        read.all(|partition| registered.any(|known| Arc::ptr_eq(known, partition)))
+        read.all(|partition| registered.any(|known| Arc::ptr_eq(&known.log, &partition.log)))
     }
 }
 

@@ -212,7 +212,7 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
 
 /// Whether the topic compresses what producers send by itself.
 fn compresses(topic: &Topic) -> bool {
-    topic.config.get("compression.type").is_some()
+    topic.config.compression.0.is_some()
 }
 
 /// Whether the batch's attributes, behind 21 bytes of header, name a codec.
@@ -296,7 +296,7 @@ impl Batch<'_> {
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
         let shared = &self.context.shared;
-        let rules = log_config::rules(&topic.config, &shared.config);
+        let rules = log_config::rules(&topic.config);
         let judged = self.judge(rules, records).await?;
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let segment_rules = log_config::segment_rules(&topic.config, |limit| shared.random_below(limit));

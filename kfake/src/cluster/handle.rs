@@ -145,6 +145,12 @@ impl Cluster {
         }
     }
 
+    /// Forgets the committed offsets that are older than `offsets.retention.minutes`, and the groups that nothing is left of,
+    /// as a task of the cluster's does every `offsets.retention.check.interval.ms` (KIP-211). Ages are by tokio's clock.
+    pub fn expire_offsets(&self) {
+        self.groups.expire_offsets();
+    }
+
     /// Makes a group's coordinator take no more requests, or take them again: requests wait, clients time out, as with a
     /// broker that hangs. A group that does not exist is not created: `false`.
     pub fn stall_group(&self, id: &str, stalled: bool) -> bool {

@@ -18,6 +18,7 @@
 mod batch;
 mod compaction;
 mod compression;
+mod epochs;
 mod lookup;
 mod partition;
 mod producers;

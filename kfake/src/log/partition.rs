@@ -6,6 +6,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
+use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
 use super::producers::{LastRecord, Producers, SequenceError};
 use super::records::RecordError;
@@ -98,8 +99,7 @@ pub struct Log {
     segment_rules: SegmentRules,
     start_offset: i64,
     end_offset: i64,
-    /// Each leader epoch and the end offset when it began, ascending.
-    leader_epochs: Vec<(i32, i64)>,
+    leader_epochs: LeaderEpochs,
     producers: Producers,
     waiters: WaitList,
     /// The first offset that compaction has not seen; `None` before it ran.
@@ -116,7 +116,7 @@ impl Log {
             segment_rules: SegmentRules::default(),
             start_offset: 0,
             end_offset: 0,
-            leader_epochs: vec![(leader_epoch, 0)],
+            leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             waiters: WaitList::default(),
             cleaned_up_to: None,
@@ -154,14 +154,18 @@ impl Log {
 
     /// The epoch that the log is led in.
     pub fn leader_epoch(&self) -> i32 {
-        self.leader_epochs.last().map_or(-1, |&(epoch, _)| epoch)
+        self.leader_epochs.latest()
     }
 
     /// Begins a new leader epoch. An epoch that is not newer is ignored.
     pub fn begin_leader_epoch(&mut self, epoch: i32) {
-        if epoch > self.leader_epoch() {
-            self.leader_epochs.push((epoch, self.end_offset));
-        }
+        self.leader_epochs.begin(epoch, self.end_offset);
+    }
+
+    /// The largest epoch of the log that is not larger than `epoch`, and the offset that it ended at; `None` where the log
+    /// knows nothing of it.
+    pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        self.leader_epochs.end_of(epoch, self.end_offset)
     }
 
     /// The bytes of all batches together.
@@ -333,7 +337,7 @@ impl Log {
         match spec {
             OffsetSpec::Latest => untimed(self.visible_end(isolation), self.leader_epoch()),
             OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
-                untimed(self.start_offset, self.epoch_of(self.start_offset))
+                untimed(self.start_offset, self.leader_epochs.at(self.start_offset))
             }
             OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => untimed(-1, -1),
             OffsetSpec::MaxTimestamp => self.largest_timestamp(isolation),
@@ -377,12 +381,6 @@ impl Log {
             time,
             offsets: self.start_offset..self.visible_end(isolation),
         }
-    }
-
-    /// The leader epoch that `offset` was, or will be, appended in.
-    fn epoch_of(&self, offset: i64) -> i32 {
-        let next = self.leader_epochs.partition_point(|&(_, start)| start <= offset);
-        next.checked_sub(1).map_or(-1, |at| self.leader_epochs[at].0)
     }
 
     /// Moves the log start offset up to `offset`, as DeleteRecords does; -1 stands for the high watermark. An offset before
