@@ -36,6 +36,7 @@ pub(super) async fn handle(
         Mode::Replace,
         request.validate_only,
     );
+    context.shared.housekeeping.look_at_all(&context.shared);
     let responses = request.resources.iter().zip(answers).map(|(resource, answer)| {
         let response = AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)

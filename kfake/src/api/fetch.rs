@@ -19,7 +19,7 @@ use super::leader::{Refused, led};
 use crate::api::context::Context;
 use crate::cluster::exits::Wait;
 use crate::cluster::fetch_sessions::{
-    FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Seen, SessionRequest, TopicKey, Wanted,
+    FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Quiet, Round, Seen, SessionRequest, TopicKey, Wanted,
 };
 use crate::cluster::topics::{Partition, Topics};
 use crate::log::{Isolation, LogRead, Registration};
@@ -93,11 +93,31 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
     let Some(sessions) = context.shared.fetch_sessions(context.broker) else {
         return Ok(FetchAnswer::failed(ResponseError::BrokerNotAvailable).encode(context, version));
     };
-    let opened = match sessions.lock().begin(session_request(version, request)) {
+    let begun = sessions.lock().begin(session_request(version, request));
+    let mut opened = match begun {
         Ok(opened) => opened,
         Err(error) => return Ok(FetchAnswer::failed(error).encode(context, version)),
     };
-    let outcomes = wait_for_records(context, &opened, limits, patience).await?;
+    let deadline = Instant::now() + patience;
+    if let Some(quiet) = opened.quiet.take() {
+        if stays_quiet(context, &quiet, limits, deadline).await? {
+            let finished = sessions.lock().finish(opened.round, &[], NO_SESSION);
+            let answer = match finished {
+                Err(error) => FetchAnswer::failed(error),
+                Ok((id, _)) => {
+                    sessions.lock().is_quiet(id, opened.round, quiet);
+                    FetchAnswer {
+                        error: None,
+                        session_id: id,
+                        partitions: Vec::new(),
+                    }
+                }
+            };
+            return Ok(answer.encode(context, version));
+        }
+        opened.wanted = sessions.lock().wanted(opened.round);
+    }
+    let (outcomes, quiet) = wait_for_records(context, &opened, limits, deadline).await?;
     let seen: Vec<_> = opened
         .wanted
         .iter()
@@ -109,6 +129,9 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
     let answer = match finished {
         Err(error) => FetchAnswer::failed(error),
         Ok((session_id, included)) => {
+            if let Some(quiet) = quiet {
+                sessions.lock().is_quiet(session_id, opened.round, quiet);
+            }
             let partitions = opened.wanted.into_iter().zip(outcomes).zip(included);
             let partitions = partitions.filter(|(_, included)| *included);
             // Apache Kafka answers partitions that do not exist after those that do.
@@ -171,28 +194,47 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
     }
 }
 
+/// Waits until something has changed of which a quiet session must know: `false`; or there is no time left: `true`.
+async fn stays_quiet(context: &Context, quiet: &Quiet, limits: Limits, deadline: Instant) -> Result<bool, Refusal> {
+    let exits = &context.shared.exits;
+    let is_same = || context.shared.topics.read().version() == quiet.topics;
+    if !is_same() || limits.isolation != quiet.isolation {
+        return Ok(false);
+    }
+    let is_in_a_hurry = limits.min_bytes <= 0 || deadline <= Instant::now();
+    tokio::select! {
+        biased;
+        () = exits.shutdown(), if exits.heard_in(Wait::Fetch) => Err(Refusal::ShuttingDown),
+        () = quiet.changed.notified() => Ok(false),
+        () = std::future::ready(()), if is_in_a_hurry => Ok(true),
+        () = tokio::time::sleep_until(deadline) => Ok(is_same()),
+    }
+}
+
 /// Reads what is wanted, again after each append that concerns it, until there is enough, an error, or no patience left
 /// (`ReplicaManager.fetchMessages` and `DelayedFetch`).
 async fn wait_for_records(
     context: &Context,
     opened: &Opened,
     limits: Limits,
-    patience: Duration,
-) -> Result<Vec<Outcome>, Refusal> {
-    let deadline = Instant::now() + patience;
-    let mut outcomes = read_all(context, opened, limits);
-    if patience.is_zero() || is_complete(&outcomes, limits) {
-        return Ok(outcomes);
+    deadline: Instant,
+) -> Result<(Vec<Outcome>, Option<Quiet>), Refusal> {
+    let (mut outcomes, _) = read_all(context, opened, limits);
+    let has_session = opened.round != Round::Sessionless;
+    let may_be_quiet = has_session && is_quiet(&outcomes);
+    let mut out_of_time = deadline <= Instant::now();
+    if (out_of_time && !may_be_quiet) || is_complete(&outcomes, limits) {
+        return Ok((outcomes, None));
     }
     let unknown = count_unknown(&outcomes);
     let known: Vec<_> = outcomes.iter().map(|o| !matches!(o, Outcome::Unknown(..))).collect();
     let notify = Arc::new(Notify::new());
     let mut registered = register(&outcomes, &notify);
     let exits = &context.shared.exits;
-    let mut out_of_time = false;
     loop {
         // After registering, so that an append in between is seen here or leaves its notice.
-        outcomes = read_all(context, opened, limits);
+        let topics;
+        (outcomes, topics) = read_all(context, opened, limits);
         if !registered.covers(&outcomes) {
             // A topic has been deleted and created again: its new logs are other ones.
             registered = register(&outcomes, &notify);
@@ -207,7 +249,13 @@ async fn wait_for_records(
             }
         }
         if out_of_time || deleted || is_complete(&outcomes, limits) {
-            return Ok(outcomes);
+            let quiet = (has_session && is_quiet(&outcomes)).then(|| Quiet {
+                changed: notify,
+                _registrations: registered.registrations,
+                isolation: limits.isolation,
+                topics,
+            });
+            return Ok((outcomes, quiet));
         }
         tokio::select! {
             biased;
@@ -221,7 +269,7 @@ async fn wait_for_records(
 /// The logs that a fetch waits for. Dropping it takes the fetch out of their lists.
 struct Registered {
     partitions: Vec<Arc<Partition>>,
-    _registrations: Vec<Registration>,
+    registrations: Vec<Registration>,
 }
 
 impl Registered {
@@ -238,7 +286,7 @@ fn register(outcomes: &[Outcome], notify: &Arc<Notify>) -> Registered {
     let partitions: Vec<_> = read_partitions(outcomes).cloned().collect();
     let registrations = partitions.iter().map(|p| p.log.lock().waiters().register(notify));
     Registered {
-        _registrations: registrations.collect(),
+        registrations: registrations.collect(),
         partitions,
     }
 }
@@ -252,6 +300,12 @@ fn read_partitions(outcomes: &[Outcome]) -> impl Iterator<Item = &Arc<Partition>
 
 fn count_unknown(outcomes: &[Outcome]) -> usize {
     outcomes.iter().filter(|o| matches!(o, Outcome::Unknown(..))).count()
+}
+
+/// Whether nothing was read, and nothing failed.
+fn is_quiet(outcomes: &[Outcome]) -> bool {
+    let is_empty = |outcome: &Outcome| matches!(outcome, Outcome::Read { read, .. } if read.size == 0);
+    outcomes.iter().all(is_empty)
 }
 
 fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
@@ -273,7 +327,9 @@ fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
 }
 
 /// `ReplicaManager.readFromLog`: the first partition with records gives at least one batch, whatever the limits (KIP-74).
-fn read_all(context: &Context, opened: &Opened, limits: Limits) -> Vec<Outcome> {
+///
+/// Also says which version of the topics was looked at.
+fn read_all(context: &Context, opened: &Opened, limits: Limits) -> (Vec<Outcome>, u64) {
     let topics = context.shared.topics.read();
     let mut left = limits.max_bytes;
     let mut at_least_one = true;
@@ -289,7 +345,7 @@ fn read_all(context: &Context, opened: &Opened, limits: Limits) -> Vec<Outcome> 
         }
         outcomes.push(outcome);
     }
-    outcomes
+    (outcomes, topics.version())
 }
 
 fn read_one(

@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::log::{Isolation, Registration};
 
 /// The session id that names none.
 pub(crate) const NO_SESSION: i32 = 0;
@@ -83,6 +86,23 @@ pub(crate) enum Round {
 pub(crate) struct Opened {
     pub round: Round,
     pub wanted: Vec<(PartitionKey, Wanted)>,
+    /// Why nothing has to be read again, as long as nothing has changed. Then `wanted` is left empty, until
+    /// [`FetchSessions::wanted`] is asked for it.
+    pub quiet: Option<Quiet>,
+}
+
+/// A session of which the last answer was empty, and would be again: nothing has been read, and nothing failed. So a consumer of a
+/// thousand idle partitions polls at the cost of one.
+#[derive(Debug)]
+pub(crate) struct Quiet {
+    /// Notified when one of the logs changes.
+    pub changed: Arc<Notify>,
+    /// With each of the logs.
+    pub _registrations: Vec<Registration>,
+    /// What the last look could see.
+    pub isolation: Isolation,
+    /// [`Topics::version`](super::topics::Topics::version) of the last look.
+    pub topics: u64,
 }
 
 /// A partition of a session.
@@ -122,6 +142,8 @@ struct Session {
     by_id: bool,
     last_used: Instant,
     partitions: IndexMap<PartitionKey, Cached>,
+    /// Of the last answer; gone while a request uses it.
+    quiet: Option<Quiet>,
 }
 
 /// A broker's sessions.
@@ -156,7 +178,11 @@ impl FetchSessions {
             // A partition named twice keeps its first place and its last wish.
             let wanted: IndexMap<_, _> = request.wanted.into_iter().collect();
             let wanted = wanted.into_iter().collect();
-            return Ok(Opened { round, wanted });
+            return Ok(Opened {
+                round,
+                wanted,
+                quiet: None,
+            });
         }
         let session = self
             .sessions
@@ -168,6 +194,8 @@ impl FetchSessions {
         if session.epoch != epoch {
             return Err(ResponseError::InvalidFetchSessionEpoch);
         }
+        let asks_for_the_same = request.wanted.is_empty() && request.forgotten.is_empty();
+        let quiet = session.quiet.take().filter(|_| asks_for_the_same);
         for (key, wanted) in request.wanted {
             let cached = session.partitions.entry(key).or_insert_with(|| Cached::new(wanted));
             let resolved = cached.wanted.resolved;
@@ -181,6 +209,7 @@ impl FetchSessions {
             return Ok(Opened {
                 round: Round::Sessionless,
                 wanted: Vec::new(),
+                quiet: None,
             });
         }
         session.epoch = next_epoch(epoch);
@@ -190,8 +219,32 @@ impl FetchSessions {
                 id,
                 epoch: session.epoch,
             },
-            wanted: session.partitions.iter().map(|(k, c)| (k.clone(), c.wanted)).collect(),
+            wanted: match quiet {
+                Some(_) => Vec::new(),
+                None => session.wanted(),
+            },
+            quiet,
         })
+    }
+
+    /// Everything that an incremental request wants; nothing where its session has gone.
+    pub fn wanted(&self, round: Round) -> Vec<(PartitionKey, Wanted)> {
+        match round {
+            Round::Incremental { id, .. } => self.sessions.get(&id).map(Session::wanted).unwrap_or_default(),
+            Round::Sessionless | Round::First { .. } => Vec::new(),
+        }
+    }
+
+    /// Remembers that a session is quiet, unless another request has been there since.
+    pub fn is_quiet(&mut self, id: i32, round: Round, quiet: Quiet) {
+        let epoch = match round {
+            Round::Sessionless => return,
+            Round::First { .. } => next_epoch(INITIAL_EPOCH),
+            Round::Incremental { epoch, .. } => epoch,
+        };
+        if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.epoch == epoch) {
+            session.quiet = Some(quiet);
+        }
     }
 
     /// Decides what the answer names: its session id, and of each partition whether it is in
@@ -218,6 +271,7 @@ impl FetchSessions {
                     by_id,
                     last_used: Instant::now(),
                     partitions: IndexMap::with_capacity(answers.len()),
+                    quiet: None,
                 };
                 for (key, wanted, seen) in answers {
                     let mut cached = Cached::new(*wanted);
@@ -255,6 +309,10 @@ impl FetchSessions {
 }
 
 impl Session {
+    fn wanted(&self) -> Vec<(PartitionKey, Wanted)> {
+        self.partitions.iter().map(|(k, c)| (k.clone(), c.wanted)).collect()
+    }
+
     fn answer(&mut self, key: &PartitionKey, seen: &Seen) -> bool {
         let Some(cached) = self.partitions.get_mut(key) else {
             return false;

@@ -98,6 +98,16 @@ impl Housekeeping {
         }
     }
 
+    /// Takes note of what every log will need: configurations have changed.
+    pub fn look_at_all(&self, shared: &Arc<Shared>) {
+        let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
+        for topic in topics {
+            for partition in &topic.partitions {
+                self.look_at(shared, &topic.config, &partition.log.lock());
+            }
+        }
+    }
+
     fn schedule(&self, shared: &Arc<Shared>, chore: &Chore, due: i64) {
         if chore.next.fetch_min(due, Ordering::AcqRel) <= due {
             return;

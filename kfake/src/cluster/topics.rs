@@ -112,6 +112,8 @@ pub(crate) struct Topics {
     by_id: BTreeMap<Uuid, Arc<Topic>>,
     /// The names with a '.' or a '_' in them, by what they are with every '.' as '_'.
     by_folded: BTreeMap<String, String>,
+    /// How often anything about the topics has changed.
+    version: u64,
     /// Topics ever created: the first leader of each next topic is one broker further.
     created: usize,
 }
@@ -126,6 +128,11 @@ impl Topics {
 
     pub fn by_id(&self, id: &Uuid) -> Option<&Arc<Topic>> {
         self.by_id.get(id)
+    }
+
+    /// A number that is another one after each change: of a topic, of who leads it, or of which there are.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// In the order of their names.
@@ -195,6 +202,7 @@ impl Topics {
             config,
         });
         self.created += 1;
+        self.version += 1;
         if let Some(folded) = folded(name) {
             self.by_folded.insert(folded, name.to_owned());
         }
@@ -205,6 +213,7 @@ impl Topics {
 
     /// Puts a changed topic in the place of the one with its id. A topic that has been deleted meanwhile stays deleted: `None`.
     pub fn replace(&mut self, topic: Arc<Topic>) -> Option<Arc<Topic>> {
+        self.version += 1;
         let before = self.by_id.get_mut(&topic.id)?;
         debug_assert_eq!(before.name, topic.name, "a topic's name is for ever");
         let before = std::mem::replace(before, topic.clone());
@@ -213,6 +222,7 @@ impl Topics {
     }
 
     pub fn remove(&mut self, name: &str) -> Option<Arc<Topic>> {
+        self.version += 1;
         let topic = self.by_name.remove(name)?;
         self.by_id.remove(&topic.id);
         if let Some(folded) = folded(name) {

@@ -155,3 +155,98 @@ async fn a_broker_does_not_know_the_sessions_of_another() {
     assert_eq!(response.error_code, NOT_FOUND.code());
     given.closes().await;
 }
+
+/// A session whose last answer was empty: it is not read again until something changes.
+async fn given_quiet_session() -> (Given, i32) {
+    let (mut given, id) = given_session().await;
+    for epoch in 1..=2 {
+        assert_eq!(named(&given.asks(next(id, epoch, &[])).await), []);
+    }
+    (given, id)
+}
+
+#[leakcheck(start_paused)]
+async fn a_quiet_session_hears_of_each_append() {
+    let (mut given, id) = given_quiet_session().await;
+    let size = batch(1).len();
+    for (epoch, offset) in [(3, 0), (5, 1)] {
+        given.produced(produce("t", 1, batch(1))).await;
+        assert_eq!(
+            named(&given.asks(next(id, epoch, &[])).await),
+            [(1, 0, size)],
+            "epoch {epoch}"
+        );
+        let read_on = next(id, epoch + 1, &[("t", 1, offset + 1)]);
+        assert_eq!(named(&given.asks(read_on).await), []);
+    }
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_quiet_session_that_waits_is_woken() {
+    let (mut given, id) = given_quiet_session().await;
+    let mut waiting = given.client_of(1).await;
+    let poll = next(id, 3, &[]).with_max_wait_ms(600_000);
+    let pending = waiting.start(poll, BY_NAME).await.unwrap();
+    tokio::task::yield_now().await;
+    let begun = tokio::time::Instant::now();
+    given.produced(produce("t", 0, batch(1))).await;
+    let news = waiting.finish(pending).await.unwrap();
+    assert_eq!(named(&news), [(0, 0, batch(1).len())]);
+    assert!(begun.elapsed().is_zero(), "it was woken, and did not wait");
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_quiet_session_that_waits_for_nothing_gives_up_in_time() {
+    let (mut given, id) = given_quiet_session().await;
+    let begun = tokio::time::Instant::now();
+    assert_eq!(named(&given.asks(next(id, 3, &[]).with_max_wait_ms(500)).await), []);
+    assert_eq!(begun.elapsed().as_millis(), 500);
+    // Who wants no bytes does not wait for any.
+    let in_a_hurry = next(id, 4, &[]).with_max_wait_ms(500).with_min_bytes(0);
+    assert_eq!(named(&given.asks(in_a_hurry).await), []);
+    assert_eq!(begun.elapsed().as_millis(), 500);
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_quiet_session_hears_of_a_topic_that_is_gone() {
+    let (mut given, id) = given_quiet_session().await;
+    given.deletes_topic("t").await;
+    let unknown = ResponseError::UnknownTopicOrPartition.code();
+    assert_eq!(
+        named(&given.asks(next(id, 3, &[])).await),
+        [(0, unknown, 0), (1, unknown, 0)]
+    );
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_quiet_session_is_refused_and_changed_as_any_other() {
+    let (mut given, id) = given_quiet_session().await;
+    assert_eq!(given.refuses(next(id, 7, &[])).await, WRONG_EPOCH.code());
+    given.produced(produce("t", 0, batch(1))).await;
+    let forgotten = forgetting(next(id, 3, &[]), "t", &[0]);
+    assert_eq!(named(&given.asks(forgotten).await), []);
+    let wanted = next(id, 4, &[("t", 0, 0)]);
+    assert_eq!(named(&given.asks(wanted).await), [(0, 0, batch(1).len())]);
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn of_two_polls_of_a_quiet_session_the_later_one_is_woken() {
+    let (mut given, id) = given_quiet_session().await;
+    let (mut first, mut second) = (given.client_of(1).await, given.client_of(1).await);
+    let poll = |epoch| next(id, epoch, &[]).with_max_wait_ms(600_000);
+    let overtaken = first.start(poll(3), BY_NAME).await.unwrap();
+    tokio::task::yield_now().await;
+    let pending = second.start(poll(4), BY_NAME).await.unwrap();
+    tokio::task::yield_now().await;
+    let begun = tokio::time::Instant::now();
+    given.produced(produce("t", 0, batch(1))).await;
+    assert_eq!(named(&second.finish(pending).await.unwrap()), [(0, 0, batch(1).len())]);
+    assert_eq!(first.finish(overtaken).await.unwrap().error_code, WRONG_EPOCH.code());
+    assert!(begun.elapsed().is_zero());
+    given.closes().await;
+}

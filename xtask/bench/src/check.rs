@@ -59,7 +59,7 @@ fn anchor(results: &Results, row: Row) -> Option<f64> {
 fn tolerance(row: Row) -> f64 {
     match row {
         Row::Kept | Row::PerGroup => 0.15,
-        Row::Produce | Row::Consume | Row::Single | Row::Life => 0.35,
+        Row::Produce | Row::Consume | Row::Single | Row::Idle | Row::Life => 0.35,
         Row::Start | Row::StartInside | Row::Stop | Row::StopInside => 1.0,
     }
 }

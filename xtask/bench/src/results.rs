@@ -13,6 +13,7 @@ pub enum Row {
     Produce,
     Consume,
     Single,
+    Idle,
     Life,
     Kept,
     PerGroup,
@@ -23,10 +24,11 @@ pub enum Row {
 }
 
 impl Row {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Produce,
         Self::Consume,
         Self::Single,
+        Self::Idle,
         Self::Life,
         Self::Kept,
         Self::PerGroup,
@@ -42,6 +44,7 @@ impl Row {
             Self::Produce => "produce",
             Self::Consume => "consume",
             Self::Single => "single",
+            Self::Idle => "idle",
             Self::Life => "life",
             Self::Kept => "kept",
             Self::PerGroup => "per-group",
@@ -62,6 +65,7 @@ impl Row {
             Self::Produce => "CPU s a GiB produced",
             Self::Consume => "CPU s a GiB consumed",
             Self::Single => "CPU µs a one-record synchronous produce",
+            Self::Idle => "CPU µs a poll of a fetch session over 1,000 idle partitions",
             Self::Life => "CPU µs a classic group's life",
             Self::Kept => "GiB of memory kept a GiB of payload",
             Self::PerGroup => "KiB of memory a live group with a member",
@@ -78,6 +82,7 @@ impl Row {
             Self::Produce => 0.35,
             Self::Consume => 0.30,
             Self::Single => 15.0,
+            Self::Idle => 20.0,
             Self::Life => 90.0,
             Self::Kept => 1.05,
             Self::PerGroup => 4.0,

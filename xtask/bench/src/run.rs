@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use crate::flags::Options;
-use crate::load::{curve, groups, inside, life, payload, single, start};
+use crate::load::{curve, groups, idle, inside, life, payload, single, start};
 use crate::meter;
 use crate::results::{Measured, Results, Row};
 use crate::server::{Kind, Program, Server};
@@ -14,6 +14,8 @@ use crate::server::{Kind, Program, Server};
 struct Sizes {
     payload: u64,
     singles: usize,
+    idle: i32,
+    polls: usize,
     lives: usize,
     groups: usize,
     connections: usize,
@@ -24,6 +26,8 @@ struct Sizes {
 const WHOLE: Sizes = Sizes {
     payload: 1 << 30,
     singles: 20_000,
+    idle: 1_000,
+    polls: 20_000,
     lives: 2_000,
     groups: 10_000,
     connections: 1_000,
@@ -34,6 +38,8 @@ const WHOLE: Sizes = Sizes {
 const QUICK: Sizes = Sizes {
     payload: 64 << 20,
     singles: 1_000,
+    idle: 1_000,
+    polls: 1_000,
     lives: 100,
     groups: 500,
     connections: 50,
@@ -46,6 +52,7 @@ const QUICK: Sizes = Sizes {
 enum Load {
     Payload,
     Single,
+    Idle,
     Life,
     Groups,
     Start,
@@ -53,9 +60,10 @@ enum Load {
 }
 
 impl Load {
-    const ALL: [(Self, &'static [Row]); 6] = [
+    const ALL: [(Self, &'static [Row]); 7] = [
         (Self::Payload, &[Row::Produce, Row::Consume, Row::Kept]),
         (Self::Single, &[Row::Single]),
+        (Self::Idle, &[Row::Idle]),
         (Self::Life, &[Row::Life]),
         (Self::Groups, &[Row::PerGroup, Row::Stop]),
         (Self::Start, &[Row::Start]),
@@ -68,6 +76,7 @@ impl Load {
             (Self::Single | Self::Life | Self::Groups | Self::Start | Self::Inside, Kind::Keeper) => {
                 Some("is there for the payload alone")
             }
+            (Self::Idle, Kind::Keeper | Kind::Loopback | Kind::MockRdkafka) => Some("keeps no fetch sessions"),
             (Self::Groups, Kind::Loopback) => Some("keeps no groups"),
             (Self::Groups, Kind::Kafka) => Some("keeps groups in a heap of fixed size"),
             (Self::Life | Self::Groups, Kind::MockRdkafka) => Some("waits three seconds in each group's first join"),
@@ -161,7 +170,7 @@ impl Bench<'_> {
             Load::Start => return start::run(program, sizes.starts),
             Load::Inside => return inside::run(program.kind, sizes.groups, sizes.connections),
             Load::Groups => return groups::run(program.start(&topics)?, sizes.groups, sizes.connections),
-            Load::Payload | Load::Single | Load::Life => {}
+            Load::Payload | Load::Single | Load::Idle | Load::Life => {}
         }
         let fresh;
         let server = if program.kind == Kind::Kafka {
@@ -176,6 +185,7 @@ impl Bench<'_> {
         match load {
             Load::Payload => payload::run(server, sizes.payload, now_ms()),
             Load::Single => single::run(server, sizes.singles, now_ms()),
+            Load::Idle => idle::run(server, sizes.idle, sizes.polls),
             _ => life::run(server, sizes.lives, round),
         }
     }

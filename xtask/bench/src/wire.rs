@@ -10,6 +10,8 @@ pub struct Api(pub i16, pub i16);
 
 pub const PRODUCE: Api = Api(0, 7);
 pub const FETCH: Api = Api(1, 4);
+/// With sessions.
+pub const FETCH_SESSION: Api = Api(1, 7);
 pub const LIST_OFFSETS: Api = Api(2, 1);
 pub const METADATA: Api = Api(3, 4);
 pub const OFFSET_COMMIT: Api = Api(8, 6);
@@ -223,6 +225,69 @@ pub fn fetched(body: &[u8], offsets: &mut [i64]) -> anyhow::Result<u64> {
         }
     }
     Ok(size)
+}
+
+/// A fetch of each partition from its beginning on, which begins a session (KIP-227). It waits for nothing.
+pub fn open_session(topic: &str, partitions: i32) -> Vec<u8> {
+    let mut out = Out::request(FETCH_SESSION);
+    out.i32(-1).i32(0).i32(1).i32(50 << 20).i8(0).i32(0).i32(0).count(1);
+    out.string(topic).count(usize::try_from(partitions).unwrap_or(0));
+    for partition in 0..partitions {
+        out.i32(partition).i64(0).i64(-1).i32(1 << 20);
+    }
+    out.count(0);
+    out.frame()
+}
+
+/// The session's id, once each partition can be read.
+pub fn opened_session(body: &[u8]) -> anyhow::Result<i32> {
+    let mut body = In(body);
+    body.i32()?;
+    body.no_error()?;
+    let session = body.i32()?;
+    ensure!(session != 0, "there is no room for a session");
+    for _ in 0..body.i32()? {
+        body.string()?;
+        for _ in 0..body.i32()? {
+            body.i32()?;
+            body.no_error()?;
+            body.take(24)?;
+            let aborted = usize::try_from(body.i32()?.max(0))?;
+            body.take(16 * aborted)?;
+            body.bytes()?;
+        }
+    }
+    Ok(session)
+}
+
+/// A fetch of what has changed in a session.
+pub fn poll_session(session: i32) -> Vec<u8> {
+    let mut out = Out::request(FETCH_SESSION);
+    out.i32(-1)
+        .i32(0)
+        .i32(1)
+        .i32(50 << 20)
+        .i8(0)
+        .i32(session)
+        .i32(0)
+        .count(0)
+        .count(0);
+    out.frame()
+}
+
+/// Puts the epoch into the frame of [`poll_session`]: it stands before two empty lists.
+pub fn set_session_epoch(poll: &mut [u8], epoch: i32) {
+    let at = poll.len() - 12;
+    poll[at..at + 4].copy_from_slice(&epoch.to_be_bytes());
+}
+
+/// How many topics the answer to a poll names.
+pub fn polled(body: &[u8]) -> anyhow::Result<i32> {
+    let mut body = In(body);
+    body.i32()?;
+    body.no_error()?;
+    body.i32()?;
+    body.i32()
 }
 
 /// Each partition's first offset.

@@ -2,6 +2,7 @@
 
 pub mod curve;
 pub mod groups;
+pub mod idle;
 pub mod inside;
 pub mod life;
 pub mod payload;
