@@ -52,4 +52,3 @@ fn what_cannot_be_judged_says_why_and_exits_2() {
     fs::remove_file(project.path().join("leak-audit.toml")).expect("it is there");
     assert_ends(&leak_audit(project.path(), &[]), 0, "leak-audit: clean");
 }
-
