@@ -50,6 +50,7 @@ mod api;
 mod cluster;
 mod group;
 mod net;
+mod txn;
 
 pub use api::VersionError;
 pub use cluster::builder::{Builder, StartError};

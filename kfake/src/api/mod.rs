@@ -10,13 +10,18 @@ use kafka_protocol::protocol::{Message, VersionRange};
 use context::Context;
 use dispatch::{Answer, Refusal};
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
 pub(crate) mod context;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
 mod describe_groups;
+mod describe_producers;
+mod describe_transactions;
 pub(crate) mod dispatch;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -26,12 +31,16 @@ mod leader;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
 mod produce;
 mod sync_group;
+mod transaction;
+mod txn_offset_commit;
 pub(crate) mod versions;
+mod write_txn_markers;
 
 pub use versions::VersionError;
 
@@ -81,7 +90,15 @@ table! {
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
+    AddPartitionsToTxn => add_partitions_to_txn(AddPartitionsToTxnRequest);
+    AddOffsetsToTxn => add_offsets_to_txn(AddOffsetsToTxnRequest);
+    EndTxn => end_txn(EndTxnRequest);
+    WriteTxnMarkers => write_txn_markers(WriteTxnMarkersRequest);
+    TxnOffsetCommit => txn_offset_commit(TxnOffsetCommitRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    DescribeProducers => describe_producers(DescribeProducersRequest);
+    DescribeTransactions => describe_transactions(DescribeTransactionsRequest);
+    ListTransactions => list_transactions(ListTransactionsRequest);
 }
 
 /// Every API, in the order of the table, which is that of their keys.

@@ -24,7 +24,7 @@ pub(super) async fn handle(
     if version >= 8 {
         let mut groups = Vec::new();
         for group in request.groups {
-            groups.push(fetch(context, group).await?);
+            groups.push(fetch(context, group, request.require_stable).await?);
         }
         return Ok(OffsetFetchResponse::default().with_groups(groups));
     }
@@ -40,18 +40,22 @@ pub(super) async fn handle(
         .with_group_id(request.group_id)
         .with_topics(topics);
     let asked = group.topics.clone();
-    let fetched = fetch(context, group).await?;
+    let fetched = fetch(context, group, request.require_stable).await?;
     Ok(single(version, asked.unwrap_or_default(), fetched))
 }
 
-async fn fetch(context: &Context, group: OffsetFetchRequestGroup) -> Result<OffsetFetchResponseGroup, Refusal> {
+async fn fetch(
+    context: &Context,
+    group: OffsetFetchRequestGroup,
+    stable: bool,
+) -> Result<OffsetFetchResponseGroup, Refusal> {
     if !context.coordinates(&group.group_id) {
         return Ok(OffsetFetchResponseGroup::default()
             .with_group_id(group.group_id)
             .with_error_code(ResponseError::NotCoordinator.code()));
     }
     let answer = ask(&context.groups, &group.group_id, Missing::Leave, |reply| {
-        Request::Fetch(group.clone(), reply)
+        Request::Fetch(group.clone(), stable, reply)
     });
     if let Some(answer) = answer.await? {
         return Ok(answer);

@@ -138,6 +138,10 @@ broker_configs! {
     group_max_size: Count = "group.max.size", Count(i32::MAX);
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes", 4096;
+    /// The longest transaction timeout, in milliseconds, that a producer may ask for.
+    transaction_max_timeout_ms: Count = "transaction.max.timeout.ms", Count(900_000);
+    /// How long a transactional id is kept that nobody uses, in milliseconds: a week.
+    transactional_id_expiration_ms: Count = "transactional.id.expiration.ms", Count(604_800_000);
     /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
     message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms", i64::MAX;
     /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).

@@ -14,6 +14,7 @@ use crate::group::handle::EndGroupError;
 use crate::group::registry::Groups;
 use crate::group::view::GroupView;
 use crate::net::memory;
+use crate::txn::coordinator::Transactions;
 
 /// A running cluster. [`close`](Self::close) ends it; so does dropping it, only without waiting.
 ///
@@ -29,6 +30,7 @@ use crate::net::memory;
 pub struct Cluster {
     shared: Arc<Shared>,
     groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
 }
 
 /// Why a group did not come to the state waited for.
@@ -37,8 +39,13 @@ pub struct Cluster {
 pub struct ClusterClosed;
 
 impl Cluster {
-    pub(crate) fn new(shared: Arc<Shared>, groups: Arc<Groups>) -> Self {
-        Self { shared, groups }
+    pub(crate) fn new(transactions: Arc<Transactions>) -> Self {
+        let groups = transactions.groups.clone();
+        Self {
+            shared: groups.shared.clone(),
+            groups,
+            transactions,
+        }
     }
 
     /// Describes a cluster to start.
@@ -71,7 +78,7 @@ impl Cluster {
     ///
     /// `NotFound` for a broker that the cluster has not, `ConnectionRefused` once it is closed.
     pub fn connect(&self, broker: BrokerId) -> io::Result<DuplexStream> {
-        memory::connect(&self.groups, broker)
+        memory::connect(&self.transactions, broker)
     }
 
     /// A typed client of a broker, over memory.
@@ -151,6 +158,13 @@ impl Cluster {
             group.stall(stalled);
         }
         group.is_some()
+    }
+
+    /// Aborts the transactions whose timeout is over, and forgets the transactional ids that were not used for
+    /// `transactional.id.expiration.ms`. The cluster does so by itself, when each is due; who moves the clock by hand need not
+    /// wait for that.
+    pub fn sweep_transactions(&self) {
+        self.transactions.sweep();
     }
 
     /// How many of the cluster's tasks are alive.

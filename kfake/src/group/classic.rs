@@ -94,8 +94,10 @@ impl ClassicGroup {
             Request::Heartbeat(request, reply) => drop(reply.send(self.heartbeat(&request, now))),
             Request::Leave(request, version, reply) => drop(reply.send(self.leave(request, version, now, config))),
             Request::Commit(request, reply) => drop(reply.send(self.commit(request, now, config))),
-            Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
+            Request::Fetch(request, stable, reply) => drop(reply.send(self.fetch(request, stable))),
             Request::Describe(reply) => drop(reply.send(self.describe())),
+            // The group's task does that itself, with no lock held.
+            Request::InTransaction(_) => {}
             Request::Delete(reply) => {
                 let deleted = self.delete();
                 if deleted.is_ok() {

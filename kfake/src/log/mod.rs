@@ -23,6 +23,7 @@ mod producers;
 mod records;
 #[cfg(test)]
 mod testing;
+mod transactions;
 mod validate;
 mod waiters;
 
@@ -30,8 +31,9 @@ pub use batch::{BatchError, RecordBatch, TimestampType};
 pub use compression::Codec;
 pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
-pub use producers::{SequenceError, Sequences};
+pub use producers::{ProducerView, SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
+pub use transactions::{AbortedTransaction, Marker, MarkerError};
 pub use validate::{
     Envelope, RecordRejection, Rejection, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope,
 };

@@ -7,8 +7,9 @@ use thiserror::Error;
 
 use super::batch::{RecordBatch, TimestampType};
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
-use super::producers::{Producers, SequenceError};
+use super::producers::{ProducerView, Producers, SequenceError};
 use super::records::RecordError;
+use super::transactions::{AbortedTransaction, Marker, MarkerError, Transactions, control_batch};
 use super::validate::ValidBatch;
 use super::waiters::{WaitList, Wakeups};
 
@@ -61,6 +62,9 @@ pub struct LogRead {
     pub size: usize,
 }
 
+/// `index.interval.bytes`: how far apart the entries of Apache Kafka's offset index are.
+const INDEX_INTERVAL: usize = 4096;
+
 /// A stored batch and what the index knows of it.
 #[derive(Debug)]
 struct Stored {
@@ -72,8 +76,8 @@ struct Stored {
 
 /// One partition's log, kept in memory.
 ///
-/// The log is a single replica's: what is appended is committed, so the high watermark is the end offset,
-/// and until there are transactions the last stable offset is the high watermark.
+/// The log is a single replica's: what is appended is committed, so the high watermark is the end offset. The last stable
+/// offset is where the first open transaction began, or the high watermark when none is open.
 ///
 /// ```
 /// # fn batch() -> bytes::Bytes {
@@ -104,6 +108,7 @@ pub struct Log {
     /// Each leader epoch and the end offset when it began, ascending.
     leader_epochs: Vec<(i32, i64)>,
     producers: Producers,
+    transactions: Transactions,
     waiters: WaitList,
 }
 
@@ -116,6 +121,7 @@ impl Log {
             end_offset: 0,
             leader_epochs: vec![(leader_epoch, 0)],
             producers: Producers::default(),
+            transactions: Transactions::default(),
             waiters: WaitList::default(),
         }
     }
@@ -137,7 +143,8 @@ impl Log {
 
     /// The offset up to which no transaction is open.
     pub fn last_stable_offset(&self) -> i64 {
-        self.high_watermark()
+        let undecided = self.transactions.first_unstable();
+        undecided.map_or(self.high_watermark(), |first| first.min(self.high_watermark()))
     }
 
     /// The offset after the last record that a reader may see.
@@ -173,6 +180,7 @@ impl Log {
     ///
     /// The batch's producer may not write it now. The log is unchanged then.
     pub fn append(&mut self, valid: ValidBatch) -> Result<Appended, SequenceError> {
+        let is_transactional = valid.is_transactional();
         let sequences = valid.sequences();
         if let Some(sequences) = &sequences {
             if let Some(seen) = self.producers.duplicate(sequences) {
@@ -186,6 +194,8 @@ impl Log {
                 });
             }
             self.producers.check(sequences)?;
+            self.producers
+                .check_membership(sequences.producer_id, is_transactional)?;
         }
         let (kind, max_timestamp) = valid.stamp;
         let base_offset = self.end_offset;
@@ -194,6 +204,10 @@ impl Log {
         if let Some(sequences) = &sequences {
             self.producers
                 .record(sequences, base_offset, last_offset, max_timestamp);
+            if is_transactional && self.producers.open_since(sequences.producer_id).is_none() {
+                self.producers.begin(sequences.producer_id, base_offset);
+                self.transactions.begin(base_offset, sequences.producer_id);
+            }
         }
         self.push(batch);
         self.end_offset = last_offset + 1;
@@ -209,6 +223,76 @@ impl Log {
             duplicate: false,
             wakeups: self.waiters.wakeups(),
         })
+    }
+
+    /// Whether a producer's transaction is open here, in this epoch.
+    pub fn has_open_transaction(&self, producer_id: i64, epoch: i16) -> bool {
+        self.producers.has_open(producer_id, epoch)
+    }
+
+    /// A producer's transaction is about to begin here with a batch of this sequence number, if its coordinator says so.
+    /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890).
+    pub fn verify_transaction(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool) {
+        self.producers.verify(producer_id, epoch, sequence, begins_at_zero);
+    }
+
+    /// Whether a marker may end a producer's transaction. [`end_transaction`](Self::end_transaction) asks the same.
+    ///
+    /// # Errors
+    ///
+    /// The marker is from a time that is over.
+    pub fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
+        self.producers.check_marker(marker)
+    }
+
+    /// Appends a marker, and so ends a producer's transaction, if one is open. `now_ms` is the marker's time.
+    ///
+    /// # Errors
+    ///
+    /// The marker is from a time that is over. The log is unchanged then.
+    pub fn end_transaction(&mut self, marker: &Marker, stamp: (TimestampType, i64)) -> Result<Wakeups, MarkerError> {
+        self.check_marker(marker)?;
+        let offset = self.end_offset;
+        // A marker is a whole batch by its making.
+        if let Some(batch) = control_batch(marker, offset, self.leader_epoch(), stamp) {
+            self.push(batch);
+            self.end_offset = offset + 1;
+        }
+        if let Some(first_offset) = self.producers.end(marker, stamp.1) {
+            self.transactions
+                .end(first_offset, marker.producer_id, offset, marker.committed);
+        }
+        Ok(self.waiters.wakeups())
+    }
+
+    /// The producers that have written, in the order of their ids.
+    pub fn producers(&self) -> Vec<ProducerView> {
+        let mut views: Vec<_> = self.producers.views().collect();
+        views.sort_unstable_by_key(|view| view.producer_id);
+        views
+    }
+
+    /// The aborted transactions that a reader of what is committed has to know of who got `read` at `from`.
+    ///
+    /// Apache Kafka looks for the end of what was read in an index with an entry for every 4096 bytes
+    /// (`LogSegment.fetchUpperBoundOffset`), so that it names those of the next few batches as well.
+    pub fn aborted_transactions(&self, from: i64, read: &LogRead) -> Vec<AbortedTransaction> {
+        if self.transactions.none_aborted() || from >= self.last_stable_offset() {
+            return Vec::new();
+        }
+        let first = self.batches.partition_point(|stored| stored.last_offset < from);
+        let mut left = read.size.saturating_add(INDEX_INTERVAL);
+        let mut to = self.end_offset;
+        for stored in self.batches.range(first..) {
+            match left.checked_sub(stored.batch.size()) {
+                Some(rest) => left = rest,
+                None => {
+                    to = stored.last_offset + 1;
+                    break;
+                }
+            }
+        }
+        self.transactions.aborted_within(from, to)
     }
 
     fn push(&mut self, batch: RecordBatch) {
@@ -346,6 +430,7 @@ impl Log {
         self.start_offset = offset;
         let gone = self.batches.partition_point(|stored| stored.last_offset < offset);
         self.batches.drain(..gone);
+        self.transactions.forget_before(offset);
         let mut so_far = i64::MIN;
         for stored in &mut self.batches {
             so_far = so_far.max(stored.batch.max_timestamp());
