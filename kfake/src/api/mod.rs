@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use kafka_protocol::messages::{self, ApiKey};
+use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Message, VersionRange};
 
+use crate::messages;
 use context::Context;
 use dispatch::{Answer, Refusal};
 
@@ -14,13 +15,18 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod api_versions;
 pub(crate) mod context;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_groups;
 mod describe_producers;
+mod describe_topic_partitions;
 mod describe_transactions;
 pub(crate) mod dispatch;
+#[cfg(test)]
+mod docs;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -34,9 +40,12 @@ mod list_offsets;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
+mod topic_error;
 mod transaction;
 mod txn_offset_commit;
 pub(crate) mod versions;
@@ -50,11 +59,14 @@ type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send +
 #[derive(Clone, Copy)]
 pub(crate) struct Api {
     pub key: ApiKey,
-    /// Every version that kafka-protocol can encode.
+    /// Every version that can be decoded.
     pub versions: VersionRange,
     handle: for<'a> fn(&'a Context, i16, Bytes) -> Handled<'a>,
     #[cfg(test)]
     pub decodes: fn(i16, Bytes) -> bool,
+    /// Its file's name.
+    #[cfg(test)]
+    pub module: &'static str,
 }
 
 macro_rules! table {
@@ -68,6 +80,8 @@ macro_rules! table {
             }),
             #[cfg(test)]
             decodes: |version, body| dispatch::decode::<messages::$request>(version, body).is_ok(),
+            #[cfg(test)]
+            module: stringify!($module),
         }),*];
     };
 }
@@ -89,16 +103,21 @@ table! {
     ApiVersions => api_versions(ApiVersionsRequest);
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
+    DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
+    OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
     AddPartitionsToTxn => add_partitions_to_txn(AddPartitionsToTxnRequest);
     AddOffsetsToTxn => add_offsets_to_txn(AddOffsetsToTxnRequest);
     EndTxn => end_txn(EndTxnRequest);
     WriteTxnMarkers => write_txn_markers(WriteTxnMarkersRequest);
     TxnOffsetCommit => txn_offset_commit(TxnOffsetCommitRequest);
+    CreatePartitions => create_partitions(CreatePartitionsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    OffsetDelete => offset_delete(OffsetDeleteRequest);
     DescribeProducers => describe_producers(DescribeProducersRequest);
     DescribeTransactions => describe_transactions(DescribeTransactionsRequest);
     ListTransactions => list_transactions(ListTransactionsRequest);
+    DescribeTopicPartitions => describe_topic_partitions(DescribeTopicPartitionsRequest);
 }
 
 /// Every API, in the order of the table, which is that of their keys.

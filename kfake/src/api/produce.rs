@@ -21,11 +21,10 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
-use crate::cluster::config::BrokerConfig;
+use crate::cluster::log_config;
 use crate::cluster::topics::{Partition, Topic};
 use crate::log::{
-    Appended, BatchError, Envelope, Rules, SequenceError, TimestampType, ValidBatch, ValidateError,
-    begins_transactional, check_envelope,
+    Appended, BatchError, Envelope, Log, SequenceError, ValidBatch, ValidateError, begins_transactional, check_envelope,
 };
 
 /// The first version that adds partitions to transactions by itself.
@@ -306,10 +305,11 @@ impl Batch<'_> {
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
         let shared = &self.context.shared;
-        let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
+        let rules = log_config::rules(&topic.config, &shared.config);
+        let judged = rules.validate(records, self.version, shared.now_ms());
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = match transaction {
-            None => partition.log.lock().append(valid),
+            None => self.append_to(topic, &mut partition.log.lock(), valid),
             Some(id) => self.append_in_transaction(id, topic, &partition, &envelope, valid)?,
         };
         let mut appended = appended.map_err(|error| Failure {
@@ -357,6 +357,16 @@ impl Batch<'_> {
         })
     }
 
+    fn append_to(&self, topic: &Topic, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
+        let shared = &self.context.shared;
+        log.set_segment_rules(log_config::segment_rules(&topic.config, |limit| {
+            shared.random_below(limit)
+        }));
+        let appended = log.append(valid);
+        shared.housekeeping.look_at(shared, &topic.config, log);
+        appended
+    }
+
     /// Appends while the transaction is held, so that it cannot end between the last look at it and the append. It may have
     /// ended while the batch was judged: then the batch is none of its own.
     fn append_in_transaction(
@@ -377,33 +387,9 @@ impl Batch<'_> {
                 ..ResponseError::InvalidTxnState.into()
             });
         }
-        let appended = log.append(valid);
+        let appended = self.append_to(topic, &mut log, valid);
         drop(log);
         held.release();
         Ok(appended)
     }
-}
-
-/// What the topic's configuration, and the broker's where the topic has none, asks of a batch.
-fn rules(topic: &Topic, broker: &BrokerConfig) -> Rules {
-    let defaults = Rules::default();
-    let policies = topic.config.get("cleanup.policy").unwrap_or_default();
-    Rules {
-        max_message_bytes: number(topic, "max.message.bytes").unwrap_or(broker.message_max_bytes),
-        segment_bytes: number(topic, "segment.bytes").unwrap_or(defaults.segment_bytes),
-        compacted: policies.split(',').any(|policy| policy.trim() == "compact"),
-        timestamp_type: match topic.config.get("message.timestamp.type").map(str::trim) {
-            Some("LogAppendTime") => TimestampType::LogAppendTime,
-            _ => TimestampType::CreateTime,
-        },
-        timestamp_before_max_ms: number(topic, "message.timestamp.before.max.ms")
-            .unwrap_or(broker.message_timestamp_before_max_ms),
-        timestamp_after_max_ms: number(topic, "message.timestamp.after.max.ms")
-            .unwrap_or(broker.message_timestamp_after_max_ms),
-    }
-}
-
-/// A number that the topic sets, which was checked when it was set.
-fn number<N: std::str::FromStr>(topic: &Topic, name: &str) -> Option<N> {
-    topic.config.get(name)?.trim().parse().ok()
 }

@@ -1,14 +1,14 @@
-//! TxnOffsetCommit (key 28), versions 0–5. Commits a group's offsets with a producer's transaction (KIP-98).
+//! TxnOffsetCommit (key 28), versions 0–6. Commits a group's offsets with a producer's transaction (KIP-98).
 //!
 //! - 2: leader epochs. 3: flexible; the member and its generation (KIP-447). 4: TRANSACTION_ABORTABLE may come back.
-//! - 5: the group's offsets are added to the transaction, as AddOffsetsToTxn does (KIP-890).
+//! - 5: the group's offsets are added to the transaction, as AddOffsetsToTxn does (KIP-890). 6: topics by their ids.
 
+use crate::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
+use crate::messages::txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
+use crate::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
-use kafka_protocol::messages::txn_offset_commit_response::{
-    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
-};
-use kafka_protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use super::transaction::OFFSETS_TOPIC;
@@ -23,7 +23,7 @@ pub(super) async fn handle(
     version: i16,
     mut request: TxnOffsetCommitRequest,
 ) -> Result<TxnOffsetCommitResponse, Refusal> {
-    let mut answered = take_unknown(context, &mut request.topics);
+    let mut answered = take_unknown(context, version, &mut request.topics);
     if request.topics.is_empty() {
         return Ok(answered);
     }
@@ -32,7 +32,7 @@ pub(super) async fn handle(
         return Ok(answered);
     }
     // As with OffsetCommit: only who commits without a generation may be a group's first.
-    let missing = match request.generation_id < 0 {
+    let missing = match request.generation_id_or_member_epoch < 0 {
         true => Missing::Create,
         false => Missing::Leave,
     };
@@ -45,8 +45,10 @@ pub(super) async fn handle(
                 Err(error) => refuse(request.topics, error),
                 Ok(()) => {
                     held.join_group(&request.transactional_id, &request.group_id);
-                    let config = &transactions.groups.shared.config;
-                    group.lock().commit_in_transaction(&request, config)
+                    let shared = &transactions.groups.shared;
+                    group
+                        .lock()
+                        .commit_in_transaction(&request, shared.now_ms(), &shared.config)
                 }
             };
             held.release();
@@ -55,7 +57,13 @@ pub(super) async fn handle(
     });
     let committed = match committed.await? {
         Some(response) => response,
-        None => refuse(request.topics, ResponseError::IllegalGeneration),
+        None => {
+            let error = match version {
+                6.. => ResponseError::GroupIdNotFound,
+                _ => ResponseError::IllegalGeneration,
+            };
+            refuse(request.topics, error)
+        }
     };
     merge(&mut answered.topics, committed.topics);
     Ok(answered)
@@ -96,36 +104,50 @@ fn refuse(topics: Vec<TxnOffsetCommitRequestTopic>, error: ResponseError) -> Txn
         });
         TxnOffsetCommitResponseTopic::default()
             .with_name(topic.name)
+            .with_topic_id(topic.topic_id)
             .with_partitions(partitions.collect())
     });
     TxnOffsetCommitResponse::default().with_topics(topics.collect())
 }
 
-/// Takes the partitions out of the request that the cluster has not, answered.
-fn take_unknown(context: &Context, topics: &mut Vec<TxnOffsetCommitRequestTopic>) -> TxnOffsetCommitResponse {
+/// Takes the partitions out of the request that the cluster has not, answered; what is left has names.
+fn take_unknown(
+    context: &Context,
+    version: i16,
+    topics: &mut Vec<TxnOffsetCommitRequestTopic>,
+) -> TxnOffsetCommitResponse {
     let known = context.shared.topics.read();
     let mut unknown = Vec::new();
     for topic in topics.iter_mut() {
-        let exists = known.by_name(&topic.name);
+        let (exists, error) = match version {
+            6.. => (known.by_id(&topic.topic_id), ResponseError::UnknownTopicId),
+            _ => (known.by_name(&topic.name), ResponseError::UnknownTopicOrPartition),
+        };
+        if let (Some(exists), 6..) = (exists, version) {
+            topic.name = TopicName(StrBytes::from_string(exists.name.clone()));
+        }
         let is_known = |index: i32| exists.is_some_and(|topic| topic.partition(index).is_some());
         let (known, missing) = std::mem::take(&mut topic.partitions)
             .into_iter()
             .partition(|p| is_known(p.partition_index));
         topic.partitions = known;
-        unknown.push(
-            TxnOffsetCommitRequestTopic::default()
-                .with_name(topic.name.clone())
-                .with_partitions(missing),
-        );
+        let refused = TxnOffsetCommitRequestTopic::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(topic.topic_id)
+            .with_partitions(missing);
+        let error = exists.map_or(error, |_| ResponseError::UnknownTopicOrPartition);
+        if !refused.partitions.is_empty() {
+            unknown.extend(refuse(vec![refused], error).topics);
+        }
     }
     topics.retain(|topic| !topic.partitions.is_empty());
-    unknown.retain(|topic| !topic.partitions.is_empty());
-    refuse(unknown, ResponseError::UnknownTopicOrPartition)
+    TxnOffsetCommitResponse::default().with_topics(unknown)
 }
 
 fn merge(answered: &mut Vec<TxnOffsetCommitResponseTopic>, more: Vec<TxnOffsetCommitResponseTopic>) {
     for topic in more {
-        match answered.iter_mut().find(|known| known.name == topic.name) {
+        let mut known = answered.iter_mut();
+        match known.find(|known| known.name == topic.name && known.topic_id == topic.topic_id) {
             Some(known) => known.partitions.extend(topic.partitions),
             None => answered.push(topic),
         }

@@ -1,16 +1,16 @@
-//! WriteTxnMarkers (key 27), version 1. Writes the markers that end transactions; coordinators ask it of brokers (KIP-98), and
+//! WriteTxnMarkers (key 27), versions 1–2. Writes the markers that end transactions; coordinators ask it of brokers (KIP-98), and
 //! administrators where a transaction hangs (KIP-664).
 //!
-//! - 1: flexible.
+//! - 1: flexible. 2: the transaction's version, of which the epoch that a marker has to have depends (KIP-1228).
 
 use std::sync::Arc;
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::write_txn_markers_request::WritableTxnMarker;
-use kafka_protocol::messages::write_txn_markers_response::{
+use crate::messages::write_txn_markers_request::WritableTxnMarker;
+use crate::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
-use kafka_protocol::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use crate::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use kafka_protocol::error::ResponseError;
 
 use super::dispatch::Refusal;
 use super::leader::led;
@@ -35,7 +35,7 @@ pub(super) async fn handle(
             producer_epoch: asked.producer_epoch,
             coordinator_epoch: asked.coordinator_epoch,
             committed: asked.transaction_result,
-            bumps_epoch: false,
+            bumps_epoch: asked.transaction_version >= 2,
         };
         WritableTxnMarkerResult::default()
             .with_producer_id(asked.producer_id)
@@ -49,6 +49,8 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
         let known = context.shared.topics.read().by_name(&topic.name).cloned();
         let partitions = topic.partition_indexes.iter().map(|index| {
             let written = match &known {
+                // Apache Kafka's builder of markers throws, and the request fails as a whole.
+                _ if marker.producer_id < 0 || marker.producer_epoch < 0 => Err(ResponseError::UnknownServerError),
                 Some(known) => write_one(context, known, *index, marker),
                 None if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 None => Err(ResponseError::UnknownTopicOrPartition),
@@ -70,10 +72,6 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
     known
         .filter(|partition| partition.replicas.contains(&context.broker))
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
-    // Apache Kafka's builder of markers throws at these.
-    if marker.producer_id < 0 || marker.producer_epoch < 0 {
-        return Err(ResponseError::UnknownServerError);
-    }
     let partition = led(context, topic, index, -1).map_err(|refused| refused.error)?;
     let stamp = stamp(topic, context.shared.now_ms());
     let written = partition.log.lock().end_transaction(marker, stamp);
@@ -83,10 +81,17 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
 
 /// The marker of a partition of `__consumer_offsets` decides the offsets of the groups in it.
 fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), ResponseError> {
+    let shared = &context.shared;
     for group in context.groups.all() {
         if offsets_partition(&group.id) == index && context.coordinates(&group.id) {
-            let mut state = group.state.lock();
-            state.offsets.decide(marker.producer_id, marker.committed);
+            let expires_ms = {
+                let mut state = group.state.lock();
+                state.offsets.decide(marker.producer_id, marker.committed);
+                state.expires_first(shared.now_ms(), shared.config.offsets_retention)
+            };
+            if let Some(at_ms) = expires_ms {
+                context.groups.expires_at(at_ms);
+            }
         }
     }
     context.groups.changed();

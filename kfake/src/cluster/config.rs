@@ -124,6 +124,8 @@ broker_configs! {
     message_max_bytes: usize = "message.max.bytes", 1_048_588;
     /// The longest request, in bytes.
     socket_request_max_bytes: usize = "socket.request.max.bytes", 100 << 20;
+    /// The most partitions that DescribeTopicPartitions answers at once (KIP-966).
+    max_request_partition_size_limit: Count = "max.request.partition.size.limit", Count(2000);
     /// The most bytes that a fetch returns (KIP-541).
     fetch_max_bytes: usize = "fetch.max.bytes", 55 << 20;
     /// The most incremental fetch sessions that a broker keeps (KIP-227).
@@ -142,6 +144,16 @@ broker_configs! {
     transaction_max_timeout_ms: Count = "transaction.max.timeout.ms", Count(900_000);
     /// How long a transactional id is kept that nobody uses, in milliseconds: a week.
     transactional_id_expiration_ms: Count = "transactional.id.expiration.ms", Count(604_800_000);
+    /// How often retention looks for what may go.
+    log_retention_check_interval: Duration = "log.retention.check.interval.ms", Duration::from_secs(300);
+    /// How long after the start it looks for the first time.
+    log_initial_task_delay: Duration = "log.initial.task.delay.ms", Duration::from_secs(30);
+    /// How long the log cleaner waits when there was nothing to clean.
+    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms", Duration::from_secs(15);
+    /// How long committed offsets are kept (KIP-211).
+    offsets_retention: Duration = "offsets.retention.minutes", Duration::from_secs(7 * 24 * 3600);
+    /// How often old offsets are looked for.
+    offsets_retention_check_interval: Duration = "offsets.retention.check.interval.ms", Duration::from_secs(600);
     /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
     message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms", i64::MAX;
     /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).

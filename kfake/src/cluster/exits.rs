@@ -24,10 +24,14 @@ pub(crate) enum Wait {
     Session,
     /// A connection waits for records that a fetch asks for.
     Fetch,
+    /// The cluster's own task waits for the next deadline of retention.
+    Housekeeping,
     /// A group's task takes no requests, because a test told it so.
     Stalled,
     /// The transactions' task waits for the next deadline.
     Transactions,
+    /// The task that forgets old offsets waits until the next may be old enough.
+    Expiry,
 }
 
 /// One wait without its shutdown branch, as bugs leave it. For tests of leak detection alone.
@@ -42,6 +46,8 @@ pub enum Plant {
     Session,
     Fetch,
     Transactions,
+    Housekeeping,
+    Expiry,
     /// DeleteGroups is the only thing that ends a group's task.
     OnlyDeleteGroups,
 }
@@ -57,6 +63,8 @@ impl Plant {
             Self::Session => wait == Wait::Session,
             Self::Fetch => wait == Wait::Fetch,
             Self::Transactions => wait == Wait::Transactions,
+            Self::Housekeeping => wait == Wait::Housekeeping,
+            Self::Expiry => wait == Wait::Expiry,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }

@@ -1,18 +1,18 @@
-//! OffsetCommit, TxnOffsetCommit, OffsetFetch and DescribeGroups, as a classic group answers them.
+//! OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete and DescribeGroups, as a classic group answers them.
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
-use kafka_protocol::messages::offset_fetch_response::{
+use crate::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use crate::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use crate::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
+use crate::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use crate::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::txn_offset_commit_response::{
-    TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
+use crate::messages::txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
+use crate::messages::{
+    GroupId, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, TopicName,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
-use kafka_protocol::messages::{
-    GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
-};
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
@@ -27,12 +27,16 @@ impl ClassicGroup {
         &mut self,
         request: OffsetCommitRequest,
         now: Instant,
+        now_ms: i64,
         config: &BrokerConfig,
     ) -> OffsetCommitResponse {
         let refused = self.check_commit(&request).err();
         if refused.is_none() && matches!(self.state, GroupState::Stable | GroupState::PreparingRebalance) {
             self.heard_from(&request.member_id, now);
         }
+        // Before version 5 the client may say how long its offsets are kept.
+        let retention_ms = Some(request.retention_time_ms).filter(|ms| *ms != -1);
+        let expires_ms = retention_ms.map(|ms| now_ms.saturating_add(ms));
         let mut topics = Vec::new();
         for topic in request.topics {
             let mut partitions = Vec::new();
@@ -50,7 +54,12 @@ impl ClassicGroup {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
                         metadata,
+                        topic_id: topic.topic_id,
+                        at_ms: now_ms,
+                        expires_ms,
                     };
+                    let expires_ms = self.expires_at(&topic.name, &committed, config.offsets_retention);
+                    self.expires_first_ms = [self.expires_first_ms, expires_ms].into_iter().flatten().min();
                     self.offsets.commit(&topic.name, partition.partition_index, committed);
                 }
                 partitions.push(
@@ -62,6 +71,7 @@ impl ClassicGroup {
             topics.push(
                 OffsetCommitResponseTopic::default()
                     .with_name(topic.name)
+                    .with_topic_id(topic.topic_id)
                     .with_partitions(partitions),
             );
         }
@@ -97,6 +107,7 @@ impl ClassicGroup {
     pub(crate) fn commit_in_transaction(
         &mut self,
         request: &TxnOffsetCommitRequest,
+        now_ms: i64,
         config: &BrokerConfig,
     ) -> TxnOffsetCommitResponse {
         let refused = self.check_commit_in_transaction(request).err();
@@ -110,6 +121,9 @@ impl ClassicGroup {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
                         metadata,
+                        topic_id: topic.topic_id,
+                        at_ms: now_ms,
+                        expires_ms: None,
                     };
                     let producer_id = request.producer_id.0;
                     self.offsets
@@ -121,6 +135,7 @@ impl ClassicGroup {
             });
             TxnOffsetCommitResponseTopic::default()
                 .with_name(topic.name.clone())
+                .with_topic_id(topic.topic_id)
                 .with_partitions(partitions.collect())
         });
         TxnOffsetCommitResponse::default().with_topics(topics.collect())
@@ -129,7 +144,10 @@ impl ClassicGroup {
     /// Kafka's `ClassicGroup.validateOffsetCommit` of a transaction: who names neither member nor generation, as all did before
     /// version 3 (KIP-447), is not held against the group.
     fn check_commit_in_transaction(&self, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
-        let (generation, instance) = (request.generation_id, request.group_instance_id.as_ref());
+        let (generation, instance) = (
+            request.generation_id_or_member_epoch,
+            request.group_instance_id.as_ref(),
+        );
         if self.state == GroupState::Dead {
             return Err(ResponseError::CoordinatorNotAvailable);
         }
@@ -160,10 +178,11 @@ impl ClassicGroup {
                 .map(|topic| {
                     let partitions = topic.partition_indexes.into_iter();
                     let partitions = partitions
-                        .map(|p| told(&topic.name, p, self.offsets.get(&topic.name, p)))
+                        .map(|p| told(&topic.name, p, self.offsets.get_of(&topic.name, topic.topic_id, p)))
                         .collect();
                     OffsetFetchResponseTopics::default()
                         .with_name(topic.name)
+                        .with_topic_id(topic.topic_id)
                         .with_partitions(partitions)
                 })
                 .collect(),
@@ -184,6 +203,48 @@ impl ClassicGroup {
         OffsetFetchResponseGroup::default()
             .with_group_id(request.group_id)
             .with_topics(topics)
+    }
+
+    /// OffsetDelete, of partitions that exist (`ClassicGroup.validateOffsetDelete`, `OffsetMetadataManager.deleteOffsets`).
+    pub(super) fn delete_offsets(
+        &mut self,
+        request: OffsetDeleteRequest,
+        now_ms: i64,
+        config: &BrokerConfig,
+    ) -> OffsetDeleteResponse {
+        let is_of_consumers = self.protocol_type.as_deref() == Some("consumer");
+        let refused = match self.state {
+            GroupState::Dead => Some(ResponseError::GroupIdNotFound),
+            GroupState::Empty => None,
+            _ if is_of_consumers => None,
+            _ => Some(ResponseError::NonEmptyGroup),
+        };
+        if let Some(error) = refused {
+            return OffsetDeleteResponse::default().with_error_code(error.code());
+        }
+        let subscribed = self.subscribed.topics().cloned();
+        let topics = request.topics.into_iter().map(|topic| {
+            let is_subscribed = match &subscribed {
+                Some(topics) => topics.contains(topic.name.as_str()),
+                None => is_of_consumers,
+            };
+            let partitions = topic.partitions.into_iter().map(|partition| {
+                let error = is_subscribed.then_some(ResponseError::GroupSubscribedToTopic);
+                if error.is_none() {
+                    self.offsets.forget(&topic.name, partition.partition_index);
+                }
+                OffsetDeleteResponsePartition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(error.map_or(0, |error| error.code()))
+            });
+            let partitions = partitions.collect();
+            OffsetDeleteResponseTopic::default()
+                .with_name(topic.name)
+                .with_partitions(partitions)
+        });
+        let topics = topics.collect();
+        self.expires_first_ms = self.expires_first(now_ms, config.offsets_retention);
+        OffsetDeleteResponse::default().with_topics(topics)
     }
 
     pub(super) fn describe(&self) -> DescribedGroup {

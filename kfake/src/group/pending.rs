@@ -71,6 +71,10 @@ impl PendingOffsets {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.by_producer.is_empty()
+    }
+
     /// Whether some transaction commits this partition.
     pub fn has(&self, topic: &str, partition: i32) -> bool {
         if self.by_producer.is_empty() {
@@ -86,6 +90,7 @@ impl PendingOffsets {
 #[cfg(test)]
 mod tests {
     use kafka_protocol::protocol::StrBytes;
+    use uuid::Uuid;
 
     use super::super::offsets::Offsets;
     use super::*;
@@ -95,11 +100,14 @@ mod tests {
             offset,
             leader_epoch: -1,
             metadata: StrBytes::new(),
+            topic_id: Uuid::nil(),
+            at_ms: 0,
+            expires_ms: None,
         }
     }
 
     fn committed(offsets: &Offsets) -> Option<i64> {
-        offsets.get("t", 0).map(|committed| committed.offset)
+        offsets.get_of("t", Uuid::nil(), 0).map(|committed| committed.offset)
     }
 
     #[test]
@@ -130,6 +138,22 @@ mod tests {
         offsets.commit("t", 0, at(9));
         offsets.decide(7, true);
         assert_eq!(committed(&offsets), Some(9));
+    }
+
+    #[test]
+    fn an_offset_that_a_transaction_commits_anew_does_not_expire() {
+        let mut offsets = Offsets::default();
+        offsets.commit("t", 0, at(1));
+        offsets.commit("t", 1, at(1));
+        offsets.commit_pending(7, "t", 0, at(5));
+        offsets.retain(|_, _| false);
+        assert_eq!(
+            (committed(&offsets), offsets.len(), offsets.has_pending()),
+            (Some(1), 1, true)
+        );
+        offsets.decide(7, false);
+        offsets.retain(|_, _| false);
+        assert_eq!((offsets.len(), offsets.has_pending()), (0, false));
     }
 
     #[test]

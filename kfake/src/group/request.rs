@@ -1,12 +1,12 @@
 //! What a group's task is asked.
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{
+use crate::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    OffsetCommitRequest, OffsetCommitResponse, SyncGroupRequest, SyncGroupResponse,
-    describe_groups_response::DescribedGroup, offset_fetch_request::OffsetFetchRequestGroup,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest,
+    SyncGroupResponse, describe_groups_response::DescribedGroup, offset_fetch_request::OffsetFetchRequestGroup,
     offset_fetch_response::OffsetFetchResponseGroup,
 };
+use kafka_protocol::error::ResponseError;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -31,6 +31,8 @@ pub(crate) enum Request {
     Heartbeat(HeartbeatRequest, Reply<HeartbeatResponse>),
     Leave(LeaveGroupRequest, i16, Reply<LeaveGroupResponse>),
     Commit(OffsetCommitRequest, Reply<OffsetCommitResponse>),
+    /// Of partitions that exist.
+    DeleteOffsets(OffsetDeleteRequest, Reply<OffsetDeleteResponse>),
     /// Whether offsets that a transaction has not decided are refused (KIP-447).
     Fetch(OffsetFetchRequestGroup, bool, Reply<OffsetFetchResponseGroup>),
     Describe(Reply<DescribedGroup>),

@@ -49,6 +49,7 @@ impl Held<'_> {
             .filter_map(|id| self.transactions.groups.get(id))
             .collect();
         let mut wakeups = Vec::with_capacity(found.len());
+        let mut expires_ms: Option<i64> = None;
         {
             // Everything is held before anything is written; what was written is seen once everything is released.
             let logs = found.iter().map(|(partition, stamp)| (partition.log.lock(), *stamp));
@@ -60,8 +61,13 @@ impl Held<'_> {
                     Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
                 }
             }
+            let retention = shared.config.offsets_retention;
             for state in &mut states {
                 state.offsets.decide(marker.producer_id, marker.committed);
+                expires_ms = [expires_ms, state.expires_first(now_ms, retention)]
+                    .into_iter()
+                    .flatten()
+                    .min();
             }
         }
         drop(topics);
@@ -69,6 +75,9 @@ impl Held<'_> {
         wakeups.into_iter().for_each(|waiting| self.wake(waiting));
         if any_group {
             self.transactions.groups.changed();
+        }
+        if let Some(at_ms) = expires_ms {
+            self.transactions.groups.expires_at(at_ms);
         }
     }
 }

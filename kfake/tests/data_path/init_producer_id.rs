@@ -47,7 +47,7 @@ async fn an_id_and_an_epoch_come_together() {
 
 #[leakcheck(start_paused)]
 async fn transactional_ids_and_their_timeouts_are_checked() {
-    let mut given = given().await;
+    let given = given().await;
     let id = "x";
     let mut client = given.coordinator_of(id).await;
     let cases = [

@@ -12,7 +12,7 @@ use super::records::{Copy, Process};
 use super::symbols::{Frame, Symbols};
 use super::waiting::{Asked, Waited, Waiting};
 use crate::judge::Conclusion;
-use crate::owners::{Owners, by_path};
+use crate::owners::Owners;
 use crate::report::{self, Origin, Place};
 
 /// What an observed command left behind.
@@ -319,6 +319,13 @@ impl Judging<'_> {
                 continue;
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
+            if freed
+                .iter()
+                .any(|frame| is_short(frame) && classify::may_decide(&frame.path))
+            {
+                self.cannot(process, UNTOLD);
+                continue;
+            }
             let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.complete);
             let states = fold.copies.iter().filter_map(|copy| copy.bytes.first_chunk());
             let ending = classify::queued(ending, states.map(|word| u64::from_ne_bytes(*word)));
@@ -371,7 +378,8 @@ impl Judging<'_> {
         }
         let frames = self.symbols.stack(process, &process.stack(stack));
         let mut kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
-        if kind == Kind::Other && frames.iter().any(is_tokio_without_module) {
+        let is_unsure = |frame: &Frame| is_short(frame) && classify::may_be_other_than(kind, &frame.path);
+        if frames.iter().any(is_unsure) {
             kind = Kind::Unknown;
         }
         self.kinds.insert(stack, kind);
@@ -386,10 +394,7 @@ impl Judging<'_> {
                 true
             }
             Kind::Unknown => {
-                self.cannot(
-                    process,
-                    "has no debug info, or line tables alone: what tokio allocated could not be told apart",
-                );
+                self.cannot(process, UNTOLD);
                 false
             }
             Kind::Worker | Kind::Other => false,
@@ -524,10 +529,12 @@ fn is_below(path: &str) -> bool {
         || path.ends_with("::main")
 }
 
-/// Whether it is a function of tokio's that debug info names without its module, as line tables alone do.
-fn is_tokio_without_module(frame: &Frame) -> bool {
-    let is_tokio = |(file, _): &(String, u32)| by_path(file).is_some_and(|origin| is_runtime(&origin));
-    !frame.name.contains("::") && frame.source.as_ref().is_some_and(is_tokio)
+/// Why a program is not judged whose functions have no names that say whose they are.
+const UNTOLD: &str = "has no debug info, or line tables alone: what tokio allocated or freed could not be told apart";
+
+/// Whether it is a function of tokio's whose type is not known, as in optimised code with line tables alone.
+fn is_short(frame: &Frame) -> bool {
+    frame.is_short && frame.path.starts_with("tokio::")
 }
 
 /// Whether it is the runtime that a task was spawned through.
@@ -601,22 +608,6 @@ mod tests {
             path: path.to_owned(),
             ..Frame::default()
         }
-    }
-
-    #[test]
-    fn a_function_of_tokios_without_its_module_is_known() {
-        let frame = |name: &str, file: &str| Frame {
-            name: name.to_owned(),
-            source: Some((file.to_owned(), 1)),
-            ..Frame::default()
-        };
-        let tokio = "/r/registry/src/index/tokio-1.47.1/src/runtime/task/list.rs";
-        assert!(is_tokio_without_module(&frame("bind<T>", tokio)));
-        assert!(!is_tokio_without_module(&frame(
-            "tokio::runtime::task::list::bind",
-            tokio
-        )));
-        assert!(!is_tokio_without_module(&frame("bind", "/w/src/lib.rs")));
     }
 
     #[test]
