@@ -6,7 +6,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_transactions_response::TransactionState as Listed;
 use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse, ProducerId, TransactionalId};
 use kafka_protocol::protocol::StrBytes;
-use regex::Regex;
+use regex_lite::Regex;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
@@ -55,7 +55,7 @@ pub(super) async fn handle(
 }
 
 /// The pattern, which the whole id has to match. Both this and Apache Kafka's RE2/J take the syntax of RE2.
-fn pattern(request: &ListTransactionsRequest) -> Result<Option<Regex>, regex::Error> {
+fn pattern(request: &ListTransactionsRequest) -> Result<Option<Regex>, regex_lite::Error> {
     match request.transactional_id_pattern.as_deref() {
         None | Some("") => Ok(None),
         Some(pattern) => {

@@ -83,7 +83,7 @@ pub(super) async fn handle(
     let response = MetadataResponse::default()
         .with_brokers(brokers)
         .with_cluster_id(Some(StrBytes::from_string(shared.cluster_id.clone())))
-        .with_controller_id(WireBrokerId(shared.brokers[0].id.0))
+        .with_controller_id(WireBrokerId(shared.controller().0))
         .with_topics(topics);
     Ok(
         match (8..=10).contains(&version) && request.include_cluster_authorized_operations {

@@ -305,7 +305,7 @@ impl Batch<'_> {
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
         let shared = &self.context.shared;
-        let rules = log_config::rules(&topic.config, &shared.config);
+        let rules = log_config::rules(&topic.config);
         let judged = rules.validate(records, self.version, shared.now_ms());
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = match transaction {

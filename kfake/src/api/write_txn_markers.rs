@@ -87,7 +87,7 @@ fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), 
             let expires_ms = {
                 let mut state = group.state.lock();
                 state.offsets.decide(marker.producer_id, marker.committed);
-                state.expires_first(shared.now_ms(), shared.config.offsets_retention)
+                state.expires_first(shared.now_ms(), shared.config.offsets_retention.0)
             };
             if let Some(at_ms) = expires_ms {
                 context.groups.expires_at(at_ms);

@@ -154,7 +154,7 @@ pub(crate) fn apply_retention(shared: &Arc<Shared>, scope: Scope) -> usize {
     let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
     let topics = topics
         .iter()
-        .filter(|topic| scope == Scope::All || !log_config::is_compacted(&topic.config));
+        .filter(|topic| scope == Scope::All || !topic.config.cleanup.compact);
     topics.map(|topic| cleaner::delete_old_segments(shared, topic)).sum()
 }
 

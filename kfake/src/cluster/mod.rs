@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod cleaner;
 pub(crate) mod config;
+pub(crate) mod configs;
 pub(crate) mod creation;
 pub(crate) mod exits;
 pub(crate) mod fetch_sessions;

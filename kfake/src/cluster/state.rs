@@ -11,7 +11,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::BrokerConfig;
+use super::config::{BrokerConfig, Given};
+use super::configs::store::Configs;
 use super::exits::Exits;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
@@ -84,6 +85,8 @@ impl Clock {
 pub(crate) struct Shared {
     pub cluster_id: String,
     pub config: BrokerConfig,
+    /// Every configuration, as clients see and change it.
+    pub configs: Configs,
     pub brokers: Vec<Broker>,
     pub topics: RwLock<Topics>,
     /// What the brokers were told to offer.
@@ -104,19 +107,25 @@ pub(crate) struct Shared {
 impl Shared {
     pub fn new(
         cluster_id: String,
-        config: BrokerConfig,
+        given: Given,
         brokers: Vec<Broker>,
         versions: Offered,
         exits: Exits,
         seed: u64,
         time_of_day: Option<SystemTime>,
     ) -> Self {
-        let sessions = |broker: &Broker| (broker.id, Mutex::new(FetchSessions::new(config.fetch_session_slots)));
+        let sessions = |broker: &Broker| {
+            (
+                broker.id,
+                Mutex::new(FetchSessions::new(given.config.fetch_session_slots)),
+            )
+        };
         let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
             cluster_id,
-            config,
+            config: given.config,
+            configs: Configs::new(given.fixed, &brokers),
             brokers,
             topics: RwLock::default(),
             versions,
@@ -179,6 +188,11 @@ impl Shared {
     /// A fetch session's id: random and positive (`FetchSessionCache.newSessionId`).
     pub fn new_fetch_session_id(&self) -> i32 {
         self.random.lock().i32(1..)
+    }
+
+    /// The broker that says to be the controller.
+    pub fn controller(&self) -> BrokerId {
+        self.brokers[0].id
     }
 
     pub fn broker_ids(&self) -> Vec<BrokerId> {

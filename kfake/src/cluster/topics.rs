@@ -258,6 +258,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::configs::logs::LogConfig;
 
     const BROKERS: [BrokerId; 3] = [BrokerId(1), BrokerId(2), BrokerId(3)];
 
@@ -318,11 +319,12 @@ mod tests {
         let mut topics = topics(&["a"]);
         let before = topics.by_name("a").unwrap().clone();
         let mut changed = Topic::clone(&before);
-        changed.config = TopicConfig::read([("retention.ms", Some("1"))].into_iter()).unwrap();
+        changed.config =
+            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &LogConfig::default()).unwrap();
         assert!(Arc::ptr_eq(&topics.replace(Arc::new(changed)).unwrap(), &before));
         let after = topics.by_id(&before.id).unwrap();
         assert!(Arc::ptr_eq(after, topics.by_name("a").unwrap()));
-        assert_eq!(after.config.get("retention.ms"), Some("1"));
+        assert_eq!(after.config.max_message_bytes, 1);
         assert!(Arc::ptr_eq(&after.partitions[0].log, &before.partitions[0].log));
     }
 

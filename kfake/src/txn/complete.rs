@@ -61,7 +61,7 @@ impl Held<'_> {
                     Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
                 }
             }
-            let retention = shared.config.offsets_retention;
+            let retention = shared.config.offsets_retention.0;
             for state in &mut states {
                 state.offsets.decide(marker.producer_id, marker.committed);
                 expires_ms = [expires_ms, state.expires_first(now_ms, retention)]
@@ -84,8 +84,5 @@ impl Held<'_> {
 
 /// How a topic stamps what the broker itself writes.
 pub(crate) fn stamp(topic: &Topic, now_ms: i64) -> (TimestampType, i64) {
-    match topic.config.get("message.timestamp.type").map(str::trim) {
-        Some("LogAppendTime") => (TimestampType::LogAppendTime, now_ms),
-        _ => (TimestampType::CreateTime, now_ms),
-    }
+    (topic.config.timestamp_type, now_ms)
 }

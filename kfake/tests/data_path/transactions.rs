@@ -26,7 +26,8 @@ fn in_transaction((producer_id, producer_epoch): (i64, i16), sequence: i32) -> b
         producer_id,
         producer_epoch,
         sequence,
-        ..record(0, b"v")
+        // Of no time, so that retention does not find it old.
+        ..record(-1, b"v")
     }])
 }
 
