@@ -16,6 +16,7 @@
 //!   block may not claim more than its compressed bytes can expand to.
 
 mod batch;
+mod cleaned_transactions;
 mod compaction;
 mod compression;
 mod epochs;

@@ -1,6 +1,6 @@
 //! One partition's log: append, read, and find by time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -492,6 +492,16 @@ impl Log {
             true => self.waiters.wakeups(),
             false => Wakeups::default(),
         })
+    }
+
+    /// The aborted transactions whose markers are before an offset.
+    pub(super) fn aborted_before(&self, end: i64) -> Vec<AbortedTransaction> {
+        self.transactions.aborted_before(end)
+    }
+
+    /// Forgets aborted transactions by the offsets of their markers.
+    pub(super) fn forget_aborted(&mut self, markers: &HashSet<i64>) {
+        self.transactions.forget(markers);
     }
 
     /// What each producer wrote last.

@@ -3,7 +3,7 @@
 //! The rules are those of Apache Kafka's `ProducerStateManager`, `ProducerAppendInfo.appendEndTxnMarker` and
 //! `TransactionIndex`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
@@ -140,6 +140,19 @@ impl Transactions {
         found
     }
 
+    /// The aborted transactions whose markers are before an offset.
+    pub fn aborted_before(&self, end: i64) -> Vec<AbortedTransaction> {
+        let count = self.aborted.partition_point(|aborted| aborted.last_offset < end);
+        self.aborted[..count].to_vec()
+    }
+
+    /// Forgets aborted transactions by the offsets of their markers: compaction has left none of their batches.
+    pub fn forget(&mut self, markers: &HashSet<i64>) {
+        if !markers.is_empty() {
+            self.aborted.retain(|aborted| !markers.contains(&aborted.last_offset));
+        }
+    }
+
     /// Forgets the aborted transactions whose markers are before the log start offset.
     pub fn forget_before(&mut self, start: i64) {
         let gone = self.aborted.partition_point(|aborted| aborted.last_offset < start);
@@ -192,6 +205,25 @@ pub(super) fn control_batch(
     RecordBatch::parse(Bytes::from(bytes))
 }
 
+/// Whether a marker commits; `None` where compaction has taken its record, or it is no marker.
+pub(super) fn commits(batch: &RecordBatch) -> Option<bool> {
+    let records = batch.record_bytes();
+    // Behind the attributes, two deltas and three lengths; the key is a version and a type. A timestamp's delta may be long.
+    let rest = skip_varint(&records)?.get(1..)?;
+    let key = skip_varint(skip_varint(skip_varint(rest)?)?)?;
+    let kind = key.get(2..4)?;
+    match i16::from_be_bytes([kind[0], kind[1]]) {
+        COMMIT => Some(true),
+        ABORT => Some(false),
+        _ => None,
+    }
+}
+
+fn skip_varint(bytes: &[u8]) -> Option<&[u8]> {
+    let last = bytes.iter().position(|byte| byte & 0x80 == 0)?;
+    bytes.get(last + 1..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +255,7 @@ mod tests {
         assert_eq!((records[0].timestamp, records[0].sizes), (1_000, (4, 6)));
         assert_eq!(&batch.record_bytes()[5..9], [0, 0, 0, 1]);
         assert_eq!(&batch.record_bytes()[10..16], [0, 0, 0, 0, 0, 5]);
+        assert_eq!(commits(&batch), Some(true));
     }
 
     #[test]
@@ -234,6 +267,7 @@ mod tests {
         let batch = control_batch(&marker, 0, 0, (TimestampType::LogAppendTime, 9)).unwrap();
         assert_eq!(batch.timestamp_type(), TimestampType::LogAppendTime);
         assert_eq!(&batch.record_bytes()[5..9], [0, 0, 0, 0]);
+        assert_eq!(commits(&batch), Some(false));
     }
 
     #[test]

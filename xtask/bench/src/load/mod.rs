@@ -8,6 +8,7 @@ pub mod observer;
 pub mod payload;
 pub mod single;
 pub mod start;
+pub mod transaction;
 
 use std::ops::Deref;
 use std::time::SystemTime;
@@ -16,10 +17,11 @@ use crate::results::Spec;
 use crate::server::{Kind, Program, Server};
 
 /// Every load, in the order in which they are run and shown.
-pub const ALL: [&Load; 6] = [
+pub const ALL: [&Load; 7] = [
     &payload::LOAD,
     &single::LOAD,
     &life::LOAD,
+    &transaction::LOAD,
     &groups::LOAD,
     &start::LOAD,
     &inside::LOAD,
