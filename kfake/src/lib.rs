@@ -51,6 +51,7 @@ mod api;
 mod cluster;
 mod group;
 mod net;
+mod txn;
 
 pub use api::VersionError;
 pub use cluster::builder::{Builder, StartError};

@@ -55,6 +55,7 @@ offsets.topic.num.partitions=$nodes
 transaction.state.log.replication.factor=$replicas
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=$nodes
+transaction.abort.timed.out.transaction.cleanup.interval.ms=20
 share.coordinator.state.topic.replication.factor=$replicas
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=$nodes

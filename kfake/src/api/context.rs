@@ -8,12 +8,14 @@ use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 use crate::group::registry::Groups;
 use crate::group::request::ClientInfo;
+use crate::txn::coordinator::Transactions;
 
 /// What a request's handler knows: the cluster, the broker that was asked, and the client that asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub shared: Arc<Shared>,
     pub groups: Arc<Groups>,
+    pub transactions: Arc<Transactions>,
     /// The broker that was asked.
     pub broker: BrokerId,
     /// The client's address without its port, as groups show it.

@@ -22,7 +22,7 @@ use crate::cluster::fetch_sessions::{
     FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Quiet, Round, Seen, SessionRequest, TopicKey, Wanted,
 };
 use crate::cluster::topics::{Partition, Topics};
-use crate::log::{Isolation, LogRead, Registration};
+use crate::log::{AbortedTransaction, Isolation, LogRead, Registration};
 use response::{FetchAnswer, PartitionAnswer};
 
 mod response;
@@ -59,6 +59,8 @@ enum Outcome {
     Read {
         partition: Arc<Partition>,
         read: LogRead,
+        /// What readers of committed records alone have to leave out.
+        aborted: Option<Vec<AbortedTransaction>>,
         high_watermark: i64,
         last_stable_offset: i64,
         log_start_offset: i64,
@@ -142,9 +144,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             FetchAnswer {
                 error: None,
                 session_id,
-                partitions: answers
-                    .map(|(key, outcome)| (key, outcome.answer(version, limits.isolation)))
-                    .collect(),
+                partitions: answers.map(|(key, outcome)| (key, outcome.answer(version))).collect(),
             }
         }
     };
@@ -384,10 +384,15 @@ fn read_one(
     }
     let (high_watermark, last_stable_offset) = (log.high_watermark(), log.last_stable_offset());
     let log_start_offset = log.start_offset();
+    let aborted = match isolation {
+        Isolation::Uncommitted => None,
+        Isolation::Committed => Some(log.aborted_transactions(wanted.offset, &read)),
+    };
     drop(log);
     Outcome::Read {
         partition,
         read,
+        aborted,
         high_watermark,
         last_stable_offset,
         log_start_offset,
@@ -419,7 +424,7 @@ impl Outcome {
         }
     }
 
-    fn answer(self, version: i16, isolation: Isolation) -> PartitionAnswer {
+    fn answer(self, version: i16) -> PartitionAnswer {
         match self {
             // As if it had been read where the log was there to be read at first.
             Self::Unknown(error, Since::Meanwhile) => PartitionAnswer::failed(error),
@@ -430,6 +435,7 @@ impl Outcome {
             },
             Self::Read {
                 read,
+                aborted,
                 high_watermark,
                 last_stable_offset,
                 log_start_offset,
@@ -439,7 +445,7 @@ impl Outcome {
                 high_watermark,
                 last_stable_offset,
                 log_start_offset,
-                lists_aborted: isolation == Isolation::Committed,
+                aborted,
                 leader: None,
                 records: read,
             },

@@ -17,14 +17,17 @@ use crate::api::context::Context;
 use crate::log::{Isolation, OffsetSpec, TimestampOffset};
 
 const READ_COMMITTED: i8 = 1;
+/// The replica id of those who are none.
+const CONSUMER: i32 = -1;
 
 pub(super) async fn handle(
     context: &Context,
     version: i16,
     request: ListOffsetsRequest,
 ) -> Result<ListOffsetsResponse, Refusal> {
+    // A replica's question is not about what consumers may see.
     let isolation = match request.isolation_level {
-        READ_COMMITTED => Isolation::Committed,
+        READ_COMMITTED if request.replica_id.0 == CONSUMER => Isolation::Committed,
         _ => Isolation::Uncommitted,
     };
     let topics = request.topics.into_iter().map(|topic| {

@@ -11,6 +11,8 @@ use crate::messages;
 use context::Context;
 use dispatch::{Answer, Refusal};
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod alter_configs;
 mod api_versions;
 pub(crate) mod context;
@@ -22,10 +24,13 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_producers;
 mod describe_topic_partitions;
+mod describe_transactions;
 pub(crate) mod dispatch;
 #[cfg(test)]
 mod docs;
+mod end_txn;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -36,6 +41,7 @@ mod leader;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_transactions;
 mod metadata;
 mod offset_commit;
 mod offset_delete;
@@ -44,7 +50,10 @@ mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 mod topic_error;
+mod transaction;
+mod txn_offset_commit;
 pub(crate) mod versions;
+mod write_txn_markers;
 
 pub use versions::VersionError;
 
@@ -101,6 +110,11 @@ table! {
     DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
     OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
+    AddPartitionsToTxn => add_partitions_to_txn(AddPartitionsToTxnRequest);
+    AddOffsetsToTxn => add_offsets_to_txn(AddOffsetsToTxnRequest);
+    EndTxn => end_txn(EndTxnRequest);
+    WriteTxnMarkers => write_txn_markers(WriteTxnMarkersRequest);
+    TxnOffsetCommit => txn_offset_commit(TxnOffsetCommitRequest);
     DescribeConfigs => describe_configs(DescribeConfigsRequest);
     AlterConfigs => alter_configs(AlterConfigsRequest);
     CreatePartitions => create_partitions(CreatePartitionsRequest);
@@ -108,6 +122,9 @@ table! {
     IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
     OffsetDelete => offset_delete(OffsetDeleteRequest);
     DescribeCluster => describe_cluster(DescribeClusterRequest);
+    DescribeProducers => describe_producers(DescribeProducersRequest);
+    DescribeTransactions => describe_transactions(DescribeTransactionsRequest);
+    ListTransactions => list_transactions(ListTransactionsRequest);
     DescribeTopicPartitions => describe_topic_partitions(DescribeTopicPartitionsRequest);
 }
 

@@ -28,8 +28,8 @@ pub(super) async fn handle(
         let mut groups = Vec::new();
         for group in request.groups {
             groups.push(match version {
-                10.. => fetch_by_id(context, group).await?,
-                _ => fetch(context, group).await?,
+                10.. => fetch_by_id(context, group, request.require_stable).await?,
+                _ => fetch(context, group, request.require_stable).await?,
             });
         }
         return Ok(OffsetFetchResponse::default().with_groups(groups));
@@ -46,7 +46,7 @@ pub(super) async fn handle(
         .with_group_id(request.group_id)
         .with_topics(topics);
     let asked = group.topics.clone();
-    let fetched = fetch(context, group).await?;
+    let fetched = fetch(context, group, request.require_stable).await?;
     Ok(single(version, asked.unwrap_or_default(), fetched))
 }
 
@@ -54,6 +54,7 @@ pub(super) async fn handle(
 async fn fetch_by_id(
     context: &Context,
     mut group: OffsetFetchRequestGroup,
+    stable: bool,
 ) -> Result<OffsetFetchResponseGroup, Refusal> {
     let mut unknown = Vec::new();
     if let Some(asked) = &mut group.topics {
@@ -68,7 +69,7 @@ async fn fetch_by_id(
             }
         }
     }
-    let mut answer = fetch(context, group).await?;
+    let mut answer = fetch(context, group, stable).await?;
     if answer.error_code != 0 {
         return Ok(answer);
     }
@@ -91,14 +92,18 @@ fn refused(topic: OffsetFetchRequestTopics, error: ResponseError) -> OffsetFetch
         .with_partitions(partitions.collect())
 }
 
-async fn fetch(context: &Context, group: OffsetFetchRequestGroup) -> Result<OffsetFetchResponseGroup, Refusal> {
+async fn fetch(
+    context: &Context,
+    group: OffsetFetchRequestGroup,
+    stable: bool,
+) -> Result<OffsetFetchResponseGroup, Refusal> {
     if !context.coordinates(&group.group_id) {
         return Ok(OffsetFetchResponseGroup::default()
             .with_group_id(group.group_id)
             .with_error_code(ResponseError::NotCoordinator.code()));
     }
     let answer = ask(&context.groups, &group.group_id, Missing::Leave, |reply| {
-        Request::Fetch(group.clone(), reply)
+        Request::Fetch(group.clone(), stable, reply)
     });
     if let Some(answer) = answer.await? {
         return Ok(answer);

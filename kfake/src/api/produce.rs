@@ -1,7 +1,8 @@
 //! Produce (key 0), versions 3–13. Appends a record batch to each of some partitions.
 //!
 //! - 3: message format 2. 5: log start offset. 7: zstd (KIP-110). 8: the records that were refused (KIP-467). 9: flexible.
-//! - 10: the leader to ask instead (KIP-951). 11, 12: transactions without AddPartitionsToTxn (KIP-890). 13: topic ids.
+//! - 10: the leader to ask instead (KIP-951). 11: TRANSACTION_ABORTABLE may come back. 12: partitions are added to the
+//!   transaction, without AddPartitionsToTxn (KIP-890). 13: topic ids.
 //!
 //! One replica is as good as any here, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
@@ -22,11 +23,18 @@ use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
 use crate::cluster::log_config;
-use crate::cluster::topics::Topic;
-use crate::log::{Appended, BatchError, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope};
+use crate::cluster::topics::{Partition, Topic};
+use crate::log::{
+    Appended, BatchError, Envelope, Log, Rules, SequenceError, ValidBatch, ValidateError, begins_transactional,
+    check_envelope,
+};
 
 /// From how many bytes on a batch is compressed on a thread of its own: some milliseconds of work.
 const LARGE: usize = 64 * 1024;
+/// The first version that adds partitions to transactions by itself.
+const FIRST_THAT_ADDS: i16 = 12;
+/// The first version whose clients know TRANSACTION_ABORTABLE.
+const FIRST_WITH_ABORTABLE: i16 = 11;
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
 
@@ -82,8 +90,11 @@ struct Batch<'a> {
     context: &'a Context,
     version: i16,
     acks: i16,
+    transactional_id: Option<&'a str>,
     /// A transactional batch without a transactional id fails the whole request.
     unauthorized: bool,
+    /// Transactional batches of several producers fail the whole request.
+    several_producers: bool,
     /// A batch whose beginning is that of none fails the whole request.
     unreadable: Option<BatchError>,
 }
@@ -97,7 +108,9 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
         context,
         version,
         acks: request.acks,
+        transactional_id: request.transactional_id.as_ref().map(|id| &***id),
         unauthorized: request.transactional_id.is_none() && is_transactional,
+        several_producers: is_transactional && names_several_producers(&request, version),
         unreadable,
     };
     let mut leaders = Vec::new();
@@ -232,6 +245,19 @@ fn has_transactional(request: &ProduceRequest) -> Result<bool, BatchError> {
     Ok(transactional)
 }
 
+/// Whether the transactional batches of a request are those of more than one producer, or of one in several epochs
+/// (`ReplicaManager.handleProduceAppend`).
+fn names_several_producers(request: &ProduceRequest, version: i16) -> bool {
+    let partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
+    let envelopes = partitions.filter_map(|data| check_envelope(data.records.as_ref()?, version).ok());
+    let mut producers = envelopes
+        .filter(|envelope| envelope.transactional && envelope.producer_id >= 0)
+        .map(|envelope| (envelope.producer_id, envelope.producer_epoch));
+    producers
+        .next()
+        .is_some_and(|first| producers.any(|other| other != first))
+}
+
 fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Result<Arc<Topic>, ResponseError> {
     let topics = context.shared.topics.read();
     match version {
@@ -289,29 +315,106 @@ impl Batch<'_> {
             return Err(ResponseError::InvalidTopicException.into());
         }
         let partition = led(self.context, topic, data.index, -1)?;
-        // No transaction is ever open, since no coordinator opens one.
-        if envelope.transactional {
-            return Err(ResponseError::InvalidTxnState.into());
+        if self.several_producers {
+            return Err(Failure {
+                message: Some("Transactional records contained more than one producer ID".to_owned()),
+                ..ResponseError::InvalidProducerIdMapping.into()
+            });
+        }
+        // Without a producer id it is in no transaction, whatever it says.
+        let transaction = self
+            .transactional_id
+            .filter(|_| envelope.transactional && envelope.producer_id >= 0);
+        if let Some(id) = transaction {
+            self.verify(id, topic, &partition, &envelope)?;
         }
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
-        let shared = &self.context.shared;
         let rules = log_config::rules(&topic.config);
         let judged = self.judge(rules, records).await?;
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
-        let segment_rules = log_config::segment_rules(&topic.config, |limit| shared.random_below(limit));
-        let appended = {
-            let mut log = partition.log.lock();
-            log.set_segment_rules(segment_rules);
-            let appended = log.append(valid);
-            shared.housekeeping.look_at(shared, &topic.config, &log);
-            appended
+        let appended = match transaction {
+            None => self.append_to(topic, &mut partition.log.lock(), valid),
+            Some(id) => self.append_in_transaction(id, topic, &partition, &envelope, valid)?,
         };
         let mut appended = appended.map_err(|error| Failure {
             log_start_offset: partition.log.lock().start_offset(),
             ..error.code().into()
         })?;
         std::mem::take(&mut appended.wakeups).notify();
+        Ok(appended)
+    }
+}
+
+impl Batch<'_> {
+    /// Asks the coordinator whether the partition is in the producer's transaction, and adds it from version 12 on (KIP-890).
+    /// A transaction that has records here needs no asking (`ReplicaManager.maybeSendPartitionsToTransactionCoordinator`).
+    fn verify(&self, id: &str, topic: &Topic, partition: &Partition, envelope: &Envelope) -> Result<(), Failure> {
+        let adds = self.version >= FIRST_THAT_ADDS;
+        let producer = (envelope.producer_id, envelope.producer_epoch);
+        let mut held = self.context.transactions.hold();
+        {
+            let mut log = partition.log.lock();
+            if log.has_open_transaction(producer.0, producer.1) {
+                return Ok(());
+            }
+            // Apache Kafka notes it for a producer that nobody knows as well, and forgets it in an hour.
+            if held
+                .get(id)
+                .is_some_and(|transaction| transaction.producer_id == producer.0)
+            {
+                log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds);
+            }
+        }
+        let verified = match adds {
+            true => held.add(id, producer, [(topic.name.clone(), partition.index)]),
+            false => held.verify(id, producer, &topic.name, partition.index),
+        };
+        held.release();
+        verified.map_err(|error| match error {
+            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch.into(),
+            // Clients of before version 11 do not know the other.
+            ResponseError::TransactionAbortable if self.version < FIRST_WITH_ABORTABLE => Failure {
+                message: Some("Partition was not added to the transaction".to_owned()),
+                ..ResponseError::InvalidTxnState.into()
+            },
+            other => other.into(),
+        })
+    }
+
+    fn append_to(&self, topic: &Topic, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
+        let shared = &self.context.shared;
+        log.set_segment_rules(log_config::segment_rules(&topic.config, |limit| {
+            shared.random_below(limit)
+        }));
+        let appended = log.append(valid);
+        shared.housekeeping.look_at(shared, &topic.config, log);
+        appended
+    }
+
+    /// Appends while the transaction is held, so that it cannot end between the last look at it and the append. It may have
+    /// ended while the batch was judged: then the batch is none of its own.
+    fn append_in_transaction(
+        &self,
+        id: &str,
+        topic: &Topic,
+        partition: &Partition,
+        envelope: &Envelope,
+        valid: ValidBatch,
+    ) -> Result<Result<Appended, SequenceError>, Failure> {
+        let producer = (envelope.producer_id, envelope.producer_epoch);
+        let held = self.context.transactions.hold();
+        let mut log = partition.log.lock();
+        let is_open = log.has_open_transaction(producer.0, producer.1);
+        if !is_open && held.verify(id, producer, &topic.name, partition.index).is_err() {
+            return Err(Failure {
+                log_start_offset: log.start_offset(),
+                ..ResponseError::InvalidTxnState.into()
+            });
+        }
+        let appended = self.append_to(topic, &mut log, valid);
+        drop(log);
+        held.release();
         Ok(appended)
     }
 }

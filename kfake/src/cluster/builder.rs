@@ -19,6 +19,7 @@ use super::topics::{BrokerId, TopicError};
 use crate::api::versions::{self, VersionError};
 use crate::group::registry::Groups;
 use crate::net::tcp;
+use crate::txn::coordinator::Transactions;
 
 /// Pending connections that a broker's port keeps, as Kafka's `socket.listen.backlog.size` does with 50 — more here, since
 /// tests open many at once.
@@ -271,11 +272,12 @@ impl Builder {
                 source,
             })?;
         }
-        let groups = Arc::new(Groups::new(shared.clone()));
+        let groups = Arc::new(Groups::new(shared));
+        let transactions = Arc::new(Transactions::new(groups));
         for (broker, listener) in listeners {
-            tcp::listen(&groups, broker, listener);
+            tcp::listen(&transactions, broker, listener);
         }
-        Ok(Cluster::new(shared, groups))
+        Ok(Cluster::new(transactions))
     }
 
     fn bind(&self) -> Result<(Vec<Broker>, Listeners), StartError> {

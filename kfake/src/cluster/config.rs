@@ -141,12 +141,20 @@ broker_configs! {
     group_max_size: Count = "group.max.size";
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
+    /// The longest transaction timeout, in milliseconds, that a producer may ask for.
+    transaction_max_timeout_ms: Count = "transaction.max.timeout.ms";
+    /// How long a transactional id is kept that nobody uses, in milliseconds.
+    transactional_id_expiration_ms: Count = "transactional.id.expiration.ms";
     /// How often retention looks for what may go.
     log_retention_check_interval: Duration = "log.retention.check.interval.ms";
     /// How long after the start it looks for the first time.
     log_initial_task_delay: Duration = "log.initial.task.delay.ms";
     /// How long the log cleaner waits when there was nothing to clean.
     log_cleaner_backoff: Duration = "log.cleaner.backoff.ms";
+    /// How long a partition remembers an idempotent producer that does not write.
+    producer_id_expiration: Duration = "producer.id.expiration.ms";
+    /// How often such producers are looked for.
+    producer_id_expiration_check_interval: Duration = "producer.id.expiration.check.interval.ms";
     /// How long committed offsets are kept (KIP-211).
     offsets_retention: Minutes = "offsets.retention.minutes";
     /// How often old offsets are looked for.

@@ -28,6 +28,8 @@ pub(crate) enum Wait {
     Housekeeping,
     /// A group's task takes no requests, because a test told it so.
     Stalled,
+    /// The transactions' task waits for the next deadline.
+    Transactions,
     /// The task that forgets old offsets waits until the next may be old enough.
     Expiry,
 }
@@ -43,6 +45,7 @@ pub enum Plant {
     Rebalance,
     Session,
     Fetch,
+    Transactions,
     Housekeeping,
     Expiry,
     /// DeleteGroups is the only thing that ends a group's task.
@@ -59,6 +62,7 @@ impl Plant {
             Self::Rebalance => wait == Wait::Rebalance,
             Self::Session => wait == Wait::Session,
             Self::Fetch => wait == Wait::Fetch,
+            Self::Transactions => wait == Wait::Transactions,
             Self::Housekeeping => wait == Wait::Housekeeping,
             Self::Expiry => wait == Wait::Expiry,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),

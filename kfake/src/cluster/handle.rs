@@ -16,6 +16,7 @@ use crate::group::handle::EndGroupError;
 use crate::group::registry::Groups;
 use crate::group::view::GroupView;
 use crate::net::memory;
+use crate::txn::coordinator::Transactions;
 
 /// A running cluster. [`close`](Self::close) ends it; so does dropping it, only without waiting.
 ///
@@ -31,6 +32,7 @@ use crate::net::memory;
 pub struct Cluster {
     shared: Arc<Shared>,
     groups: Arc<Groups>,
+    transactions: Arc<Transactions>,
 }
 
 /// Why a group did not come to the state waited for.
@@ -39,8 +41,13 @@ pub struct Cluster {
 pub struct ClusterClosed;
 
 impl Cluster {
-    pub(crate) fn new(shared: Arc<Shared>, groups: Arc<Groups>) -> Self {
-        Self { shared, groups }
+    pub(crate) fn new(transactions: Arc<Transactions>) -> Self {
+        let groups = transactions.groups.clone();
+        Self {
+            shared: groups.shared.clone(),
+            groups,
+            transactions,
+        }
     }
 
     /// Describes a cluster to start.
@@ -73,7 +80,7 @@ impl Cluster {
     ///
     /// `NotFound` for a broker that the cluster has not, `ConnectionRefused` once it is closed.
     pub fn connect(&self, broker: BrokerId) -> io::Result<DuplexStream> {
-        memory::connect(&self.groups, broker)
+        memory::connect(&self.transactions, broker)
     }
 
     /// A typed client of a broker, over memory.
@@ -161,6 +168,13 @@ impl Cluster {
         group.is_some()
     }
 
+    /// Aborts the transactions whose timeout is over, and forgets the transactional ids that were not used for
+    /// `transactional.id.expiration.ms`. The cluster does so by itself, when each is due; who moves the clock by hand need not
+    /// wait for that.
+    pub fn sweep_transactions(&self) {
+        self.transactions.sweep();
+    }
+
     /// Deletes at once what retention lets go (`retention.ms`, `retention.bytes`, and segments before the log start offset),
     /// instead of at the next `log.retention.check.interval.ms`. As in Apache Kafka, whole segments go. Returns how many.
     ///
@@ -186,6 +200,12 @@ impl Cluster {
     /// See [`CompactError`].
     pub async fn compact(&self, topic: &str) -> Result<usize, CompactError> {
         cleaner::compact(&self.shared, topic).await
+    }
+
+    /// Makes partitions forget at once the producers that have not written for `producer.id.expiration.ms`, by their records'
+    /// timestamps, instead of at the next `producer.id.expiration.check.interval.ms`. Returns how many, counted a partition.
+    pub fn expire_producers(&self) -> usize {
+        housekeeping::expire_producers(&self.shared)
     }
 
     /// How many of the cluster's tasks are alive.

@@ -1,5 +1,5 @@
-//! What the brokers do to their logs of themselves, on the clock: retention (`LogManager.cleanupLogs`) and compaction
-//! (`LogCleaner`).
+//! What the brokers do to their logs of themselves, on the clock: retention (`LogManager.cleanupLogs`), compaction (`LogCleaner`),
+//! and forgetting producers (`UnifiedLog.removeExpiredProducers`).
 //!
 //! One task does it for the whole cluster. It begins with the first deadline that there is, and sleeps until the next: there is
 //! none where nothing is to be deleted or compacted. Apache Kafka looks in intervals; the task wakes at those of these moments at
@@ -53,6 +53,8 @@ pub(crate) struct Housekeeping {
     retention: Chore,
     /// Compaction, and retention of what is compacted.
     cleaning: Chore,
+    /// Forgetting producers.
+    producers: Chore,
     /// A deadline has become an earlier one.
     earlier: Notify,
     has_begun: AtomicBool,
@@ -63,6 +65,7 @@ impl Default for Housekeeping {
         Self {
             retention: Chore::new(),
             cleaning: Chore::new(),
+            producers: Chore::new(),
             earlier: Notify::new(),
             has_begun: AtomicBool::new(false),
         }
@@ -76,6 +79,11 @@ impl Housekeeping {
     pub fn look_at(&self, shared: &Arc<Shared>, config: &TopicConfig, log: &Log) {
         let retention = log.retention_due(&log_config::retention_rules(config));
         let soon = |due: i64, now_ms: i64| due.max(now_ms.saturating_add(1));
+        if let Some(due) = log.producers_due(expiration_ms(shared)) {
+            let interval = shared.config.producer_id_expiration_check_interval;
+            let due = next_tick(shared.start_ms(), interval, interval, soon(due, shared.now_ms()));
+            self.schedule(shared, &self.producers, due);
+        }
         match log_config::compaction_rules(config) {
             None => {
                 let Some(due) = retention else { return };
@@ -134,7 +142,8 @@ async fn run(shared: Arc<Shared>) {
     let housekeeping = &shared.housekeeping;
     let exits = &shared.exits;
     loop {
-        let next = housekeeping.retention.next().min(housekeeping.cleaning.next());
+        let chores = [&housekeeping.retention, &housekeeping.cleaning, &housekeeping.producers];
+        let next = chores.map(Chore::next).into_iter().min().unwrap_or(NEVER);
         tokio::select! {
             biased;
             () = exits.shutdown(), if exits.heard_in(Wait::Housekeeping) => return,
@@ -145,10 +154,31 @@ async fn run(shared: Arc<Shared>) {
         if housekeeping.retention.begin(now_ms) {
             apply_retention(&shared, Scope::NotCompacted);
         }
+        if housekeeping.producers.begin(now_ms) {
+            expire_producers(&shared);
+        }
         if housekeeping.cleaning.begin(now_ms) && cleaner::clean_what_is_due(&shared).await.is_err() {
             return;
         }
     }
+}
+
+fn expiration_ms(shared: &Shared) -> i64 {
+    i64::try_from(shared.config.producer_id_expiration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Forgets the producers that have not written for long, in every log. Returns how many.
+pub(crate) fn expire_producers(shared: &Arc<Shared>) -> usize {
+    let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
+    let mut expired = 0;
+    for topic in topics {
+        for partition in &topic.partitions {
+            let mut log = partition.log.lock();
+            expired += log.expire_producers(shared.now_ms(), expiration_ms(shared));
+            shared.housekeeping.look_at(shared, &topic.config, &log);
+        }
+    }
+    expired
 }
 
 /// Which topics retention is applied to.

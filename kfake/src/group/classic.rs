@@ -106,11 +106,13 @@ impl ClassicGroup {
             Request::Commit(request, reply) => {
                 drop(reply.send(self.commit(request, now, groups.shared.now_ms(), config)));
             }
-            Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
+            Request::Fetch(request, stable, reply) => drop(reply.send(self.fetch(request, stable))),
             Request::DeleteOffsets(request, reply) => {
                 drop(reply.send(self.delete_offsets(request, groups.shared.now_ms(), config)));
             }
             Request::Describe(reply) => drop(reply.send(self.describe())),
+            // The group's task does that itself, with no lock held.
+            Request::InTransaction(_) => {}
             Request::Delete(reply) => {
                 let deleted = self.delete();
                 if deleted.is_ok() {

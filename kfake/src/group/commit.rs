@@ -1,4 +1,4 @@
-//! OffsetCommit, OffsetFetch, OffsetDelete and DescribeGroups, as a classic group answers them.
+//! OffsetCommit, TxnOffsetCommit, OffsetFetch, OffsetDelete and DescribeGroups, as a classic group answers them.
 
 use crate::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use crate::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
@@ -7,8 +7,10 @@ use crate::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use crate::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
+use crate::messages::txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
 use crate::messages::{
     GroupId, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, TopicName,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
@@ -102,14 +104,82 @@ impl ClassicGroup {
         }
     }
 
-    pub(super) fn fetch(&self, request: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    /// Keeps offsets that a producer's transaction commits until it ends. The partitions' errors, in the request's order.
+    pub(crate) fn commit_in_transaction(
+        &mut self,
+        request: &TxnOffsetCommitRequest,
+        now_ms: i64,
+        config: &BrokerConfig,
+    ) -> TxnOffsetCommitResponse {
+        let refused = self.check_commit_in_transaction(request).err();
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|partition| {
+                let metadata = partition.committed_metadata.clone().unwrap_or_default();
+                let error = refused.or((metadata.len() > config.offset_metadata_max_bytes)
+                    .then_some(ResponseError::OffsetMetadataTooLarge));
+                if error.is_none() {
+                    let committed = Committed {
+                        offset: partition.committed_offset,
+                        leader_epoch: partition.committed_leader_epoch,
+                        metadata,
+                        topic_id: topic.topic_id,
+                        at_ms: now_ms,
+                        expires_ms: None,
+                    };
+                    let producer_id = request.producer_id.0;
+                    self.offsets
+                        .commit_pending(producer_id, &topic.name, partition.partition_index, committed);
+                }
+                TxnOffsetCommitResponsePartition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(error.map_or(0, |error| error.code()))
+            });
+            TxnOffsetCommitResponseTopic::default()
+                .with_name(topic.name.clone())
+                .with_topic_id(topic.topic_id)
+                .with_partitions(partitions.collect())
+        });
+        TxnOffsetCommitResponse::default().with_topics(topics.collect())
+    }
+
+    /// Kafka's `ClassicGroup.validateOffsetCommit` of a transaction: who names neither member nor generation, as all did before
+    /// version 3 (KIP-447), is not held against the group.
+    fn check_commit_in_transaction(&self, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
+        let (generation, instance) = (
+            request.generation_id_or_member_epoch,
+            request.group_instance_id.as_ref(),
+        );
+        if self.state == GroupState::Dead {
+            return Err(ResponseError::CoordinatorNotAvailable);
+        }
+        if generation < 0 && self.state == GroupState::Empty {
+            return Ok(());
+        }
+        if generation >= 0 || !request.member_id.is_empty() || instance.is_some() {
+            self.check_member(&request.member_id, instance)?;
+            if generation != self.generation {
+                return Err(ResponseError::IllegalGeneration);
+            }
+        }
+        Ok(())
+    }
+
+    /// The committed offsets that are asked for. With `stable`, a partition that an undecided transaction commits is refused
+    /// (KIP-447).
+    pub(super) fn fetch(&self, request: OffsetFetchRequestGroup, stable: bool) -> OffsetFetchResponseGroup {
+        let told = |topic: &str, partition: i32, committed: Option<&Committed>| match stable
+            && self.offsets.is_unstable(topic, partition)
+        {
+            true => fetched(partition, None).with_error_code(ResponseError::UnstableOffsetCommit.code()),
+            false => fetched(partition, committed),
+        };
         let topics = match request.topics {
             Some(topics) => topics
                 .into_iter()
                 .map(|topic| {
                     let partitions = topic.partition_indexes.into_iter();
                     let partitions = partitions
-                        .map(|p| fetched(p, self.offsets.get_of(&topic.name, topic.topic_id, p)))
+                        .map(|p| told(&topic.name, p, self.offsets.get_of(&topic.name, topic.topic_id, p)))
                         .collect();
                     OffsetFetchResponseTopics::default()
                         .with_name(topic.name)
@@ -123,7 +193,7 @@ impl ClassicGroup {
                 .map(|(topic, partitions)| {
                     let partitions = partitions
                         .iter()
-                        .map(|(p, committed)| fetched(*p, Some(committed)))
+                        .map(|(p, committed)| told(topic, *p, Some(committed)))
                         .collect();
                     OffsetFetchResponseTopics::default()
                         .with_name(TopicName(StrBytes::from_string(topic.to_owned())))

@@ -125,7 +125,13 @@ async fn run(mut tenure: Tenure) {
                 if let Some(before) = now.checked_sub(LATE) {
                     state.expire(before, config);
                 }
-                state.handle(*request, now, &groups);
+                match *request {
+                    Request::InTransaction(job) => {
+                        drop(state);
+                        (job.0)(&group.state);
+                    }
+                    request => state.handle(request, now, &groups),
+                }
             }
             Event::Time => group.state.lock().expire(now, config),
             Event::Control => {}

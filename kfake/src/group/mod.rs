@@ -8,6 +8,7 @@ pub(crate) mod join;
 pub(crate) mod manage;
 pub(crate) mod member;
 pub(crate) mod offsets;
+mod pending;
 pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod request;

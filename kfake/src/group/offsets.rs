@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use kafka_protocol::protocol::StrBytes;
 use uuid::Uuid;
 
+use super::pending::PendingOffsets;
+
 /// A committed offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Committed {
@@ -24,10 +26,34 @@ pub(crate) struct Committed {
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {
     by_topic: BTreeMap<String, BTreeMap<i32, Committed>>,
+    pending: PendingOffsets,
 }
 
 impl Offsets {
     pub fn commit(&mut self, topic: &str, partition: i32, committed: Committed) {
+        self.pending.overtake_all(topic, partition);
+        self.insert(topic, partition, committed);
+    }
+
+    /// Keeps what a producer's transaction commits until it is decided.
+    pub fn commit_pending(&mut self, producer_id: i64, topic: &str, partition: i32, committed: Committed) {
+        self.pending.add(producer_id, topic, partition, committed);
+    }
+
+    /// A producer's transaction has ended: what it committed counts, or is forgotten
+    /// (`OffsetMetadataManager.replayEndTransactionMarker`).
+    pub fn decide(&mut self, producer_id: i64, committed: bool) {
+        for (topic, partition, committed) in self.pending.take(producer_id, committed) {
+            self.insert(&topic, partition, committed);
+        }
+    }
+
+    /// Whether a transaction that is not decided commits an offset of this partition.
+    pub fn is_unstable(&self, topic: &str, partition: i32) -> bool {
+        self.pending.has(topic, partition)
+    }
+
+    fn insert(&mut self, topic: &str, partition: i32, committed: Committed) {
         let topic = match self.by_topic.get_mut(topic) {
             Some(topic) => topic,
             None => self.by_topic.entry(topic.to_owned()).or_default(),
@@ -62,10 +88,16 @@ impl Offsets {
         }
     }
 
-    /// Forgets those of which `stays` says no.
+    /// Whether a transaction that is not decided commits anything here.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Forgets those of which `stays` says no, unless a transaction is about to commit them anew.
     pub fn retain(&mut self, mut stays: impl FnMut(&str, &Committed) -> bool) {
+        let pending = &self.pending;
         self.by_topic.retain(|topic, partitions| {
-            partitions.retain(|_, committed| stays(topic, committed));
+            partitions.retain(|partition, committed| stays(topic, committed) || pending.has(topic, *partition));
             !partitions.is_empty()
         });
     }

@@ -88,9 +88,14 @@ impl Groups {
 impl Shared {
     /// The leader of the group's partition of `__consumer_offsets`: Kafka's `Utils.abs(groupId.hashCode()) % partitions`.
     pub fn coordinator(&self, group: &str) -> BrokerId {
-        let partition = (java_hash(group) & 0x7fff_ffff) % OFFSETS_PARTITIONS;
+        let partition = offsets_partition(group);
         self.brokers[partition as usize % self.brokers.len()].id
     }
+}
+
+/// The group's partition of `__consumer_offsets`.
+pub(crate) fn offsets_partition(group: &str) -> i32 {
+    ((java_hash(group) & 0x7fff_ffff) % OFFSETS_PARTITIONS).cast_signed()
 }
 
 /// Java's `String.hashCode`, over UTF-16 code units.

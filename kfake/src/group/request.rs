@@ -7,7 +7,10 @@ use crate::messages::{
     offset_fetch_response::OffsetFetchResponseGroup,
 };
 use kafka_protocol::error::ResponseError;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
+
+use super::classic::ClassicGroup;
 
 /// Where an answer goes. Nobody may be there any more.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
@@ -30,7 +33,21 @@ pub(crate) enum Request {
     Commit(OffsetCommitRequest, Reply<OffsetCommitResponse>),
     /// Of partitions that exist.
     DeleteOffsets(OffsetDeleteRequest, Reply<OffsetDeleteResponse>),
-    Fetch(OffsetFetchRequestGroup, Reply<OffsetFetchResponseGroup>),
+    /// Whether offsets that a transaction has not decided are refused (KIP-447).
+    Fetch(OffsetFetchRequestGroup, bool, Reply<OffsetFetchResponseGroup>),
     Describe(Reply<DescribedGroup>),
     Delete(Reply<Result<(), ResponseError>>),
+    /// What a transaction asks of the group, in its turn.
+    InTransaction(Job),
+}
+
+/// Work on a group that takes other locks before the group's own: those of transactions come first.
+pub(crate) struct Job(pub Box<Work>);
+
+type Work = dyn FnOnce(&Mutex<ClassicGroup>) + Send;
+
+impl std::fmt::Debug for Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Job")
+    }
 }

@@ -40,7 +40,7 @@ impl ClassicGroup {
     }
 
     /// When the first thing of the group can expire, as the group is now.
-    pub(super) fn expires_first(&self, now_ms: i64, retention: Duration) -> Option<i64> {
+    pub(crate) fn expires_first(&self, now_ms: i64, retention: Duration) -> Option<i64> {
         if self.is_without_purpose() {
             return Some(now_ms);
         }
@@ -52,9 +52,9 @@ impl ClassicGroup {
             .min()
     }
 
-    /// Empty and without offsets: gone when somebody looks next.
+    /// Empty and without offsets, also of transactions: gone when somebody looks next.
     fn is_without_purpose(&self) -> bool {
-        self.state == GroupState::Empty && self.offsets.len() == 0
+        self.state == GroupState::Empty && self.offsets.len() == 0 && !self.offsets.has_pending()
     }
 
     /// When an offset expires, as the group is now; none while it cannot.

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::compression::Codec;
 use super::records::{Located, MAX_DECOMPRESSED, RecordError, Records};
+use super::validate::Envelope;
 
 /// Bytes before a batch's length field counts: base offset and the length itself.
 pub(crate) const LOG_OVERHEAD: usize = 12;
@@ -102,6 +103,17 @@ pub(crate) fn first_batch(bytes: &[u8]) -> Result<Option<(usize, i8)>, BatchErro
 /// Whether a producer id field can be read: Kafka's request parser reads up to it without a bounds check.
 pub(crate) fn holds_producer_id(batch: &[u8]) -> bool {
     batch.len() >= PRODUCER_EPOCH_AT
+}
+
+/// The producer that a batch names, as far as the batch goes.
+pub(crate) fn producer_of(batch: &[u8]) -> Envelope {
+    let field = |at: usize| batch.get(at..).unwrap_or_default();
+    Envelope {
+        transactional: false,
+        producer_id: field(PRODUCER_ID_AT).try_get_i64().unwrap_or(NO_PRODUCER_ID),
+        producer_epoch: field(PRODUCER_EPOCH_AT).try_get_i16().unwrap_or(NO_PRODUCER_EPOCH),
+        base_sequence: field(BASE_SEQUENCE_AT).try_get_i32().unwrap_or(-1),
+    }
 }
 
 /// The attributes of a batch that [`first_batch`] measured, which holds at least 26 bytes.

@@ -8,18 +8,20 @@
 //! What stays of a batch keeps its offsets: there are gaps then. A batch of which nothing stays is kept as a header where it tells
 //! its producer's last sequence number, or where the compacted part ends.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::batch::RecordBatch;
+use super::cleaned_transactions::CleanedTransactions;
 use super::compression::{Codec, Level};
 use super::partition::Log;
 use super::producers::LastRecord;
 use super::rebuild::{Shape, emptied, rebuild};
 use super::records::{Located, RecordError};
 use super::segment::Segment;
+use super::transactions::{AbortedTransaction, commits};
 
 /// When a topic is compacted, and what for. The defaults are Kafka's.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +72,7 @@ pub struct LogToClean {
     sources: Vec<Arc<Segment>>,
     dirty: Dirty,
     producers: HashMap<i64, LastRecord>,
+    aborted: Vec<AbortedTransaction>,
     rules: CompactionRules,
     now_ms: i64,
 }
@@ -139,6 +142,7 @@ impl Log {
             }
         }
         self.cleaned_up_to = Some(cleaned.end);
+        self.forget_aborted(&cleaned.without_batches);
         true
     }
 
@@ -191,6 +195,7 @@ impl Log {
             sources: self.segments.shared(self.segments.places(0, dirty.to)),
             dirty,
             producers: self.last_records(),
+            aborted: self.aborted_before(dirty.to),
             rules: *rules,
             now_ms,
         }
@@ -203,6 +208,8 @@ pub struct Cleaned {
     groups: Vec<(Vec<Arc<Segment>>, Segment)>,
     /// The first offset that has not been compacted.
     end: i64,
+    /// The markers of aborted transactions of which no batch is left.
+    without_batches: HashSet<i64>,
 }
 
 /// A compaction on its way.
@@ -217,11 +224,29 @@ pub struct Cleaning {
     /// What is still to be read for [`latest`](Self::latest): segments, and the next batch of the first.
     unread: VecDeque<Arc<Segment>>,
     unread_batch: usize,
+    /// The transactions of what is read for it.
+    indexed: CleanedTransactions,
+    /// And those of what is rewritten.
+    rewritten: CleanedTransactions,
+    without_batches: HashSet<i64>,
     /// What is still to be rewritten, in groups that become one segment each; of the first the next segment and batch.
     groups: VecDeque<Vec<Arc<Segment>>>,
     place: (usize, usize),
     output: Option<Segment>,
     done: Vec<(Vec<Arc<Segment>>, Segment)>,
+}
+
+/// What a batch is to its transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Its records stay by their keys.
+    Data,
+    /// Its records were aborted.
+    Aborted,
+    /// It is the marker of a transaction of which there are batches.
+    Marker,
+    /// It is the marker of one of which there are none any more.
+    MarkerOfNothing,
 }
 
 /// What one step of a [`Cleaning`] did.
@@ -241,6 +266,14 @@ impl Cleaning {
             .sources
             .iter()
             .filter(|segment| segment_ends_behind(segment, dirty.from));
+        // A transaction whose marker is not read any more would never end.
+        let ends_behind = |segment: Option<&Arc<Segment>>| {
+            let base = segment.map_or(0, |segment| segment.base_offset);
+            let aborted = log.aborted.iter().filter(|aborted| aborted.last_offset >= base);
+            CleanedTransactions::new(aborted.copied().collect())
+        };
+        let indexed = ends_behind(unread.clone().next());
+        let rewritten = ends_behind(log.sources.first());
         Self {
             dirty,
             producers: log.producers,
@@ -249,6 +282,9 @@ impl Cleaning {
             latest: HashMap::new(),
             unread: unread.cloned().collect(),
             unread_batch: 0,
+            indexed,
+            rewritten,
+            without_batches: HashSet::new(),
             groups: grouped(log.sources, &log.rules, dirty.to),
             place: (0, 0),
             output: None,
@@ -267,6 +303,7 @@ impl Cleaning {
             None => Step::Done(Cleaned {
                 groups: std::mem::take(&mut self.done),
                 end: self.dirty.to,
+                without_batches: std::mem::take(&mut self.without_batches),
             }),
         })
     }
@@ -292,8 +329,8 @@ impl Cleaning {
                 continue;
             };
             self.place.1 += 1;
+            let base = group_base(group);
             if let Some(kept) = self.filter(&stored.batch)? {
-                let base = group_base(group);
                 let output = self.output.get_or_insert_with(|| Segment::new(base, None, 0));
                 output.push(kept, self.rules.index_interval_bytes, segment.last_modified_ms);
             }
@@ -304,7 +341,15 @@ impl Cleaning {
 
     /// Remembers the offsets of a batch's keys (`Cleaner.buildOffsetMapForSegment`).
     fn index(&mut self, batch: &RecordBatch) -> Result<(), RecordError> {
-        if batch.is_control() || batch.last_offset() < self.dirty.from {
+        let (producer_id, last_offset) = (batch.producer_id(), batch.last_offset());
+        if batch.is_control() {
+            self.indexed.read_marker(producer_id, last_offset, commits(batch));
+            return Ok(());
+        }
+        let is_aborted = self
+            .indexed
+            .read_batch(producer_id, last_offset, batch.is_transactional());
+        if is_aborted || last_offset < self.dirty.from {
             return Ok(());
         }
         let is_compressed = batch.codec() != Ok(Codec::None);
@@ -326,18 +371,26 @@ impl Cleaning {
     }
 
     /// What stays of a batch (`Cleaner.cleanInto` and `MemoryRecords.filterTo`).
-    fn filter(&self, batch: &RecordBatch) -> Result<Option<RecordBatch>, RecordError> {
+    fn filter(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>, RecordError> {
+        let fate = self.fate(batch);
         let plain = batch.plain_records()?;
         let all = batch.locate(&plain)?;
         let count = all.len();
         let horizon = batch.delete_horizon_ms();
         let tombstones_stay = horizon.is_none_or(|horizon| self.now_ms < horizon);
-        let stays = |record: &Located| self.stays(batch, &plain, record, tombstones_stay);
+        let stays = |record: &Located| match fate {
+            Fate::Aborted => false,
+            Fate::Marker => true,
+            // What delays tombstones delays markers as well.
+            Fate::MarkerOfNothing => tombstones_stay,
+            Fate::Data => self.stays(batch, &plain, record, tombstones_stay),
+        };
         let kept: Vec<_> = all.into_iter().filter(stays).collect();
         if kept.is_empty() {
             return Ok(self.is_kept_empty(batch).then(|| emptied(batch)));
         }
-        let gets_horizon = horizon.is_none() && kept.iter().any(|record| !record.has_value);
+        let goes_in_time = fate == Fate::MarkerOfNothing || kept.iter().any(|record| !record.has_value);
+        let gets_horizon = horizon.is_none() && goes_in_time;
         if kept.len() == count && !gets_horizon {
             return Ok(Some(batch.clone()));
         }
@@ -348,6 +401,28 @@ impl Cleaning {
             delete_horizon_ms: if gets_horizon { Some(new_horizon) } else { horizon },
         };
         rebuild(batch, &plain, &kept, &shape).map(Some)
+    }
+
+    /// `Cleaner.shouldDiscardBatch`.
+    fn fate(&mut self, batch: &RecordBatch) -> Fate {
+        let (producer_id, last_offset) = (batch.producer_id(), batch.last_offset());
+        if last_offset >= self.dirty.to {
+            return Fate::Data;
+        }
+        if !batch.is_control() {
+            let is_transactional = batch.is_transactional();
+            return match self.rewritten.read_batch(producer_id, last_offset, is_transactional) {
+                true => Fate::Aborted,
+                false => Fate::Data,
+            };
+        }
+        match self.rewritten.read_marker(producer_id, last_offset, commits(batch)) {
+            true => {
+                self.without_batches.insert(last_offset);
+                Fate::MarkerOfNothing
+            }
+            false => Fate::Marker,
+        }
     }
 
     /// Whether a record stays: it is the last of its key, and no tombstone whose time has come (`Cleaner.shouldRetainRecord`).

@@ -16,6 +16,7 @@
 //!   block may not claim more than its compressed bytes can expand to.
 
 mod batch;
+mod cleaned_transactions;
 mod compaction;
 mod compression;
 mod epochs;
@@ -29,6 +30,7 @@ mod segment;
 mod segments;
 #[cfg(test)]
 mod testing;
+mod transactions;
 mod validate;
 mod waiters;
 
@@ -37,10 +39,11 @@ pub use compaction::{Cleaned, Cleaning, CompactionRules, LogToClean, Step};
 pub use compression::{Codec, Level};
 pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
-pub use producers::{SequenceError, Sequences};
+pub use producers::{ProducerView, SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
 pub use retention::{Expired, RetentionRules};
 pub use segment::SegmentRules;
+pub use transactions::{AbortedTransaction, Marker, MarkerError};
 pub use validate::{
     Envelope, RecordRejection, Rejection, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope,
 };

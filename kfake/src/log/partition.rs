@@ -1,6 +1,6 @@
 //! One partition's log: append, read, and find by time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -8,10 +8,11 @@ use thiserror::Error;
 use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
 use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
-use super::producers::{LastRecord, Producers, SequenceError};
+use super::producers::{LastRecord, ProducerView, Producers, SequenceError};
 use super::records::RecordError;
 use super::segment::SegmentRules;
 use super::segments::Segments;
+use super::transactions::{AbortedTransaction, Marker, MarkerError, Transactions, control_batch};
 use super::validate::ValidBatch;
 use super::waiters::{WaitList, Wakeups};
 
@@ -69,8 +70,8 @@ pub struct LogRead {
 
 /// One partition's log, kept in memory.
 ///
-/// The log is a single replica's: what is appended is committed, so the high watermark is the end offset,
-/// and until there are transactions the last stable offset is the high watermark.
+/// The log is a single replica's: what is appended is committed, so the high watermark is the end offset. The last stable
+/// offset is where the first open transaction began, or the high watermark when none is open.
 ///
 /// ```
 /// # fn batch() -> bytes::Bytes {
@@ -101,6 +102,7 @@ pub struct Log {
     end_offset: i64,
     leader_epochs: LeaderEpochs,
     producers: Producers,
+    transactions: Transactions,
     waiters: WaitList,
     /// The first offset that compaction has not seen; `None` before it ran.
     pub(super) cleaned_up_to: Option<i64>,
@@ -118,6 +120,7 @@ impl Log {
             end_offset: 0,
             leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
+            transactions: Transactions::default(),
             waiters: WaitList::default(),
             cleaned_up_to: None,
             cannot_be_cleaned: false,
@@ -141,7 +144,8 @@ impl Log {
 
     /// The offset up to which no transaction is open.
     pub fn last_stable_offset(&self) -> i64 {
-        self.high_watermark()
+        let undecided = self.transactions.first_unstable();
+        undecided.map_or(self.high_watermark(), |first| first.min(self.high_watermark()))
     }
 
     /// The offset after the last record that a reader may see.
@@ -197,6 +201,7 @@ impl Log {
     ///
     /// The batch's producer may not write it now. The log is unchanged then.
     pub fn append(&mut self, valid: ValidBatch) -> Result<Appended, SequenceError> {
+        let is_transactional = valid.is_transactional();
         let sequences = valid.sequences();
         if let Some(sequences) = &sequences {
             if let Some(seen) = self.producers.duplicate(sequences) {
@@ -210,6 +215,8 @@ impl Log {
                 });
             }
             self.producers.check(sequences)?;
+            self.producers
+                .check_membership(sequences.producer_id, is_transactional)?;
         }
         let (kind, max_timestamp) = valid.stamp;
         let base_offset = self.end_offset;
@@ -218,6 +225,10 @@ impl Log {
         if let Some(sequences) = &sequences {
             self.producers
                 .record(sequences, base_offset, last_offset, max_timestamp);
+            if is_transactional && self.producers.open_since(sequences.producer_id).is_none() {
+                self.producers.begin(sequences.producer_id, base_offset);
+                self.transactions.begin(base_offset, sequences.producer_id);
+            }
         }
         self.push(batch, valid.now_ms);
         Ok(Appended {
@@ -232,6 +243,81 @@ impl Log {
             duplicate: false,
             wakeups: self.waiters.wakeups(),
         })
+    }
+
+    /// Whether a producer's transaction is open here, in this epoch.
+    pub fn has_open_transaction(&self, producer_id: i64, epoch: i16) -> bool {
+        self.producers.has_open(producer_id, epoch)
+    }
+
+    /// A producer's transaction is about to begin here with a batch of this sequence number, if its coordinator says so.
+    /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890).
+    pub fn verify_transaction(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool) {
+        self.producers.verify(producer_id, epoch, sequence, begins_at_zero);
+    }
+
+    /// Whether a marker may end a producer's transaction. [`end_transaction`](Self::end_transaction) asks the same.
+    ///
+    /// # Errors
+    ///
+    /// The marker is from a time that is over.
+    pub fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
+        self.producers.check_marker(marker)
+    }
+
+    /// Appends a marker, and so ends a producer's transaction, if one is open. `now_ms` is the marker's time.
+    ///
+    /// # Errors
+    ///
+    /// The marker is from a time that is over. The log is unchanged then.
+    pub fn end_transaction(&mut self, marker: &Marker, stamp: (TimestampType, i64)) -> Result<Wakeups, MarkerError> {
+        self.check_marker(marker)?;
+        let offset = self.end_offset;
+        // A marker is a whole batch by its making.
+        if let Some(batch) = control_batch(marker, offset, self.leader_epoch(), stamp) {
+            self.push(batch, stamp.1);
+        }
+        if let Some(first_offset) = self.producers.end(marker, stamp.1) {
+            self.transactions
+                .end(first_offset, marker.producer_id, offset, marker.committed);
+        }
+        Ok(self.waiters.wakeups())
+    }
+
+    /// The producers that have written, in the order of their ids.
+    pub fn producers(&self) -> Vec<ProducerView> {
+        let mut views: Vec<_> = self.producers.views().collect();
+        views.sort_unstable_by_key(|view| view.producer_id);
+        views
+    }
+
+    /// The aborted transactions that a reader of what is committed has to know of who got `read` at `from`.
+    ///
+    /// Apache Kafka looks for the end of what was read in an index with an entry for every 4096 bytes
+    /// (`LogSegment.fetchUpperBoundOffset`), so that it names those of the next few batches as well.
+    pub fn aborted_transactions(&self, from: i64, read: &LogRead) -> Vec<AbortedTransaction> {
+        if self.transactions.none_aborted() || from >= self.last_stable_offset() {
+            return Vec::new();
+        }
+        let to = self.upper_bound(from, read.size);
+        self.transactions.aborted_within(from, to)
+    }
+
+    /// An offset behind what a read of `size` bytes from `from` on has returned (`LogSegment.fetchUpperBoundOffset`).
+    fn upper_bound(&self, from: i64, size: usize) -> i64 {
+        let place = self.segments.place_of(from);
+        let mut segments = self.segments.range(place..self.segments.count());
+        let Some(segment) = segments.next() else {
+            return self.end_offset;
+        };
+        let mut left = size.saturating_add(self.segment_rules.index_interval_bytes);
+        for stored in &segment.batches[segment.position(from)..] {
+            match left.checked_sub(stored.batch.size()) {
+                Some(rest) => left = rest,
+                None => return stored.last_offset + 1,
+            }
+        }
+        segments.next().map_or(self.end_offset, |next| next.base_offset)
     }
 
     /// Stores a batch that has its offsets, in a new segment where it is time for one.
@@ -408,6 +494,27 @@ impl Log {
         })
     }
 
+    /// The aborted transactions whose markers are before an offset.
+    pub(super) fn aborted_before(&self, end: i64) -> Vec<AbortedTransaction> {
+        self.transactions.aborted_before(end)
+    }
+
+    /// Forgets aborted transactions by the offsets of their markers.
+    pub(super) fn forget_aborted(&mut self, markers: &HashSet<i64>) {
+        self.transactions.forget(markers);
+    }
+
+    /// Forgets the producers that have not written for `producer.id.expiration.ms`: their next batch may begin with any sequence
+    /// number. Returns how many.
+    pub fn expire_producers(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
+        self.producers.expire(now_ms, expiration_ms)
+    }
+
+    /// When, in milliseconds since 1970, [`expire_producers`](Self::expire_producers) may have something to do.
+    pub fn producers_due(&self, expiration_ms: i64) -> Option<i64> {
+        self.producers.expiry_due(expiration_ms)
+    }
+
     /// What each producer wrote last.
     pub(super) fn last_records(&self) -> HashMap<i64, LastRecord> {
         self.producers.last_records()
@@ -417,6 +524,7 @@ impl Log {
     pub(super) fn raise_start(&mut self, offset: i64) -> bool {
         let raised = offset > self.start_offset;
         self.start_offset = self.start_offset.max(offset);
+        self.transactions.forget_before(self.start_offset);
         raised
     }
 }

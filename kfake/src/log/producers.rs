@@ -1,4 +1,5 @@
-//! Idempotent producers: which sequence numbers each has written to a partition (KIP-98).
+//! Idempotent and transactional producers: which sequence numbers each has written to a partition, and whether its
+//! transaction is open there (KIP-98).
 //!
 //! The rules are those of Apache Kafka's `ProducerStateEntry` and `ProducerAppendInfo` for a client's append.
 
@@ -8,6 +9,7 @@ use kafka_protocol::error::ResponseError;
 use thiserror::Error;
 
 use super::batch::NO_PRODUCER_EPOCH;
+use super::transactions::{Marker, MarkerError};
 
 /// How many batches of a producer are remembered, so that a resent one is answered as the first was
 /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, the most requests that an idempotent producer may have in flight).
@@ -53,6 +55,12 @@ pub enum SequenceError {
         /// The newest epoch that has written.
         current: i16,
     },
+    /// The producer's transaction is open, and the batch is outside of it.
+    #[error("the transaction of producer {producer_id} is open, and the batch is not part of it")]
+    OutsideTransaction {
+        /// The producer's id.
+        producer_id: i64,
+    },
 }
 
 impl SequenceError {
@@ -62,8 +70,26 @@ impl SequenceError {
             Self::OutOfOrder { .. } => ResponseError::OutOfOrderSequenceNumber,
             // Since Kafka 2.7 this, not PRODUCER_FENCED: the client may abort and go on.
             Self::Fenced { .. } => ResponseError::InvalidProducerEpoch,
+            Self::OutsideTransaction { .. } => ResponseError::InvalidTxnState,
         }
     }
+}
+
+/// A producer as DescribeProducers shows it (KIP-664).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProducerView {
+    /// The producer's id.
+    pub producer_id: i64,
+    /// Its newest epoch.
+    pub epoch: i16,
+    /// The last sequence number of that epoch; -1 when there is none.
+    pub last_sequence: i32,
+    /// When it wrote last, in milliseconds.
+    pub last_timestamp: i64,
+    /// The coordinator epoch of its last marker; -1 when there is none.
+    pub coordinator_epoch: i32,
+    /// The offset of the first record of its open transaction; -1 when none is open.
+    pub transaction_start: i64,
 }
 
 /// An append that is remembered.
@@ -92,13 +118,53 @@ pub(crate) struct LastRecord {
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     entries: HashMap<i64, Producer>,
+    /// Producers whose transaction was verified and has not begun here.
+    verified: HashMap<i64, Verification>,
+    /// No producer wrote last before this time, in milliseconds; `None` where there is none.
+    written_since: Option<i64>,
+}
+
+/// That a producer's transaction may begin in this partition (`VerificationStateEntry`).
+#[derive(Debug)]
+struct Verification {
+    epoch: i16,
+    /// The lowest sequence number that came with a batch of this epoch.
+    lowest: i32,
+    begins_at_zero: bool,
 }
 
 #[derive(Debug)]
 struct Producer {
     epoch: i16,
-    /// Oldest first, at most [`BATCHES_RETAINED`], never empty.
+    /// Oldest first, at most [`BATCHES_RETAINED`]; of the newest epoch alone.
     batches: VecDeque<Remembered>,
+    /// The offset of the first record of its open transaction.
+    open_since: Option<i64>,
+    coordinator_epoch: i32,
+    last_timestamp: i64,
+}
+
+impl Producer {
+    fn new(epoch: i16) -> Self {
+        Self {
+            epoch,
+            batches: VecDeque::with_capacity(BATCHES_RETAINED),
+            open_since: None,
+            coordinator_epoch: -1,
+            last_timestamp: -1,
+        }
+    }
+
+    fn last_sequence(&self) -> i32 {
+        self.batches.back().map_or(-1, |batch| batch.last)
+    }
+
+    fn begin_epoch(&mut self, epoch: i16) {
+        if self.epoch != epoch {
+            self.epoch = epoch;
+            self.batches.clear();
+        }
+    }
 }
 
 impl Producers {
@@ -115,16 +181,33 @@ impl Producers {
     ///
     /// A producer that the partition does not know may begin with any sequence number: its earlier batches may
     /// have been deleted with the log's head (KIP-360).
+    /// One whose transaction begins here may not begin behind the lowest sequence number that it was verified with, and with
+    /// 0 alone where each transaction has an epoch of its own (KIP-890).
     pub(crate) fn check(&self, batch: &Sequences) -> Result<(), SequenceError> {
-        let Some(producer) = self.entries.get(&batch.producer_id) else {
-            return Ok(());
-        };
         let Sequences {
             producer_id,
             epoch,
             first,
             ..
         } = *batch;
+        let known = self.entries.get(&batch.producer_id);
+        if let Some(verification) = self.verified.get(&batch.producer_id) {
+            let has_batches = known.is_some_and(|producer| !producer.batches.is_empty());
+            let begins = verification.begins_at_zero && first != 0 && !has_batches;
+            let is_fenced = known.is_some_and(|producer| epoch < producer.epoch);
+            if !is_fenced && (begins || first > verification.lowest) {
+                let last = known.map_or(-1, Producer::last_sequence);
+                return Err(SequenceError::OutOfOrder {
+                    producer_id,
+                    epoch,
+                    first,
+                    last,
+                });
+            }
+        }
+        let Some(producer) = known else {
+            return Ok(());
+        };
         if epoch < producer.epoch {
             return Err(SequenceError::Fenced {
                 producer_id,
@@ -133,7 +216,7 @@ impl Producers {
             });
         }
         let last = if epoch == producer.epoch {
-            producer.batches.back().map_or(-1, |batch| batch.last)
+            producer.last_sequence()
         } else {
             -1
         };
@@ -163,14 +246,10 @@ impl Producers {
 
     /// Remembers that `batch` was appended.
     pub(crate) fn record(&mut self, batch: &Sequences, base_offset: i64, last_offset: i64, timestamp: i64) {
-        let producer = self.entries.entry(batch.producer_id).or_insert_with(|| Producer {
-            epoch: batch.epoch,
-            batches: VecDeque::with_capacity(BATCHES_RETAINED),
-        });
-        if producer.epoch != batch.epoch {
-            producer.epoch = batch.epoch;
-            producer.batches.clear();
-        }
+        let entry = self.entries.entry(batch.producer_id);
+        let producer = entry.or_insert_with(|| Producer::new(batch.epoch));
+        producer.begin_epoch(batch.epoch);
+        producer.last_timestamp = timestamp;
         if producer.batches.len() == BATCHES_RETAINED {
             producer.batches.pop_front();
         }
@@ -182,6 +261,124 @@ impl Producers {
             last_offset,
             timestamp,
         });
+        self.wrote_at(timestamp);
+    }
+
+    /// Whether `batch` may be appended as what it is: within its producer's transaction, or outside of any.
+    pub(crate) fn check_membership(&self, producer_id: i64, is_transactional: bool) -> Result<(), SequenceError> {
+        match self.open_since(producer_id) {
+            Some(_) if !is_transactional => Err(SequenceError::OutsideTransaction { producer_id }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The offset of the first record of the producer's open transaction.
+    pub(crate) fn open_since(&self, producer_id: i64) -> Option<i64> {
+        self.entries.get(&producer_id)?.open_since
+    }
+
+    /// Whether the producer's transaction is open, in this epoch (`ProducerStateManager.hasOngoingTransaction`).
+    pub(crate) fn has_open(&self, producer_id: i64, epoch: i16) -> bool {
+        let producer = self.entries.get(&producer_id);
+        producer.is_some_and(|producer| producer.open_since.is_some() && producer.epoch == epoch)
+    }
+
+    /// A producer's transaction is about to begin here with this sequence number, if its coordinator says so.
+    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool) {
+        let verification = self.verified.entry(producer_id).or_insert(Verification {
+            epoch,
+            lowest: sequence,
+            begins_at_zero,
+        });
+        if epoch > verification.epoch || (epoch == verification.epoch && sequence < verification.lowest) {
+            (verification.epoch, verification.lowest) = (epoch, sequence);
+        }
+    }
+
+    /// The batch at `first_offset`, which was recorded, is its producer's transaction's first.
+    pub(crate) fn begin(&mut self, producer_id: i64, first_offset: i64) {
+        self.verified.remove(&producer_id);
+        if let Some(producer) = self.entries.get_mut(&producer_id) {
+            producer.open_since = Some(first_offset);
+        }
+    }
+
+    /// Whether a marker may be appended (`ProducerAppendInfo.checkProducerEpoch` and `checkCoordinatorEpoch`).
+    pub(crate) fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
+        let Some(producer) = self.entries.get(&marker.producer_id) else {
+            return Ok(());
+        };
+        let (producer_id, epoch, current) = (marker.producer_id, marker.producer_epoch, producer.epoch);
+        // A marker that comes again, of a transaction that has ended: it is written again (KAFKA-19999).
+        let repeated = epoch == current && producer.open_since.is_none();
+        let fenced = match marker.bumps_epoch {
+            true => epoch <= current && !repeated,
+            false => epoch < current,
+        };
+        if fenced {
+            return Err(MarkerError::Fenced {
+                producer_id,
+                epoch,
+                current,
+            });
+        }
+        if producer.coordinator_epoch > marker.coordinator_epoch {
+            return Err(MarkerError::CoordinatorFenced {
+                producer_id,
+                epoch: marker.coordinator_epoch,
+                current: producer.coordinator_epoch,
+            });
+        }
+        Ok(())
+    }
+
+    /// Remembers that a marker was appended: the offset of the first record of the transaction that it ends, if one was open.
+    pub(crate) fn end(&mut self, marker: &Marker, timestamp: i64) -> Option<i64> {
+        self.verified.remove(&marker.producer_id);
+        let entry = self.entries.entry(marker.producer_id);
+        let producer = entry.or_insert_with(|| Producer::new(marker.producer_epoch));
+        producer.begin_epoch(marker.producer_epoch);
+        producer.coordinator_epoch = marker.coordinator_epoch;
+        producer.last_timestamp = timestamp;
+        let began = producer.open_since.take();
+        self.wrote_at(timestamp);
+        began
+    }
+
+    fn wrote_at(&mut self, timestamp: i64) {
+        let since = self.written_since.get_or_insert(timestamp);
+        *since = timestamp.min(*since);
+    }
+
+    /// When [`expire`](Self::expire) may have something to do, in milliseconds since 1970; `None` when never. Constant time: it may
+    /// turn out to be too early.
+    pub(crate) fn expiry_due(&self, expiration_ms: i64) -> Option<i64> {
+        Some(self.written_since?.saturating_add(expiration_ms))
+    }
+
+    /// Forgets the producers that wrote last so long ago, by their records' timestamps, unless their transaction is open
+    /// (`ProducerStateManager.removeExpiredProducers`). Returns how many.
+    pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
+        let before = self.entries.len();
+        self.entries.retain(|_, producer| {
+            producer.open_since.is_some() || now_ms.saturating_sub(producer.last_timestamp) < expiration_ms
+        });
+        // Who is in a transaction may be old: its end, or its next batch, is when it is looked at again.
+        let idle = self.entries.values().filter(|producer| producer.open_since.is_none());
+        self.written_since = idle.map(|producer| producer.last_timestamp).min();
+        before - self.entries.len()
+    }
+
+    /// Every producer, in no order.
+    pub(crate) fn views(&self) -> impl Iterator<Item = ProducerView> {
+        self.entries.iter().map(|(producer_id, producer)| ProducerView {
+            producer_id: *producer_id,
+            epoch: producer.epoch,
+            last_sequence: producer.last_sequence(),
+            last_timestamp: producer.last_timestamp,
+            coordinator_epoch: producer.coordinator_epoch,
+            transaction_start: producer.open_since.unwrap_or(-1),
+        })
     }
 }
 
@@ -255,6 +452,24 @@ mod tests {
         assert_eq!(given.append(100, 0, 1, 1), Duplicate(1));
         assert_eq!(given.append(100, 0, 0, 1), OUT_OF_ORDER);
         assert_eq!(given.append(100, 0, 5, 2), OUT_OF_ORDER);
+    }
+
+    #[test]
+    fn a_producer_is_forgotten_when_its_records_are_old_and_its_transaction_is_not_open() {
+        let mut given = Given::default();
+        assert_eq!(given.producers.expiry_due(10), None);
+        // Each wrote at 0.
+        given.append(100, 0, 0, 1);
+        given.append(200, 0, 0, 1);
+        given.producers.begin(200, 1);
+        assert_eq!(given.producers.expiry_due(10), Some(10));
+        assert_eq!(given.producers.expire(9, 10), 0);
+        assert_eq!(given.append(100, 0, 7, 1), OUT_OF_ORDER);
+        assert_eq!(given.producers.expire(10, 10), 1);
+        assert_eq!(given.producers.expiry_due(10), None);
+        assert_eq!(given.append(200, 0, 7, 1), OUT_OF_ORDER);
+        assert_eq!(given.append(100, 0, 7, 1), Offset(2));
+        assert_eq!(given.producers.expiry_due(10), Some(10));
     }
 
     #[test]

@@ -475,6 +475,12 @@ impl Rules {
 pub struct Envelope {
     /// Whether the batch belongs to a transaction.
     pub transactional: bool,
+    /// The producer's id; -1 when there is none.
+    pub producer_id: i64,
+    /// The producer's epoch; -1 when there is none.
+    pub producer_epoch: i16,
+    /// The sequence number of the first record; -1 when there is none.
+    pub base_sequence: i32,
 }
 
 /// Whether the first batch of `records` belongs to a transaction. Constant time, and no other question.
@@ -498,6 +504,7 @@ pub fn check_envelope(records: &[u8], version: i16) -> Result<Envelope, Validate
     let size = single_batch(records, version)?;
     Ok(Envelope {
         transactional: batch::is_transactional(attributes_of(&records[..size])),
+        ..batch::producer_of(&records[..size])
     })
 }
 

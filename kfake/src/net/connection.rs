@@ -14,7 +14,7 @@ use crate::api::context::Context;
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
-use crate::group::registry::Groups;
+use crate::txn::coordinator::Transactions;
 
 /// How long a reply that was being written when the cluster closed may take to be finished.
 const CLOSE_GRACE: Duration = Duration::from_millis(250);
@@ -33,11 +33,18 @@ enum End {
 }
 
 /// Serves a new connection in a task of its own.
-pub(crate) fn open<S: Transport>(groups: &Arc<Groups>, broker: BrokerId, stream: S, peer: String, client_host: String) {
-    let shared = &groups.shared;
+pub(crate) fn open<S: Transport>(
+    transactions: &Arc<Transactions>,
+    broker: BrokerId,
+    stream: S,
+    peer: String,
+    client_host: String,
+) {
+    let shared = &transactions.groups.shared;
     let context = Context {
         shared: shared.clone(),
-        groups: groups.clone(),
+        groups: transactions.groups.clone(),
+        transactions: transactions.clone(),
         broker,
         client_host,
         client_id: None,

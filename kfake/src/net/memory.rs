@@ -7,7 +7,7 @@ use tokio::io::DuplexStream;
 
 use super::connection::{self, Transport};
 use crate::cluster::topics::BrokerId;
-use crate::group::registry::Groups;
+use crate::txn::coordinator::Transactions;
 
 /// The bytes on their way in each direction, as a socket's buffers would hold.
 const BUFFER: usize = 256 * 1024;
@@ -16,8 +16,8 @@ impl Transport for DuplexStream {
     fn abort(&mut self) {}
 }
 
-pub(crate) fn connect(groups: &Arc<Groups>, broker: BrokerId) -> io::Result<DuplexStream> {
-    let shared = &groups.shared;
+pub(crate) fn connect(transactions: &Arc<Transactions>, broker: BrokerId) -> io::Result<DuplexStream> {
+    let shared = &transactions.groups.shared;
     if shared.broker(broker).is_none() {
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
@@ -34,7 +34,7 @@ pub(crate) fn connect(groups: &Arc<Groups>, broker: BrokerId) -> io::Result<Dupl
     }
     let (near, far) = tokio::io::duplex(BUFFER);
     connection::open(
-        groups,
+        transactions,
         broker,
         far,
         format!("memory to broker {broker}"),

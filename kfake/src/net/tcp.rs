@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::connection::{self, Transport};
 use crate::cluster::topics::BrokerId;
-use crate::group::registry::Groups;
+use crate::txn::coordinator::Transactions;
 
 /// How long a port rests after `accept` failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -21,17 +21,14 @@ impl Transport for TcpStream {
 }
 
 /// Starts to accept connections for a broker.
-pub(crate) fn listen(groups: &Arc<Groups>, broker: BrokerId, listener: TcpListener) {
+pub(crate) fn listen(transactions: &Arc<Transactions>, broker: BrokerId, listener: TcpListener) {
     let name = format!("broker {broker}");
-    groups
-        .shared
-        .tasks
-        .listeners
-        .spawn_named(name, accept(groups.clone(), broker, listener));
+    let listeners = &transactions.groups.shared.tasks.listeners;
+    listeners.spawn_named(name, accept(transactions.clone(), broker, listener));
 }
 
-async fn accept(groups: Arc<Groups>, broker: BrokerId, listener: TcpListener) {
-    let exits = &groups.shared.exits;
+async fn accept(transactions: Arc<Transactions>, broker: BrokerId, listener: TcpListener) {
+    let exits = &transactions.groups.shared.exits;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -45,7 +42,7 @@ async fn accept(groups: Arc<Groups>, broker: BrokerId, listener: TcpListener) {
                     tracing::debug!(%peer, %error, "the peer left before it was served");
                     continue;
                 }
-                connection::open(&groups, broker, stream, peer.to_string(), peer.ip().to_string());
+                connection::open(&transactions, broker, stream, peer.to_string(), peer.ip().to_string());
             }
             Err(error) if is_about_the_peer(&error) => {
                 tracing::debug!(%error, "a peer left before it was accepted");

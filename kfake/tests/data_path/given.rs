@@ -141,6 +141,13 @@ impl Given {
         self.cluster.client(BrokerId(broker)).expect("the broker exists")
     }
 
+    /// A client of the broker that coordinates a group or a transactional id.
+    pub async fn coordinator_of(&self, id: &str) -> Client<DuplexStream> {
+        self.cluster
+            .client(self.cluster.coordinator(id))
+            .expect("the broker exists")
+    }
+
     /// Produces to partition 0 of `t`; the offset that the batch got.
     pub async fn has_records(&mut self, records: Bytes) -> i64 {
         let answer = self.produced(produce("t", 0, records)).await;

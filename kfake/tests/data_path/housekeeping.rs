@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::ListOffsetsRequest;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::records::Record;
@@ -132,6 +133,30 @@ async fn a_cluster_closes_between_the_deadlines() {
     assert_eq!(given.cluster.task_count(), before + 1, "one task waits for retention");
     assert_eq!(given.has_records(batch(10)).await, 1);
     assert_eq!(given.cluster.task_count(), before + 1);
+    given.closes().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_producer_that_has_not_written_for_a_day_is_forgotten() {
+    let mut given = given().await;
+    given.has_topic("kept", &[("retention.ms", "-1")]).await;
+    let by_producer = |sequence| Record {
+        producer_id: 7,
+        producer_epoch: 0,
+        sequence,
+        ..record(0, b"x")
+    };
+    let produced = |sequence| produce("kept", 2, batch_of(vec![by_producer(sequence)]));
+    assert_eq!(given.produced(produced(0)).await.error_code, 0);
+    let out_of_order = ResponseError::OutOfOrderSequenceNumber.code();
+    assert_eq!(given.produced(produced(9)).await.error_code, out_of_order);
+    // Its records are of 1970: it goes when it is looked for next, after `producer.id.expiration.check.interval.ms`.
+    tokio::time::advance(Duration::from_secs(599)).await;
+    assert_eq!(given.produced(produced(9)).await.error_code, out_of_order);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(given.produced(produced(9)).await.error_code, 0);
+    assert_eq!(given.cluster.expire_producers(), 1, "and when it is asked for");
+    assert_eq!(given.produced(produced(3)).await.error_code, 0);
     given.closes().await;
 }
 

@@ -230,7 +230,7 @@ async fn an_idempotent_producer_is_answered_twice_and_appends_once() {
 }
 
 #[leakcheck(start_paused)]
-async fn a_transactional_batch_needs_a_transactional_id_and_an_open_transaction() {
+async fn a_transactional_batch_needs_a_transactional_id_and_its_producer() {
     let mut given = given().await;
     let transactional = || {
         let record = Record {
@@ -249,7 +249,7 @@ async fn a_transactional_batch_needs_a_transactional_id_and_an_open_transaction(
     );
     let id = TransactionalId(StrBytes::from_static_str("x"));
     let answer = given.produced(transactional().with_transactional_id(Some(id))).await;
-    assert_eq!(answer.error_code, ResponseError::InvalidTxnState.code());
+    assert_eq!(answer.error_code, ResponseError::InvalidProducerIdMapping.code());
     given.closes().await;
 }
 

@@ -21,7 +21,14 @@ const IDS: &[(&str, &str)] = &[
 ];
 
 /// Fields that hold a time, where they hold today's.
-const TIMES: &[&str] = &["timestamp", "baseTimestamp", "maxTimestamp", "logAppendTimeMs"];
+const TIMES: &[&str] = &[
+    "timestamp",
+    "baseTimestamp",
+    "maxTimestamp",
+    "logAppendTimeMs",
+    "lastTimestamp",
+    "transactionStartTimeMs",
+];
 /// A time this near to now, in milliseconds, is today's.
 const NEAR: i64 = 24 * 3600 * 1000;
 
@@ -39,6 +46,20 @@ const NODES: &[&str] = &[
 /// Lists in an order that Apache Kafka does not promise (hash maps, and DeleteTopics, which shuffles its answers so that they do
 /// not tell what exists), by API.
 const UNORDERED: &[(&str, &str)] = &[
+    ("AddPartitionsToTxn", "resultsByTopicV3AndBelow"),
+    ("AddPartitionsToTxn", "topicResults"),
+    ("AddPartitionsToTxn", "resultsByPartition"),
+    ("DescribeProducers", "activeProducers"),
+    ("DescribeProducers", "topics"),
+    ("DescribeProducers", "partitions"),
+    ("DescribeTransactions", "topics"),
+    ("DescribeTransactions", "partitions"),
+    ("ListTransactions", "transactionStates"),
+    ("ListTransactions", "unknownStateFilters"),
+    ("TxnOffsetCommit", "topics"),
+    ("WriteTxnMarkers", "topics"),
+    ("WriteTxnMarkers", "partitions"),
+    ("WriteTxnMarkers", "markers"),
     ("Metadata", "brokers"),
     ("Metadata", "topics"),
     ("Metadata", "partitions"),
@@ -72,7 +93,11 @@ const UNORDERED: &[(&str, &str)] = &[
 ];
 
 /// Lists of everything that there is, with the field that says whose it is: what other scenarios made is left out.
-const EVERYTHING: &[(&str, &str, &str)] = &[("Metadata", "topics", "name"), ("ListGroups", "groups", "groupId")];
+const EVERYTHING: &[(&str, &str, &str)] = &[
+    ("Metadata", "topics", "name"),
+    ("ListGroups", "groups", "groupId"),
+    ("ListTransactions", "transactionStates", "transactionalId"),
+];
 
 /// One scenario's masks.
 #[derive(Debug)]

@@ -264,6 +264,10 @@ impl Run<'_> {
                 let coordinator = self.side.coordinator(&self.named(group))?;
                 Ok(if *is { coordinator } else { other(coordinator) })
             }
+            Target::Transactions(id, is) => {
+                let coordinator = self.side.transactions(&self.named(id))?;
+                Ok(if *is { coordinator } else { other(coordinator) })
+            }
         }
     }
 

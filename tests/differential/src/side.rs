@@ -24,7 +24,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// Waits until every broker is known, groups have coordinators and producers get ids.
+    /// Waits until every broker is known, groups and transactions have coordinators and producers get ids.
     ///
     /// # Errors
     ///
@@ -71,6 +71,16 @@ impl Side {
                 answer.at("errorCode") == Some(&Value::Int(0))
             })?;
         }
+        // And as many transactional ids, for those of the topic of transactions.
+        for id in 0..if count == 1 { 1 } else { 32 } {
+            let id = format!("warm-up-{id}");
+            let place = side.transactions(&id)?;
+            let body = Value::record([("transactionalIds", Value::List(vec![Value::text(&id)]))]);
+            side.until(place, "DescribeTransactions", 0, &body, |answer| {
+                // TRANSACTIONAL_ID_NOT_FOUND
+                answer.at("transactionStates[0].errorCode") == Some(&Value::Int(105))
+            })?;
+        }
         Ok(side)
     }
 
@@ -80,7 +90,20 @@ impl Side {
     ///
     /// Where there is none in time.
     pub fn coordinator(&self, group: &str) -> Result<usize, String> {
-        let body = Value::record([("key", Value::text(group))]);
+        self.coordinator_of(group, 0)
+    }
+
+    /// The place of the broker that coordinates a transactional id.
+    ///
+    /// # Errors
+    ///
+    /// Where there is none in time.
+    pub fn transactions(&self, id: &str) -> Result<usize, String> {
+        self.coordinator_of(id, 1)
+    }
+
+    fn coordinator_of(&self, key: &str, key_type: i64) -> Result<usize, String> {
+        let body = Value::record([("key", Value::text(key)), ("keyType", Value::Int(key_type))]);
         let answer = self.until(1, "FindCoordinator", 1, &body, |answer| {
             answer.at("errorCode") == Some(&Value::Int(0))
         })?;

@@ -120,6 +120,89 @@ def idempotent():
     same([got.value() for got in read_all(name, 500)], values, "values")
 
 
+def transactional(identity):
+    client = producer(**{"transactional.id": identity})
+    client.init_transactions(LIMIT)
+    return client
+
+
+def committed(name, count):
+    """What a consumer of committed records alone reads."""
+    client = consumer(isolation_level="read_committed")
+    client.assign([TopicPartition(name, 0, 0)])
+    values = [got.value() for got in read(client, count)]
+    client.close()
+    return values
+
+
+def send(client, name, *values):
+    """Sends within a transaction that the caller has begun."""
+    for value in values:
+        client.produce(name, value=value, partition=0)
+    same(client.flush(LIMIT), 0, "records still queued")
+
+
+def transaction_commit():
+    name, client = topic(1), transactional(fresh("transactional"))
+    reader = consumer(isolation_level="read_committed")
+    part = TopicPartition(name, 0, 0)
+    client.begin_transaction()
+    send(client, name, b"a", b"b")
+    same(reader.get_watermark_offsets(part, LIMIT), (0, 0), "what may be read before the commit")
+    client.commit_transaction(LIMIT)
+    same(committed(name, 2), [b"a", b"b"], "the first transaction")
+    client.begin_transaction()
+    send(client, name, b"c")
+    client.commit_transaction(LIMIT)
+    same(committed(name, 3), [b"a", b"b", b"c"], "both transactions")
+    same(reader.get_watermark_offsets(part, LIMIT), (0, 5), "what may be read, markers counted")
+    reader.close()
+
+
+def transaction_abort():
+    name, client = topic(1), transactional(fresh("transactional"))
+    client.begin_transaction()
+    send(client, name, b"a", b"b")
+    client.abort_transaction(LIMIT)
+    client.begin_transaction()
+    send(client, name, b"c")
+    client.commit_transaction(LIMIT)
+    same(committed(name, 1), [b"c"], "what is committed")
+
+
+def transaction_offsets():
+    name, into, client = topic(1), topic(1), transactional(fresh("transactional"))
+    produce(name, [b"%d" % n for n in range(6)])
+    reader = consumer(fresh("group"))
+    reader.subscribe([name])
+    for commits in (True, False):
+        client.begin_transaction()
+        messages = read(reader, 3)
+        send(client, into, *[b"from " + got.value() for got in messages])
+        offsets = [TopicPartition(name, 0, messages[-1].offset() + 1)]
+        client.send_offsets_to_transaction(offsets, reader.consumer_group_metadata(), LIMIT)
+        if commits:
+            client.commit_transaction(LIMIT)
+        else:
+            client.abort_transaction(LIMIT)
+    same(reader.committed([TopicPartition(name, 0)], LIMIT)[0].offset, 3, "the committed offset")
+    reader.close()
+    same(committed(into, 3), [b"from 0", b"from 1", b"from 2"], "what came of it")
+
+
+def transaction_fenced():
+    name, identity = topic(1), fresh("transactional")
+    first = transactional(identity)
+    first.begin_transaction()
+    send(first, name, b"of the first")
+    second = transactional(identity)
+    expect(KafkaError._FENCED, lambda: first.commit_transaction(LIMIT))
+    second.begin_transaction()
+    send(second, name, b"of the second")
+    second.commit_transaction(LIMIT)
+    same(committed(name, 1), [b"of the second"], "what is committed")
+
+
 def assigned(clients, partitions):
     """Polls all until their assignments are disjoint and cover everything."""
 
@@ -303,6 +386,10 @@ run({
     **{f"compression-{codec}": partial(compression, codec) for codec in ALL},
     "keys-headers-tombstones": contents,
     "idempotent": idempotent,
+    "transaction-commit": transaction_commit,
+    "transaction-abort": transaction_abort,
+    "transaction-offsets": transaction_offsets,
+    "transaction-fenced": transaction_fenced,
     "group-of-two": lambda: group_of(2),
     "group-of-three": lambda: group_of(3),
     "rebalance": rebalance,

@@ -21,6 +21,7 @@ use leakcheck::{Exploration, Explore, Shutdown};
 use tokio::io::DuplexStream;
 
 use super::planted::start;
+use super::transactions::transaction;
 
 /// What becomes of the operation when the cluster closes.
 #[derive(Clone, Copy, Debug)]
@@ -263,7 +264,17 @@ macro_rules! explored {
     )*};
 }
 
-explored!(join, sync, heartbeat, commit, produce, fetch, rebalance, delete);
+explored!(
+    join,
+    sync,
+    heartbeat,
+    commit,
+    produce,
+    fetch,
+    rebalance,
+    delete,
+    transaction
+);
 
 /// Closes a cluster with a planted bug after each step of the operation, or after that one alone.
 fn planted(

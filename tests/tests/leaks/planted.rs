@@ -21,7 +21,7 @@ const FETCH: &str = "kfake/src/api/fetch.rs";
 const HANDLE: &str = "kfake/src/group/handle.rs";
 
 /// The line of `what` behind `after`, in a file of the workspace.
-fn line_of(file: &str, after: &str, what: &str) -> u32 {
+pub(crate) fn line_of(file: &str, after: &str, what: &str) -> u32 {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
     let text = fs::read_to_string(path).unwrap();
     let lines = text.lines().enumerate().skip_while(|(_, line)| !line.contains(after));
@@ -61,7 +61,12 @@ fn check<T>(plant: Option<Plant>, scenario: impl AsyncFnOnce(&Cluster) -> T) -> 
 
 /// Sees that the planted bug leaks exactly one task of that group and name, spawned there; and that the same scenario
 /// without the bug leaks none.
-fn caught<T>(plant: Plant, group: &str, spawned_in: (&str, u32), scenario: impl AsyncFn(&Cluster) -> T) -> Leak {
+pub(crate) fn caught<T>(
+    plant: Plant,
+    group: &str,
+    spawned_in: (&str, u32),
+    scenario: impl AsyncFn(&Cluster) -> T,
+) -> Leak {
     let clean = check(None, &scenario);
     assert!(clean.is_clean(), "without the planted bug:\n{clean}");
     let report = check(Some(plant), &scenario);
@@ -80,7 +85,7 @@ fn caught<T>(plant: Plant, group: &str, spawned_in: (&str, u32), scenario: impl 
 }
 
 /// Sees that the task waits in the `select!` of a function.
-fn waits_in(leak: &Leak, file: &str, function: &str) {
+pub(crate) fn waits_in(leak: &Leak, file: &str, function: &str) {
     let line = line_of(file, function, "tokio::select!");
     let at = leak.waiting_at.as_ref().expect("the leak says where it waits");
     assert_eq!((at.file.as_str(), at.line), (file, line), "{leak}");

@@ -100,6 +100,8 @@ pub struct Answers {
     join: Vec<u8>,
     sync: Vec<u8>,
     commit: Vec<u8>,
+    initialize: Vec<u8>,
+    add_partition: Vec<u8>,
     others: Vec<u8>,
 }
 
@@ -127,6 +129,10 @@ impl Answers {
         sync.i32(0).i16(0).bytes(&[0; 10]);
         let mut commit = begun();
         commit.i32(0).count(1).string("payload").count(1).i32(0).i16(0);
+        let mut initialize = begun();
+        initialize.i32(0).i16(0).i64(0).i16(0);
+        let mut add_partition = begun();
+        add_partition.i32(0).count(1).string("payload").count(1).i32(0).i16(0);
         let mut others = begun();
         others.i32(0).i16(0);
         Self {
@@ -136,6 +142,8 @@ impl Answers {
             join: join.frame(),
             sync: sync.frame(),
             commit: commit.frame(),
+            initialize: initialize.frame(),
+            add_partition: add_partition.frame(),
             others: others.frame(),
         }
     }
@@ -161,6 +169,8 @@ impl Answers {
             _ if key == wire::JOIN_GROUP.0 => &self.join,
             _ if key == wire::SYNC_GROUP.0 => &self.sync,
             _ if key == wire::OFFSET_COMMIT.0 => &self.commit,
+            _ if key == wire::INIT_PRODUCER_ID.0 => &self.initialize,
+            _ if key == wire::ADD_PARTITIONS_TO_TXN.0 => &self.add_partition,
             _ => &self.others,
         }
     }

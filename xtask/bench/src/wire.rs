@@ -22,6 +22,9 @@ pub const LEAVE_GROUP: Api = Api(13, 2);
 pub const SYNC_GROUP: Api = Api(14, 2);
 pub const API_VERSIONS: Api = Api(18, 0);
 pub const CREATE_TOPICS: Api = Api(19, 2);
+pub const INIT_PRODUCER_ID: Api = Api(22, 1);
+pub const ADD_PARTITIONS_TO_TXN: Api = Api(24, 2);
+pub const END_TXN: Api = Api(26, 2);
 
 /// A frame that is being written.
 #[derive(Debug, Clone, Default)]
@@ -159,10 +162,37 @@ pub fn batch(records: usize, record: usize, now_ms: i64) -> Vec<u8> {
     out
 }
 
+/// A producer's id and epoch.
+pub type Producer = (i64, i16);
+
+/// Makes a batch one of a producer's transaction.
+pub fn into_transaction(batch: &mut [u8], (id, epoch): Producer, sequence: i32) {
+    batch[22] |= 0x10;
+    batch[43..51].copy_from_slice(&id.to_be_bytes());
+    batch[51..53].copy_from_slice(&epoch.to_be_bytes());
+    batch[53..57].copy_from_slice(&sequence.to_be_bytes());
+    let crc = crc32c::crc32c(&batch[21..]);
+    batch[17..21].copy_from_slice(&crc.to_be_bytes());
+}
+
 /// A produce request, acks=all, with `batch` for each of the partitions.
 pub fn produce(topics: &[&str], partitions: std::ops::Range<i32>, batch: &[u8]) -> Vec<u8> {
+    produce_in(None, topics, partitions, batch)
+}
+
+/// The same in a transaction, if one is named.
+pub fn produce_in(
+    transaction: Option<&str>,
+    topics: &[&str],
+    partitions: std::ops::Range<i32>,
+    batch: &[u8],
+) -> Vec<u8> {
     let mut out = Out::request(PRODUCE);
-    out.i16(-1).i16(-1).i32(30_000).count(topics.len());
+    match transaction {
+        Some(id) => out.string(id),
+        None => out.i16(-1),
+    };
+    out.i16(-1).i32(30_000).count(topics.len());
     for topic in topics {
         out.string(topic).count(partitions.len());
         for partition in partitions.clone() {
@@ -358,6 +388,40 @@ pub fn find_coordinator(group: &str) -> Vec<u8> {
     out.frame()
 }
 
+/// Of a transactional id.
+pub fn find_transactions(id: &str) -> Vec<u8> {
+    let mut out = Out::request(FIND_COORDINATOR);
+    out.string(id).i8(1);
+    out.frame()
+}
+
+pub fn init_producer_id(transaction: &str) -> Vec<u8> {
+    let mut out = Out::request(INIT_PRODUCER_ID);
+    out.string(transaction).i32(60_000);
+    out.frame()
+}
+
+pub fn initialized(body: &[u8]) -> anyhow::Result<Producer> {
+    let mut body = In(body);
+    body.i32()?;
+    body.no_error()?;
+    Ok((body.i64()?, body.i16()?))
+}
+
+/// Adds a partition to a transaction.
+pub fn add_partition(transaction: &str, (id, epoch): Producer, topic: &str, partition: i32) -> Vec<u8> {
+    let mut out = Out::request(ADD_PARTITIONS_TO_TXN);
+    out.string(transaction).i64(id).i16(epoch);
+    out.count(1).string(topic).count(1).i32(partition);
+    out.frame()
+}
+
+pub fn commit_transaction(transaction: &str, (id, epoch): Producer) -> Vec<u8> {
+    let mut out = Out::request(END_TXN);
+    out.string(transaction).i64(id).i16(epoch).i8(1);
+    out.frame()
+}
+
 /// Joins with one protocol. The member is new where its id is empty.
 pub fn join(group: &str, member: &str) -> Vec<u8> {
     let mut out = Out::request(JOIN_GROUP);
@@ -454,6 +518,20 @@ mod tests {
         let batch = batch(16, 1024, 7);
         assert_eq!((batch.len() - 61) / 16, 1024);
         assert_eq!(In(&batch[8..]).i32().unwrap() as usize, batch.len() - 12);
+        assert_eq!(In(&batch[17..]).i32().unwrap() as u32, crc32c::crc32c(&batch[21..]));
+    }
+
+    #[test]
+    fn a_batch_of_a_transaction_has_its_producer_and_its_checksum() {
+        let mut batch = batch(1, 100, 7);
+        into_transaction(&mut batch, (9, 2), 5);
+        let mut producer = In(&batch[43..]);
+        let named = (
+            producer.i64().unwrap(),
+            producer.i16().unwrap(),
+            producer.i32().unwrap(),
+        );
+        assert_eq!((named, batch[22]), ((9, 2, 5), 0x10));
         assert_eq!(In(&batch[17..]).i32().unwrap() as u32, crc32c::crc32c(&batch[21..]));
     }
 

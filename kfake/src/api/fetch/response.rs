@@ -11,7 +11,7 @@ use crate::api::dispatch::Answer;
 use crate::api::leader::{Leader, brokers_of};
 use crate::cluster::fetch_sessions::{NO_SESSION, PartitionKey, TopicKey};
 use crate::cluster::state::Broker;
-use crate::log::LogRead;
+use crate::log::{AbortedTransaction, LogRead};
 
 /// Pieces up to this size are copied: that is less work than a write of their own.
 const COPIED_UP_TO: usize = 16 * 1024;
@@ -35,9 +35,8 @@ pub(super) struct PartitionAnswer {
     pub high_watermark: i64,
     pub last_stable_offset: i64,
     pub log_start_offset: i64,
-    /// Whether aborted transactions are listed, as a `read_committed` fetch wants it. The list is empty: there are no
-    /// transactions yet.
-    pub lists_aborted: bool,
+    /// The aborted transactions in what was read, as a `read_committed` fetch wants them.
+    pub aborted: Option<Vec<AbortedTransaction>>,
     /// Who leads instead, from version 16 on.
     pub leader: Option<Leader>,
     pub records: LogRead,
@@ -50,7 +49,7 @@ impl PartitionAnswer {
             high_watermark: -1,
             last_stable_offset: -1,
             log_start_offset: -1,
-            lists_aborted: false,
+            aborted: None,
             leader: None,
             records: LogRead::default(),
         }
@@ -62,7 +61,7 @@ impl PartitionAnswer {
     /// (`FetchResponse.partitionResponse`), with an empty list where the rest has null.
     pub fn unread(error: ResponseError) -> Self {
         Self {
-            lists_aborted: true,
+            aborted: Some(Vec::new()),
             ..Self::failed(error)
         }
     }
@@ -183,10 +182,10 @@ impl Writer {
         if self.version >= 5 {
             self.buffer.put_i64(answer.log_start_offset);
         }
-        match (answer.lists_aborted, self.is_flexible()) {
-            (true, _) => self.array(0),
-            (false, true) => self.varint(0),
-            (false, false) => self.buffer.put_i32(-1),
+        match (answer.aborted, self.is_flexible()) {
+            (Some(aborted), _) => self.aborted(&aborted),
+            (None, true) => self.varint(0),
+            (None, false) => self.buffer.put_i32(-1),
         }
         if self.version >= 11 {
             self.buffer.put_i32(-1); // no preferred read replica
@@ -198,6 +197,15 @@ impl Writer {
         match answer.leader {
             Some(leader) => self.current_leader(leader),
             None => self.no_tags(),
+        }
+    }
+
+    fn aborted(&mut self, transactions: &[AbortedTransaction]) {
+        self.array(transactions.len());
+        for transaction in transactions {
+            self.buffer.put_i64(transaction.producer_id);
+            self.buffer.put_i64(transaction.first_offset);
+            self.no_tags();
         }
     }
 
@@ -248,9 +256,9 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use kafka_protocol::messages::fetch_response::{
-        FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+        AbortedTransaction as WireAborted, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
     };
-    use kafka_protocol::messages::{BrokerId as WireBrokerId, FetchResponse, TopicName};
+    use kafka_protocol::messages::{BrokerId as WireBrokerId, FetchResponse, ProducerId, TopicName};
     use kafka_protocol::protocol::{Encodable, StrBytes};
     use uuid::Uuid;
 
@@ -275,12 +283,12 @@ mod tests {
                 .collect(),
             size: chunks.iter().sum(),
         };
-        let good = |records, lists_aborted| PartitionAnswer {
+        let good = |records, aborted: Option<&[i64]>| PartitionAnswer {
             error: None,
             high_watermark: 10,
             last_stable_offset: 9,
             log_start_offset: 2,
-            lists_aborted,
+            aborted: aborted.map(|ids| ids.iter().map(|id| AbortedTransaction::new(*id, 3, 8)).collect()),
             leader: None,
             records,
         };
@@ -295,8 +303,9 @@ mod tests {
             error: None,
             session_id: if version >= 7 { 99 } else { 0 },
             partitions: vec![
-                (key("a", 0), good(read(&[61, 20_000, 61, 3]), false)),
-                (key("a", 1), good(read(&[]), true)),
+                (key("a", 0), good(read(&[61, 20_000, 61, 3]), None)),
+                (key("a", 1), good(read(&[]), Some(&[]))),
+                (key("a", 3), good(read(&[70]), Some(&[7, 1 << 40]))),
                 (key("a", 2), elsewhere),
             ],
         }
@@ -304,6 +313,11 @@ mod tests {
 
     /// The same by kafka-protocol.
     fn encoded_by_kafka_protocol(version: i16, endpoints: &[&Broker]) -> Vec<u8> {
+        let named = |aborted: AbortedTransaction| {
+            WireAborted::default()
+                .with_producer_id(ProducerId(aborted.producer_id))
+                .with_first_offset(aborted.first_offset)
+        };
         let partitions = answers(version).partitions.into_iter().map(|(key, answer)| {
             let data = PartitionData::default()
                 .with_partition_index(key.index)
@@ -311,7 +325,7 @@ mod tests {
                 .with_high_watermark(answer.high_watermark)
                 .with_last_stable_offset(answer.last_stable_offset)
                 .with_log_start_offset(answer.log_start_offset)
-                .with_aborted_transactions(answer.lists_aborted.then(Vec::new))
+                .with_aborted_transactions(answer.aborted.map(|aborted| aborted.into_iter().map(named).collect()))
                 .with_records(Some(answer.records.chunks.concat().into()));
             match answer.leader {
                 None => data,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::log::testing::{BatchSpec, varint};
-use crate::log::{Isolation, RetentionRules, Rules, SegmentRules};
+use crate::log::{Isolation, LogRead, Marker, RetentionRules, Rules, SegmentRules, TimestampType};
 
 const NOW: i64 = 1_800_000_000_000;
 const DAY: i64 = 24 * 3_600_000;
@@ -333,4 +333,113 @@ proptest! {
         }
         prop_assert!(end == log.end_offset());
     }
+}
+
+/// A producer's batch of one record in a transaction.
+fn in_transaction(producer_id: i64, sequence: i32, key: &'static str, value: &'static str) -> BatchSpec {
+    BatchSpec {
+        attributes: 0x10,
+        producer_id,
+        producer_epoch: 0,
+        base_sequence: sequence,
+        ..batch(&[(key, Some(value))])
+    }
+}
+
+fn end(log: &mut Log, producer_id: i64, committed: bool) {
+    let marker = Marker {
+        producer_id,
+        producer_epoch: 0,
+        coordinator_epoch: 0,
+        committed,
+        bumps_epoch: false,
+    };
+    let _ = log.end_transaction(&marker, (TimestampType::CreateTime, NOW)).unwrap();
+}
+
+/// The values that a reader of committed records finds, by what Fetch tells of aborted transactions.
+fn committed(log: &Log) -> Vec<String> {
+    let all = batches(log);
+    let read = LogRead {
+        size: log.size(),
+        ..LogRead::default()
+    };
+    let aborted = log.aborted_transactions(log.start_offset(), &read);
+    let mut values = Vec::new();
+    for batch in all.iter().filter(|batch| !batch.is_control()) {
+        let is_aborted = aborted.iter().any(|aborted| {
+            let within = aborted.first_offset..aborted.last_offset;
+            aborted.producer_id == batch.producer_id() && within.contains(&batch.base_offset())
+        });
+        let plain = batch.plain_records().unwrap();
+        for record in batch.locate(&plain).unwrap() {
+            if !is_aborted || !batch.is_transactional() {
+                values.push(String::from_utf8_lossy(&plain[record.rest]).into_owned());
+            }
+        }
+    }
+    values
+}
+
+#[test]
+fn an_aborted_record_replaces_none_of_its_key_and_goes_itself() {
+    let mut log = given(&[batch(&[("k", Some("stays"))]), in_transaction(7, 0, "k", "aborted")]);
+    end(&mut log, 7, false);
+    append(&mut log, &in_transaction(7, 1, "j", "committed"));
+    end(&mut log, 7, true);
+    compact(&mut log, NOW);
+    let values = committed(&log);
+    assert_eq!(values.len(), 2, "{values:?}");
+    assert!(
+        values[0].contains("stays") && values[1].contains("committed"),
+        "{values:?}"
+    );
+    let data = batches(&log).into_iter().filter(|batch| !batch.is_control());
+    let records: i32 = data.map(|batch| batch.record_count()).sum();
+    assert_eq!(records, 2, "nothing of the aborted transaction is left");
+}
+
+#[test]
+fn a_marker_goes_once_it_has_been_without_batches_for_delete_retention() {
+    let mut log = given(&[in_transaction(7, 0, "k", "aborted")]);
+    end(&mut log, 7, false);
+    // The producer's last batch, so that the marker is not kept for its epoch.
+    append(&mut log, &in_transaction(7, 1, "j", "committed"));
+    end(&mut log, 7, true);
+    let markers = |log: &Log| batches(log).iter().filter(|batch| batch.is_control()).count();
+    compact(&mut log, NOW);
+    assert_eq!(
+        (markers(&log), log.aborted_before(i64::MAX).len()),
+        (2, 1),
+        "its batch was there"
+    );
+    append(&mut log, &batch(&[("l", Some("1"))]));
+    compact(&mut log, NOW);
+    assert_eq!(
+        (markers(&log), log.aborted_before(i64::MAX).len()),
+        (2, 0),
+        "now it waits"
+    );
+    append(&mut log, &batch(&[("l", Some("2"))]));
+    compact(&mut log, NOW + DAY - 1);
+    assert_eq!(markers(&log), 2, "not yet");
+    append(&mut log, &batch(&[("l", Some("3"))]));
+    compact(&mut log, NOW + DAY);
+    assert_eq!(
+        markers(&log),
+        1,
+        "that of the committed transaction, whose batch is there"
+    );
+    assert_eq!(committed(&log).len(), 2);
+}
+
+#[test]
+fn what_is_open_is_not_compacted() {
+    let mut log = given(&[batch(&[("k", Some("1"))]), in_transaction(7, 0, "k", "open")]);
+    append(&mut log, &batch(&[("k", Some("2"))]));
+    compact(&mut log, NOW);
+    assert_eq!(batches(&log).len(), 3);
+    end(&mut log, 7, true);
+    compact(&mut log, NOW);
+    assert_eq!(committed(&log).len(), 1);
 }

@@ -273,6 +273,12 @@ fn connection(scanner: &mut Scanner<'_>, name: &str) -> Result<Connection, Parse
                     scanner.expect(")")?;
                     Target::Coordinator(group, role == "coordinator")
                 }
+                "transactions" | "nontransactions" => {
+                    scanner.expect("(")?;
+                    let id = scanner.word("a transactional id")?.to_owned();
+                    scanner.expect(")")?;
+                    Target::Transactions(id, role == "transactions")
+                }
                 number => {
                     let number = number.parse().ok().filter(|n| *n > 0);
                     Target::Broker(number.ok_or_else(|| scanner.error(format!("{role:?} is no broker")))?)

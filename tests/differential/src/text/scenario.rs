@@ -86,6 +86,8 @@ pub enum Target {
     Leader(String, i32, bool),
     /// Who coordinates a group, or (false) who does not.
     Coordinator(String, bool),
+    /// Who coordinates a transactional id, or (false) who does not.
+    Transactions(String, bool),
 }
 
 /// A request.
@@ -144,6 +146,7 @@ impl Display for Target {
                 write!(f, "@{}leader({topic}/{partition})", if *is { "" } else { "non" })
             }
             Self::Coordinator(group, is) => write!(f, "@{}coordinator({group})", if *is { "" } else { "non" }),
+            Self::Transactions(id, is) => write!(f, "@{}transactions({id})", if *is { "" } else { "non" }),
         }
     }
 }

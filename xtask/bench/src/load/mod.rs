@@ -9,6 +9,7 @@ pub mod observer;
 pub mod payload;
 pub mod single;
 pub mod start;
+pub mod transaction;
 
 use std::ops::Deref;
 use std::time::SystemTime;
@@ -22,6 +23,7 @@ pub const ALL: [&Load; 7] = [
     &single::LOAD,
     &idle::LOAD,
     &life::LOAD,
+    &transaction::LOAD,
     &groups::LOAD,
     &start::LOAD,
     &inside::LOAD,

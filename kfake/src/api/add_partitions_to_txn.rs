@@ -1,0 +1,100 @@
+//! AddPartitionsToTxn (key 24), versions 0–5. Adds partitions to a producer's transaction (KIP-98).
+//!
+//! - 2: PRODUCER_FENCED may come back. 3: flexible. 4: several transactions, and questions whether partitions are in one
+//!   (KIP-890). 5: TRANSACTION_ABORTABLE may come back.
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::add_partitions_to_txn_request::{AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction};
+use kafka_protocol::messages::add_partitions_to_txn_response::{
+    AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopicResult,
+};
+use kafka_protocol::messages::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse};
+
+use super::dispatch::Refusal;
+use super::transaction::{OFFSETS_TOPIC, fenced_as_of};
+use crate::api::context::Context;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    request: AddPartitionsToTxnRequest,
+) -> Result<AddPartitionsToTxnResponse, Refusal> {
+    if version >= 4 {
+        let results = request.transactions.iter().map(|transaction| {
+            AddPartitionsToTxnResult::default()
+                .with_transactional_id(transaction.transactional_id.clone())
+                .with_topic_results(add(context, version, transaction))
+        });
+        return Ok(AddPartitionsToTxnResponse::default().with_results_by_transaction(results.collect()));
+    }
+    let transaction = AddPartitionsToTxnTransaction::default()
+        .with_transactional_id(request.v3_and_below_transactional_id)
+        .with_producer_id(request.v3_and_below_producer_id)
+        .with_producer_epoch(request.v3_and_below_producer_epoch)
+        .with_topics(request.v3_and_below_topics);
+    let results = add(context, version, &transaction);
+    Ok(AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(results))
+}
+
+/// `KafkaApis.handleAddPartitionsToTxnRequest`: a partition that does not exist keeps the others out as well.
+fn add(
+    context: &Context,
+    version: i16,
+    transaction: &AddPartitionsToTxnTransaction,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let missing: Vec<Vec<bool>> = {
+        let topics = context.shared.topics.read();
+        let is_missing = |topic: &AddPartitionsToTxnTopic, index: i32| match topics.by_name(&topic.name) {
+            Some(topic) => topic.partition(index).is_none(),
+            None => &**topic.name != OFFSETS_TOPIC,
+        };
+        let of_topic = |topic: &AddPartitionsToTxnTopic| {
+            let missing = topic.partitions.iter().map(|index| is_missing(topic, *index));
+            missing.collect()
+        };
+        transaction.topics.iter().map(of_topic).collect()
+    };
+    if missing.iter().flatten().any(|missing| *missing) {
+        return results(transaction, |nth, at, _| match missing[nth][at] {
+            true => Err(ResponseError::UnknownTopicOrPartition),
+            false => Err(ResponseError::OperationNotAttempted),
+        });
+    }
+    let id = &transaction.transactional_id;
+    let producer = (transaction.producer_id.0, transaction.producer_epoch);
+    let checked = context.check_transactional_id(id);
+    let mut held = context.transactions.hold();
+    if transaction.verify_only {
+        return results(transaction, |nth, _, index| {
+            checked?;
+            held.verify(id, producer, &transaction.topics[nth].name, index)
+        });
+    }
+    let named = transaction.topics.iter().flat_map(|topic| {
+        let partitions = topic.partitions.iter();
+        partitions.map(|index| (topic.name.to_string(), *index))
+    });
+    let added = checked.and_then(|()| held.add(id, producer, named));
+    held.release();
+    let added = added.map_err(|error| fenced_as_of(version, 2, error));
+    results(transaction, |_, _, _| added)
+}
+
+/// A result for each partition: `result` is asked with the topic's place, the partition's place in it and its index.
+fn results(
+    transaction: &AddPartitionsToTxnTransaction,
+    result: impl Fn(usize, usize, i32) -> Result<(), ResponseError>,
+) -> Vec<AddPartitionsToTxnTopicResult> {
+    let topics = transaction.topics.iter().enumerate().map(|(nth, topic)| {
+        let partitions = topic.partitions.iter().enumerate().map(|(at, index)| {
+            let error = result(nth, at, *index).err();
+            AddPartitionsToTxnPartitionResult::default()
+                .with_partition_index(*index)
+                .with_partition_error_code(error.map_or(0, |error| error.code()))
+        });
+        AddPartitionsToTxnTopicResult::default()
+            .with_name(topic.name.clone())
+            .with_results_by_partition(partitions.collect())
+    });
+    topics.collect()
+}

@@ -1,0 +1,79 @@
+//! ListTransactions (key 66), versions 0–2. The transactional ids that a broker coordinates (KIP-664).
+//!
+//! - 1: those whose transaction has lasted for so long (KIP-994). 2: those whose id matches a pattern (KIP-1152).
+
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::list_transactions_response::TransactionState as Listed;
+use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse, ProducerId, TransactionalId};
+use kafka_protocol::protocol::StrBytes;
+use regex_lite::Regex;
+
+use super::dispatch::Refusal;
+use crate::api::context::Context;
+use crate::txn::state::TransactionState;
+use crate::txn::transaction::Transaction;
+
+/// Which transactional ids are wanted.
+struct Filters<'a> {
+    request: &'a ListTransactionsRequest,
+    pattern: Option<Regex>,
+    now_ms: i64,
+}
+
+pub(super) async fn handle(
+    context: &Context,
+    _version: i16,
+    request: ListTransactionsRequest,
+) -> Result<ListTransactionsResponse, Refusal> {
+    let Ok(pattern) = pattern(&request) else {
+        let error = ResponseError::InvalidRegularExpression;
+        return Ok(ListTransactionsResponse::default().with_error_code(error.code()));
+    };
+    let unknown = request.state_filters.iter();
+    let unknown = unknown.filter(|name| !TransactionState::is_name(name)).cloned();
+    let unknown: Vec<_> = unknown.collect();
+    let filters = Filters {
+        request: &request,
+        pattern,
+        now_ms: context.shared.now_ms(),
+    };
+    let held = context.transactions.hold();
+    let listed = held
+        .all()
+        .filter(|(id, transaction)| context.coordinates(id) && filters.want(id, transaction));
+    let listed = listed.map(|(id, transaction)| {
+        Listed::default()
+            .with_transactional_id(TransactionalId(StrBytes::from_string(id.to_owned())))
+            .with_producer_id(ProducerId(transaction.producer_id))
+            .with_transaction_state(StrBytes::from_static_str(transaction.state.name()))
+    });
+    let listed: Vec<_> = listed.collect();
+    held.release();
+    Ok(ListTransactionsResponse::default()
+        .with_unknown_state_filters(unknown)
+        .with_transaction_states(listed))
+}
+
+/// The pattern, which the whole id has to match. Both this and Apache Kafka's RE2/J take the syntax of RE2.
+fn pattern(request: &ListTransactionsRequest) -> Result<Option<Regex>, regex_lite::Error> {
+    match request.transactional_id_pattern.as_deref() {
+        None | Some("") => Ok(None),
+        Some(pattern) => {
+            // By itself first: brackets of its own must not close those around it.
+            Regex::new(pattern)?;
+            Regex::new(&format!("^(?:{pattern})$")).map(Some)
+        }
+    }
+}
+
+impl Filters<'_> {
+    /// `TransactionStateManager.listTransactionStates`.
+    fn want(&self, id: &str, transaction: &Transaction) -> bool {
+        let (ids, states) = (&self.request.producer_id_filters, &self.request.state_filters);
+        let (duration, lasted) = (self.request.duration_filter, self.now_ms - transaction.started_ms);
+        (ids.is_empty() || ids.contains(&ProducerId(transaction.producer_id)))
+            && (states.is_empty() || states.iter().any(|name| &**name == transaction.state.name()))
+            && (duration < 0 || lasted > duration)
+            && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(id))
+    }
+}

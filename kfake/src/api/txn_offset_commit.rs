@@ -1,0 +1,155 @@
+//! TxnOffsetCommit (key 28), versions 0–6. Commits a group's offsets with a producer's transaction (KIP-98).
+//!
+//! - 2: leader epochs. 3: flexible; the member and its generation (KIP-447). 4: TRANSACTION_ABORTABLE may come back.
+//! - 5: the group's offsets are added to the transaction, as AddOffsetsToTxn does (KIP-890). 6: topics by their ids.
+
+use crate::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
+use crate::messages::txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
+use crate::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
+
+use super::dispatch::Refusal;
+use super::transaction::OFFSETS_TOPIC;
+use crate::api::context::Context;
+use crate::group::queue::{Missing, ask};
+use crate::group::registry::offsets_partition;
+use crate::group::request::{Job, Request};
+use crate::txn::coordinator::Held;
+
+pub(super) async fn handle(
+    context: &Context,
+    version: i16,
+    mut request: TxnOffsetCommitRequest,
+) -> Result<TxnOffsetCommitResponse, Refusal> {
+    let mut answered = take_unknown(context, version, &mut request.topics);
+    if request.topics.is_empty() {
+        return Ok(answered);
+    }
+    if let Err(error) = check(context, version, &request) {
+        merge(&mut answered.topics, refuse(request.topics, error).topics);
+        return Ok(answered);
+    }
+    // As with OffsetCommit: only who commits without a generation may be a group's first.
+    let missing = match request.generation_id_or_member_epoch < 0 {
+        true => Missing::Create,
+        false => Missing::Leave,
+    };
+    let committed = ask(&context.groups, &request.group_id, missing, |reply| {
+        let (transactions, request) = (context.transactions.clone(), request.clone());
+        Request::InTransaction(Job(Box::new(move |group| {
+            // Held until the group has the offsets, so that the transaction cannot end in between.
+            let mut held = transactions.hold();
+            let response = match verify(&mut held, version, &request) {
+                Err(error) => refuse(request.topics, error),
+                Ok(()) => {
+                    held.join_group(&request.transactional_id, &request.group_id);
+                    let shared = &transactions.groups.shared;
+                    group
+                        .lock()
+                        .commit_in_transaction(&request, shared.now_ms(), &shared.config)
+                }
+            };
+            held.release();
+            let _ = reply.send(response);
+        })))
+    });
+    let committed = match committed.await? {
+        Some(response) => response,
+        None => {
+            let error = match version {
+                6.. => ResponseError::GroupIdNotFound,
+                _ => ResponseError::IllegalGeneration,
+            };
+            refuse(request.topics, error)
+        }
+    };
+    merge(&mut answered.topics, committed.topics);
+    Ok(answered)
+}
+
+/// What Apache Kafka asks before the group: who coordinates it, and whether the transaction has its offsets.
+fn check(context: &Context, version: i16, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
+    context.check_group(&request.group_id)?;
+    let mut held = context.transactions.hold();
+    let verified = verify(&mut held, version, request);
+    held.release();
+    verified
+}
+
+/// Whether the transaction has the group's offsets; from version 5 on it gets them.
+fn verify(held: &mut Held<'_>, version: i16, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
+    let id = &request.transactional_id;
+    let producer = (request.producer_id.0, request.producer_epoch);
+    let index = offsets_partition(&request.group_id);
+    let verified = match version {
+        5.. => held.add(id, producer, [(OFFSETS_TOPIC.to_owned(), index)]),
+        _ => held.verify(id, producer, OFFSETS_TOPIC, index),
+    };
+    verified.map_err(|error| match error {
+        ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
+        // Clients of before version 4 do not know the other.
+        ResponseError::TransactionAbortable if version < 4 => ResponseError::InvalidTxnState,
+        other => other,
+    })
+}
+
+fn refuse(topics: Vec<TxnOffsetCommitRequestTopic>, error: ResponseError) -> TxnOffsetCommitResponse {
+    let topics = topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.into_iter().map(|p| {
+            TxnOffsetCommitResponsePartition::default()
+                .with_partition_index(p.partition_index)
+                .with_error_code(error.code())
+        });
+        TxnOffsetCommitResponseTopic::default()
+            .with_name(topic.name)
+            .with_topic_id(topic.topic_id)
+            .with_partitions(partitions.collect())
+    });
+    TxnOffsetCommitResponse::default().with_topics(topics.collect())
+}
+
+/// Takes the partitions out of the request that the cluster has not, answered; what is left has names.
+fn take_unknown(
+    context: &Context,
+    version: i16,
+    topics: &mut Vec<TxnOffsetCommitRequestTopic>,
+) -> TxnOffsetCommitResponse {
+    let known = context.shared.topics.read();
+    let mut unknown = Vec::new();
+    for topic in topics.iter_mut() {
+        let (exists, error) = match version {
+            6.. => (known.by_id(&topic.topic_id), ResponseError::UnknownTopicId),
+            _ => (known.by_name(&topic.name), ResponseError::UnknownTopicOrPartition),
+        };
+        if let (Some(exists), 6..) = (exists, version) {
+            topic.name = TopicName(StrBytes::from_string(exists.name.clone()));
+        }
+        let is_known = |index: i32| exists.is_some_and(|topic| topic.partition(index).is_some());
+        let (known, missing) = std::mem::take(&mut topic.partitions)
+            .into_iter()
+            .partition(|p| is_known(p.partition_index));
+        topic.partitions = known;
+        let refused = TxnOffsetCommitRequestTopic::default()
+            .with_name(topic.name.clone())
+            .with_topic_id(topic.topic_id)
+            .with_partitions(missing);
+        let error = exists.map_or(error, |_| ResponseError::UnknownTopicOrPartition);
+        if !refused.partitions.is_empty() {
+            unknown.extend(refuse(vec![refused], error).topics);
+        }
+    }
+    topics.retain(|topic| !topic.partitions.is_empty());
+    TxnOffsetCommitResponse::default().with_topics(unknown)
+}
+
+fn merge(answered: &mut Vec<TxnOffsetCommitResponseTopic>, more: Vec<TxnOffsetCommitResponseTopic>) {
+    for topic in more {
+        let mut known = answered.iter_mut();
+        match known.find(|known| known.name == topic.name && known.topic_id == topic.topic_id) {
+            Some(known) => known.partitions.extend(topic.partitions),
+            None => answered.push(topic),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! WriteTxnMarkers (key 27), versions 1–2. Writes the markers that end transactions; coordinators ask it of brokers (KIP-98), and
+//! administrators where a transaction hangs (KIP-664).
+//!
+//! - 1: flexible. 2: the transaction's version, of which the epoch that a marker has to have depends (KIP-1228).
+
+use std::sync::Arc;
+
+use crate::messages::write_txn_markers_request::WritableTxnMarker;
+use crate::messages::write_txn_markers_response::{
+    WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
+};
+use crate::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use kafka_protocol::error::ResponseError;
+
+use super::dispatch::Refusal;
+use super::leader::led;
+use super::transaction::OFFSETS_TOPIC;
+use crate::api::context::Context;
+use crate::cluster::topics::Topic;
+use crate::group::registry::offsets_partition;
+use crate::log::Marker;
+use crate::txn::complete::stamp;
+
+pub(super) async fn handle(
+    context: &Context,
+    _version: i16,
+    request: WriteTxnMarkersRequest,
+) -> Result<WriteTxnMarkersResponse, Refusal> {
+    // One that names no partition is not answered.
+    let asked = request.markers.iter();
+    let asked = asked.filter(|asked| asked.topics.iter().any(|topic| !topic.partition_indexes.is_empty()));
+    let markers = asked.map(|asked| {
+        let marker = Marker {
+            producer_id: asked.producer_id.0,
+            producer_epoch: asked.producer_epoch,
+            coordinator_epoch: asked.coordinator_epoch,
+            committed: asked.transaction_result,
+            bumps_epoch: asked.transaction_version >= 2,
+        };
+        WritableTxnMarkerResult::default()
+            .with_producer_id(asked.producer_id)
+            .with_topics(write(context, asked, &marker))
+    });
+    Ok(WriteTxnMarkersResponse::default().with_markers(markers.collect()))
+}
+
+fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<WritableTxnMarkerTopicResult> {
+    let topics = asked.topics.iter().map(|topic| {
+        let known = context.shared.topics.read().by_name(&topic.name).cloned();
+        let partitions = topic.partition_indexes.iter().map(|index| {
+            let written = match &known {
+                // Apache Kafka's builder of markers throws, and the request fails as a whole.
+                _ if marker.producer_id < 0 || marker.producer_epoch < 0 => Err(ResponseError::UnknownServerError),
+                Some(known) => write_one(context, known, *index, marker),
+                None if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
+                None => Err(ResponseError::UnknownTopicOrPartition),
+            };
+            WritableTxnMarkerPartitionResult::default()
+                .with_partition_index(*index)
+                .with_error_code(written.err().map_or(0, |error| error.code()))
+        });
+        WritableTxnMarkerTopicResult::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
+    });
+    topics.collect()
+}
+
+fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker) -> Result<(), ResponseError> {
+    // Who has no replica does not know the partition (`ReplicaManager.onlinePartition`).
+    let known = topic.partition(index);
+    known
+        .filter(|partition| partition.replicas.contains(&context.broker))
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    let partition = led(context, topic, index, -1).map_err(|refused| refused.error)?;
+    let stamp = stamp(topic, context.shared.now_ms());
+    let written = partition.log.lock().end_transaction(marker, stamp);
+    written.map_err(|error| error.code())?.notify();
+    Ok(())
+}
+
+/// The marker of a partition of `__consumer_offsets` decides the offsets of the groups in it.
+fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), ResponseError> {
+    let shared = &context.shared;
+    for group in context.groups.all() {
+        if offsets_partition(&group.id) == index && context.coordinates(&group.id) {
+            let expires_ms = {
+                let mut state = group.state.lock();
+                state.offsets.decide(marker.producer_id, marker.committed);
+                state.expires_first(shared.now_ms(), shared.config.offsets_retention.0)
+            };
+            if let Some(at_ms) = expires_ms {
+                context.groups.expires_at(at_ms);
+            }
+        }
+    }
+    context.groups.changed();
+    Ok(())
+}

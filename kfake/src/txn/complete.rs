@@ -1,0 +1,88 @@
+//! The end of a transaction over all of its partitions and groups: one step, of which no fetch sees half.
+
+use std::sync::Arc;
+
+use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+
+use super::coordinator::Held;
+use crate::cluster::topics::{Partition, Topic, Topics};
+use crate::group::classic::ClassicGroup;
+use crate::group::handle::Group;
+use crate::log::{Log, Marker, TimestampType};
+
+/// The topics, kept from changing. A fetch reads all of its partitions under one lock of them: written to, they keep out
+/// whoever would see one partition before the end of a transaction and another after it.
+enum TopicsLock<'a> {
+    Alone(RwLockWriteGuard<'a, Topics>),
+    Shared(RwLockReadGuard<'a, Topics>),
+}
+
+impl Held<'_> {
+    /// Writes a transaction's marker to each of its partitions, and decides the offsets that it commits. The transaction has
+    /// no partitions and no groups then.
+    ///
+    /// A partition that was deleted meanwhile has nothing to decide. One that was written to by a newer epoch refuses the
+    /// marker, which is no concern of this transaction any more.
+    pub(super) fn complete(&mut self, id: &str, marker: &Marker) {
+        let Some(transaction) = self.state.by_id.get_mut(id) else {
+            return;
+        };
+        let partitions = std::mem::take(&mut transaction.partitions);
+        let groups = std::mem::take(&mut transaction.groups);
+        let shared = &self.transactions.groups.shared;
+        let topics = match partitions.len() + groups.len() {
+            0 | 1 => TopicsLock::Shared(shared.topics.read()),
+            _ => TopicsLock::Alone(shared.topics.write()),
+        };
+        let known = match &topics {
+            TopicsLock::Alone(topics) => &**topics,
+            TopicsLock::Shared(topics) => &**topics,
+        };
+        let now_ms = shared.now_ms();
+        let found = partitions.iter().filter_map(|(name, index)| {
+            let topic = known.by_name(name)?;
+            Some((topic.partition(*index)?.clone(), stamp(topic, now_ms)))
+        });
+        let found: Vec<(Arc<Partition>, _)> = found.collect();
+        let groups: Vec<Arc<Group>> = groups
+            .iter()
+            .filter_map(|id| self.transactions.groups.get(id))
+            .collect();
+        let mut wakeups = Vec::with_capacity(found.len());
+        let mut expires_ms: Option<i64> = None;
+        {
+            // Everything is held before anything is written; what was written is seen once everything is released.
+            let logs = found.iter().map(|(partition, stamp)| (partition.log.lock(), *stamp));
+            let mut logs: Vec<(MutexGuard<'_, Log>, _)> = logs.collect();
+            let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
+            for (log, stamp) in &mut logs {
+                match log.end_transaction(marker, *stamp) {
+                    Ok(waiting) => wakeups.push(waiting),
+                    Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
+                }
+            }
+            let retention = shared.config.offsets_retention.0;
+            for state in &mut states {
+                state.offsets.decide(marker.producer_id, marker.committed);
+                expires_ms = [expires_ms, state.expires_first(now_ms, retention)]
+                    .into_iter()
+                    .flatten()
+                    .min();
+            }
+        }
+        drop(topics);
+        let any_group = !groups.is_empty();
+        wakeups.into_iter().for_each(|waiting| self.wake(waiting));
+        if any_group {
+            self.transactions.groups.changed();
+        }
+        if let Some(at_ms) = expires_ms {
+            self.transactions.groups.expires_at(at_ms);
+        }
+    }
+}
+
+/// How a topic stamps what the broker itself writes.
+pub(crate) fn stamp(topic: &Topic, now_ms: i64) -> (TimestampType, i64) {
+    (topic.config.timestamp_type, now_ms)
+}

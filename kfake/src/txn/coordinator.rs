@@ -1,0 +1,238 @@
+//! The transactional ids of the cluster. One lock guards them all: whoever begins, verifies or ends a transaction holds it
+//! until what follows from that is done, so that nothing is ever added to a transaction that has just ended.
+//!
+//! Locks are taken in this order: the transactions, the topics, logs by topic and partition, groups by id.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kafka_protocol::error::ResponseError;
+use leakcheck::TaskTracker;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use super::transaction::{
+    Ended, IdAndEpoch, Initialized, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, Protocol, TopicPartition, Transaction,
+};
+use crate::cluster::state::Shared;
+use crate::group::registry::Groups;
+use crate::log::Wakeups;
+
+/// The transactional ids, and when the first of them has a deadline.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub by_id: BTreeMap<String, Transaction>,
+    /// When the task that watches deadlines looks again, in milliseconds since 1970; `None` while there is no task.
+    pub watched_until: Option<i64>,
+}
+
+/// The transaction coordinators of all brokers.
+#[derive(Debug)]
+pub(crate) struct Transactions {
+    pub groups: Arc<Groups>,
+    pub(super) state: Mutex<State>,
+    /// Wakes the task that watches deadlines: there is an earlier one.
+    pub(super) earlier: Notify,
+    /// That task.
+    pub(super) tasks: TaskTracker,
+}
+
+impl Transactions {
+    pub fn new(groups: Arc<Groups>) -> Self {
+        let tasks = groups.shared.tasks.all.group("transactions");
+        Self {
+            groups,
+            state: Mutex::default(),
+            earlier: Notify::new(),
+            tasks,
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.groups.shared
+    }
+
+    /// Keeps every transaction as it is until the guard is dropped.
+    pub fn hold(self: &Arc<Self>) -> Held<'_> {
+        Held {
+            transactions: self,
+            state: self.state.lock(),
+            wakeups: Vec::new(),
+        }
+    }
+}
+
+/// The transactions, held. Those who wait for what was decided meanwhile are woken when the guard is dropped, after its lock.
+pub(crate) struct Held<'a> {
+    pub(super) transactions: &'a Arc<Transactions>,
+    pub(super) state: MutexGuard<'a, State>,
+    wakeups: Vec<Wakeups>,
+}
+
+impl Held<'_> {
+    /// Forgets that the guard was held, and wakes those who wait.
+    pub fn release(self) {
+        let Self { state, wakeups, .. } = self;
+        drop(state);
+        wakeups.into_iter().for_each(Wakeups::notify);
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Transaction> {
+        self.state.by_id.get(id)
+    }
+
+    /// Every transactional id, in the order of the ids.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Transaction)> {
+        self.state
+            .by_id
+            .iter()
+            .map(|(id, transaction)| (id.as_str(), transaction))
+    }
+
+    /// `TransactionCoordinator.handleInitProducerId` of a transactional id that was checked.
+    ///
+    /// # Errors
+    ///
+    /// CONCURRENT_TRANSACTIONS where a transaction was open, which is aborted then; PRODUCER_FENCED.
+    pub fn initialize(
+        &mut self,
+        id: &str,
+        timeout_ms: i32,
+        expected: Option<IdAndEpoch>,
+    ) -> Result<IdAndEpoch, ResponseError> {
+        let shared = self.transactions.shared();
+        let now_ms = shared.now_ms();
+        let known = self.state.by_id.contains_key(id);
+        let transaction = match known {
+            true => self.state.by_id.get_mut(id),
+            false => None,
+        };
+        let new_id = || shared.next_producer_id();
+        let initialized = match transaction {
+            Some(transaction) => transaction.initialize(timeout_ms, expected, now_ms, new_id)?,
+            None => {
+                let mut transaction = Transaction::new(new_id(), timeout_ms, now_ms);
+                let initialized = transaction.initialize(timeout_ms, expected, now_ms, new_id)?;
+                self.state.by_id.insert(id.to_owned(), transaction);
+                initialized
+            }
+        };
+        let answer = match initialized {
+            Initialized::Ready(producer) => Ok(producer),
+            Initialized::Fenced(marker) => {
+                self.complete(id, &marker);
+                Err(ResponseError::ConcurrentTransactions)
+            }
+        };
+        self.watch(id);
+        answer
+    }
+
+    /// Adds partitions to a transaction, and begins it where none is open.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_REQUEST where the id is empty, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED.
+    pub fn add(
+        &mut self,
+        id: &str,
+        producer: IdAndEpoch,
+        partitions: impl IntoIterator<Item = TopicPartition>,
+    ) -> Result<(), ResponseError> {
+        if id.is_empty() {
+            return Err(ResponseError::InvalidRequest);
+        }
+        let now_ms = self.transactions.shared().now_ms();
+        let transaction = self.state.by_id.get_mut(id);
+        let transaction = transaction.ok_or(ResponseError::InvalidProducerIdMapping)?;
+        let began_ms = transaction.started_ms;
+        transaction.add(producer, partitions, now_ms)?;
+        if transaction.started_ms != began_ms {
+            self.watch(id);
+        }
+        Ok(())
+    }
+
+    /// Whether a partition is in a producer's transaction.
+    ///
+    /// # Errors
+    ///
+    /// As [`add`](Self::add), and TRANSACTION_ABORTABLE where it is not.
+    pub fn verify(&self, id: &str, producer: IdAndEpoch, topic: &str, index: i32) -> Result<(), ResponseError> {
+        if id.is_empty() {
+            return Err(ResponseError::InvalidRequest);
+        }
+        let transaction = self.get(id).ok_or(ResponseError::InvalidProducerIdMapping)?;
+        transaction.verify(producer, topic, index)
+    }
+
+    /// A group whose offsets the transaction commits. The group's pending offsets are decided with it.
+    pub fn join_group(&mut self, id: &str, group: &str) {
+        if let Some(transaction) = self.state.by_id.get_mut(id)
+            && !transaction.groups.contains(group)
+        {
+            transaction.groups.insert(group.to_owned());
+        }
+    }
+
+    /// Ends a transaction as a client asks: the id and epoch of the next one.
+    ///
+    /// # Errors
+    ///
+    /// INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED, INVALID_TXN_STATE.
+    pub fn end(
+        &mut self,
+        id: &str,
+        producer: IdAndEpoch,
+        committed: bool,
+        protocol: Protocol,
+    ) -> Result<IdAndEpoch, ResponseError> {
+        let shared = self.transactions.shared();
+        let transaction = self.state.by_id.get_mut(id);
+        let transaction = transaction.ok_or(ResponseError::InvalidProducerIdMapping)?;
+        let ended = transaction.end(producer, committed, protocol, shared.now_ms(), || {
+            shared.next_producer_id()
+        })?;
+        match ended {
+            Ended::Before(next) => Ok(next),
+            Ended::Now(marker, next) => {
+                self.complete(id, &marker);
+                self.watch(id);
+                Ok(next)
+            }
+        }
+    }
+
+    /// Does what is due now: aborts transactions whose timeout is over, and forgets ids that were not used for long. Returns
+    /// when there is something to do next, in milliseconds since 1970.
+    pub(super) fn sweep(&mut self) -> Option<i64> {
+        let shared = self.transactions.shared();
+        let now_ms = shared.now_ms();
+        let expiration_ms = i64::from(shared.config.transactional_id_expiration_ms.0);
+        let late = self.state.by_id.iter();
+        let late = late.filter(|(_, transaction)| transaction.times_out_at().is_some_and(|at| at <= now_ms));
+        for id in late.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
+            if let Some(transaction) = self.state.by_id.get_mut(&id) {
+                let marker = transaction.fence(now_ms);
+                tracing::info!(%id, "the transaction has timed out and is aborted");
+                self.complete(&id, &marker);
+            }
+        }
+        let expired = |transaction: &Transaction| transaction.expires_at(expiration_ms).is_some_and(|at| at <= now_ms);
+        self.state.by_id.retain(|_, transaction| !expired(transaction));
+        let deadlines = self.state.by_id.values().map(|transaction| {
+            let times_out = transaction.times_out_at();
+            times_out.or(transaction.expires_at(expiration_ms))
+        });
+        deadlines.flatten().min()
+    }
+
+    pub(super) fn wake(&mut self, wakeups: Wakeups) {
+        if !wakeups.is_empty() {
+            self.wakeups.push(wakeups);
+        }
+    }
+}
+
+/// The answer where there is no producer.
+pub(crate) const NO_PRODUCER: IdAndEpoch = (NO_PRODUCER_ID, NO_PRODUCER_EPOCH);

@@ -1,0 +1,35 @@
+//! The states of a transaction, as Apache Kafka's `TransactionState` names them.
+
+/// Where a transactional id is. A transaction ends in one step here, so nobody ever sees the states in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransactionState {
+    /// No transaction has begun since the producer was initialized.
+    Empty,
+    /// A transaction has partitions.
+    Ongoing,
+    /// The last transaction was committed.
+    CompleteCommit,
+    /// The last transaction was aborted.
+    CompleteAbort,
+}
+
+/// The states that no transactional id of this coordinator is ever seen in, which may be asked for all the same.
+const PASSING: [&str; 4] = ["PrepareCommit", "PrepareAbort", "PrepareEpochFence", "Dead"];
+
+impl TransactionState {
+    /// The state's name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "Empty",
+            Self::Ongoing => "Ongoing",
+            Self::CompleteCommit => "CompleteCommit",
+            Self::CompleteAbort => "CompleteAbort",
+        }
+    }
+
+    /// Whether a state has this name (`TransactionState.fromName`).
+    pub fn is_name(name: &str) -> bool {
+        let own = [Self::Empty, Self::Ongoing, Self::CompleteCommit, Self::CompleteAbort];
+        own.iter().any(|state| state.name() == name) || PASSING.contains(&name)
+    }
+}

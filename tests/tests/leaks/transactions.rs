@@ -1,0 +1,256 @@
+//! A cluster that is closed in the middle of a transaction: its timeout is pending, a fetch waits for its end, and a group
+//! waits to be asked.
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
+use kafka_protocol::messages::{
+    EndTxnRequest, FetchRequest, GroupId, InitProducerIdRequest, MetadataRequest, ProduceRequest, ProducerId,
+    TopicName, TransactionalId, TxnOffsetCommitRequest,
+};
+use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
+use kfake::client::{Client, ClientError, Pending};
+use kfake::{BrokerId, Cluster, Plant};
+use kfake_tests::{Member, coordinator, first_broker, text};
+use leakcheck::leakcheck;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
+use tokio::net::TcpStream;
+
+use super::planted::{caught, line_of, waits_in};
+
+const DEADLINES: &str = "kfake/src/txn/deadlines.rs";
+const ID: &str = "transfers";
+/// A quarter of an hour, the longest that a producer may ask for.
+const TIMEOUT_MS: i32 = 900_000;
+
+/// A transactional producer, and its connections by what it asks there.
+struct Producer<S> {
+    coordinator: Client<S>,
+    leader: Client<S>,
+    group: Client<S>,
+    id: i64,
+    epoch: i16,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Producer<S> {
+    /// `clients` are of the id's coordinator, of the partition's leader, and of the group's coordinator.
+    async fn initialized(clients: [Client<S>; 3], timeout_ms: i32) -> Result<Self, ClientError> {
+        let [mut coordinator, leader, group] = clients;
+        let request = InitProducerIdRequest::default()
+            .with_transactional_id(Some(TransactionalId(text(ID))))
+            .with_transaction_timeout_ms(timeout_ms)
+            .with_producer_id(ProducerId(-1))
+            .with_producer_epoch(-1);
+        let answer = coordinator.send(request).await?;
+        assert_eq!(answer.error_code, 0);
+        Ok(Self {
+            coordinator,
+            leader,
+            group,
+            id: answer.producer_id.0,
+            epoch: answer.producer_epoch,
+        })
+    }
+
+    /// Begins a transaction with a record.
+    async fn begin(&mut self) -> Result<(), ClientError> {
+        let record = Record {
+            transactional: true,
+            control: false,
+            delete_horizon: false,
+            partition_leader_epoch: -1,
+            producer_id: self.id,
+            producer_epoch: self.epoch,
+            timestamp_type: TimestampType::Creation,
+            offset: 0,
+            sequence: 0,
+            timestamp: 1,
+            key: None,
+            value: Some(Bytes::from_static(b"a transfer")),
+            headers: Default::default(),
+        };
+        let options = RecordEncodeOptions {
+            version: 2,
+            compression: Compression::None,
+        };
+        let mut bytes = BytesMut::new();
+        RecordBatchEncoder::encode(&mut bytes, &[record], &options).expect("it can be encoded");
+        let partition = PartitionProduceData::default()
+            .with_index(0)
+            .with_records(Some(bytes.freeze()));
+        let topic = TopicProduceData::default()
+            .with_name(TopicName(text("orders")))
+            .with_partition_data(vec![partition]);
+        let request = ProduceRequest::default()
+            .with_transactional_id(Some(TransactionalId(text(ID))))
+            .with_acks(-1)
+            .with_timeout_ms(1_000)
+            .with_topic_data(vec![topic]);
+        let produced = self.leader.send_version(request, 12).await?;
+        assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
+        Ok(())
+    }
+
+    async fn end(&mut self, committed: bool) -> Result<(), ClientError> {
+        let request = EndTxnRequest::default()
+            .with_transactional_id(TransactionalId(text(ID)))
+            .with_producer_id(ProducerId(self.id))
+            .with_producer_epoch(self.epoch)
+            .with_committed(committed);
+        let ended = self.coordinator.send(request).await?;
+        assert_eq!(ended.error_code, 0);
+        (self.id, self.epoch) = (ended.producer_id.0, ended.producer_epoch);
+        Ok(())
+    }
+
+    fn offsets(&self, group: &str) -> TxnOffsetCommitRequest {
+        let topic = TxnOffsetCommitRequestTopic::default()
+            .with_name(TopicName(text("orders")))
+            .with_partitions(vec![
+                TxnOffsetCommitRequestPartition::default().with_committed_offset(1),
+            ]);
+        TxnOffsetCommitRequest::default()
+            .with_transactional_id(TransactionalId(text(ID)))
+            .with_group_id(GroupId(text(group)))
+            .with_producer_id(ProducerId(self.id))
+            .with_producer_epoch(self.epoch)
+            .with_generation_id(-1)
+            .with_topics(vec![topic])
+    }
+}
+
+/// A fetch that may see what is committed alone.
+fn committed(offset: i64, wait_ms: i32) -> FetchRequest {
+    let partition = FetchPartition::default()
+        .with_partition(0)
+        .with_fetch_offset(offset)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(text("orders")))
+        .with_partitions(vec![partition]);
+    FetchRequest::default()
+        .with_isolation_level(1)
+        .with_max_wait_ms(wait_ms)
+        .with_min_bytes(1)
+        .with_topics(vec![topic])
+}
+
+/// A producer's connections over memory.
+fn clients(cluster: &Cluster) -> [Client<DuplexStream>; 3] {
+    let leader = first_broker(cluster);
+    [coordinator(cluster, ID), leader, coordinator(cluster, "billing")]
+}
+
+/// What is under way when the cluster closes. Dropping it drops the connections.
+struct UnderWay<S> {
+    _producer: Producer<S>,
+    reader: Client<S>,
+    fetch: Pending<FetchRequest>,
+}
+
+/// An open transaction with a pending offset, and a fetch that waits for its end.
+async fn under_way<S: AsyncRead + AsyncWrite + Unpin>(mut clients: impl AsyncFnMut() -> Client<S>) -> UnderWay<S> {
+    let of_producer = [clients().await, clients().await, clients().await];
+    let mut producer = Producer::initialized(of_producer, TIMEOUT_MS).await.unwrap();
+    producer.begin().await.unwrap();
+    let offsets = producer.offsets("billing");
+    let answer = producer.group.send_version(offsets, 5).await.unwrap();
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+    let mut reader = clients().await;
+    let fetch = reader.start(committed(0, i32::MAX), 12).await.unwrap();
+    // Who asks next on another connection is answered: the fetch has been read by then, and waits.
+    clients().await.send(MetadataRequest::default()).await.unwrap();
+    UnderWay {
+        _producer: producer,
+        reader,
+        fetch,
+    }
+}
+
+async fn in_memory() -> Cluster {
+    Cluster::builder()
+        .brokers(1)
+        .in_memory()
+        .topic("orders", 1)
+        .start()
+        .await
+        .unwrap()
+}
+
+#[leakcheck(start_paused)]
+async fn closing_in_the_middle_of_a_transaction_ends_its_timeout_and_who_waits_for_its_end() {
+    let cluster = in_memory().await;
+    let mut under_way = under_way(async || first_broker(&cluster)).await;
+    let begun = tokio::time::Instant::now();
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+    assert!(begun.elapsed().is_zero(), "the timeout was not waited for");
+    let answer = under_way.reader.finish(under_way.fetch).await;
+    assert!(matches!(answer, Err(error) if error.is_closed()));
+}
+
+#[leakcheck(start_paused)]
+async fn dropping_the_cluster_in_the_middle_of_a_transaction_ends_its_tasks_too() {
+    let cluster = in_memory().await;
+    let _under_way = under_way(async || first_broker(&cluster)).await;
+    drop(cluster);
+}
+
+#[leakcheck(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_in_the_middle_of_a_transaction_over_tcp_leaves_nothing_behind() {
+    let cluster = Cluster::builder().brokers(1).topic("orders", 1).start().await.unwrap();
+    let address = cluster.bootstrap_servers().parse().unwrap();
+    let _under_way = under_way(async || Client::<TcpStream>::connect(address).await.unwrap()).await;
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+}
+
+#[leakcheck(start_paused)]
+async fn closing_ends_who_waits_for_a_stalled_group_to_take_a_transactions_offsets() {
+    let cluster = in_memory().await;
+    let mut member = Member::of(&cluster, "billing");
+    member.join_alone().await.unwrap();
+    let mut producer = Producer::initialized(clients(&cluster), TIMEOUT_MS).await.unwrap();
+    cluster.stall_group("billing", true);
+    let offsets = producer.offsets("billing");
+    let (answer, ()) = tokio::join!(producer.group.send_version(offsets, 5), async {
+        cluster.wait_for_group("billing", |g| g.queued == 1).await.unwrap();
+        cluster.close().await;
+    });
+    assert!(matches!(answer, Err(error) if error.is_closed()));
+}
+
+#[test]
+fn a_transactions_timeout_without_shutdown_is_caught() {
+    let task = (DEADLINES, line_of(DEADLINES, "fn watch", ".spawn_named_on"));
+    let leak = caught(Plant::Transactions, "transactions", task, async |cluster: &Cluster| {
+        Producer::initialized(clients(cluster), TIMEOUT_MS).await.unwrap()
+    });
+    assert_eq!(leak.name, "deadlines");
+    waits_in(&leak, DEADLINES, "async fn keep_deadlines");
+    let timer = line_of(DEADLINES, "async fn keep_deadlines", "sleep_until(deadline) =>");
+    assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
+}
+
+/// One transaction is committed, with offsets and under the eyes of a fetch that waits for it, one is aborted, and one times
+/// out.
+pub(crate) async fn transaction(cluster: &Cluster) -> Result<(), ClientError> {
+    let mut producer = Producer::initialized(clients(cluster), 1_000).await?;
+    let mut reader = cluster.client(BrokerId(1)).map_err(ClientError::Io)?;
+    producer.begin().await?;
+    let fetch = reader.start(committed(0, 60_000), 12).await?;
+    let offsets = producer.offsets("billing");
+    producer.group.send_version(offsets, 5).await?;
+    producer.end(true).await?;
+    let fetched = reader.finish(fetch).await?;
+    assert_eq!(fetched.responses[0].partitions[0].last_stable_offset, 2);
+    producer.begin().await?;
+    producer.end(false).await?;
+    producer.begin().await?;
+    let fetched = reader.send_version(committed(4, 60_000), 12).await?;
+    assert_eq!(fetched.responses[0].partitions[0].last_stable_offset, 6);
+    Ok(())
+}
