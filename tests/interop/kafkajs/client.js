@@ -78,12 +78,12 @@ async function produce(name, partition, all, { compression, ...options } = {}) {
 const transactional = (transactionalId, work) =>
   using(producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 }), work);
 
-const within_transaction = (transaction, name, all) =>
+const sendWithin = (transaction, name, all) =>
   transaction.send({ topic: name, messages: all.map((value) => ({ partition: 0, value })) });
 
 async function transact(to, name, all, end) {
   const transaction = await to.transaction();
-  await within_transaction(transaction, name, all);
+  await sendWithin(transaction, name, all);
   await transaction[end]();
 }
 
@@ -114,7 +114,7 @@ async function transactionOffsets() {
   await transactional(fresh("transactional"), async (to) => {
     for (const [offset, end] of [["3", "commit"], ["6", "abort"]]) {
       const transaction = await to.transaction();
-      await within_transaction(transaction, into, [`up to ${offset}`]);
+      await sendWithin(transaction, into, [`up to ${offset}`]);
       const topics = [{ topic: name, partitions: [{ partition: 0, offset }] }];
       await transaction.sendOffsets({ consumerGroupId: group, topics });
       await transaction[end]();
@@ -131,10 +131,13 @@ async function transactionFenced() {
   const [name, id] = [await topic(1), fresh("transactional")];
   await transactional(id, async (first) => {
     const transaction = await first.transaction();
-    await within_transaction(transaction, name, ["of the first"]);
+    await sendWithin(transaction, name, ["of the first"]);
     await transactional(id, async (second) => {
+      // Only now does it ask for its epoch.
+      const later = await second.transaction();
       await expect("INVALID_PRODUCER_EPOCH", () => transaction.commit());
-      await transact(second, name, ["of the second"], "commit");
+      await sendWithin(later, name, ["of the second"]);
+      await later.commit();
     });
   });
   await committed("what is committed", name, ["of the second"]);
