@@ -22,7 +22,7 @@ pub(super) async fn handle(
         let mut held = context.transactions.hold();
         let partition = (OFFSETS_TOPIC.to_owned(), offsets_partition(&request.group_id));
         let added = held.add(id, producer, [partition]);
-        held.release();
+        drop(held);
         added
     });
     let error = added.err().map(|error| fenced_as_of(version, 2, error));

@@ -75,7 +75,7 @@ fn add(
         partitions.map(|index| (topic.name.to_string(), *index))
     });
     let added = checked.and_then(|()| held.add(id, producer, named));
-    held.release();
+    drop(held);
     let added = added.map_err(|error| fenced_as_of(version, 2, error));
     results(transaction, |_, _, _| added)
 }

@@ -27,27 +27,21 @@ pub(super) async fn handle(
         .with_transactional_id(id)
     });
     let described = described.collect::<Vec<_>>();
-    held.release();
+    drop(held);
     Ok(DescribeTransactionsResponse::default().with_transaction_states(described))
 }
 
 fn describe(transaction: &Transaction) -> TransactionState {
-    let mut topics: Vec<TopicData> = Vec::new();
-    for (name, index) in &transaction.partitions {
-        match topics.last_mut() {
-            Some(topic) if **topic.topic == **name => topic.partitions.push(*index),
-            _ => topics.push(
-                TopicData::default()
-                    .with_topic(TopicName(StrBytes::from_string(name.clone())))
-                    .with_partitions(vec![*index]),
-            ),
-        }
-    }
+    let topics = transaction.partitions.0.iter().map(|(name, indexes)| {
+        TopicData::default()
+            .with_topic(TopicName(StrBytes::from_string(name.clone())))
+            .with_partitions(indexes.iter().copied().collect())
+    });
     TransactionState::default()
         .with_transaction_state(StrBytes::from_static_str(transaction.state.name()))
         .with_transaction_timeout_ms(transaction.timeout_ms)
         .with_transaction_start_time_ms(transaction.started_ms)
         .with_producer_id(ProducerId(transaction.producer_id))
         .with_producer_epoch(transaction.epoch)
-        .with_topics(topics)
+        .with_topics(topics.collect())
 }

@@ -23,7 +23,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: EndTxnReque
     let ended = context.check_transactional_id(id).and_then(|()| {
         let mut held = context.transactions.hold();
         let ended = held.end(id, producer, request.committed, protocol);
-        held.release();
+        drop(held);
         ended
     });
     let (error_code, (next_id, next_epoch)) = match ended {

@@ -49,6 +49,6 @@ fn initialize(context: &Context, request: &InitProducerIdRequest) -> Result<IdAn
     context.check_transactional_id(id)?;
     let mut held = context.transactions.hold();
     let producer = held.initialize(id, timeout_ms, (had != NO_PRODUCER).then_some(had));
-    held.release();
+    drop(held);
     producer
 }

@@ -48,7 +48,7 @@ pub(super) async fn handle(
             .with_transaction_state(StrBytes::from_static_str(transaction.state.name()))
     });
     let listed: Vec<_> = listed.collect();
-    held.release();
+    drop(held);
     Ok(ListTransactionsResponse::default()
         .with_unknown_state_filters(unknown)
         .with_transaction_states(listed))

@@ -370,7 +370,7 @@ impl Batch<'_> {
             true => held.add(id, producer, [(topic.name.clone(), partition.index)]),
             false => held.verify(id, producer, &topic.name, partition.index),
         };
-        held.release();
+        drop(held);
         verified.map_err(|error| match error {
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch.into(),
             // Clients of before version 11 do not know the other.
@@ -414,7 +414,7 @@ impl Batch<'_> {
         }
         let appended = self.append_to(topic, &mut log, valid);
         drop(log);
-        held.release();
+        drop(held);
         Ok(appended)
     }
 }

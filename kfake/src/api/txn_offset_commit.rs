@@ -51,7 +51,7 @@ pub(super) async fn handle(
                         .commit_in_transaction(&request, shared.now_ms(), &shared.config)
                 }
             };
-            held.release();
+            drop(held);
             let _ = reply.send(response);
         })))
     });
@@ -74,7 +74,7 @@ fn check(context: &Context, version: i16, request: &TxnOffsetCommitRequest) -> R
     context.check_group(&request.group_id)?;
     let mut held = context.transactions.hold();
     let verified = verify(&mut held, version, request);
-    held.release();
+    drop(held);
     verified
 }
 

@@ -30,7 +30,7 @@ impl Held<'_> {
         let partitions = std::mem::take(&mut transaction.partitions);
         let groups = std::mem::take(&mut transaction.groups);
         let shared = &self.transactions.groups.shared;
-        let topics = match partitions.len() + groups.len() {
+        let topics = match partitions.count() + groups.len() {
             0 | 1 => TopicsLock::Shared(shared.topics.read()),
             _ => TopicsLock::Alone(shared.topics.write()),
         };
@@ -41,7 +41,7 @@ impl Held<'_> {
         let now_ms = shared.now_ms();
         let found = partitions.iter().filter_map(|(name, index)| {
             let topic = known.by_name(name)?;
-            Some((topic.partition(*index)?.clone(), stamp(topic, now_ms)))
+            Some((topic.partition(index)?.clone(), stamp(topic, now_ms)))
         });
         let found: Vec<(Arc<Partition>, _)> = found.collect();
         let groups: Vec<Arc<Group>> = groups

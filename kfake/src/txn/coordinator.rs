@@ -57,26 +57,29 @@ impl Transactions {
         Held {
             transactions: self,
             state: self.state.lock(),
-            wakeups: Vec::new(),
+            wakeups: Later(Vec::new()),
         }
     }
 }
 
-/// The transactions, held. Those who wait for what was decided meanwhile are woken when the guard is dropped, after its lock.
+/// The transactions, held. Those who wait for what was decided meanwhile are woken when the guard is dropped.
 pub(crate) struct Held<'a> {
     pub(super) transactions: &'a Arc<Transactions>,
     pub(super) state: MutexGuard<'a, State>,
-    wakeups: Vec<Wakeups>,
+    /// Behind the lock, which is released first: fields are dropped in the order of their declaration.
+    wakeups: Later,
+}
+
+/// Whom to wake in the end.
+struct Later(Vec<Wakeups>);
+
+impl Drop for Later {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Wakeups::notify);
+    }
 }
 
 impl Held<'_> {
-    /// Forgets that the guard was held, and wakes those who wait.
-    pub fn release(self) {
-        let Self { state, wakeups, .. } = self;
-        drop(state);
-        wakeups.into_iter().for_each(Wakeups::notify);
-    }
-
     pub fn get(&self, id: &str) -> Option<&Transaction> {
         self.state.by_id.get(id)
     }
@@ -229,7 +232,7 @@ impl Held<'_> {
 
     pub(super) fn wake(&mut self, wakeups: Wakeups) {
         if !wakeups.is_empty() {
-            self.wakeups.push(wakeups);
+            self.wakeups.0.push(wakeups);
         }
     }
 }

@@ -61,9 +61,9 @@ async fn keep_deadlines(transactions: Arc<Transactions>) {
                 if next.is_none() {
                     // While the lock is held: whoever comes next starts another task, which this one must not disturb.
                     watch.0 = None;
-                    return held.release();
+                    return;
                 }
-                held.release();
+                drop(held);
             }
         }
     }
@@ -91,6 +91,6 @@ impl Transactions {
     pub fn sweep(self: &Arc<Self>) {
         let mut held = self.hold();
         held.sweep();
-        held.release();
+        drop(held);
     }
 }

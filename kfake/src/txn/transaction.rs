@@ -1,7 +1,7 @@
 //! One transactional id: its producer, its epoch and its transaction. The rules are those of Apache Kafka's
 //! `TransactionMetadata` and `TransactionCoordinator`; the changes to the state are pure, and tested as such.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_protocol::error::ResponseError;
 
@@ -21,6 +21,22 @@ pub(crate) type IdAndEpoch = (i64, i16);
 
 /// A partition, by its topic's name.
 pub(crate) type TopicPartition = (String, i32);
+
+/// Some partitions, by their topics' names.
+#[derive(Debug, Default)]
+pub(crate) struct Partitions(pub BTreeMap<String, BTreeSet<i32>>);
+
+impl Partitions {
+    pub fn count(&self) -> usize {
+        self.0.values().map(BTreeSet::len).sum()
+    }
+
+    /// In the order of their topics and indexes.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i32)> {
+        let topics = self.0.iter();
+        topics.flat_map(|(topic, indexes)| indexes.iter().map(move |index| (topic.as_str(), *index)))
+    }
+}
 
 /// Which protocol a transaction's request speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +77,7 @@ pub(crate) struct Transaction {
     pub timeout_ms: i32,
     pub state: TransactionState,
     /// The partitions of the open transaction, those of `__consumer_offsets` among them.
-    pub partitions: BTreeSet<TopicPartition>,
+    pub partitions: Partitions,
     /// The groups whose offsets the open transaction commits.
     pub groups: BTreeSet<String>,
     /// When the last transaction began, in milliseconds since 1970; -1 if none has.
@@ -85,7 +101,7 @@ impl Transaction {
             last_epoch: NO_PRODUCER_EPOCH,
             timeout_ms,
             state: TransactionState::Empty,
-            partitions: BTreeSet::new(),
+            partitions: Partitions::default(),
             groups: BTreeSet::new(),
             started_ms: -1,
             updated_ms: now_ms,
@@ -152,9 +168,11 @@ impl Transaction {
         now_ms: i64,
     ) -> Result<(), ResponseError> {
         self.check_producer(producer)?;
-        let before = self.partitions.len();
-        self.partitions.extend(partitions);
-        if self.state == TransactionState::Ongoing && self.partitions.len() == before {
+        let mut has_more = false;
+        for (topic, index) in partitions {
+            has_more |= self.partitions.0.entry(topic).or_default().insert(index);
+        }
+        if self.state == TransactionState::Ongoing && !has_more {
             return Ok(());
         }
         if self.state != TransactionState::Ongoing {
@@ -169,9 +187,8 @@ impl Transaction {
     /// Whether a partition is in the transaction (`TransactionCoordinator.handleVerifyPartitionsInTransaction`).
     pub fn verify(&self, producer: IdAndEpoch, topic: &str, index: i32) -> Result<(), ResponseError> {
         self.check_producer(producer)?;
-        // Few partitions, and no name copied to look one up.
-        let is_in = self.partitions.iter().any(|(name, at)| *at == index && name == topic);
-        match is_in {
+        let of_topic = self.partitions.0.get(topic);
+        match of_topic.is_some_and(|indexes| indexes.contains(&index)) {
             true => Ok(()),
             false => Err(ResponseError::TransactionAbortable),
         }

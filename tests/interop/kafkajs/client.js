@@ -74,6 +74,75 @@ async function produce(name, partition, all, { compression, ...options } = {}) {
   });
 }
 
+/** A producer of transactions, for as long as the work takes. */
+const transactional = (transactionalId, work) =>
+  using(producer({ transactionalId, idempotent: true, maxInFlightRequests: 1 }), work);
+
+const sendWithin = (transaction, name, all) =>
+  transaction.send({ topic: name, messages: all.map((value) => ({ partition: 0, value })) });
+
+async function transact(to, name, all, end) {
+  const transaction = await to.transaction();
+  await sendWithin(transaction, name, all);
+  await transaction[end]();
+}
+
+/** kafkajs consumes what is committed alone, unless it is told otherwise. */
+const committed = async (what, name, wanted) => same(what, text(await readAll(name, wanted.length)), wanted);
+
+async function transactionCommit() {
+  const name = await topic(1);
+  await transactional(fresh("transactional"), async (to) => {
+    await transact(to, name, ["a", "b"], "commit");
+    await committed("the first transaction", name, ["a", "b"]);
+    await transact(to, name, ["c"], "commit");
+  });
+  await committed("both transactions", name, ["a", "b", "c"]);
+}
+
+async function transactionAbort() {
+  const name = await topic(1);
+  await transactional(fresh("transactional"), async (to) => {
+    await transact(to, name, ["a", "b"], "abort");
+    await transact(to, name, ["c"], "commit");
+  });
+  await committed("what is committed", name, ["c"]);
+}
+
+async function transactionOffsets() {
+  const [name, into, group] = [await topic(1), await topic(1), fresh("group")];
+  await transactional(fresh("transactional"), async (to) => {
+    for (const [offset, end] of [["3", "commit"], ["6", "abort"]]) {
+      const transaction = await to.transaction();
+      await sendWithin(transaction, into, [`up to ${offset}`]);
+      const topics = [{ topic: name, partitions: [{ partition: 0, offset }] }];
+      await transaction.sendOffsets({ consumerGroupId: group, topics });
+      await transaction[end]();
+    }
+  });
+  await committed("what came of it", into, ["up to 3"]);
+  await using(hasty.admin(), async (admin) => {
+    const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [name] });
+    same("the committed offset", partitions[0].offset, "3");
+  });
+}
+
+async function transactionFenced() {
+  const [name, id] = [await topic(1), fresh("transactional")];
+  await transactional(id, async (first) => {
+    const transaction = await first.transaction();
+    await sendWithin(transaction, name, ["of the first"]);
+    await transactional(id, async (second) => {
+      // Only now does it ask for its epoch.
+      const later = await second.transaction();
+      await expect("INVALID_PRODUCER_EPOCH", () => transaction.commit());
+      await sendWithin(later, name, ["of the second"]);
+      await later.commit();
+    });
+  });
+  await committed("what is committed", name, ["of the second"]);
+}
+
 /** A member of a group, which keeps what it was given. */
 class Member {
   constructor(group, name, options = {}) {
@@ -301,6 +370,10 @@ const cases = {
   "compression-zstd": codec(CompressionTypes.ZSTD),
   "keys-headers-tombstones": contents,
   idempotent,
+  "transaction-commit": transactionCommit,
+  "transaction-abort": transactionAbort,
+  "transaction-offsets": transactionOffsets,
+  "transaction-fenced": transactionFenced,
   "group-of-two": () => groupOf(2),
   "group-of-three": () => groupOf(3),
   rebalance,

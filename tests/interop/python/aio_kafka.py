@@ -94,6 +94,78 @@ async def idempotent():
     same([got.value for got in await read_all(name, 500)], values, "values")
 
 
+def transactional(identity):
+    return AIOKafkaProducer(bootstrap_servers=SERVERS, acks="all", transactional_id=identity)
+
+
+async def send(client, name, *values):
+    """Sends within a transaction that the caller has begun."""
+    for value in values:
+        await client.send_and_wait(name, value=value, partition=0)
+
+
+async def committed(name, count):
+    """What a consumer of committed records alone reads."""
+    async with consumer(isolation_level="read_committed") as client:
+        client.assign([TopicPartition(name, 0)])
+        await client.seek_to_beginning()
+        return [got.value for got in await read(client, count)]
+
+
+async def transaction_commit():
+    name = await topic(1)
+    async with transactional(fresh("transactional")) as client:
+        async with client.transaction():
+            await send(client, name, b"a", b"b")
+        same(await committed(name, 2), [b"a", b"b"], "the first transaction")
+        async with client.transaction():
+            await send(client, name, b"c")
+    same(await committed(name, 3), [b"a", b"b", b"c"], "both transactions")
+
+
+async def transaction_abort():
+    name = await topic(1)
+    async with transactional(fresh("transactional")) as client:
+        await client.begin_transaction()
+        await send(client, name, b"a", b"b")
+        await client.abort_transaction()
+        async with client.transaction():
+            await send(client, name, b"c")
+    same(await committed(name, 1), [b"c"], "what is committed")
+
+
+async def transaction_offsets():
+    name, into, group = await topic(1), await topic(1), fresh("group")
+    await produce(name, [b"%d" % n for n in range(6)])
+    part = TopicPartition(name, 0)
+    async with transactional(fresh("transactional")) as client, consumer(name, group_id=group) as reader:
+        for commits in (True, False):
+            await client.begin_transaction()
+            messages = await read(reader, 3)
+            await send(client, into, *[b"from " + got.value for got in messages])
+            await client.send_offsets_to_transaction({part: messages[-1].offset + 1}, group)
+            if commits:
+                await client.commit_transaction()
+            else:
+                await client.abort_transaction()
+        same(await reader.committed(part), 3, "the committed offset")
+    same(await committed(into, 3), [b"from 0", b"from 1", b"from 2"], "what came of it")
+
+
+async def transaction_fenced():
+    name, identity = await topic(1), fresh("transactional")
+    first = transactional(identity)
+    await first.start()
+    await first.begin_transaction()
+    await send(first, name, b"of the first")
+    async with transactional(identity) as second:
+        await expect(errors.ProducerFenced, first.commit_transaction())
+        async with second.transaction():
+            await send(second, name, b"of the second")
+    same(await committed(name, 1), [b"of the second"], "what is committed")
+    await first.stop()
+
+
 class Members:
     """Members of a group, each read by its own task until it is closed."""
 
@@ -297,6 +369,10 @@ run({
     },
     "keys-headers-tombstones": limited(contents),
     "idempotent": limited(idempotent),
+    "transaction-commit": limited(transaction_commit),
+    "transaction-abort": limited(transaction_abort),
+    "transaction-offsets": limited(transaction_offsets),
+    "transaction-fenced": limited(transaction_fenced),
     "group-of-two": limited(partial(group_of, 2)),
     "group-of-three": limited(partial(group_of, 3)),
     "rebalance": limited(rebalance),

@@ -7,6 +7,7 @@ import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors
 from kafka.admin import NewTopic
+from kafka.structs import OffsetAndMetadata
 
 from cases import LIMIT, SERVERS, fresh, run, same, skip, start_cluster, stop_cluster, until
 
@@ -115,6 +116,88 @@ def idempotent():
     values = [b"%d" % n for n in range(500)]
     same(produce(name, values, enable_idempotence=True, batch_size=500), list(range(500)), "offsets")
     same([got.value for got in read_all(name, 500)], values, "values")
+
+
+def transactional(identity):
+    client = producer(transactional_id=identity, enable_idempotence=True)
+    client.init_transactions()
+    return client
+
+
+def send(client, name, *values):
+    """Sends within a transaction that the caller has begun."""
+    for value in values:
+        client.send(name, value=value, partition=0).get(timeout=LIMIT)
+
+
+def committed(name, count):
+    """What a consumer of committed records alone reads."""
+    client = consumer(isolation_level="read_committed")
+    client.assign([TopicPartition(name, 0)])
+    client.seek_to_beginning()
+    values = [got.value for got in read(client, count)]
+    client.close()
+    return values
+
+
+def transaction_commit():
+    name, client = topic(1), transactional(fresh("transactional"))
+    client.begin_transaction()
+    send(client, name, b"a", b"b")
+    client.commit_transaction()
+    same(committed(name, 2), [b"a", b"b"], "the first transaction")
+    client.begin_transaction()
+    send(client, name, b"c")
+    client.commit_transaction()
+    same(committed(name, 3), [b"a", b"b", b"c"], "both transactions")
+    client.close(timeout=LIMIT)
+
+
+def transaction_abort():
+    name, client = topic(1), transactional(fresh("transactional"))
+    client.begin_transaction()
+    send(client, name, b"a", b"b")
+    client.abort_transaction()
+    client.begin_transaction()
+    send(client, name, b"c")
+    client.commit_transaction()
+    same(committed(name, 1), [b"c"], "what is committed")
+    client.close(timeout=LIMIT)
+
+
+def transaction_offsets():
+    name, into, client = topic(1), topic(1), transactional(fresh("transactional"))
+    produce(name, [b"%d" % n for n in range(6)])
+    part = TopicPartition(name, 0)
+    reader = consumer(name, group_id=fresh("group"), max_poll_records=3)
+    for commits in (True, False):
+        client.begin_transaction()
+        found = read(reader, 3)
+        send(client, into, *[b"from " + got.value for got in found])
+        offsets = {part: OffsetAndMetadata(found[-1].offset + 1, "", -1)}
+        client.send_offsets_to_transaction(offsets, reader.group_metadata())
+        if commits:
+            client.commit_transaction()
+        else:
+            client.abort_transaction()
+    same(reader.committed(part), 3, "the committed offset")
+    reader.close()
+    client.close(timeout=LIMIT)
+    same(committed(into, 3), [b"from 0", b"from 1", b"from 2"], "what came of it")
+
+
+def transaction_fenced():
+    name, identity = topic(1), fresh("transactional")
+    first = transactional(identity)
+    first.begin_transaction()
+    send(first, name, b"of the first")
+    second = transactional(identity)
+    expect(errors.ProducerFencedError, first.commit_transaction)
+    second.begin_transaction()
+    send(second, name, b"of the second")
+    second.commit_transaction()
+    same(committed(name, 1), [b"of the second"], "what is committed")
+    second.close(timeout=LIMIT)
 
 
 class Members:
@@ -317,6 +400,10 @@ run({
     **{f"compression-{codec}": partial(compression, codec) for codec in ["none", "gzip", "snappy", "lz4", "zstd"]},
     "keys-headers-tombstones": contents,
     "idempotent": NOT_YET if OLD else idempotent,
+    "transaction-commit": NOT_YET if OLD else transaction_commit,
+    "transaction-abort": NOT_YET if OLD else transaction_abort,
+    "transaction-offsets": NOT_YET if OLD else transaction_offsets,
+    "transaction-fenced": NOT_YET if OLD else transaction_fenced,
     "group-of-two": lambda: group_of(2),
     "group-of-three": lambda: group_of(3),
     "rebalance": rebalance,

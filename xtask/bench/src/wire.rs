@@ -23,8 +23,8 @@ pub const SYNC_GROUP: Api = Api(14, 2);
 pub const API_VERSIONS: Api = Api(18, 0);
 pub const CREATE_TOPICS: Api = Api(19, 2);
 pub const INIT_PRODUCER_ID: Api = Api(22, 1);
-pub const ADD_PARTITIONS_TO_TXN: Api = Api(24, 2);
-pub const END_TXN: Api = Api(26, 2);
+pub const ADD_PARTITIONS_TO_TXN: Api = Api(24, 0);
+pub const END_TXN: Api = Api(26, 1);
 
 /// A frame that is being written.
 #[derive(Debug, Clone, Default)]

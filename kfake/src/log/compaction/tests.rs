@@ -354,7 +354,8 @@ fn end(log: &mut Log, producer_id: i64, committed: bool) {
         committed,
         bumps_epoch: false,
     };
-    let _ = log.end_transaction(&marker, (TimestampType::CreateTime, NOW)).unwrap();
+    let wakeups = log.end_transaction(&marker, (TimestampType::CreateTime, NOW)).unwrap();
+    assert!(wakeups.is_empty());
 }
 
 /// The values that a reader of committed records finds, by what Fetch tells of aborted transactions.
