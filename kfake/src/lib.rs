@@ -45,6 +45,7 @@
 pub mod client;
 #[doc(hidden)]
 pub mod log;
+pub mod messages;
 
 mod api;
 mod cluster;
@@ -58,6 +59,7 @@ pub use cluster::config::ConfigError;
 #[doc(hidden)]
 pub use cluster::exits::Plant;
 pub use cluster::handle::{Cluster, ClusterClosed};
+pub use cluster::releases::UnknownRelease;
 pub use cluster::state::Broker;
 pub use cluster::topics::{BrokerId, TopicError};
 pub use group::handle::EndGroupError;

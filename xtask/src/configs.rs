@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use crate::flags::Configs;
+use crate::flags::Generate;
 use crate::workspace_root;
 
 /// What the Java program writes, by its argument, and where it is kept.
@@ -16,7 +16,7 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 /// Writes the files, or says which of them is another than Apache Kafka's: exit code 1.
-pub fn run(options: &Configs) -> anyhow::Result<u8> {
+pub fn run(options: &Generate) -> anyhow::Result<u8> {
     let oracle = workspace_root().join("tests/oracle");
     let classpath = classpath(&oracle)?;
     let mut differ = 0;

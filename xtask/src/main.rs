@@ -6,6 +6,8 @@ mod differential;
 mod flags;
 mod interop;
 mod lint_gate;
+mod messages;
+mod releases;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ fn run(command: Command) -> anyhow::Result<u8> {
         }
         Command::Differential(options) => differential::run(options),
         Command::LintGate(options) => lint_gate::run(options),
+        Command::Messages(options) => messages::run(options),
+        Command::Releases(options) => releases::run(options),
         Command::Interop(options) => interop::run(options),
     }
 }

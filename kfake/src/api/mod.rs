@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use kafka_protocol::messages::{self, ApiKey};
+use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Message, VersionRange};
 
+use crate::messages;
 use context::Context;
 use dispatch::{Answer, Refusal};
 
@@ -20,6 +21,8 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 pub(crate) mod dispatch;
+#[cfg(test)]
+mod docs;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -32,6 +35,7 @@ mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod produce;
 mod sync_group;
@@ -45,11 +49,14 @@ type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send +
 #[derive(Clone, Copy)]
 pub(crate) struct Api {
     pub key: ApiKey,
-    /// Every version that kafka-protocol can encode.
+    /// Every version that can be decoded.
     pub versions: VersionRange,
     handle: for<'a> fn(&'a Context, i16, Bytes) -> Handled<'a>,
     #[cfg(test)]
     pub decodes: fn(i16, Bytes) -> bool,
+    /// Its file's name.
+    #[cfg(test)]
+    pub module: &'static str,
 }
 
 macro_rules! table {
@@ -63,6 +70,8 @@ macro_rules! table {
             }),
             #[cfg(test)]
             decodes: |version, body| dispatch::decode::<messages::$request>(version, body).is_ok(),
+            #[cfg(test)]
+            module: stringify!($module),
         }),*];
     };
 }
@@ -89,6 +98,7 @@ table! {
     AlterConfigs => alter_configs(AlterConfigsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
     IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
+    OffsetDelete => offset_delete(OffsetDeleteRequest);
     DescribeCluster => describe_cluster(DescribeClusterRequest);
 }
 

@@ -51,35 +51,36 @@ const OTHER_DEFAULTS: &[(&str, &str)] = &[
 /// A value of a broker configuration.
 trait Value: Sized {
     const EXPECTED: &'static str;
-    fn read(text: &str) -> Option<Self>;
+    /// Reads a number of units, where it is one of something.
+    fn read(text: &str, unit: Duration) -> Option<Self>;
 }
 
 impl Value for bool {
     const EXPECTED: &'static str = "true or false";
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str, _unit: Duration) -> Option<Self> {
         text.parse().ok()
     }
 }
 
 impl Value for usize {
     const EXPECTED: &'static str = "a whole number from 0 to 2147483647";
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str, _unit: Duration) -> Option<Self> {
         text.parse::<i32>().ok()?.try_into().ok()
     }
 }
 
 impl Value for Count {
     const EXPECTED: &'static str = "a whole number from 1 to 2147483647";
-    fn read(text: &str) -> Option<Self> {
+    fn read(text: &str, _unit: Duration) -> Option<Self> {
         text.parse::<i32>().ok().filter(|n| *n >= 1).map(Count)
     }
 }
 
 impl Value for Duration {
-    const EXPECTED: &'static str = "milliseconds from 0 to 2147483647";
-    fn read(text: &str) -> Option<Self> {
-        let millis = text.parse::<i32>().ok()?;
-        Some(Duration::from_millis(millis.try_into().ok()?))
+    const EXPECTED: &'static str = "a time from 0 to 2147483647";
+    fn read(text: &str, unit: Duration) -> Option<Self> {
+        let number: u32 = text.parse::<i32>().ok()?.try_into().ok()?;
+        unit.checked_mul(number)
     }
 }
 
@@ -127,6 +128,10 @@ broker_configs! {
     group_max_size: Count = "group.max.size";
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
+    /// How long committed offsets are kept (KIP-211).
+    offsets_retention: Duration = "offsets.retention.minutes";
+    /// How often old offsets are looked for.
+    offsets_retention_check_interval: Duration = "offsets.retention.check.interval.ms";
 }
 
 /// The configuration's value, which Apache Kafka takes, in the type that kfake needs.
@@ -134,7 +139,11 @@ fn value<T: Value>(fixed: &Values, name: &str) -> Result<T, ConfigError> {
     let definition = table::find(Kind::Broker, name);
     let given = fixed.get(name).map(String::as_str);
     let given = given.or_else(|| definition?.default()).unwrap_or_default();
-    let read = definition.and_then(|definition| T::read(&definition.parse(given).ok()?));
+    let unit = match name.ends_with(".minutes") {
+        true => Duration::from_secs(60),
+        false => Duration::from_millis(1),
+    };
+    let read = definition.and_then(|definition| T::read(&definition.parse(given).ok()?, unit));
     read.ok_or_else(|| ConfigError::Invalid {
         name: name.to_owned(),
         value: given.to_owned(),
@@ -212,6 +221,7 @@ mod tests {
         let config = Given::default().config;
         assert_eq!(config.group_max_session_timeout, Duration::from_secs(1800));
         assert_eq!(config.group_initial_rebalance_delay, Duration::ZERO);
+        assert_eq!(config.offsets_retention, Duration::from_secs(7 * 24 * 3600));
         assert_eq!((config.auto_create_topics, config.num_partitions), (false, Count(10)));
     }
 

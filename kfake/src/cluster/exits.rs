@@ -26,6 +26,8 @@ pub(crate) enum Wait {
     Fetch,
     /// A group's task takes no requests, because a test told it so.
     Stalled,
+    /// The task that forgets old offsets waits until the next may be old enough.
+    Expiry,
 }
 
 /// One wait without its shutdown branch, as bugs leave it. For tests of leak detection alone.
@@ -39,6 +41,7 @@ pub enum Plant {
     Rebalance,
     Session,
     Fetch,
+    Expiry,
     /// DeleteGroups is the only thing that ends a group's task.
     OnlyDeleteGroups,
 }
@@ -53,6 +56,7 @@ impl Plant {
             Self::Rebalance => wait == Wait::Rebalance,
             Self::Session => wait == Wait::Session,
             Self::Fetch => wait == Wait::Fetch,
+            Self::Expiry => wait == Wait::Expiry,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }

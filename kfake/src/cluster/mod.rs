@@ -7,6 +7,7 @@ pub(crate) mod creation;
 pub(crate) mod exits;
 pub(crate) mod fetch_sessions;
 pub(crate) mod handle;
+pub(crate) mod releases;
 pub(crate) mod state;
 pub(crate) mod topic_config;
 pub(crate) mod topics;

@@ -1,6 +1,5 @@
 //! What the cluster's tasks share.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +14,7 @@ use super::config::{BrokerConfig, Given};
 use super::configs::store::Configs;
 use super::exits::Exits;
 use super::fetch_sessions::FetchSessions;
+use super::releases::Offered;
 use super::topics::{BrokerId, Topics};
 
 /// A broker: its node id and the address that clients are told.
@@ -86,8 +86,8 @@ pub(crate) struct Shared {
     pub configs: Configs,
     pub brokers: Vec<Broker>,
     pub topics: RwLock<Topics>,
-    /// The highest version of each API, where it is not the highest there is.
-    pub versions: BTreeMap<i16, i16>,
+    /// What the brokers were told to offer.
+    pub versions: Offered,
     pub exits: Exits,
     pub tasks: Tasks,
     /// Where the cluster was started: its tasks run there, whoever asks for them.
@@ -103,7 +103,7 @@ impl Shared {
         cluster_id: String,
         given: Given,
         brokers: Vec<Broker>,
-        versions: BTreeMap<i16, i16>,
+        versions: Offered,
         exits: Exits,
         seed: u64,
         time_of_day: Option<SystemTime>,

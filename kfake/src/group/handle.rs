@@ -13,6 +13,7 @@ use super::manage::manage;
 use super::registry::Groups;
 use super::request::Request;
 use super::view::{GroupState, GroupView};
+use crate::cluster::state::Shared;
 
 /// Requests that a group keeps before those who send more must wait.
 const QUEUE: usize = 64;
@@ -43,6 +44,13 @@ pub(crate) struct Group {
     pub retiring: AtomicBool,
     /// The group's task. Closed from the start, so that whoever waits is told when there is none.
     pub tasks: TaskTracker,
+}
+
+/// What a group's deadlines depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Phase {
+    state: GroupState,
+    commits: u64,
 }
 
 impl Group {
@@ -106,6 +114,33 @@ impl Group {
     /// No members, and nobody about to become one.
     pub fn is_empty(&self) -> bool {
         self.state.lock().is_memberless()
+    }
+
+    /// The group's state, and how many commits there have been: what decides when offsets expire.
+    pub fn phase(&self) -> Phase {
+        let state = self.state.lock();
+        Phase {
+            state: state.state,
+            commits: state.commits,
+        }
+    }
+
+    /// When something of the group may expire, if a request or the time has changed that since `before`.
+    pub fn may_expire(&self, before: Phase, shared: &Shared) -> Option<i64> {
+        let mut state = self.state.lock();
+        let is_new = state.state_since_ms.is_none();
+        if is_new || state.state != before.state {
+            // An empty group without offsets goes at the next look, and a stable one may be subscribed to less than before.
+            let now_ms = shared.now_ms();
+            state.state_since_ms = Some(now_ms);
+            return Some(now_ms);
+        }
+        if state.commits == before.commits {
+            return None;
+        }
+        let retention = i64::try_from(shared.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
+        let at_ms = shared.now_ms().saturating_add(retention);
+        Some(state.expires_first_ms.take().map_or(at_ms, |given| given.min(at_ms)))
     }
 
     pub fn ask_to_retire(&self) -> Result<(), EndGroupError> {

@@ -1,6 +1,6 @@
 //! A group's task: it takes the group's requests one by one and keeps the group's time.
 //!
-//! It ends by DeleteGroups, by the cluster's shutdown, and on request when the group is empty. Each of its waits lists the
+//! It ends by DeleteGroups, with the group's last offset, by the cluster's shutdown, and on request when the group is empty. Each of its waits lists the
 //! shutdown.
 
 use std::sync::Arc;
@@ -67,6 +67,11 @@ async fn run(mut tenure: Tenure) {
     let (groups, group) = (tenure.groups.clone(), tenure.group.clone());
     let (exits, config) = (&groups.shared.exits, &groups.shared.config);
     while let Some(inbox) = &mut tenure.inbox {
+        if group.is_dead() {
+            // What is left in the queue is dropped with it: those who wait look the group up again.
+            tenure.inbox = None;
+            continue;
+        }
         let event = if group.stalled.load(Ordering::Acquire) {
             stalled(&group, exits).await
         } else {
@@ -78,6 +83,7 @@ async fn run(mut tenure: Tenure) {
             }
         };
         let now = Instant::now();
+        let before = group.phase();
         match event {
             Event::Shutdown => {
                 if let Some(inbox) = tenure.inbox.take() {
@@ -96,10 +102,10 @@ async fn run(mut tenure: Tenure) {
             Event::Time => group.state.lock().expire(now, config),
             Event::Control => {}
         }
-        if group.is_dead() {
-            // What is left in the queue is dropped with it: those who wait look the group up again.
-            tenure.inbox = None;
-        } else if group.retiring.swap(false, Ordering::AcqRel)
+        if let Some(at_ms) = group.may_expire(before, &groups.shared) {
+            groups.expires_at(at_ms);
+        }
+        if group.retiring.swap(false, Ordering::AcqRel)
             && group.is_empty()
             && let Some(inbox) = tenure.inbox.take()
         {
@@ -176,10 +182,9 @@ impl super::classic::ClassicGroup {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::cluster::config::Given;
+    use crate::cluster::releases::Offered;
     use crate::cluster::state::{Broker, Shared};
     use crate::cluster::topics::BrokerId;
 
@@ -191,7 +196,8 @@ mod tests {
             port: 9092,
         };
         let (given, exits) = (Given::default(), Exits::default());
-        let shared = Shared::new("id".to_owned(), given, vec![broker], BTreeMap::new(), exits, 0, None);
+        let offered = Offered::default();
+        let shared = Shared::new("id".to_owned(), given, vec![broker], offered, exits, 0, None);
         let groups = Arc::new(Groups::new(Arc::new(shared)));
         let group = groups.get_or_create("billing");
         let (_queue, inbox) = mpsc::channel(1);
