@@ -88,6 +88,7 @@ impl Respond for Answer {
 
 /// Handles one frame.
 pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<Answer, Refusal> {
+    context.request_bytes = frame.len();
     if frame.len() < 8 {
         return Err(Refusal::Header);
     }

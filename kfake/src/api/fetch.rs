@@ -19,7 +19,7 @@ use super::leader::{Refused, led};
 use crate::api::context::Context;
 use crate::cluster::exits::Wait;
 use crate::cluster::fetch_sessions::{
-    FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Seen, SessionRequest, TopicKey, Wanted,
+    FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Round, Seen, SessionRequest, TopicKey, Wanted,
 };
 use crate::cluster::topics::{Partition, Topics};
 use crate::log::{Isolation, LogRead, Registration};
@@ -68,7 +68,8 @@ enum Outcome {
 pub(super) async fn handle(context: &Context, version: i16, request: FetchRequest) -> Result<Answer, Refusal> {
     let max_bytes = request
         .max_bytes
-        .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX));
+        .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX))
+        .min(context.most_fetched());
     // `IsolationLevel.forId` throws for another, and the request fails as a whole.
     if !(READ_UNCOMMITTED..=READ_COMMITTED).contains(&request.isolation_level) {
         let answer = FetchAnswer {
@@ -98,6 +99,15 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         Err(error) => return Ok(FetchAnswer::failed(error).encode(context, version)),
     };
     let outcomes = wait_for_records(context, &opened, limits, patience).await?;
+    let wait = context.would_fetch(outcomes.iter().map(Outcome::size).sum());
+    if !wait.is_zero() {
+        // Nothing is handed out, and the session does not go on.
+        let session_id = match opened.round {
+            Round::Incremental { id, .. } => id,
+            _ => NO_SESSION,
+        };
+        return Ok(FetchAnswer::throttled(session_id, context.throttle(wait)).encode(context, version));
+    }
     let seen: Vec<_> = opened
         .wanted
         .iter()
@@ -119,6 +129,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             FetchAnswer {
                 error: None,
                 session_id,
+                throttle_ms: 0,
                 partitions: answers
                     .map(|(key, outcome)| (key, outcome.answer(version, limits.isolation)))
                     .collect(),
@@ -337,6 +348,14 @@ fn read_one(
 }
 
 impl Outcome {
+    /// The bytes that it hands out.
+    fn size(&self) -> usize {
+        match self {
+            Self::Read { read, .. } => read.size,
+            Self::Unknown(..) | Self::Refused(_) => 0,
+        }
+    }
+
     fn seen(&self) -> Seen {
         match self {
             Self::Unknown(..) | Self::Refused(_) => Seen {

@@ -11,26 +11,33 @@ use crate::messages;
 use context::Context;
 use dispatch::{Answer, Refusal};
 
+mod alter_client_quotas;
 mod alter_configs;
+mod alter_replica_log_dirs;
 mod api_versions;
 pub(crate) mod context;
 mod create_topics;
 mod delete_groups;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_quorum;
 pub(crate) mod dispatch;
 #[cfg(test)]
 mod docs;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leader;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -38,7 +45,10 @@ mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
 mod produce;
+mod push_telemetry;
 mod sync_group;
+mod unregister_broker;
+mod update_features;
 pub(crate) mod versions;
 
 pub use versions::VersionError;
@@ -96,10 +106,20 @@ table! {
     InitProducerId => init_producer_id(InitProducerIdRequest);
     DescribeConfigs => describe_configs(DescribeConfigsRequest);
     AlterConfigs => alter_configs(AlterConfigsRequest);
+    AlterReplicaLogDirs => alter_replica_log_dirs(AlterReplicaLogDirsRequest);
+    DescribeLogDirs => describe_log_dirs(DescribeLogDirsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
     IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
     OffsetDelete => offset_delete(OffsetDeleteRequest);
+    DescribeClientQuotas => describe_client_quotas(DescribeClientQuotasRequest);
+    AlterClientQuotas => alter_client_quotas(AlterClientQuotasRequest);
+    DescribeQuorum => describe_quorum(DescribeQuorumRequest);
+    UpdateFeatures => update_features(UpdateFeaturesRequest);
     DescribeCluster => describe_cluster(DescribeClusterRequest);
+    UnregisterBroker => unregister_broker(UnregisterBrokerRequest);
+    GetTelemetrySubscriptions => get_telemetry_subscriptions(GetTelemetrySubscriptionsRequest);
+    PushTelemetry => push_telemetry(PushTelemetryRequest);
+    ListConfigResources => list_config_resources(ListConfigResourcesRequest);
 }
 
 /// Every API, in the order of the table, which is that of their keys.

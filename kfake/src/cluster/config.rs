@@ -128,6 +128,10 @@ broker_configs! {
     group_max_size: Count = "group.max.size";
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
+    /// How many windows of time quotas are measured over.
+    quota_windows: Count = "quota.window.num";
+    /// How long each of them is.
+    quota_window_size: Duration = "quota.window.size.seconds";
     /// How long committed offsets are kept (KIP-211).
     offsets_retention: Duration = "offsets.retention.minutes";
     /// How often old offsets are looked for.
@@ -139,9 +143,10 @@ fn value<T: Value>(fixed: &Values, name: &str) -> Result<T, ConfigError> {
     let definition = table::find(Kind::Broker, name);
     let given = fixed.get(name).map(String::as_str);
     let given = given.or_else(|| definition?.default()).unwrap_or_default();
-    let unit = match name.ends_with(".minutes") {
-        true => Duration::from_secs(60),
-        false => Duration::from_millis(1),
+    let unit = match name.rsplit_once('.') {
+        Some((_, "minutes")) => Duration::from_secs(60),
+        Some((_, "seconds")) => Duration::from_secs(1),
+        _ => Duration::from_millis(1),
     };
     let read = definition.and_then(|definition| T::read(&definition.parse(given).ok()?, unit));
     read.ok_or_else(|| ConfigError::Invalid {

@@ -8,6 +8,7 @@ use tokio::io::DuplexStream;
 
 use super::builder::Builder;
 use super::state::{Broker, Shared};
+use super::telemetry::ClientMetrics;
 use super::topics::BrokerId;
 use crate::client::Client;
 use crate::group::handle::EndGroupError;
@@ -151,6 +152,12 @@ impl Cluster {
             group.stall(stalled);
         }
         group.is_some()
+    }
+
+    /// The metrics that each client has pushed last (KIP-714). Clients push where the cluster was started with
+    /// `metric.reporters` of any name besides Kafka's own, and a subscription asks them to.
+    pub fn client_metrics(&self) -> Vec<ClientMetrics> {
+        self.shared.telemetry.pushed()
     }
 
     /// How many of the cluster's tasks are alive.

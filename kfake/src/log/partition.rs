@@ -153,6 +153,11 @@ impl Log {
         self.leader_epochs.last().map_or(-1, |&(epoch, _)| epoch)
     }
 
+    /// The bytes of all batches together.
+    pub fn size(&self) -> usize {
+        self.batches.iter().map(|stored| stored.batch.size()).sum()
+    }
+
     /// Begins a new leader epoch. An epoch that is not newer is ignored.
     pub fn begin_leader_epoch(&mut self, epoch: i32) {
         if epoch > self.leader_epoch() {

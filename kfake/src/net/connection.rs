@@ -10,7 +10,7 @@ use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::frame::FrameReader;
-use crate::api::context::Context;
+use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
@@ -35,12 +35,18 @@ enum End {
 /// Serves a new connection in a task of its own.
 pub(crate) fn open<S: Transport>(groups: &Arc<Groups>, broker: BrokerId, stream: S, peer: String, client_host: String) {
     let shared = &groups.shared;
+    let port = peer
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok())
+        .unwrap_or(0);
     let context = Context {
         shared: shared.clone(),
         groups: groups.clone(),
         broker,
         client_host,
         client_id: None,
+        request_bytes: 0,
+        connection: Arc::new(Connection::new(port)),
     };
     let name = peer.clone();
     let task = async move {
@@ -93,6 +99,15 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
         }
         if shared.exits.is_shut_down() {
             return End::Shutdown;
+        }
+        let muted = context.connection.take_mute();
+        if !muted.is_zero() {
+            tokio::select! {
+                biased;
+                () = shared.exits.shutdown() => return End::Shutdown,
+                () = frames.departure(&mut stream) => {}
+                () = tokio::time::sleep(muted) => {}
+            }
         }
     }
 }

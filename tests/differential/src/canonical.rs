@@ -18,10 +18,21 @@ const IDS: &[(&str, &str)] = &[
     ("producerId", "producer"),
     ("sessionId", "session"),
     ("clusterId", "cluster"),
+    ("clientInstanceId", "client"),
+    ("subscriptionId", "subscription"),
 ];
 
 /// Fields that hold a time, where they hold today's.
-const TIMES: &[&str] = &["timestamp", "baseTimestamp", "maxTimestamp", "logAppendTimeMs"];
+const TIMES: &[&str] = &[
+    "timestamp",
+    "baseTimestamp",
+    "maxTimestamp",
+    "logAppendTimeMs",
+    "lastFetchTimestamp",
+    "lastCaughtUpTimestamp",
+];
+/// Offsets that DescribeQuorum names.
+const OFFSETS: &[&str] = &["highWatermark", "logEndOffset"];
 /// A time this near to now, in milliseconds, is today's.
 const NEAR: i64 = 24 * 3600 * 1000;
 
@@ -69,7 +80,11 @@ const UNORDERED: &[(&str, &str)] = &[
 ];
 
 /// Lists of everything that there is, with the field that says whose it is: what other scenarios made is left out.
-const EVERYTHING: &[(&str, &str, &str)] = &[("Metadata", "topics", "name"), ("ListGroups", "groups", "groupId")];
+const EVERYTHING: &[(&str, &str, &str)] = &[
+    ("Metadata", "topics", "name"),
+    ("ListGroups", "groups", "groupId"),
+    ("ListConfigResources", "configResources", "resourceName"),
+];
 
 /// One scenario's masks.
 #[derive(Debug)]
@@ -115,6 +130,10 @@ impl<'a> Canonical<'a> {
             Value::Struct(fields) => {
                 let fields = fields.iter().map(|f| match (api, &f.value) {
                     ("ApiVersions", Value::List(list)) if f.name == "apiKeys" => Field::new(&f.name, by_api(list)),
+                    // Offsets of the controllers' log.
+                    ("DescribeQuorum", Value::Int(n)) if OFFSETS.contains(&&*f.name) && *n > 0 => {
+                        Field::new(&f.name, Value::Masked("offset".to_owned()))
+                    }
                     _ => Field::new(&f.name, self.ordered(api, &f.name, &f.value)),
                 });
                 Value::Struct(fields.collect())
@@ -170,6 +189,9 @@ impl<'a> Canonical<'a> {
             Value::List(list) => Value::List(list.iter().map(|v| self.masked(name, v)).collect()),
             // An offset of the controllers' log.
             Value::Int(n) if name == "finalizedFeaturesEpoch" && *n > 0 => Value::Masked("epoch".to_owned()),
+            // Where logs are, and how large the volume is.
+            Value::Text(_) if name == "logDir" => Value::Masked("directory".to_owned()),
+            Value::Int(_) if matches!(name, "totalBytes" | "usableBytes") => Value::Masked("bytes".to_owned()),
             Value::Int(_) if name == "throttleTimeMs" => Value::Masked("throttle".to_owned()),
             Value::Int(n) if TIMES.contains(&name) && (n - self.now_ms).abs() < NEAR => {
                 Value::Masked("time".to_owned())
