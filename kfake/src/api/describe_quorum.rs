@@ -22,7 +22,7 @@ const NOT_HOSTED: &str = "This server does not host this topic-partition.";
 
 pub(super) async fn handle(
     context: &Context,
-    _version: i16,
+    version: i16,
     request: DescribeQuorumRequest,
 ) -> Result<DescribeQuorumResponse, Refusal> {
     let response = DescribeQuorumResponse::default().with_error_message(Some(StrBytes::default()));
@@ -40,7 +40,7 @@ pub(super) async fn handle(
             .with_partitions(partitions.collect())
     });
     let response = response.with_topics(topics.collect());
-    Ok(match asks {
+    Ok(match asks && version >= 2 {
         true => response.with_nodes(controllers(context)),
         false => response,
     })

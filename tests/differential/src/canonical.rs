@@ -226,6 +226,8 @@ impl<'a> Canonical<'a> {
         let is_none = matches!(value, Value::Int(n) if *n <= 0) || text.is_empty() || text == NIL_UUID;
         // The session and the producer 0 exist nowhere but as "none"; Apache Kafka's first producer id is 0.
         let is_none = is_none && !(kind == "producer" && text == "0");
+        // A subscription's id is a checksum, as often below zero as above.
+        let is_none = is_none && !(kind == "subscription" && text != "0");
         if is_none || self.literals.contains(&text) {
             return match value {
                 Value::Text(text) => Value::Text(self.readable(text)),
