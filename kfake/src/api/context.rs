@@ -119,7 +119,7 @@ impl Context {
         let config = &self.shared.config;
         Windows {
             number: config.quota_windows.0 as usize,
-            size: config.quota_window_size,
+            size: config.quota_window_size.0,
         }
     }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_protocol::messages::{BrokerId as WireBrokerId, CreateTopicsRequest, CreateTopicsResponse, TopicName};
@@ -22,21 +21,6 @@ const MAX_PARTITIONS: usize = 10_000;
 
 /// The controllers' own log.
 const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
-
-impl TopicError {
-    fn error(&self) -> ResponseError {
-        match self {
-            Self::InvalidName(_) => ResponseError::InvalidTopicException,
-            Self::Exists(_) => ResponseError::TopicAlreadyExists,
-            Self::InvalidPartitions(_) => ResponseError::InvalidPartitions,
-            Self::InvalidReplicationFactor(_) => ResponseError::InvalidReplicationFactor,
-            Self::InvalidReplicaAssignment(_) => ResponseError::InvalidReplicaAssignment,
-            Self::InvalidConfig(_) => ResponseError::InvalidConfig,
-            Self::InvalidRequest(_) => ResponseError::InvalidRequest,
-            Self::PolicyViolation(_) => ResponseError::PolicyViolation,
-        }
-    }
-}
 
 pub(super) async fn handle(
     context: &Context,

@@ -1,6 +1,6 @@
 //! DeleteGroups (key 42), versions 0–3.
 //!
-//! - 1: throttle time is of the response, not of the quota window. 2: flexible.
+//! - 1: throttle time is of the response, not of the quota window. 2: flexible. 3: a place for error messages, which stay null.
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,7 @@
 //!
 //! - 2: isolation level; throttle time. 4: leader epochs (KIP-320). 6: flexible. 7: the largest timestamp (KIP-734).
 //! - 8: the earliest local offset (KIP-405). 9: the latest tiered offset (KIP-1005). 10: a timeout, for remote storage.
+//! - 11: the earliest offset that waits for being uploaded to remote storage (KIP-1023).
 
 use std::collections::BTreeSet;
 

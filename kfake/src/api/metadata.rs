@@ -24,7 +24,7 @@ use crate::cluster::creation::{self, TopicSpec};
 use crate::cluster::topics::{BrokerId, Topic, check_name, is_internal};
 
 /// What a client may do with a topic where there is no authorizer: every operation that topics have (KIP-430), as bits.
-const TOPIC_OPERATIONS: i32 = 0x0df8;
+pub(super) const TOPIC_OPERATIONS: i32 = 0x0df8;
 /// The same of the cluster.
 const CLUSTER_OPERATIONS: i32 = 0x1fa0;
 

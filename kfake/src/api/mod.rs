@@ -16,8 +16,10 @@ mod alter_configs;
 mod alter_replica_log_dirs;
 mod api_versions;
 pub(crate) mod context;
+mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_client_quotas;
 mod describe_cluster;
@@ -25,6 +27,7 @@ mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
 mod describe_quorum;
+mod describe_topic_partitions;
 pub(crate) mod dispatch;
 #[cfg(test)]
 mod docs;
@@ -44,9 +47,11 @@ mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
 mod sync_group;
+mod topic_error;
 mod unregister_broker;
 mod update_features;
 pub(crate) mod versions;
@@ -103,11 +108,14 @@ table! {
     ApiVersions => api_versions(ApiVersionsRequest);
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
+    DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
+    OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
     DescribeConfigs => describe_configs(DescribeConfigsRequest);
     AlterConfigs => alter_configs(AlterConfigsRequest);
     AlterReplicaLogDirs => alter_replica_log_dirs(AlterReplicaLogDirsRequest);
     DescribeLogDirs => describe_log_dirs(DescribeLogDirsRequest);
+    CreatePartitions => create_partitions(CreatePartitionsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
     IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
     OffsetDelete => offset_delete(OffsetDeleteRequest);
@@ -120,6 +128,7 @@ table! {
     GetTelemetrySubscriptions => get_telemetry_subscriptions(GetTelemetrySubscriptionsRequest);
     PushTelemetry => push_telemetry(PushTelemetryRequest);
     ListConfigResources => list_config_resources(ListConfigResourcesRequest);
+    DescribeTopicPartitions => describe_topic_partitions(DescribeTopicPartitionsRequest);
 }
 
 /// Every API, in the order of the table, which is that of their keys.

@@ -20,8 +20,9 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
+use crate::cluster::log_config;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, BatchError, Rules, ValidateError, begins_transactional, check_envelope};
+use crate::log::{Appended, BatchError, ValidateError, begins_transactional, check_envelope};
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
@@ -272,27 +273,22 @@ impl Batch<'_> {
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
         let shared = &self.context.shared;
-        let judged = rules(topic).validate(records, self.version, shared.now_ms());
+        let rules = log_config::rules(&topic.config);
+        let judged = rules.validate(records, self.version, shared.now_ms());
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
-        let appended = partition.log.lock().append(valid);
+        let segment_rules = log_config::segment_rules(&topic.config, |limit| shared.random_below(limit));
+        let appended = {
+            let mut log = partition.log.lock();
+            log.set_segment_rules(segment_rules);
+            let appended = log.append(valid);
+            shared.housekeeping.look_at(shared, &topic.config, &log);
+            appended
+        };
         let mut appended = appended.map_err(|error| Failure {
             log_start_offset: partition.log.lock().start_offset(),
             ..error.code().into()
         })?;
         std::mem::take(&mut appended.wakeups).notify();
         Ok(appended)
-    }
-}
-
-/// What the topic's configuration asks of a batch.
-fn rules(topic: &Topic) -> Rules {
-    let config = &topic.config;
-    Rules {
-        max_message_bytes: config.max_message_bytes,
-        segment_bytes: config.segment_bytes,
-        compacted: config.cleanup.compact,
-        timestamp_type: config.timestamp_type,
-        timestamp_before_max_ms: config.timestamp_before_max_ms,
-        timestamp_after_max_ms: config.timestamp_after_max_ms,
     }
 }

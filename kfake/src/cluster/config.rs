@@ -51,38 +51,61 @@ const OTHER_DEFAULTS: &[(&str, &str)] = &[
 /// A value of a broker configuration.
 trait Value: Sized {
     const EXPECTED: &'static str;
-    /// Reads a number of units, where it is one of something.
-    fn read(text: &str, unit: Duration) -> Option<Self>;
+    fn read(text: &str) -> Option<Self>;
 }
 
 impl Value for bool {
     const EXPECTED: &'static str = "true or false";
-    fn read(text: &str, _unit: Duration) -> Option<Self> {
+    fn read(text: &str) -> Option<Self> {
         text.parse().ok()
     }
 }
 
 impl Value for usize {
     const EXPECTED: &'static str = "a whole number from 0 to 2147483647";
-    fn read(text: &str, _unit: Duration) -> Option<Self> {
+    fn read(text: &str) -> Option<Self> {
         text.parse::<i32>().ok()?.try_into().ok()
     }
 }
 
 impl Value for Count {
     const EXPECTED: &'static str = "a whole number from 1 to 2147483647";
-    fn read(text: &str, _unit: Duration) -> Option<Self> {
+    fn read(text: &str) -> Option<Self> {
         text.parse::<i32>().ok().filter(|n| *n >= 1).map(Count)
     }
 }
 
 impl Value for Duration {
-    const EXPECTED: &'static str = "a time from 0 to 2147483647";
-    fn read(text: &str, unit: Duration) -> Option<Self> {
-        let number: u32 = text.parse::<i32>().ok()?.try_into().ok()?;
-        unit.checked_mul(number)
+    const EXPECTED: &'static str = "milliseconds from 0 to 2147483647";
+    fn read(text: &str) -> Option<Self> {
+        let millis = text.parse::<i32>().ok()?;
+        Some(Duration::from_millis(millis.try_into().ok()?))
     }
 }
+
+impl Value for Minutes {
+    const EXPECTED: &'static str = "minutes from 0 to 2147483647";
+    fn read(text: &str) -> Option<Self> {
+        let minutes = u64::try_from(text.parse::<i32>().ok()?).ok()?;
+        Some(Minutes(Duration::from_secs(minutes * 60)))
+    }
+}
+
+impl Value for Seconds {
+    const EXPECTED: &'static str = "seconds from 0 to 2147483647";
+    fn read(text: &str) -> Option<Self> {
+        let seconds = u64::try_from(text.parse::<i32>().ok()?).ok()?;
+        Some(Seconds(Duration::from_secs(seconds)))
+    }
+}
+
+/// A time that Apache Kafka counts in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seconds(pub Duration);
+
+/// A time that Apache Kafka counts in minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Minutes(pub Duration);
 
 /// A number of at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +137,8 @@ broker_configs! {
     default_replication_factor: Count = "default.replication.factor";
     /// The longest request, in bytes.
     socket_request_max_bytes: usize = "socket.request.max.bytes";
+    /// The most partitions that DescribeTopicPartitions answers at once (KIP-966).
+    max_request_partition_size_limit: Count = "max.request.partition.size.limit";
     /// The most bytes that a fetch returns (KIP-541).
     fetch_max_bytes: usize = "fetch.max.bytes";
     /// The most incremental fetch sessions that a broker keeps (KIP-227).
@@ -131,9 +156,15 @@ broker_configs! {
     /// How many windows of time quotas are measured over.
     quota_windows: Count = "quota.window.num";
     /// How long each of them is.
-    quota_window_size: Duration = "quota.window.size.seconds";
+    quota_window_size: Seconds = "quota.window.size.seconds";
+    /// How often retention looks for what may go.
+    log_retention_check_interval: Duration = "log.retention.check.interval.ms";
+    /// How long after the start it looks for the first time.
+    log_initial_task_delay: Duration = "log.initial.task.delay.ms";
+    /// How long the log cleaner waits when there was nothing to clean.
+    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms";
     /// How long committed offsets are kept (KIP-211).
-    offsets_retention: Duration = "offsets.retention.minutes";
+    offsets_retention: Minutes = "offsets.retention.minutes";
     /// How often old offsets are looked for.
     offsets_retention_check_interval: Duration = "offsets.retention.check.interval.ms";
 }
@@ -143,12 +174,7 @@ fn value<T: Value>(fixed: &Values, name: &str) -> Result<T, ConfigError> {
     let definition = table::find(Kind::Broker, name);
     let given = fixed.get(name).map(String::as_str);
     let given = given.or_else(|| definition?.default()).unwrap_or_default();
-    let unit = match name.rsplit_once('.') {
-        Some((_, "minutes")) => Duration::from_secs(60),
-        Some((_, "seconds")) => Duration::from_secs(1),
-        _ => Duration::from_millis(1),
-    };
-    let read = definition.and_then(|definition| T::read(&definition.parse(given).ok()?, unit));
+    let read = definition.and_then(|definition| T::read(&definition.parse(given).ok()?));
     read.ok_or_else(|| ConfigError::Invalid {
         name: name.to_owned(),
         value: given.to_owned(),
@@ -226,7 +252,7 @@ mod tests {
         let config = Given::default().config;
         assert_eq!(config.group_max_session_timeout, Duration::from_secs(1800));
         assert_eq!(config.group_initial_rebalance_delay, Duration::ZERO);
-        assert_eq!(config.offsets_retention, Duration::from_secs(7 * 24 * 3600));
+        assert_eq!(config.offsets_retention.0, Duration::from_secs(7 * 24 * 3600));
         assert_eq!((config.auto_create_topics, config.num_partitions), (false, Count(10)));
     }
 

@@ -1,6 +1,7 @@
 //! The cluster: what it is made of, how it starts, how it ends.
 
 pub(crate) mod builder;
+pub(crate) mod cleaner;
 pub(crate) mod config;
 pub(crate) mod configs;
 pub(crate) mod creation;
@@ -8,6 +9,8 @@ pub(crate) mod exits;
 pub(crate) mod features;
 pub(crate) mod fetch_sessions;
 pub(crate) mod handle;
+pub(crate) mod housekeeping;
+pub(crate) mod log_config;
 pub(crate) mod quotas;
 pub(crate) mod releases;
 pub(crate) mod state;

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leakcheck::TaskTracker;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use super::configs::store::Configs;
 use super::exits::Exits;
 use super::features::Features;
 use super::fetch_sessions::FetchSessions;
+use super::housekeeping::Housekeeping;
 use super::quotas::store::Quotas;
 use super::releases::Offered;
 use super::telemetry::Telemetry;
@@ -53,6 +55,7 @@ pub(crate) struct Tasks {
     pub all: TaskTracker,
     pub listeners: TaskTracker,
     pub connections: TaskTracker,
+    pub housekeeping: TaskTracker,
 }
 
 /// The time of day, read once and then carried on by tokio's clock.
@@ -97,6 +100,9 @@ pub(crate) struct Shared {
     pub versions: Offered,
     pub exits: Exits,
     pub tasks: Tasks,
+    pub housekeeping: Housekeeping,
+    /// Who compacts a log holds it.
+    pub cleaner: Semaphore,
     /// Where the cluster was started: its tasks run there, whoever asks for them.
     pub runtime: Handle,
     clock: Clock,
@@ -134,11 +140,14 @@ impl Shared {
             tasks: Tasks {
                 listeners: all.group("listener"),
                 connections: all.group("connection"),
+                housekeeping: all.group("housekeeping"),
                 all,
             },
             quotas: Quotas::default(),
             telemetry: Telemetry::default(),
             features: Mutex::default(),
+            housekeeping: Housekeeping::default(),
+            cleaner: Semaphore::new(1),
             clock: Clock::start(time_of_day),
             fetch_sessions,
             runtime: Handle::current(),
@@ -160,6 +169,24 @@ impl Shared {
     /// The time of day in milliseconds since 1970. It advances as tokio's clock does, so a paused clock stops it.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    /// The time of day at the cluster's start, in milliseconds since 1970.
+    pub fn start_ms(&self) -> i64 {
+        self.clock.unix_ms
+    }
+
+    /// The moment of tokio's clock at which it is this time of day, in milliseconds since 1970.
+    pub fn instant_at(&self, unix_ms: i64) -> Instant {
+        let after_start = u64::try_from(unix_ms.saturating_sub(self.clock.unix_ms)).unwrap_or(0);
+        // Tokio sleeps for 30 years at most in one go; so long as that nobody waits.
+        let after_start = Duration::from_millis(after_start).min(Duration::from_secs(30 * 365 * 86_400));
+        self.clock.since + after_start
+    }
+
+    /// A random number from 0 to below `limit`, which is above 0.
+    pub fn random_below(&self, limit: i64) -> i64 {
+        self.random.lock().i64(0..limit)
     }
 
     /// A broker's incremental fetch sessions.

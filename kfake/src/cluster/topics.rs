@@ -50,6 +50,9 @@ pub enum TopicError {
     /// POLICY_VIOLATION.
     #[error("{0}")]
     PolicyViolation(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION.
+    #[error("This server does not host this topic-partition.")]
+    Unknown,
 }
 
 /// A topic as it is at one moment: a change puts another one in its place ([`Topics::replace`]). The logs are shared between
@@ -78,6 +81,7 @@ pub(crate) struct Partition {
     /// Rises with each new leader.
     pub leader_epoch: i32,
     /// Rises with each change of the partition.
+    #[expect(dead_code, reason = "elections and reassignments raise it")]
     pub partition_epoch: i32,
     /// In the order of preference: the first is the preferred leader.
     pub replicas: Vec<BrokerId>,
@@ -152,6 +156,26 @@ impl Topics {
             .map(|partition| {
                 (0..replicas)
                     .map(|replica| brokers[(self.created + partition + replica) % brokers.len()])
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Spreads `more` partitions of a topic as those before them were: each leader one broker further.
+    pub fn spread_on(&self, brokers: &[BrokerId], topic: &Topic, more: usize) -> Assignment {
+        let last = topic.partitions.last().and_then(|p| p.replicas.first());
+        let start = last
+            .and_then(|last| brokers.iter().position(|b| b == last))
+            .unwrap_or(0);
+        let width = topic
+            .partitions
+            .first()
+            .map_or(1, |p| p.replicas.len())
+            .min(brokers.len());
+        (1..=more)
+            .map(|partition| {
+                (0..width)
+                    .map(|replica| brokers[(start + partition + replica) % brokers.len()])
                     .collect()
             })
             .collect()

@@ -66,9 +66,7 @@ pub(crate) struct ClassicGroup {
     pub(super) subscribed: Subscribed,
     /// When the group came to its state, in milliseconds since 1970; none before its first request.
     pub(super) state_since_ms: Option<i64>,
-    /// How often something was committed.
-    pub(super) commits: u64,
-    /// The first of the times that clients gave their offsets to live until, of what was committed since somebody looked.
+    /// When the first of the offsets expires that have been committed since somebody looked.
     pub(super) expires_first_ms: Option<i64>,
 }
 
@@ -92,7 +90,6 @@ impl ClassicGroup {
             offsets: Offsets::default(),
             subscribed: Subscribed::default(),
             state_since_ms: None,
-            commits: 0,
             expires_first_ms: None,
         }
     }
@@ -110,7 +107,9 @@ impl ClassicGroup {
                 drop(reply.send(self.commit(request, now, groups.shared.now_ms(), config)));
             }
             Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
-            Request::DeleteOffsets(request, reply) => drop(reply.send(self.delete_offsets(request))),
+            Request::DeleteOffsets(request, reply) => {
+                drop(reply.send(self.delete_offsets(request, groups.shared.now_ms(), config)));
+            }
             Request::Describe(reply) => drop(reply.send(self.describe())),
             Request::Delete(reply) => {
                 let deleted = self.delete();
@@ -407,7 +406,7 @@ impl ClassicGroup {
             self.state = GroupState::Empty;
             self.protocol = None;
             self.leader = None;
-            self.subscribed = Subscribed::By(Vec::new());
+            self.subscribed = Subscribed::by(Vec::new());
             return;
         }
         self.protocol = self.choose_protocol();
@@ -415,8 +414,8 @@ impl ClassicGroup {
         self.sync_deadline = Some(now + self.rebalance_timeout());
         let everybody = self.members_for_leader();
         self.subscribed = match self.protocol_type.as_deref() {
-            Some("consumer") => Subscribed::By(everybody.iter().map(|m| m.metadata.clone()).collect()),
-            _ => Subscribed::Unknown,
+            Some("consumer") => Subscribed::by(everybody.iter().map(|m| m.metadata.clone()).collect()),
+            _ => Subscribed::default(),
         };
         let ids: Vec<_> = self.members.keys().cloned().collect();
         for id in ids {

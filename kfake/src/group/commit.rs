@@ -35,8 +35,6 @@ impl ClassicGroup {
         // Before version 5 the client may say how long its offsets are kept.
         let retention_ms = Some(request.retention_time_ms).filter(|ms| *ms != -1);
         let expires_ms = retention_ms.map(|ms| now_ms.saturating_add(ms));
-        self.commits = self.commits.wrapping_add(1);
-        self.expires_first_ms = [self.expires_first_ms, expires_ms].into_iter().flatten().min();
         let mut topics = Vec::new();
         for topic in request.topics {
             let mut partitions = Vec::new();
@@ -53,11 +51,14 @@ impl ClassicGroup {
                     let committed = Committed {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
-                        metadata,
+                        // Copied: what is kept must not hold the buffer that its request came in.
+                        metadata: StrBytes::from_string(metadata.to_string()),
                         topic_id: topic.topic_id,
                         at_ms: now_ms,
                         expires_ms,
                     };
+                    let expires_ms = self.expires_at(&topic.name, &committed, config.offsets_retention.0);
+                    self.expires_first_ms = [self.expires_first_ms, expires_ms].into_iter().flatten().min();
                     self.offsets.commit(&topic.name, partition.partition_index, committed);
                 }
                 partitions.push(
@@ -136,7 +137,12 @@ impl ClassicGroup {
     }
 
     /// OffsetDelete, of partitions that exist (`ClassicGroup.validateOffsetDelete`, `OffsetMetadataManager.deleteOffsets`).
-    pub(super) fn delete_offsets(&mut self, request: OffsetDeleteRequest) -> OffsetDeleteResponse {
+    pub(super) fn delete_offsets(
+        &mut self,
+        request: OffsetDeleteRequest,
+        now_ms: i64,
+        config: &BrokerConfig,
+    ) -> OffsetDeleteResponse {
         let is_of_consumers = self.protocol_type.as_deref() == Some("consumer");
         let refused = match self.state {
             GroupState::Dead => Some(ResponseError::GroupIdNotFound),
@@ -147,7 +153,7 @@ impl ClassicGroup {
         if let Some(error) = refused {
             return OffsetDeleteResponse::default().with_error_code(error.code());
         }
-        let subscribed = self.subscribed.topics();
+        let subscribed = self.subscribed.topics().cloned();
         let topics = request.topics.into_iter().map(|topic| {
             let is_subscribed = match &subscribed {
                 Some(topics) => topics.contains(topic.name.as_str()),
@@ -168,6 +174,7 @@ impl ClassicGroup {
                 .with_partitions(partitions)
         });
         let topics = topics.collect();
+        self.expires_first_ms = self.expires_first(now_ms, config.offsets_retention.0);
         OffsetDeleteResponse::default().with_topics(topics)
     }
 

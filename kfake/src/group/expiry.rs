@@ -58,7 +58,7 @@ impl Groups {
             return;
         }
         let interval = self.shared.config.offsets_retention_check_interval;
-        let look_ms = expiry.look_at_or_after(at_ms, interval);
+        let look_ms = expiry.look_at_or_after(at_ms.max(self.shared.now_ms()), interval);
         let mut running = expiry.running.lock();
         if expiry.next_ms.fetch_min(look_ms, Ordering::AcqRel) <= look_ms {
             return;
@@ -79,7 +79,7 @@ impl Groups {
 
     /// Forgets the offsets that are too old, and the groups that nothing is left of; tells when something will be next.
     pub fn expire_offsets(&self) -> Option<i64> {
-        let retention = self.shared.config.offsets_retention;
+        let retention = self.shared.config.offsets_retention.0;
         let now_ms = self.shared.now_ms();
         let mut next = None;
         for group in self.all() {

@@ -46,13 +46,6 @@ pub(crate) struct Group {
     pub tasks: TaskTracker,
 }
 
-/// What a group's deadlines depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Phase {
-    state: GroupState,
-    commits: u64,
-}
-
 impl Group {
     /// A group whose task is spawned through `tasks`.
     pub fn new(id: &str, tasks: TaskTracker) -> Arc<Self> {
@@ -116,31 +109,21 @@ impl Group {
         self.state.lock().is_memberless()
     }
 
-    /// The group's state, and how many commits there have been: what decides when offsets expire.
-    pub fn phase(&self) -> Phase {
-        let state = self.state.lock();
-        Phase {
-            state: state.state,
-            commits: state.commits,
-        }
+    pub fn phase(&self) -> GroupState {
+        self.state.lock().state
     }
 
-    /// When something of the group may expire, if a request or the time has changed that since `before`.
-    pub fn may_expire(&self, before: Phase, shared: &Shared) -> Option<i64> {
+    /// When the first thing of the group may expire, if a request or the time has brought that nearer since `before`.
+    pub fn may_expire(&self, before: GroupState, shared: &Shared) -> Option<i64> {
         let mut state = self.state.lock();
+        let of_commits = state.expires_first_ms.take();
         let is_new = state.state_since_ms.is_none();
-        if is_new || state.state != before.state {
-            // An empty group without offsets goes at the next look, and a stable one may be subscribed to less than before.
-            let now_ms = shared.now_ms();
-            state.state_since_ms = Some(now_ms);
-            return Some(now_ms);
+        if !is_new && state.state == before {
+            return of_commits;
         }
-        if state.commits == before.commits {
-            return None;
-        }
-        let retention = i64::try_from(shared.config.offsets_retention.as_millis()).unwrap_or(i64::MAX);
-        let at_ms = shared.now_ms().saturating_add(retention);
-        Some(state.expires_first_ms.take().map_or(at_ms, |given| given.min(at_ms)))
+        let now_ms = shared.now_ms();
+        state.state_since_ms = Some(now_ms);
+        state.expires_first(now_ms, shared.config.offsets_retention.0)
     }
 
     pub fn ask_to_retire(&self) -> Result<(), EndGroupError> {

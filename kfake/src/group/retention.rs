@@ -19,40 +19,68 @@ pub(super) enum Kept {
 impl ClassicGroup {
     /// Forgets the offsets that are too old at `now_ms`, and dies if it is empty and none is left.
     pub(super) fn expire_offsets(&mut self, now_ms: i64, retention: Duration) -> Kept {
-        let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
-        let subscribed = self.subscribed.topics();
-        let is_subscribed = |topic: &str| match &subscribed {
-            Some(topics) => topics.contains(topic),
-            None => self.protocol_type.as_deref() == Some("consumer"),
-        };
-        // Since when an offset's time runs; none where it does not.
-        let since = |committed: &Committed| match (&self.protocol_type, self.state) {
-            // A consumer without membership.
-            (None, _) => Some(committed.at_ms),
-            (Some(_), GroupState::Empty) => Some(self.state_since_ms.unwrap_or(committed.at_ms)),
-            (Some(kind), GroupState::Stable) if kind.as_str() == "consumer" && subscribed.is_some() => {
-                Some(committed.at_ms)
-            }
-            _ => None,
-        };
+        let mut offsets = std::mem::take(&mut self.offsets);
         let mut next: Option<i64> = None;
-        self.offsets.retain(|topic, committed| {
-            let Some(since) = since(committed).filter(|_| !is_subscribed(topic)) else {
+        offsets.retain(|topic, committed| {
+            let Some(until) = self.expires_at(topic, committed, retention) else {
                 return true;
             };
-            // Before OffsetCommit 5 a client could say how long.
-            let until = committed.expires_ms.unwrap_or_else(|| since.saturating_add(retention));
             let stays = now_ms < until;
             if stays {
                 next = Some(next.map_or(until, |next| next.min(until)));
             }
             stays
         });
-        if self.offsets.len() == 0 && self.state == GroupState::Empty {
+        self.offsets = offsets;
+        if self.is_without_purpose() {
             self.state = GroupState::Dead;
             return Kept::Nothing;
         }
         Kept::Until(next)
+    }
+
+    /// When the first thing of the group can expire, as the group is now.
+    pub(super) fn expires_first(&self, now_ms: i64, retention: Duration) -> Option<i64> {
+        if self.is_without_purpose() {
+            return Some(now_ms);
+        }
+        let offsets = self.offsets.all();
+        let offsets =
+            offsets.flat_map(|(topic, partitions)| partitions.values().map(move |committed| (topic, committed)));
+        offsets
+            .filter_map(|(topic, committed)| self.expires_at(topic, committed, retention))
+            .min()
+    }
+
+    /// Empty and without offsets: gone when somebody looks next.
+    fn is_without_purpose(&self) -> bool {
+        self.state == GroupState::Empty && self.offsets.len() == 0
+    }
+
+    /// When an offset expires, as the group is now; none while it cannot.
+    pub(super) fn expires_at(&self, topic: &str, committed: &Committed, retention: Duration) -> Option<i64> {
+        let is_of_consumers = self.protocol_type.as_deref() == Some("consumer");
+        let since_ms = match (&self.protocol_type, self.state) {
+            // A consumer without membership.
+            (None, _) => committed.at_ms,
+            (Some(_), GroupState::Empty) => self.state_since_ms.unwrap_or(committed.at_ms),
+            (Some(_), GroupState::Stable) if is_of_consumers && self.subscribed.topics().is_some() => committed.at_ms,
+            _ => return None,
+        };
+        let is_subscribed = match self.subscribed.topics() {
+            Some(topics) => topics.contains(topic),
+            None => is_of_consumers,
+        };
+        if is_subscribed {
+            return None;
+        }
+        let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+        // Before OffsetCommit 5 a client could say how long.
+        Some(
+            committed
+                .expires_ms
+                .unwrap_or_else(|| since_ms.saturating_add(retention)),
+        )
     }
 }
 
@@ -104,7 +132,7 @@ mod tests {
     fn offsets_of_a_group_that_has_been_left_live_from_then_on() {
         let mut group = group(&[("a", 100, None)]);
         group.protocol_type = Some(StrBytes::from_static_str("consumer"));
-        group.subscribed = Subscribed::By(Vec::new());
+        group.subscribed = Subscribed::by(Vec::new());
         group.state_since_ms = Some(5000);
         assert_eq!(
             group.expire_offsets(WEEK_MS + 4999, WEEK),
@@ -117,7 +145,7 @@ mod tests {
     fn what_a_stable_group_is_subscribed_to_stays_and_the_rest_does_not() {
         let mut group = group(&[("a", 100, None), ("b", 100, None)]);
         group.protocol_type = Some(StrBytes::from_static_str("consumer"));
-        group.subscribed = Subscribed::By(vec![b"\0\0\0\0\0\x01\0\x01b\xff\xff\xff\xff"[..].into()]);
+        group.subscribed = Subscribed::by(vec![b"\0\0\0\0\0\x01\0\x01b\xff\xff\xff\xff"[..].into()]);
         group.state = GroupState::Stable;
         assert_eq!(group.expire_offsets(WEEK_MS + 100, WEEK), Kept::Until(None));
         assert!(group.offsets.get_of("b", Uuid::nil(), 0).is_some());
@@ -132,7 +160,7 @@ mod tests {
         ] {
             let mut group = group(&[("a", 100, None)]);
             group.protocol_type = Some(StrBytes::from_static_str(kind));
-            group.subscribed = Subscribed::By(Vec::new());
+            group.subscribed = Subscribed::by(Vec::new());
             group.state = state;
             assert_eq!(group.expire_offsets(i64::MAX, WEEK), Kept::Until(None), "{kind}");
             assert_eq!(group.offsets.len(), 1, "{kind}");

@@ -2,30 +2,39 @@
 //!
 //! Groups do not look into it, but for OffsetDelete and the expiry of offsets, which spare what is subscribed.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use bytes::{Buf, Bytes};
 
 /// The topics of a generation: what its members said of the protocol that was chosen.
 #[derive(Debug, Default)]
-pub(super) enum Subscribed {
-    /// There was no generation yet, or its protocol is not one of consumers: nobody knows.
-    #[default]
-    Unknown,
-    /// The members' metadata, kept until somebody asks.
-    By(Vec<Bytes>),
+pub(super) struct Subscribed {
+    /// The members' metadata, kept until somebody asks. None: there was no generation yet, or it is not one of consumers.
+    metadata: Option<Vec<Bytes>>,
+    topics: OnceCell<Option<BTreeSet<String>>>,
 }
 
 impl Subscribed {
-    /// Every topic that a member subscribes to; none if a member's metadata cannot be read
-    /// (`ClassicGroup.computeSubscribedTopics`).
-    pub fn topics(&self) -> Option<BTreeSet<String>> {
-        let Self::By(members) = self else { return None };
-        let mut topics = BTreeSet::new();
-        for metadata in members {
-            topics.extend(read(metadata.clone())?);
+    /// What consumers with this metadata subscribe to.
+    pub fn by(metadata: Vec<Bytes>) -> Self {
+        Self {
+            metadata: Some(metadata),
+            topics: OnceCell::new(),
         }
-        Some(topics)
+    }
+
+    /// Every topic that a member subscribes to; none if that is not known, as when a member's metadata cannot be read
+    /// (`ClassicGroup.computeSubscribedTopics`).
+    pub fn topics(&self) -> Option<&BTreeSet<String>> {
+        let read_all = || {
+            let mut topics = BTreeSet::new();
+            for metadata in self.metadata.as_ref()? {
+                topics.extend(read(metadata.clone())?);
+            }
+            Some(topics)
+        };
+        self.topics.get_or_init(read_all).as_ref()
     }
 }
 
@@ -112,9 +121,9 @@ mod tests {
     #[test]
     fn topics_are_those_of_all_members_in_any_version() {
         let members = (0..5).map(|version| subscription(version, &["a", ["b", "c", "d", "e", "f"][version as usize]]));
-        let subscribed = Subscribed::By(members.collect());
+        let subscribed = Subscribed::by(members.collect());
         let expected = ["a", "b", "c", "d", "e", "f"].map(str::to_owned);
-        assert_eq!(subscribed.topics(), Some(BTreeSet::from(expected)));
+        assert_eq!(subscribed.topics(), Some(&BTreeSet::from(expected)));
     }
 
     #[test]
@@ -127,16 +136,16 @@ mod tests {
             b"\0\0\0\0\0\x01\0\x05a",
         ] {
             let members = vec![subscription(0, &["a"]), Bytes::copy_from_slice(broken)];
-            assert_eq!(Subscribed::By(members).topics(), None, "{broken:?}");
+            assert_eq!(Subscribed::by(members).topics(), None, "{broken:?}");
         }
         let mut short = subscription(3, &["a"]);
         short.truncate(short.len() - 1);
-        assert_eq!(Subscribed::By(vec![short]).topics(), None);
+        assert_eq!(Subscribed::by(vec![short]).topics(), None);
     }
 
     #[test]
     fn no_members_subscribe_to_nothing() {
-        assert_eq!(Subscribed::By(Vec::new()).topics(), Some(BTreeSet::new()));
-        assert_eq!(Subscribed::Unknown.topics(), None);
+        assert_eq!(Subscribed::by(Vec::new()).topics(), Some(&BTreeSet::new()));
+        assert_eq!(Subscribed::default().topics(), None);
     }
 }

@@ -20,6 +20,12 @@ impl Value for usize {
     }
 }
 
+impl Value for f64 {
+    fn read(text: &str) -> Self {
+        text.parse().unwrap_or_default()
+    }
+}
+
 impl Value for TimestampType {
     fn read(text: &str) -> Self {
         match text {
@@ -33,6 +39,7 @@ impl Value for TimestampType {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cleanup {
     pub compact: bool,
+    pub delete: bool,
 }
 
 impl Value for Cleanup {
@@ -40,6 +47,7 @@ impl Value for Cleanup {
         let has = |wanted: &str| text.split(',').any(|word| word == wanted);
         Self {
             compact: has("compact"),
+            delete: has("delete"),
         }
     }
 }
@@ -74,6 +82,17 @@ log_config! {
     timestamp_before_max_ms: i64 = "message.timestamp.before.max.ms";
     /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).
     timestamp_after_max_ms: i64 = "message.timestamp.after.max.ms";
+    segment_ms: i64 = "segment.ms";
+    segment_jitter_ms: i64 = "segment.jitter.ms";
+    segment_index_bytes: usize = "segment.index.bytes";
+    index_interval_bytes: usize = "index.interval.bytes";
+    retention_ms: i64 = "retention.ms";
+    /// -1 is no limit.
+    retention_bytes: i64 = "retention.bytes";
+    min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio";
+    min_compaction_lag_ms: i64 = "min.compaction.lag.ms";
+    max_compaction_lag_ms: i64 = "max.compaction.lag.ms";
+    delete_retention_ms: i64 = "delete.retention.ms";
 }
 
 impl LogConfig {
