@@ -295,7 +295,7 @@ mod tests {
         drop(far);
         reader.departure(&mut near).await;
         assert_eq!(reader.next_frame(), Ok(Some(Bytes::from(frame).slice(4..))));
-        assert_eq!(reader.fill(&mut near).await.unwrap(), false);
+        assert!(!reader.fill(&mut near).await.unwrap());
     }
 
     #[tokio::test]
