@@ -63,6 +63,7 @@ pub use cluster::exits::Plant;
 pub use cluster::handle::{Cluster, ClusterClosed};
 pub use cluster::releases::UnknownRelease;
 pub use cluster::state::Broker;
+pub use cluster::telemetry::ClientMetrics;
 pub use cluster::topics::{BrokerId, TopicError};
 pub use group::handle::EndGroupError;
 pub use group::view::{GroupState, GroupView, MemberView};

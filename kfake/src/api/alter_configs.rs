@@ -2,8 +2,8 @@
 //!
 //! - 1: throttle time. 2: flexible.
 
-use kafka_protocol::messages::alter_configs_response::AlterConfigsResourceResponse;
-use kafka_protocol::messages::{AlterConfigsRequest, AlterConfigsResponse};
+use crate::messages::alter_configs_response::AlterConfigsResourceResponse;
+use crate::messages::{AlterConfigsRequest, AlterConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;

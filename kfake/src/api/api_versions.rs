@@ -13,7 +13,9 @@ use kafka_protocol::protocol::{StrBytes, VersionRange};
 use super::dispatch::Refusal;
 use super::versions;
 use crate::api::context::Context;
+use crate::cluster::features::Features;
 use crate::cluster::releases::Feature;
+use crate::cluster::state::Shared;
 
 pub(crate) const KEY: i16 = ApiKey::ApiVersions as i16;
 
@@ -22,6 +24,20 @@ const ANY_NODE: i32 = -1;
 
 /// KIP-1102. kafka-protocol does not have it by name.
 const REBOOTSTRAP_REQUIRED: i16 = 129;
+
+/// APIs that a broker offers where it hands clients' metrics on (KIP-714).
+const TELEMETRY: [ApiKey; 2] = [ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];
+
+/// Apache Kafka hands metrics to those of its `metric.reporters` that want them; its own does not.
+fn takes_metrics(shared: &Shared) -> bool {
+    let reporters = shared.configs.fixed(shared.controller(), "metric.reporters");
+    let own = "org.apache.kafka.common.metrics.JmxReporter";
+    let mut others = reporters
+        .iter()
+        .flat_map(|reporters| reporters.split(','))
+        .map(str::trim);
+    others.any(|reporter| !reporter.is_empty() && reporter != own)
+}
 
 /// The offset of the metadata log at which the features came to be what they are: that of a new cluster, ever.
 const FEATURES_EPOCH: i64 = 1;
@@ -43,14 +59,25 @@ pub(super) async fn handle(
     {
         return Ok(ApiVersionsResponse::default().with_error_code(REBOOTSTRAP_REQUIRED));
     }
+    if version >= 3 {
+        let software = (&*request.client_software_name, &*request.client_software_version);
+        *context.connection.software.lock() = (software.0.to_owned(), software.1.to_owned());
+    }
     let versions = &context.shared.versions;
-    let offered = super::all().filter_map(|api| Some(row(api.key, versions::of(&api, versions)?)));
+    let offered = super::all().filter(|api| !TELEMETRY.contains(&api.key) || takes_metrics(&context.shared));
+    let offered = offered.filter_map(|api| Some(row(api.key, versions::of(&api, versions)?)));
     let response = ApiVersionsResponse::default().with_api_keys(offered.collect());
-    Ok(with_features(response, version, &versions.release.features))
+    let features = context.shared.features.lock();
+    Ok(with_features(response, version, &versions.release.features, &features))
 }
 
 /// What the cluster's metadata can do and does (KIP-584).
-fn with_features(response: ApiVersionsResponse, version: i16, features: &[Feature]) -> ApiVersionsResponse {
+fn with_features(
+    response: ApiVersionsResponse,
+    version: i16,
+    features: &[Feature],
+    changed: &Features,
+) -> ApiVersionsResponse {
     if features.is_empty() {
         return response;
     }
@@ -62,16 +89,16 @@ fn with_features(response: ApiVersionsResponse, version: i16, features: &[Featur
             .with_min_version(feature.min)
             .with_max_version(feature.max)
     });
-    let finalized = features.iter().filter(|feature| feature.finalized > 0);
-    let finalized = finalized.map(|feature| {
+    let levels = features.iter().map(|feature| (feature, changed.level(feature)));
+    let finalized = levels.filter(|(_, level)| *level > 0).map(|(feature, level)| {
         FinalizedFeatureKey::default()
             .with_name(StrBytes::from_static_str(feature.name))
-            .with_min_version_level(feature.finalized)
-            .with_max_version_level(feature.finalized)
+            .with_min_version_level(level)
+            .with_max_version_level(level)
     });
     response
         .with_supported_features(supported.collect())
-        .with_finalized_features_epoch(FEATURES_EPOCH)
+        .with_finalized_features_epoch(FEATURES_EPOCH + changed.changes())
         .with_finalized_features(finalized.collect())
 }
 

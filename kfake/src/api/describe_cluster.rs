@@ -2,9 +2,9 @@
 //!
 //! - 1: the kind of addresses that are wanted: a broker knows those of brokers (KIP-919). 2: fenced brokers (KIP-1073).
 
+use crate::messages::describe_cluster_response::DescribeClusterBroker;
+use crate::messages::{BrokerId as WireBrokerId, DescribeClusterRequest, DescribeClusterResponse};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
-use kafka_protocol::messages::{BrokerId as WireBrokerId, DescribeClusterRequest, DescribeClusterResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;

@@ -3,12 +3,12 @@
 //! - 1: where a value comes from, and its synonyms (KIP-226). 2: no change.
 //! - 3: types and documentation (KIP-569). 4: flexible.
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::describe_configs_response::{
+use crate::messages::describe_configs_request::DescribeConfigsResource;
+use crate::messages::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use kafka_protocol::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use crate::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;

@@ -95,6 +95,7 @@ const LARGEST_COPIED: usize = 4096;
 
 /// Handles one frame.
 pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<Answer, Refusal> {
+    context.request_bytes = frame.len();
     if frame.len() < 8 {
         return Err(Refusal::Header);
     }

@@ -70,7 +70,8 @@ enum Outcome {
 pub(super) async fn handle(context: &Context, version: i16, request: FetchRequest) -> Result<Answer, Refusal> {
     let max_bytes = request
         .max_bytes
-        .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX));
+        .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX))
+        .min(context.most_fetched());
     // `IsolationLevel.forId` throws for another, and the request fails as a whole.
     if !(READ_UNCOMMITTED..=READ_COMMITTED).contains(&request.isolation_level) {
         let answer = FetchAnswer {
@@ -111,6 +112,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
                     FetchAnswer {
                         error: None,
                         session_id: id,
+                        throttle_ms: 0,
                         partitions: Vec::new(),
                     }
                 }
@@ -120,6 +122,15 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         opened.wanted = sessions.lock().wanted(opened.round);
     }
     let (outcomes, quiet) = wait_for_records(context, &opened, limits, deadline).await?;
+    let wait = context.would_fetch(outcomes.iter().map(Outcome::size).sum());
+    if !wait.is_zero() {
+        // Nothing is handed out, and the session does not go on.
+        let session_id = match opened.round {
+            Round::Incremental { id, .. } => id,
+            _ => NO_SESSION,
+        };
+        return Ok(FetchAnswer::throttled(session_id, context.throttle(wait)).encode(context, version));
+    }
     let seen: Vec<_> = opened
         .wanted
         .iter()
@@ -144,6 +155,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             FetchAnswer {
                 error: None,
                 session_id,
+                throttle_ms: 0,
                 partitions: answers.map(|(key, outcome)| (key, outcome.answer(version))).collect(),
             }
         }
@@ -400,6 +412,14 @@ fn read_one(
 }
 
 impl Outcome {
+    /// The bytes that it hands out.
+    fn size(&self) -> usize {
+        match self {
+            Self::Read { read, .. } => read.size,
+            Self::Unknown(..) | Self::Refused(_) => 0,
+        }
+    }
+
     fn seen(&self) -> Seen {
         match self {
             Self::Unknown(..) | Self::Refused(_) => Seen {

@@ -2,8 +2,8 @@
 //!
 //! - 1: flexible.
 
-use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
-use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use crate::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use crate::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;

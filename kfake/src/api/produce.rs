@@ -159,11 +159,13 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                 .with_partition_responses(partitions),
         );
     }
+    let throttle_ms = context.throttle(context.produced());
     match (request.acks, failed) {
         (ACKS_NONE, None) => Ok(Answer::Silent),
         (ACKS_NONE, Some(error)) => Err(Refusal::UnacknowledgedError(error.to_string())),
         _ => ProduceResponse::default()
             .with_responses(responses)
+            .with_throttle_time_ms(throttle_ms)
             .with_node_endpoints(endpoints(context, version, leaders))
             .respond(version),
     }

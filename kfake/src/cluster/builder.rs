@@ -324,10 +324,14 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// 16 random bytes in URL-safe base64 without padding: the form of Kafka's `Uuid.randomUuid().toString()`.
+/// 16 random bytes in the form of Kafka's `Uuid.randomUuid().toString()`.
 fn random_cluster_id(seed: u64) -> String {
+    base64_of(fastrand::Rng::with_seed(!seed).u128(..))
+}
+
+/// 16 bytes in URL-safe base64 without padding, as Kafka writes ids.
+pub(crate) fn base64_of(bits: u128) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits = fastrand::Rng::with_seed(!seed).u128(..);
     // 22 digits of 6 bits hold 132; the last carries the low two bits, shifted up.
     (0..22)
         .map(|digit| {

@@ -91,6 +91,18 @@ impl Value for Minutes {
     }
 }
 
+impl Value for Seconds {
+    const EXPECTED: &'static str = "seconds from 0 to 2147483647";
+    fn read(text: &str) -> Option<Self> {
+        let seconds = u64::try_from(text.parse::<i32>().ok()?).ok()?;
+        Some(Seconds(Duration::from_secs(seconds)))
+    }
+}
+
+/// A time that Apache Kafka counts in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seconds(pub Duration);
+
 /// A time that Apache Kafka counts in minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Minutes(pub Duration);
@@ -145,6 +157,10 @@ broker_configs! {
     transaction_max_timeout_ms: Count = "transaction.max.timeout.ms";
     /// How long a transactional id is kept that nobody uses, in milliseconds.
     transactional_id_expiration_ms: Count = "transactional.id.expiration.ms";
+    /// How many windows of time quotas are measured over.
+    quota_windows: Count = "quota.window.num";
+    /// How long each of them is.
+    quota_window_size: Seconds = "quota.window.size.seconds";
     /// How often retention looks for what may go.
     log_retention_check_interval: Duration = "log.retention.check.interval.ms";
     /// How long after the start it looks for the first time.
@@ -244,6 +260,7 @@ mod tests {
         let config = Given::default().config;
         assert_eq!(config.group_max_session_timeout, Duration::from_secs(1800));
         assert_eq!(config.group_initial_rebalance_delay, Duration::ZERO);
+        assert_eq!(config.offsets_retention.0, Duration::from_secs(7 * 24 * 3600));
         assert_eq!((config.auto_create_topics, config.num_partitions), (false, Count(10)));
     }
 

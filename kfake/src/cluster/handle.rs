@@ -10,6 +10,7 @@ use super::builder::Builder;
 use super::cleaner::{self, CompactError};
 use super::housekeeping::{self, Scope};
 use super::state::{Broker, Shared};
+use super::telemetry::ClientMetrics;
 use super::topics::BrokerId;
 use crate::client::Client;
 use crate::group::handle::EndGroupError;
@@ -173,6 +174,12 @@ impl Cluster {
     /// wait for that.
     pub fn sweep_transactions(&self) {
         self.transactions.sweep();
+    }
+
+    /// The metrics that each client has pushed last (KIP-714). Clients push where the cluster was started with
+    /// `metric.reporters` of any name besides Kafka's own, and a subscription asks them to.
+    pub fn client_metrics(&self) -> Vec<ClientMetrics> {
+        self.shared.telemetry.pushed()
     }
 
     /// Deletes at once what retention lets go (`retention.ms`, `retention.bytes`, and segments before the log start offset),

@@ -14,9 +14,12 @@ use uuid::Uuid;
 use super::config::{BrokerConfig, Given};
 use super::configs::store::Configs;
 use super::exits::Exits;
+use super::features::Features;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
+use super::quotas::store::Quotas;
 use super::releases::Offered;
+use super::telemetry::Telemetry;
 use super::topics::{BrokerId, Topics};
 
 /// A broker: its node id and the address that clients are told.
@@ -89,6 +92,10 @@ pub(crate) struct Shared {
     pub config: BrokerConfig,
     /// Every configuration, as clients see and change it.
     pub configs: Configs,
+    pub quotas: Quotas,
+    pub telemetry: Telemetry,
+    /// The levels of features that are others than in a new cluster, and how often they were changed.
+    pub features: Mutex<Features>,
     pub brokers: Vec<Broker>,
     pub topics: RwLock<Topics>,
     /// What the brokers were told to offer.
@@ -139,6 +146,9 @@ impl Shared {
                 compression: all.group("compression"),
                 all,
             },
+            quotas: Quotas::default(),
+            telemetry: Telemetry::default(),
+            features: Mutex::default(),
             housekeeping: Housekeeping::default(),
             cleaner: Semaphore::new(1),
             clock: Clock::start(time_of_day),
@@ -196,6 +206,12 @@ impl Shared {
     /// The broker that says to be the controller.
     pub fn controller(&self) -> BrokerId {
         self.brokers[0].id
+    }
+
+    /// The end of the controllers' log, which grows by a record each `metadata.max.idle.interval.ms` while nothing else happens.
+    pub fn metadata_end(&self) -> i64 {
+        const IDLE_MS: u128 = 500;
+        i64::try_from(self.clock.since.elapsed().as_millis() / IDLE_MS).map_or(i64::MAX, |records| records + 1)
     }
 
     pub fn broker_ids(&self) -> Vec<BrokerId> {

@@ -10,7 +10,7 @@ use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
 use super::frame::FrameReader;
-use crate::api::context::Context;
+use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
@@ -41,6 +41,10 @@ pub(crate) fn open<S: Transport>(
     client_host: String,
 ) {
     let shared = &transactions.groups.shared;
+    let port = peer
+        .rsplit_once(':')
+        .and_then(|(_, port)| port.parse().ok())
+        .unwrap_or(0);
     let context = Context {
         shared: shared.clone(),
         groups: transactions.groups.clone(),
@@ -48,6 +52,8 @@ pub(crate) fn open<S: Transport>(
         broker,
         client_host,
         client_id: None,
+        request_bytes: 0,
+        connection: Arc::new(Connection::new(port)),
     };
     let name = peer.clone();
     let task = async move {
@@ -100,6 +106,15 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
         }
         if shared.exits.is_shut_down() {
             return End::Shutdown;
+        }
+        let muted = context.connection.take_mute();
+        if !muted.is_zero() {
+            tokio::select! {
+                biased;
+                () = shared.exits.shutdown() => return End::Shutdown,
+                () = frames.departure(&mut stream) => {}
+                () = tokio::time::sleep(muted) => {}
+            }
         }
     }
 }

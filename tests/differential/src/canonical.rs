@@ -18,6 +18,8 @@ const IDS: &[(&str, &str)] = &[
     ("producerId", "producer"),
     ("sessionId", "session"),
     ("clusterId", "cluster"),
+    ("clientInstanceId", "client"),
+    ("subscriptionId", "subscription"),
 ];
 
 /// Fields that hold a time, where they hold today's.
@@ -28,7 +30,11 @@ const TIMES: &[&str] = &[
     "logAppendTimeMs",
     "lastTimestamp",
     "transactionStartTimeMs",
+    "lastFetchTimestamp",
+    "lastCaughtUpTimestamp",
 ];
+/// Offsets that DescribeQuorum names.
+const OFFSETS: &[&str] = &["highWatermark", "logEndOffset"];
 /// A time this near to now, in milliseconds, is today's.
 const NEAR: i64 = 24 * 3600 * 1000;
 
@@ -97,6 +103,7 @@ const EVERYTHING: &[(&str, &str, &str)] = &[
     ("Metadata", "topics", "name"),
     ("ListGroups", "groups", "groupId"),
     ("ListTransactions", "transactionStates", "transactionalId"),
+    ("ListConfigResources", "configResources", "resourceName"),
 ];
 
 /// One scenario's masks.
@@ -143,6 +150,10 @@ impl<'a> Canonical<'a> {
             Value::Struct(fields) => {
                 let fields = fields.iter().map(|f| match (api, &f.value) {
                     ("ApiVersions", Value::List(list)) if f.name == "apiKeys" => Field::new(&f.name, by_api(list)),
+                    // Offsets of the controllers' log.
+                    ("DescribeQuorum", Value::Int(n)) if OFFSETS.contains(&&*f.name) && *n > 0 => {
+                        Field::new(&f.name, Value::Masked("offset".to_owned()))
+                    }
                     _ => Field::new(&f.name, self.ordered(api, &f.name, &f.value)),
                 });
                 Value::Struct(fields.collect())
@@ -198,6 +209,9 @@ impl<'a> Canonical<'a> {
             Value::List(list) => Value::List(list.iter().map(|v| self.masked(name, v)).collect()),
             // An offset of the controllers' log.
             Value::Int(n) if name == "finalizedFeaturesEpoch" && *n > 0 => Value::Masked("epoch".to_owned()),
+            // Where logs are, and how large the volume is.
+            Value::Text(_) if name == "logDir" => Value::Masked("directory".to_owned()),
+            Value::Int(_) if matches!(name, "totalBytes" | "usableBytes") => Value::Masked("bytes".to_owned()),
             Value::Int(_) if name == "throttleTimeMs" => Value::Masked("throttle".to_owned()),
             Value::Int(n) if TIMES.contains(&name) && (n - self.now_ms).abs() < NEAR => {
                 Value::Masked("time".to_owned())
@@ -232,6 +246,8 @@ impl<'a> Canonical<'a> {
         let is_none = matches!(value, Value::Int(n) if *n <= 0) || text.is_empty() || text == NIL_UUID;
         // The session and the producer 0 exist nowhere but as "none"; Apache Kafka's first producer id is 0.
         let is_none = is_none && !(kind == "producer" && text == "0");
+        // A subscription's id is a checksum, as often below zero as above.
+        let is_none = is_none && !(kind == "subscription" && text != "0");
         if is_none || self.literals.contains(&text) {
             return match value {
                 Value::Text(text) => Value::Text(self.readable(text)),

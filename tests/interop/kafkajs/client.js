@@ -1,7 +1,7 @@
 // kafkajs.
 
 const readline = require("node:readline");
-const { Kafka, CompressionTypes, CompressionCodecs, Partitioners, logLevel } = require("kafkajs");
+const { Kafka, CompressionTypes, CompressionCodecs, Partitioners, ConfigResourceTypes, ConfigSource, logLevel } = require("kafkajs");
 const lz4 = require("lz4js");
 const zstd = require("zstd-napi");
 
@@ -325,6 +325,27 @@ async function topics() {
   });
 }
 
+async function configs() {
+  const name = fresh("kafkajs");
+  await create(name, 1, [{ name: "retention.ms", value: "1000" }]);
+  await using(kafka.admin(), async (admin) => {
+    const described = async (type, of) => {
+      const { resources: [found] } = await admin.describeConfigs({ includeSynonyms: true, resources: [{ type, name: of }] });
+      return Object.fromEntries(found.configEntries.map((entry) => [entry.configName, entry]));
+    };
+    const alter = (configEntries) => admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name, configEntries }] });
+    same("the topic's own value", (await described(ConfigResourceTypes.TOPIC, name))["retention.ms"].configValue, "1000");
+    await alter([{ name: "max.message.bytes", value: "1000" }]);
+    const altered = await described(ConfigResourceTypes.TOPIC, name);
+    same("what was set", altered["max.message.bytes"].configValue, "1000");
+    same("where what was replaced is from", altered["retention.ms"].configSource, ConfigSource.DEFAULT_CONFIG);
+    await expect("INVALID_CONFIG", () => alter([{ name: "retention.ms", value: "soon" }]));
+    const broker = await described(ConfigResourceTypes.BROKER, "1");
+    same("the broker's id", broker["node.id"].configValue, "1");
+    same("whether a secret is shown", broker["ssl.key.password"].configValue, null);
+  });
+}
+
 async function expect(type, work) {
   let error;
   try {
@@ -383,6 +404,7 @@ const cases = {
   seek,
   timestamps,
   "create-and-delete-topic": topics,
+  configs,
   "error-unknown-topic": () =>
     expect("UNKNOWN_TOPIC_OR_PARTITION", () => using(hasty.admin(), (admin) => admin.deleteTopics({ topics: [fresh("no-such-topic")] }))),
   "error-topic-exists": async () => {

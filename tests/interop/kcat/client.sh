@@ -154,6 +154,7 @@ run commit-and-resume commit
 run seek seek
 run timestamps timestamps
 run create-and-delete-topic skipped 'kcat creates and deletes no topics'
+run configs skipped 'kcat has no admin client'
 run error-unknown-topic unknown_topic
 run error-topic-exists skipped 'kcat creates no topics'
 run error-invalid-topic skipped 'kcat creates no topics'

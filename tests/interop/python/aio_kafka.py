@@ -5,6 +5,7 @@ from functools import partial
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from cases import LIMIT, SERVERS, fresh, run, same, start_cluster, stop_cluster
 
@@ -310,6 +311,23 @@ async def topics():
     await with_admin(work)
 
 
+async def configs():
+    name = fresh("aiokafka")
+    await create(name, 1, retention_ms="1000")
+
+    async def described(kind, of):
+        (answer,) = await with_admin(lambda admin: admin.describe_configs([ConfigResource(kind, of)]))
+        return {config[0]: config[1] for config in answer.resources[0][4]}
+
+    same((await described(ConfigResourceType.TOPIC, name))["retention.ms"], "1000", "the topic's own value")
+    change = ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "1000"})
+    await with_admin(lambda admin: admin.alter_configs([change]))
+    altered = await described(ConfigResourceType.TOPIC, name)
+    same((altered["max.message.bytes"], altered["retention.ms"]), ("1000", "604800000"), "the altered values")
+    broker = await described(ConfigResourceType.BROKER, "1")
+    same((broker["node.id"], broker["ssl.key.password"]), ("1", None), "the broker's")
+
+
 async def expect(kind, work):
     try:
         await work
@@ -382,6 +400,7 @@ run({
     "seek": limited(seek),
     "timestamps": limited(timestamps),
     "create-and-delete-topic": limited(topics),
+    "configs": limited(configs),
     "error-unknown-topic": limited(unknown_topic),
     "error-topic-exists": limited(existing_topic),
     "error-invalid-topic": limited(invalid_topic),

@@ -3,7 +3,7 @@
 from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource, NewTopic
 
 from cases import LIMIT, SERVERS, fresh, run, same, start_cluster, stop_cluster, until
 
@@ -326,6 +326,28 @@ def topics():
     until("the topic is gone", lambda: name not in client.list_topics(timeout=LIMIT).topics)
 
 
+def configs():
+    name = topic(**{"retention.ms": "1000"})
+
+    def described(kind, of):
+        resource = ConfigResource(kind, of)
+        return ADMIN.describe_configs([resource], request_timeout=LIMIT)[resource].result(LIMIT)
+
+    def alter(**values):
+        resource = ConfigResource(ConfigResource.Type.TOPIC, name, set_config=values)
+        ADMIN.alter_configs([resource], request_timeout=LIMIT)[resource].result(LIMIT)
+
+    retention = described(ConfigResource.Type.TOPIC, name)["retention.ms"]
+    same((retention.value, retention.source), ("1000", ConfigSource.DYNAMIC_TOPIC_CONFIG.value), "the topic's own value")
+    alter(**{"max.message.bytes": "1000"})
+    altered = described(ConfigResource.Type.TOPIC, name)
+    same(altered["max.message.bytes"].value, "1000", "what was set")
+    same(altered["retention.ms"].source, ConfigSource.DEFAULT_CONFIG.value, "where what was replaced is from")
+    expect(KafkaError.INVALID_CONFIG, lambda: alter(**{"retention.ms": "soon"}))
+    broker = described(ConfigResource.Type.BROKER, "1")
+    same((broker["node.id"].value, broker["ssl.key.password"].value), ("1", None), "the broker's")
+
+
 def expect(code, call):
     try:
         call()
@@ -399,6 +421,7 @@ run({
     "seek": seek,
     "timestamps": timestamps,
     "create-and-delete-topic": topics,
+    "configs": configs,
     "error-unknown-topic": unknown_topic,
     "error-topic-exists": existing_topic,
     "error-invalid-topic": invalid_topic,

@@ -6,7 +6,7 @@ from functools import partial
 import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.structs import OffsetAndMetadata
 
 from cases import LIMIT, SERVERS, fresh, run, same, skip, start_cluster, stop_cluster, until
@@ -358,6 +358,25 @@ def topics():
     until("the topic is gone", lambda: name not in ADMIN.list_topics())
 
 
+def configs():
+    name = topic(retention_ms="1000")
+
+    def described(kind, of):
+        answer = ADMIN.describe_configs([ConfigResource(kind, of)], **({} if OLD else {"config_filter": "all"}))
+        if not OLD:
+            (found,) = answer.values()
+            (found,) = found.values() if of in found else [found]
+            return {key: value["value"] for key, value in found.items()}
+        return {config[0]: config[1] for response in answer for config in response.resources[0][4]}
+
+    same(described(ConfigResourceType.TOPIC, name)["retention.ms"], "1000", "the topic's own value")
+    ADMIN.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, {"max.message.bytes": "1000"})])
+    same(described(ConfigResourceType.TOPIC, name)["max.message.bytes"], "1000", "what was set")
+    expect(errors.MessageSizeTooLargeError, lambda: produce(name, [b"x" * 2000]))
+    broker = described(ConfigResourceType.BROKER, "1")
+    same((broker["node.id"], broker["ssl.key.password"]), ("1", None), "the broker's")
+
+
 def expect(kind, call):
     try:
         call()
@@ -413,6 +432,7 @@ run({
     "seek": seek,
     "timestamps": timestamps,
     "create-and-delete-topic": topics,
+    "configs": configs,
     "error-unknown-topic": unknown_topic,
     "error-topic-exists": existing_topic,
     "error-invalid-topic": invalid_topic,

@@ -1,5 +1,6 @@
 //! What the cluster answers, request by request, over memory and under a paused clock.
 
+mod configs;
 mod frames;
 mod groups;
 mod static_members;

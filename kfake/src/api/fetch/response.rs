@@ -25,6 +25,8 @@ pub(super) struct FetchAnswer {
     /// An error of the session, which names no partition.
     pub error: Option<ResponseError>,
     pub session_id: i32,
+    /// For how many milliseconds the client is not listened to, since it has used more than its quota.
+    pub throttle_ms: i32,
     pub partitions: Vec<(PartitionKey, PartitionAnswer)>,
 }
 
@@ -72,6 +74,17 @@ impl FetchAnswer {
         Self {
             error: Some(error),
             session_id: NO_SESSION,
+            throttle_ms: 0,
+            partitions: Vec::new(),
+        }
+    }
+
+    /// Of a client that must wait before it is given more.
+    pub fn throttled(session_id: i32, throttle_ms: i32) -> Self {
+        Self {
+            error: None,
+            session_id,
+            throttle_ms,
             partitions: Vec::new(),
         }
     }
@@ -85,7 +98,7 @@ impl FetchAnswer {
 
     fn parts(self, version: i16, endpoints: &[&Broker]) -> Vec<Bytes> {
         let mut out = Writer::new(version);
-        out.buffer.put_i32(0); // throttle time
+        out.buffer.put_i32(self.throttle_ms);
         if version >= 7 {
             out.buffer.put_i16(self.error.map_or(0, |error| error.code()));
             out.buffer.put_i32(self.session_id);
@@ -302,6 +315,7 @@ mod tests {
         FetchAnswer {
             error: None,
             session_id: if version >= 7 { 99 } else { 0 },
+            throttle_ms: 0,
             partitions: vec![
                 (key("a", 0), good(read(&[61, 20_000, 61, 3]), None)),
                 (key("a", 1), good(read(&[]), Some(&[]))),

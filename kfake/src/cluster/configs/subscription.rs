@@ -6,6 +6,7 @@ use super::error::AlterError;
 use super::store::Values;
 use super::table::{self, Kind};
 
+const METRICS: &str = "metrics";
 const INTERVAL_MS: &str = "interval.ms";
 const MATCH: &str = "match";
 
@@ -74,6 +75,39 @@ pub(crate) fn patterns(value: &str) -> Result<Vec<(&str, Regex)>, String> {
         Ok((key, whole))
     };
     pairs.map(pattern).collect()
+}
+
+/// Milliseconds between two pushes where no subscription says otherwise.
+pub(crate) const DEFAULT_INTERVAL_MS: u32 = 300_000;
+
+/// A subscription that has been checked, in its types.
+#[derive(Debug)]
+pub(crate) struct Subscription<'a> {
+    pub interval_ms: u32,
+    pub metrics: Vec<String>,
+    patterns: Vec<(&'a str, Regex)>,
+}
+
+impl<'a> Subscription<'a> {
+    pub fn of(set: &'a Values) -> Self {
+        let text = |name: &str| set.get(name).map(String::as_str).unwrap_or_default();
+        let metrics = text(METRICS)
+            .split(',')
+            .map(str::trim)
+            .filter(|metric| !metric.is_empty());
+        Self {
+            interval_ms: text(INTERVAL_MS).trim().parse().unwrap_or(DEFAULT_INTERVAL_MS),
+            metrics: metrics.map(str::to_owned).collect(),
+            patterns: patterns(text(MATCH)).unwrap_or_default(),
+        }
+    }
+
+    /// Whether it is for a client of these attributes: every pattern matches.
+    pub fn fits(&self, attribute: impl Fn(&str) -> String) -> bool {
+        self.patterns
+            .iter()
+            .all(|(key, pattern)| pattern.is_match(&attribute(key)))
+    }
 }
 
 #[cfg(test)]

@@ -716,6 +716,73 @@ func topics() error {
 	}
 }
 
+func configs() error {
+	retention, limit, soon := "1000", "1000", "soon"
+	name, err := topic(1, map[string]*string{"retention.ms": &retention})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	described := func() (map[string]*kadm.Config, error) {
+		all, err := admin.DescribeTopicConfigs(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		return byKey(all[0].Configs), all[0].Err
+	}
+	before, err := described()
+	if err != nil {
+		return err
+	}
+	if err := cases.Same("the topic's own value", before["retention.ms"].MaybeValue(), "1000"); err != nil {
+		return err
+	}
+	alter := func(changes ...kadm.AlterConfig) error {
+		answers, err := admin.AlterTopicConfigs(ctx, changes, name)
+		if err != nil {
+			return err
+		}
+		return answers[0].Err
+	}
+	compact := "compact"
+	if err := alter(
+		kadm.AlterConfig{Op: kadm.SetConfig, Name: "max.message.bytes", Value: &limit},
+		kadm.AlterConfig{Op: kadm.AppendConfig, Name: "cleanup.policy", Value: &compact},
+		kadm.AlterConfig{Op: kadm.DeleteConfig, Name: "retention.ms"},
+	); err != nil {
+		return err
+	}
+	after, err := described()
+	if err != nil {
+		return err
+	}
+	got := []string{after["max.message.bytes"].MaybeValue(), after["cleanup.policy"].MaybeValue(), after["retention.ms"].MaybeValue()}
+	if err := cases.Same("the altered values", got, []string{"1000", "delete,compact", "604800000"}); err != nil {
+		return err
+	}
+	if err := expect(kerr.InvalidConfig, alter(kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: &soon})); err != nil {
+		return err
+	}
+	brokers, err := admin.DescribeBrokerConfigs(ctx, 1)
+	if err != nil {
+		return err
+	}
+	broker := byKey(brokers[0].Configs)
+	if err := cases.Same("whether a secret is shown", broker["ssl.key.password"].Value == nil, true); err != nil {
+		return err
+	}
+	return cases.Same("the broker's id", broker["node.id"].MaybeValue(), "1")
+}
+
+func byKey(all []kadm.Config) map[string]*kadm.Config {
+	found := map[string]*kadm.Config{}
+	for _, one := range all {
+		found[one.Key] = &one
+	}
+	return found
+}
+
 func expect(wanted error, got error) error {
 	if !errors.Is(got, wanted) {
 		return fmt.Errorf("the error: got %v, not %v", got, wanted)
@@ -834,6 +901,7 @@ func main() {
 		{Name: "seek", Run: seek},
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
+		{Name: "configs", Run: configs},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},

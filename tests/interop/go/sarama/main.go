@@ -730,6 +730,55 @@ func topics() error {
 	})
 }
 
+func configs() error {
+	retention, limit, soon, name := "1000", "1000", "soon", cases.Fresh("sarama")
+	if err := create(name, 1, map[string]*string{"retention.ms": &retention}); err != nil {
+		return err
+	}
+	return withAdmin(func(admin sarama.ClusterAdmin) error {
+		described := func(kind sarama.ConfigResourceType, of string) (map[string]string, error) {
+			all, err := admin.DescribeConfig(sarama.ConfigResource{Type: kind, Name: of})
+			found := map[string]string{}
+			for _, one := range all {
+				found[one.Name] = one.Value
+			}
+			return found, err
+		}
+		before, err := described(sarama.TopicResource, name)
+		if err != nil {
+			return err
+		}
+		if err := cases.Same("the topic's own value", before["retention.ms"], "1000"); err != nil {
+			return err
+		}
+		alter := func(key string, operation sarama.IncrementalAlterConfigsOperation, value *string) error {
+			return admin.IncrementalAlterConfig(sarama.TopicResource, name,
+				map[string]sarama.IncrementalAlterConfigsEntry{key: {Operation: operation, Value: value}}, false)
+		}
+		if err := errors.Join(alter("max.message.bytes", sarama.IncrementalAlterConfigsOperationSet, &limit),
+			alter("retention.ms", sarama.IncrementalAlterConfigsOperationDelete, nil)); err != nil {
+			return err
+		}
+		after, err := described(sarama.TopicResource, name)
+		if err != nil {
+			return err
+		}
+		got := []string{after["max.message.bytes"], after["retention.ms"]}
+		if err := cases.Same("the altered values", got, []string{"1000", "604800000"}); err != nil {
+			return err
+		}
+		refused := alter("retention.ms", sarama.IncrementalAlterConfigsOperationSet, &soon)
+		if err := expect(sarama.ErrInvalidConfig, refused); err != nil {
+			return err
+		}
+		broker, err := described(sarama.BrokerResource, "1")
+		if err != nil {
+			return err
+		}
+		return cases.Same("the broker's id", broker["node.id"], "1")
+	})
+}
+
 func expect(wanted error, got error) error {
 	if !errors.Is(got, wanted) {
 		return fmt.Errorf("the error: got %v, not %v", got, wanted)
@@ -828,6 +877,7 @@ func main() {
 		{Name: "seek", Run: seek},
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
+		{Name: "configs", Run: configs},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},

@@ -18,6 +18,9 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.Config;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -26,6 +29,8 @@ import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.ProducerFencedException;
 import org.apache.kafka.common.errors.RecordTooLargeException;
@@ -514,6 +519,32 @@ public final class Client {
         }
     }
 
+    static void configs() throws Exception {
+        String name = fresh("java");
+        create(name, 1, Map.of("retention.ms", "1000"));
+        ConfigResource topic = new ConfigResource(ConfigResource.Type.TOPIC, name);
+        ConfigResource broker = new ConfigResource(ConfigResource.Type.BROKER, "1");
+        try (Admin admin = admin()) {
+            ConfigEntry retention = within(admin.describeConfigs(List.of(topic)).all()).get(topic).get("retention.ms");
+            same("the topic's own value", retention.value(), "1000");
+            same("where it is from", retention.source(), ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG);
+            within(admin.incrementalAlterConfigs(Map.of(topic, List.of(
+                new AlterConfigOp(new ConfigEntry("max.message.bytes", "1000"), AlterConfigOp.OpType.SET),
+                new AlterConfigOp(new ConfigEntry("cleanup.policy", "compact"), AlterConfigOp.OpType.APPEND),
+                new AlterConfigOp(new ConfigEntry("retention.ms", null), AlterConfigOp.OpType.DELETE)))).all());
+            Config altered = within(admin.describeConfigs(List.of(topic)).all()).get(topic);
+            same("what was set", altered.get("max.message.bytes").value(), "1000");
+            same("what was appended", altered.get("cleanup.policy").value(), "delete,compact");
+            same("what was deleted", altered.get("retention.ms").source(), ConfigEntry.ConfigSource.DEFAULT_CONFIG);
+            expect(RecordTooLargeException.class, () -> produce(name, 0, List.of("x".repeat(2000)), Map.of()));
+            expect(InvalidConfigurationException.class, () -> within(admin.incrementalAlterConfigs(Map.of(topic, List.of(
+                new AlterConfigOp(new ConfigEntry("retention.ms", "soon"), AlterConfigOp.OpType.SET)))).all()));
+            Config of = within(admin.describeConfigs(List.of(broker)).all()).get(broker);
+            same("the broker's id", of.get("node.id").value(), "1");
+            same("whether a secret is shown", of.get("ssl.key.password").value(), null);
+        }
+    }
+
     static void expect(Class<? extends Exception> wanted, Case work) throws Exception {
         try {
             work.run();
@@ -571,6 +602,7 @@ public final class Client {
         cases.put("seek", Client::seek);
         cases.put("timestamps", Client::timestamps);
         cases.put("create-and-delete-topic", Client::topics);
+        cases.put("configs", Client::configs);
         cases.put("error-unknown-topic", Client::unknownTopic);
         cases.put("error-topic-exists", () -> {
             String name = topic(1);

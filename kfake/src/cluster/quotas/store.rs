@@ -1,0 +1,256 @@
+//! The quotas that are set, and what who has one has used.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use super::alter::Change;
+use super::entity::{Entity, Part};
+use super::rate::{Rate, Windows};
+use crate::cluster::topics::BrokerId;
+
+/// Numbers by their keys: `producer_byte_rate`.
+pub(crate) type Limits = BTreeMap<String, f64>;
+
+/// The user of every client, while nobody says who he is.
+const ANONYMOUS: &str = "ANONYMOUS";
+
+/// The most users and clients whose use is remembered: names are a client's own, and it may have many.
+const REMEMBERED: usize = 10_000;
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Resource {
+    Produced,
+    Fetched,
+}
+
+impl Resource {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Produced => "producer_byte_rate",
+            Self::Fetched => "consumer_byte_rate",
+        }
+    }
+}
+
+/// Every quota of the cluster.
+#[derive(Debug, Default)]
+pub(crate) struct Quotas {
+    /// Whether there is one: most clusters have none, and pay for none.
+    any: AtomicBool,
+    limits: Mutex<BTreeMap<Entity, Limits>>,
+    used: Mutex<HashMap<Used, Rate>>,
+}
+
+/// Whose use it is: brokers count by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Used {
+    broker: BrokerId,
+    resource: Resource,
+    user: String,
+    client: String,
+}
+
+impl Quotas {
+    /// Every entity with its limits.
+    pub fn all(&self) -> Vec<(Entity, Limits)> {
+        let limits = self.limits.lock();
+        limits
+            .iter()
+            .map(|(entity, limits)| (entity.clone(), limits.clone()))
+            .collect()
+    }
+
+    /// An entity's limits.
+    #[cfg(test)]
+    pub fn of(&self, entity: &Entity) -> Option<Limits> {
+        self.limits.lock().get(entity).cloned()
+    }
+
+    /// Takes changes that have been checked.
+    pub fn set(&self, entity: &Entity, changes: &[Change]) {
+        let mut all = self.limits.lock();
+        let limits = all.entry(entity.clone()).or_default();
+        for change in changes {
+            match change.value {
+                Some(value) => limits.insert(change.key.clone(), value),
+                None => limits.remove(&change.key),
+            };
+        }
+        if limits.is_empty() {
+            all.remove(entity);
+        }
+        self.any.store(!all.is_empty(), Ordering::Release);
+    }
+
+    /// Counts what a client has used, and says how long it has to wait for that.
+    pub fn used(
+        &self,
+        broker: BrokerId,
+        resource: Resource,
+        client: &str,
+        amount: usize,
+        windows: Windows,
+    ) -> Duration {
+        self.charge(broker, resource, client, amount, windows, true)
+    }
+
+    /// As [`used`](Self::used), for what is not handed out if the client has to wait: then it does not count.
+    pub fn would_use(
+        &self,
+        broker: BrokerId,
+        resource: Resource,
+        client: &str,
+        amount: usize,
+        windows: Windows,
+    ) -> Duration {
+        self.charge(broker, resource, client, amount, windows, false)
+    }
+
+    /// The most that a client can use at once without a wait (`ClientQuotaManager.maxValueInQuotaWindow`); `None` where nothing
+    /// limits it.
+    pub fn at_once(&self, resource: Resource, client: &str, windows: Windows) -> Option<f64> {
+        if !self.any.load(Ordering::Acquire) {
+            return None;
+        }
+        let (limit, ..) = self.limit(resource, client)?;
+        Some(limit * windows.number.saturating_sub(1) as f64 * windows.size.as_secs_f64())
+    }
+
+    fn charge(
+        &self,
+        broker: BrokerId,
+        resource: Resource,
+        client: &str,
+        amount: usize,
+        windows: Windows,
+        keeps: bool,
+    ) -> Duration {
+        if !self.any.load(Ordering::Acquire) {
+            return Duration::ZERO;
+        }
+        let Some((limit, user, client)) = self.limit(resource, client) else {
+            return Duration::ZERO;
+        };
+        let used = Used {
+            broker,
+            resource,
+            user,
+            client,
+        };
+        let now = Instant::now();
+        let mut all = self.used.lock();
+        if all.len() >= REMEMBERED && !all.contains_key(&used) {
+            all.clear();
+        }
+        let rate = all.entry(used).or_default();
+        rate.record(amount as f64, now, windows);
+        let wait = rate.wait(limit, now, windows);
+        if !keeps && !wait.is_zero() {
+            rate.record(-(amount as f64), now, windows);
+        }
+        wait
+    }
+
+    /// The limit that counts for a client, and whose use counts towards it: that which names most, in the order of
+    /// `ClientQuotaManager.DefaultQuotaCallback`.
+    fn limit(&self, resource: Resource, client: &str) -> Option<(f64, String, String)> {
+        let (user, name) = (Some(ANONYMOUS), Some(client));
+        let order = [
+            (Some(user), Some(name)),
+            (Some(user), Some(None)),
+            (Some(user), None),
+            (Some(None), Some(name)),
+            (Some(None), Some(None)),
+            (Some(None), None),
+            (None, Some(name)),
+            (None, Some(None)),
+        ];
+        let limits = self.limits.lock();
+        order.into_iter().find_map(|(user, name)| {
+            let entity = Entity::of(user, name);
+            let limit = *limits.get(&entity)?.get(resource.key())?;
+            let of = |part, name: &str| {
+                if entity.has(part) {
+                    name.to_owned()
+                } else {
+                    String::new()
+                }
+            };
+            Some((limit, of(Part::User, ANONYMOUS), of(Part::ClientId, client)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOWS: Windows = Windows {
+        number: 11,
+        size: Duration::from_secs(1),
+    };
+
+    fn set(quotas: &Quotas, entity: &Entity, value: Option<f64>) {
+        let change = Change {
+            key: "producer_byte_rate".to_owned(),
+            value,
+        };
+        quotas.set(entity, &[change]);
+    }
+
+    fn produce(quotas: &Quotas, client: &str, bytes: usize) -> Duration {
+        quotas.used(BrokerId(1), Resource::Produced, client, bytes, WINDOWS)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_without_a_quota_never_waits() {
+        let quotas = Quotas::default();
+        set(&quotas, &Entity::of(None, Some(Some("other"))), Some(1.0));
+        assert_eq!(produce(&quotas, "me", 1 << 30), Duration::ZERO);
+        assert!(!produce(&quotas, "other", 1 << 30).is_zero());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_quota_that_names_most_counts() {
+        let quotas = Quotas::default();
+        set(&quotas, &Entity::of(None, Some(None)), Some(1.0));
+        set(&quotas, &Entity::of(None, Some(Some("me"))), Some(1000.0));
+        assert_eq!(produce(&quotas, "me", 10_000), Duration::ZERO);
+        set(&quotas, &Entity::of(Some(Some(ANONYMOUS)), None), Some(100.0));
+        assert_eq!(produce(&quotas, "me", 1000), Duration::ZERO);
+        assert_eq!(
+            produce(&quotas, "you", 100),
+            Duration::from_secs(1),
+            "a user's clients share his quota"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_that_is_gone_limits_nobody() {
+        let quotas = Quotas::default();
+        let client = Entity::of(None, Some(Some("me")));
+        set(&quotas, &client, Some(1.0));
+        assert!(!produce(&quotas, "me", 1000).is_zero());
+        set(&quotas, &client, None);
+        assert!(quotas.all().is_empty());
+        assert_eq!(produce(&quotas, "me", 1000), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_handed_out_does_not_count() {
+        let quotas = Quotas::default();
+        let change = Change {
+            key: "consumer_byte_rate".to_owned(),
+            value: Some(100.0),
+        };
+        quotas.set(&Entity::of(None, Some(None)), &[change]);
+        let fetch = |bytes| quotas.would_use(BrokerId(1), Resource::Fetched, "me", bytes, WINDOWS);
+        assert_eq!(fetch(1500), Duration::from_secs(5));
+        assert_eq!(fetch(1000), Duration::ZERO);
+    }
+}
