@@ -139,7 +139,7 @@ broker_configs! {
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes", 4096;
     /// How long committed offsets are kept (KIP-211).
-    offsets_retention: Duration = "offsets.retention.minutes", Duration::from_secs(7 * 24 * 3600);
+    offsets_retention_minutes: Count = "offsets.retention.minutes", Count(7 * 24 * 60);
     /// How often old offsets are looked for.
     offsets_retention_check_interval: Duration = "offsets.retention.check.interval.ms", Duration::from_secs(600);
     /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
@@ -149,6 +149,11 @@ broker_configs! {
 }
 
 impl BrokerConfig {
+    /// How long committed offsets are kept.
+    pub(crate) fn offsets_retention(&self) -> Duration {
+        Duration::from_secs(60 * u64::from(self.offsets_retention_minutes.0.unsigned_abs()))
+    }
+
     /// Reads configurations given by their Kafka names.
     pub(crate) fn read(given: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let mut config = Self::default();

@@ -2,6 +2,8 @@
 
 mod frames;
 mod groups;
+mod releases;
+mod retention;
 mod static_members;
 mod topics;
 mod versions;
