@@ -54,6 +54,7 @@ mod net;
 
 pub use api::VersionError;
 pub use cluster::builder::{Builder, StartError};
+pub use cluster::cleaner::CompactError;
 pub use cluster::config::ConfigError;
 #[cfg(feature = "plants")]
 #[doc(hidden)]

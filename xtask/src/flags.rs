@@ -11,6 +11,7 @@ Usage: cargo xtask COMMAND
 
 Commands:
   bench         measure kfake beside its peers, and compare with the committed results
+  configs       write Apache Kafka's own definitions of its configurations into kfake
   differential  send the same requests to Apache Kafka and to kfake, and compare the answers
   leak-audit    run the workspace's tests, and judge what they leave behind: cargo leak-audit itself
   messages      write the messages that kafka-protocol lacks, from Apache Kafka's definitions
@@ -19,6 +20,19 @@ Commands:
   interop       run the clients that people use against the kfake binary
 
 cargo xtask COMMAND --help tells a command's options.
+";
+
+const CONFIGS_HELP: &str = "\
+Writes Apache Kafka's own definitions of its configurations, by tests/oracle/Configs.java, into kfake/src/cluster/configs.
+It needs java and mvn.
+
+Usage: cargo xtask configs [OPTIONS]
+
+Options:
+  --check                 write nothing; fail where the files are other than what Apache Kafka defines
+  -h, --help
+
+Exit code: 0 when the files are as they should be, 1 when --check found another, 2 when that could not be found out.
 ";
 
 const DIFFERENTIAL_HELP: &str = "\
@@ -108,6 +122,8 @@ pub enum Command {
     Help(&'static str),
     /// `bench`, with arguments that its own program reads.
     Bench(Vec<OsString>),
+    /// `configs`.
+    Configs(Generate),
     /// `leak-audit`, with arguments of its own.
     LeakAudit(Vec<OsString>),
     /// `lint-gate`.
@@ -196,6 +212,10 @@ impl Command {
         };
         match first {
             Arg::Value(name) if name == "bench" => Ok(Self::Bench(parser.raw_args()?.collect())),
+            Arg::Value(name) if name == "configs" => {
+                let options = generate(&mut parser).context(help_hint("configs"))?;
+                Ok(options.map_or(Self::Help(CONFIGS_HELP), Self::Configs))
+            }
             Arg::Value(name) if name == "leak-audit" => Ok(Self::LeakAudit(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "differential" => differential(&mut parser).context(help_hint("differential")),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
@@ -337,6 +357,7 @@ mod tests {
             ("differential --live --golden", "exclude each other"),
             ("differential --random soon", "invalid digit"),
             ("differential --peer", "missing argument for option '--peer'"),
+            ("configs --chek", "invalid option '--chek'"),
             ("lint-gate extra", "unexpected argument \"extra\""),
         ] {
             let error = parse(line).expect_err(line);

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
 mod bench;
+mod configs;
 mod differential;
 mod flags;
 mod interop;
@@ -33,6 +34,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Ok(0)
         }
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Configs(options) => configs::run(&options),
         Command::LeakAudit(arguments) => {
             let defaults = leakcheck_audit::Defaults {
                 manifest_path: Some(workspace_root().join("Cargo.toml")),

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::config::{BrokerConfig, ConfigError};
+use super::config::{self, ConfigError};
 use super::creation::{self, TopicSpec};
 use super::exits::Exits;
 use super::handle::Cluster;
@@ -170,7 +170,9 @@ impl Builder {
         self
     }
 
-    /// A broker configuration by its Kafka name, for every broker. A name that kfake does not know fails the start.
+    /// A broker configuration by its Kafka name, for every broker. A name that Apache Kafka does not know, or a
+    /// value that it does not take, fails the start. Three defaults are not Kafka's: `auto.create.topics.enable=false`,
+    /// `num.partitions=10` and `group.initial.rebalance.delay.ms=0`.
     pub fn broker_config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.configs.insert(name.into(), value.into());
         self
@@ -237,7 +239,7 @@ impl Builder {
                 brokers: self.brokers,
             });
         }
-        let config = BrokerConfig::read(&self.configs)?;
+        let given = config::read(&self.configs)?;
         versions::check(&self.max_versions)?;
         let release = match &self.as_version {
             Some(name) => Release::named(name)?,
@@ -256,7 +258,7 @@ impl Builder {
         let cluster_id = self.cluster_id.unwrap_or_else(|| random_cluster_id(seed));
         let shared = Arc::new(Shared::new(
             cluster_id,
-            config,
+            given,
             brokers,
             Offered::new(release, self.max_versions),
             exits,

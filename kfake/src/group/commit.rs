@@ -56,7 +56,7 @@ impl ClassicGroup {
                         at_ms: now_ms,
                         expires_ms,
                     };
-                    let expires_ms = self.expires_at(&topic.name, &committed, config.offsets_retention());
+                    let expires_ms = self.expires_at(&topic.name, &committed, config.offsets_retention.0);
                     self.expires_first_ms = [self.expires_first_ms, expires_ms].into_iter().flatten().min();
                     self.offsets.commit(&topic.name, partition.partition_index, committed);
                 }
@@ -173,7 +173,7 @@ impl ClassicGroup {
                 .with_partitions(partitions)
         });
         let topics = topics.collect();
-        self.expires_first_ms = self.expires_first(now_ms, config.offsets_retention());
+        self.expires_first_ms = self.expires_first(now_ms, config.offsets_retention.0);
         OffsetDeleteResponse::default().with_topics(topics)
     }
 

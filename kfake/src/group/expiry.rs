@@ -79,7 +79,7 @@ impl Groups {
 
     /// Forgets the offsets that are too old, and the groups that nothing is left of; tells when something will be next.
     pub fn expire_offsets(&self) -> Option<i64> {
-        let retention = self.shared.config.offsets_retention();
+        let retention = self.shared.config.offsets_retention.0;
         let now_ms = self.shared.now_ms();
         let mut next = None;
         for group in self.all() {

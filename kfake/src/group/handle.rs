@@ -123,7 +123,7 @@ impl Group {
         }
         let now_ms = shared.now_ms();
         state.state_since_ms = Some(now_ms);
-        state.expires_first(now_ms, shared.config.offsets_retention())
+        state.expires_first(now_ms, shared.config.offsets_retention.0)
     }
 
     pub fn ask_to_retire(&self) -> Result<(), EndGroupError> {

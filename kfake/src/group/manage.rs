@@ -183,7 +183,7 @@ impl super::classic::ClassicGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::config::BrokerConfig;
+    use crate::cluster::config::Given;
     use crate::cluster::releases::Offered;
     use crate::cluster::state::{Broker, Shared};
     use crate::cluster::topics::BrokerId;
@@ -195,16 +195,9 @@ mod tests {
             host: "broker".to_owned(),
             port: 9092,
         };
-        let (config, exits) = (BrokerConfig::default(), Exits::default());
-        let shared = Shared::new(
-            "id".to_owned(),
-            config,
-            vec![broker],
-            Offered::default(),
-            exits,
-            0,
-            None,
-        );
+        let (given, exits) = (Given::default(), Exits::default());
+        let offered = Offered::default();
+        let shared = Shared::new("id".to_owned(), given, vec![broker], offered, exits, 0, None);
         let groups = Arc::new(Groups::new(Arc::new(shared)));
         let group = groups.get_or_create("billing");
         let (_queue, inbox) = mpsc::channel(1);
