@@ -13,6 +13,7 @@ use dispatch::{Answer, Refusal};
 
 mod alter_configs;
 mod api_versions;
+mod budget;
 pub(crate) mod context;
 mod create_partitions;
 mod create_topics;

@@ -2,6 +2,7 @@
 
 mod frames;
 mod groups;
+mod offsets;
 mod releases;
 mod retention;
 mod static_members;
