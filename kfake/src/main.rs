@@ -5,6 +5,8 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use kfake::StartError;
+
 mod cli;
 
 /// How long the cluster's tasks may take to end before the one that stays is reported.
@@ -61,7 +63,10 @@ async fn run(arguments: cli::Arguments) -> u8 {
         Ok(cluster) => cluster,
         Err(error) => {
             eprintln!("kfake: {}", with_causes(&error));
-            return FAILED;
+            return match error {
+                StartError::Release(_) => USAGE,
+                _ => FAILED,
+            };
         }
     };
     let ready = format!("ready {}\n", cluster.bootstrap_servers());

@@ -159,6 +159,14 @@ async fn a_start_that_fails_exits_1_with_the_reason() {
 }
 
 #[leakcheck]
+async fn a_release_that_is_not_known_exits_2_with_those_that_are() {
+    let output = run(&["--as-version", "9.9"]).await;
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("known as 9.9; known are: 0.11, 1.0"), "{stderr}");
+}
+
+#[leakcheck]
 async fn wrong_arguments_exit_2_with_the_reason() {
     for (arguments, reason) in [
         (vec!["--nonsense"], "--nonsense"),

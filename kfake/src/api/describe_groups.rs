@@ -4,10 +4,11 @@
 //! - 6: a group that does not exist is an error, with a message (KIP-1043); before, it is in the state Dead.
 
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::describe_groups_response::DescribedGroup;
+use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use kafka_protocol::messages::{DescribeGroupsRequest, DescribeGroupsResponse, GroupId};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
@@ -22,14 +23,26 @@ pub(super) async fn handle(
     request: DescribeGroupsRequest,
 ) -> Result<DescribeGroupsResponse, Refusal> {
     let mut groups = Vec::new();
+    let mut budget = Budget::of_a_frame();
     for id in request.groups {
         let mut group = describe(context, version, id).await?;
         if request.include_authorized_operations && group.error_code == 0 {
             group.authorized_operations = GROUP_OPERATIONS;
         }
+        budget.spend(size_of_group(&group))?;
         groups.push(group);
     }
     Ok(DescribeGroupsResponse::default().with_groups(groups))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_group(group: &DescribedGroup) -> usize {
+    let members = group.members.iter().map(|member| {
+        let texts = [&*member.member_id, &*member.client_id, &*member.client_host];
+        let bytes = member.member_metadata.len() + member.member_assignment.len();
+        size_of::<DescribedGroupMember>() + bytes + texts.map(str::len).iter().sum::<usize>()
+    });
+    size_of::<DescribedGroup>() + group.group_id.len() + members.sum::<usize>()
 }
 
 async fn describe(context: &Context, version: i16, id: GroupId) -> Result<DescribedGroup, Refusal> {

@@ -17,6 +17,7 @@ mod alter_client_quotas;
 mod alter_configs;
 mod alter_replica_log_dirs;
 mod api_versions;
+mod budget;
 pub(crate) mod context;
 mod create_partitions;
 mod create_topics;

@@ -6,13 +6,15 @@
 
 use crate::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use crate::messages::offset_fetch_response::{
-    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
+    OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponsePartitions, OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
 };
 use crate::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::group::commit::fetched;
@@ -26,11 +28,14 @@ pub(super) async fn handle(
 ) -> Result<OffsetFetchResponse, Refusal> {
     if version >= 8 {
         let mut groups = Vec::new();
+        let mut budget = Budget::of_a_frame();
         for group in request.groups {
-            groups.push(match version {
+            let group = match version {
                 10.. => fetch_by_id(context, group, request.require_stable).await?,
                 _ => fetch(context, group, request.require_stable).await?,
-            });
+            };
+            budget.spend(size_of_group(&group))?;
+            groups.push(group);
         }
         return Ok(OffsetFetchResponse::default().with_groups(groups));
     }
@@ -48,6 +53,18 @@ pub(super) async fn handle(
     let asked = group.topics.clone();
     let fetched = fetch(context, group, request.require_stable).await?;
     Ok(single(version, asked.unwrap_or_default(), fetched))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_group(group: &OffsetFetchResponseGroup) -> usize {
+    let size_of_partition = |partition: &OffsetFetchResponsePartitions| {
+        size_of::<OffsetFetchResponsePartitions>() + partition.metadata.as_ref().map_or(0, |metadata| metadata.len())
+    };
+    let topics = group.topics.iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(size_of_partition);
+        size_of::<OffsetFetchResponseTopics>() + topic.name.len() + partitions.sum::<usize>()
+    });
+    size_of::<OffsetFetchResponseGroup>() + group.group_id.len() + topics.sum::<usize>()
 }
 
 /// Names for ids and back. Ids that nobody has are answered behind the others; topics that have gone are not shown.

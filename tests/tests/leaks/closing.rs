@@ -100,6 +100,23 @@ async fn connections_of_members_that_vanished_end_while_the_cluster_lives() {
     cluster.close().await;
 }
 
+#[leakcheck(start_paused)]
+async fn closing_ends_a_group_whose_offsets_are_about_to_expire() {
+    for week in [
+        Duration::ZERO,
+        Duration::from_secs(7 * 24 * 3600 - 1),
+        Duration::from_secs(7 * 24 * 3600),
+    ] {
+        let cluster = memory().await;
+        let mut waiting = Waiting::<DuplexStream>::new();
+        waiting.simple(&cluster, "simple").await;
+        tokio::time::sleep(week).await;
+        assert!(cluster.group("simple").is_some(), "{week:?}");
+        cluster.close().await;
+        assert_eq!(cluster.task_count(), 0, "{week:?}");
+    }
+}
+
 /// A thousand groups, as many in each of four states, and the members that keep them there.
 async fn a_thousand_groups() -> (Cluster, Waiting<DuplexStream>) {
     let cluster = builder()

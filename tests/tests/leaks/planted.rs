@@ -18,6 +18,7 @@ const MANAGE: &str = "kfake/src/group/manage.rs";
 const QUEUE: &str = "kfake/src/group/queue.rs";
 const CONNECTION: &str = "kfake/src/net/connection.rs";
 const FETCH: &str = "kfake/src/api/fetch.rs";
+const EXPIRY: &str = "kfake/src/group/expiry.rs";
 const HANDLE: &str = "kfake/src/group/handle.rs";
 
 /// The line of `what` behind `after`, in a file of the workspace.
@@ -245,6 +246,17 @@ fn a_fetch_that_waits_for_records_without_shutdown_is_caught() {
         text.contains(&format!("{FETCH}:{branch}")) && text.contains(&format!("{FETCH}:{timer}")),
         "{leak}"
     );
+}
+
+#[test]
+fn the_wait_for_old_offsets_without_shutdown_is_caught() {
+    let spawned_in = (EXPIRY, line_of(EXPIRY, "fn expires_at", "spawn_named"));
+    let leak = caught(Plant::Expiry, "offset-expiry", spawned_in, async |cluster: &Cluster| {
+        let mut waiting = Waiting::<DuplexStream>::new();
+        waiting.simple(cluster, "billing").await;
+        waiting
+    });
+    waits_in(&leak, EXPIRY, "async fn run");
 }
 
 #[test]

@@ -3,6 +3,9 @@
 mod configs;
 mod frames;
 mod groups;
+mod offsets;
+mod releases;
+mod retention;
 mod static_members;
 mod topics;
 mod versions;

@@ -16,6 +16,9 @@ pub struct Client {
     pub name: String,
     /// What it is, for the table.
     pub about: String,
+    /// The file that lists its cases, where they are not those that all clients share.
+    #[serde(default = "shared_cases")]
+    pub cases: String,
     /// The versions that are run, each installed by itself.
     pub versions: Vec<String>,
     /// Those of them that CI runs.
@@ -32,6 +35,10 @@ pub struct Client {
     /// The file's text.
     #[serde(skip)]
     text: String,
+}
+
+fn shared_cases() -> String {
+    "cases.txt".to_owned()
 }
 
 /// One version of a client.

@@ -1,5 +1,6 @@
 //! Running the clients.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -28,17 +29,16 @@ pub fn run(options: Interop) -> anyhow::Result<u8> {
     let source = root.join("tests/interop");
     let target = options.target_dir.unwrap_or_else(|| root.join("target"));
     let clients = client::read(&source)?;
-    let cases = table::cases(&fs::read_to_string(source.join("cases.txt")).context("cannot read the cases")?);
+    let lists = read_cases(&source, &clients)?;
+    let cases: Vec<Case> = lists.values().flatten().cloned().collect();
     let chosen = choose(&clients, &options.names, options.selection)?;
-    let known: Vec<String> = cases.iter().map(|case| case.name.clone()).collect();
-    if let Some(stray) = options.cases.iter().find(|case| !known.contains(case)) {
-        bail!("no case is named {stray:?}: {}", known.join(", "));
+    if let Some(stray) = options
+        .cases
+        .iter()
+        .find(|name| cases.iter().all(|case| case.name != **name))
+    {
+        bail!("no case is named {stray:?}: {}", names(&cases).join(", "));
     }
-    let wanted = if options.cases.is_empty() {
-        &known
-    } else {
-        &options.cases
-    };
     let binary = build(root, &target)?;
 
     let mut versions = Vec::new();
@@ -58,7 +58,10 @@ pub fn run(options: Interop) -> anyhow::Result<u8> {
             arguments: arguments(&version.client),
         };
         let began = Instant::now();
-        let outcomes = one(version, &kfake, &options.cases, &known, wanted);
+        let known = names(&lists[&version.client.cases]);
+        let is_wanted = |name: &&String| options.cases.is_empty() || options.cases.contains(name);
+        let wanted: Vec<String> = known.iter().filter(is_wanted).cloned().collect();
+        let outcomes = one(version, &kfake, &options.cases, &known, &wanted);
         let (label, counts) = (version.label(), outcomes.counts());
         let mut text = format!("{label}: {counts} ({} s)\n", began.elapsed().as_secs());
         for failure in outcomes.failures() {
@@ -80,9 +83,23 @@ pub fn run(options: Interop) -> anyhow::Result<u8> {
     }
     println!("{all}");
     if options.write_docs {
-        write_docs(root, &clients, &cases, &runs)?;
+        write_docs(root, &clients, &lists, &runs)?;
     }
     Ok(u8::from(all.failed > 0))
+}
+
+/// The lists of cases that the clients name, by the file's name.
+fn read_cases(source: &Path, clients: &[Client]) -> anyhow::Result<BTreeMap<String, Vec<Case>>> {
+    let mut lists = BTreeMap::new();
+    for file in clients.iter().map(|client| &client.cases) {
+        let text = fs::read_to_string(source.join(file)).with_context(|| format!("cannot read the cases in {file}"))?;
+        lists.insert(file.clone(), table::cases(&text));
+    }
+    Ok(lists)
+}
+
+fn names(cases: &[Case]) -> Vec<String> {
+    cases.iter().map(|case| case.name.clone()).collect()
 }
 
 /// Does so many at a time, and gives what came of each in their order. Clients wait more than they work.
@@ -251,7 +268,7 @@ fn talk(
 fn write_docs(
     root: &Path,
     clients: &[Client],
-    cases: &[Case],
+    lists: &BTreeMap<String, Vec<Case>>,
     runs: &[(Client, String, Outcomes)],
 ) -> anyhow::Result<()> {
     let versions = clients.iter().map(|client| client.versions.len()).sum::<usize>();
@@ -259,14 +276,18 @@ fn write_docs(
         runs.len() == versions,
         "the table is written from a run of all clients alone"
     );
-    let complete = |outcomes: &Outcomes| cases.iter().all(|case| outcomes.of(&case.name).is_some());
+    let is_complete = |client: &Client, outcomes: &Outcomes| {
+        let cases = &lists[&client.cases];
+        cases.iter().all(|case| outcomes.of(&case.name).is_some())
+    };
     ensure!(
-        runs.iter().all(|(.., outcomes)| complete(outcomes)),
+        runs.iter().all(|(client, _, outcomes)| is_complete(client, outcomes)),
         "the table is written from a run of all cases alone"
     );
     let path = root.join("kfake/docs/clients.md");
     fs::create_dir_all(root.join("kfake/docs"))?;
-    fs::write(&path, table::page(cases, runs)).with_context(|| format!("cannot write {}", path.display()))
+    let cases: Vec<Case> = lists.values().flatten().cloned().collect();
+    fs::write(&path, table::page(&cases, runs)).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]

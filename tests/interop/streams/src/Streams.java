@@ -1,0 +1,247 @@
+import java.io.File;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Properties;
+import java.util.UUID;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.LongDeserializer;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.serialization.StringDeserializer;
+import org.apache.kafka.common.serialization.StringSerializer;
+import org.apache.kafka.streams.KafkaStreams;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.Topology;
+import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.state.Stores;
+
+/** Kafka Streams: topologies with state stores, whose changelogs and repartition topics are in the cluster. */
+public final class Streams {
+    /** So long that a hang is a failure. Nothing waits as long as this when all is well. */
+    static final Duration LIMIT = Duration.ofSeconds(60);
+    static final String SERVERS = System.getenv("KFAKE_BOOTSTRAP");
+    static int number;
+
+    interface Case {
+        void run() throws Exception;
+    }
+
+    static String fresh(String what) {
+        number++;
+        return what + "-" + number;
+    }
+
+    static void same(String what, Object got, Object wanted) {
+        if (!Objects.equals(got, wanted)) {
+            throw new AssertionError(what + ": got " + got + ", not " + wanted);
+        }
+    }
+
+    static void topics(String... names) throws Exception {
+        try (Admin admin = Admin.create(Map.of("bootstrap.servers", SERVERS))) {
+            List<NewTopic> wanted = new ArrayList<>();
+            for (String name : names) {
+                wanted.add(new NewTopic(name, 4, (short) 1));
+            }
+            admin.createTopics(wanted).all().get(LIMIT.toSeconds(), TimeUnit.SECONDS);
+        }
+    }
+
+    static void produce(String topic, String... pairs) throws Exception {
+        Map<String, Object> settings = Map.of("bootstrap.servers", SERVERS, "acks", "all");
+        try (var producer = new KafkaProducer<>(settings, new StringSerializer(), new StringSerializer())) {
+            for (String pair : pairs) {
+                String[] both = pair.split("=");
+                producer.send(new ProducerRecord<>(topic, both[0], both[1])).get(LIMIT.toSeconds(), TimeUnit.SECONDS);
+            }
+        }
+    }
+
+    /** Counts the values of a topic: the key changes, so that the records are repartitioned. */
+    static Topology counting(String in, String out) {
+        StreamsBuilder builder = new StreamsBuilder();
+        builder.<String, String>stream(in)
+            .groupBy((key, value) -> value, Grouped.with("by-value", Serdes.String(), Serdes.String()))
+            .count(Materialized.<String, Long>as(Stores.inMemoryKeyValueStore("counts"))
+                .withKeySerde(Serdes.String()).withValueSerde(Serdes.Long()))
+            .toStream()
+            .to(out, Produced.with(Serdes.String(), Serdes.Long()));
+        return builder.build();
+    }
+
+    static KafkaStreams start(String application, Topology topology) throws Exception {
+        Properties settings = new Properties();
+        settings.put(StreamsConfig.APPLICATION_ID_CONFIG, application);
+        settings.put(StreamsConfig.BOOTSTRAP_SERVERS_CONFIG, SERVERS);
+        settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
+        settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
+        settings.put(StreamsConfig.STATE_DIR_CONFIG, directory());
+        settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 100);
+        settings.put(StreamsConfig.REPLICATION_FACTOR_CONFIG, 1);
+        settings.put("auto.offset.reset", "earliest");
+        settings.put("heartbeat.interval.ms", 200);
+        settings.put("session.timeout.ms", 6000);
+        // What was started last is what a rebalance may move work to.
+        settings.put("probing.rebalance.interval.ms", 60_000);
+        KafkaStreams streams = new KafkaStreams(topology, settings);
+        streams.start();
+        return streams;
+    }
+
+    static String directory() throws Exception {
+        Path directory = Files.createTempDirectory("kfake-streams-" + UUID.randomUUID());
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> delete(directory.toFile())));
+        return directory.toString();
+    }
+
+    static void delete(File file) {
+        File[] inside = file.listFiles();
+        if (inside != null) {
+            for (File one : inside) {
+                delete(one);
+            }
+        }
+        file.delete();
+    }
+
+    static void close(KafkaStreams streams) {
+        same("the end of an instance", streams.close(LIMIT), true);
+    }
+
+    /** Reads a topic from its beginning until the last value of each key is as wanted. */
+    static <V> void until(String topic, Class<?> values, Map<String, V> wanted) {
+        Map<String, Object> settings = Map.of("bootstrap.servers", SERVERS, "auto.offset.reset", "earliest",
+            "key.deserializer", StringDeserializer.class, "value.deserializer", values);
+        try (KafkaConsumer<String, V> consumer = new KafkaConsumer<>(settings)) {
+            List<TopicPartition> partitions = new ArrayList<>();
+            consumer.partitionsFor(topic, LIMIT).forEach(p -> partitions.add(new TopicPartition(topic, p.partition())));
+            consumer.assign(partitions);
+            consumer.seekToBeginning(partitions);
+            Map<String, V> last = new HashMap<>();
+            long end = System.nanoTime() + LIMIT.toNanos();
+            while (!last.equals(wanted)) {
+                if (System.nanoTime() > end) {
+                    same("what " + topic + " has in the end", last, wanted);
+                }
+                consumer.poll(Duration.ofMillis(100)).forEach(record -> last.put(record.key(), record.value()));
+            }
+        }
+    }
+
+    static void counts(String topic, Map<String, Long> wanted) {
+        until(topic, LongDeserializer.class, wanted);
+    }
+
+    static void await(KafkaStreams streams, KafkaStreams.State state) throws Exception {
+        long end = System.nanoTime() + LIMIT.toNanos();
+        while (streams.state() != state) {
+            if (System.nanoTime() > end) {
+                same("the state of an instance", streams.state(), state);
+            }
+            Thread.sleep(10);
+        }
+    }
+
+    static int tasks(KafkaStreams streams) {
+        return streams.metadataForLocalThreads().stream().mapToInt(thread -> thread.activeTasks().size()).sum();
+    }
+
+    static void count() throws Exception {
+        String in = fresh("in"), out = fresh("out"), application = fresh("count");
+        topics(in, out);
+        produce(in, "1=red", "2=green", "3=red", "4=blue", "5=red");
+        KafkaStreams streams = start(application, counting(in, out));
+        counts(out, Map.of("red", 3L, "green", 1L, "blue", 1L));
+        produce(in, "6=blue");
+        counts(out, Map.of("red", 3L, "green", 1L, "blue", 2L));
+        close(streams);
+    }
+
+    static void restore() throws Exception {
+        String in = fresh("in"), out = fresh("out"), application = fresh("restore");
+        topics(in, out);
+        produce(in, "1=red", "2=green", "3=red");
+        KafkaStreams first = start(application, counting(in, out));
+        counts(out, Map.of("red", 2L, "green", 1L));
+        close(first);
+        produce(in, "4=red", "5=green");
+        KafkaStreams again = start(application, counting(in, out));
+        counts(out, Map.of("red", 3L, "green", 2L));
+        close(again);
+    }
+
+    static void share() throws Exception {
+        String in = fresh("in"), out = fresh("out"), application = fresh("share");
+        topics(in, out);
+        produce(in, "1=red", "2=green", "3=blue", "4=red");
+        KafkaStreams first = start(application, counting(in, out));
+        counts(out, Map.of("red", 2L, "green", 1L, "blue", 1L));
+        KafkaStreams second = start(application, counting(in, out));
+        await(second, KafkaStreams.State.RUNNING);
+        long end = System.nanoTime() + LIMIT.toNanos();
+        while (tasks(first) + tasks(second) != 8 || tasks(second) == 0) {
+            if (System.nanoTime() > end) {
+                same("tasks", List.of(tasks(first), tasks(second)), "eight, shared");
+            }
+            Thread.sleep(10);
+        }
+        produce(in, "5=green");
+        counts(out, Map.of("red", 2L, "green", 2L, "blue", 1L));
+        close(first);
+        produce(in, "6=blue", "7=red");
+        counts(out, Map.of("red", 3L, "green", 2L, "blue", 2L));
+        close(second);
+    }
+
+    static void join() throws Exception {
+        String orders = fresh("orders"), names = fresh("names"), out = fresh("out"), application = fresh("join");
+        topics(orders, names, out);
+        StreamsBuilder builder = new StreamsBuilder();
+        var table = builder.<String, String>table(names,
+            Materialized.<String, String>as(Stores.inMemoryKeyValueStore("names"))
+                .withKeySerde(Serdes.String()).withValueSerde(Serdes.String()));
+        builder.<String, String>stream(orders).join(table, (order, name) -> order + " for " + name).to(out);
+        produce(names, "a=Ada", "b=Bob");
+        KafkaStreams streams = start(application, builder.build());
+        await(streams, KafkaStreams.State.RUNNING);
+        produce(orders, "a=tea", "b=cake", "c=nothing");
+        until(out, StringDeserializer.class, Map.of("a", "tea for Ada", "b", "cake for Bob"));
+        close(streams);
+    }
+
+    public static void main(String[] arguments) {
+        Map<String, Case> cases = new LinkedHashMap<>();
+        cases.put("streams-count", Streams::count);
+        cases.put("streams-restore", Streams::restore);
+        cases.put("streams-share", Streams::share);
+        cases.put("streams-join", Streams::join);
+        List<String> chosen = List.of(arguments);
+        cases.forEach((name, one) -> {
+            if (!chosen.isEmpty() && !chosen.contains(name)) {
+                return;
+            }
+            try {
+                one.run();
+                System.out.println("ok " + name);
+            } catch (Throwable error) {
+                System.out.println("not ok " + name + ": " + error.toString().replaceAll("\\s+", " "));
+            }
+        });
+        System.exit(0);
+    }
+}
