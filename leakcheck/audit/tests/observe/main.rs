@@ -9,6 +9,7 @@ mod allocators;
 mod campaign;
 mod fixture;
 mod flavours;
+mod lifetimes;
 mod linkage;
 mod preloaded;
 mod profiles;
