@@ -255,6 +255,15 @@ pub(super) fn woken() {
     }
 }
 
+/// A file is about to be unloaded. Whatever was allocated by its code is told by where that was.
+pub(super) fn unloading() {
+    if !LISTED.load(Ordering::Relaxed) {
+        return;
+    }
+    let Some(_turn) = Turn::begin() else { return };
+    list();
+}
+
 /// The lineage and the record of a thread that this one is about to create.
 pub(super) fn thread_created() -> (u64, u64) {
     let Some(_turn) = Turn::begin() else { return (0, 0) };

@@ -183,6 +183,14 @@ pub(super) const REMEMBERED: usize = 1 << 14;
 /// Pairs of an address mixed into its rule, and the rule. A pair that two threads wrote at once does not match any address.
 pub(super) static RULES: [[AtomicU64; 2]; REMEMBERED] = [const { [AtomicU64::new(0), AtomicU64::new(0)] }; REMEMBERED];
 
+/// Forgets all rules: what is at an address may have become something else.
+pub(super) fn forget() {
+    for [address, rule] in &RULES {
+        rule.store(0, Ordering::Relaxed);
+        address.store(0, Ordering::Relaxed);
+    }
+}
+
 #[inline]
 pub(super) fn rule_at(pc: u64) -> Option<Rule> {
     let place = &RULES[(pc.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 50) as usize];

@@ -5,6 +5,7 @@
 
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
+mod adverse;
 mod allocators;
 mod campaign;
 mod fixture;
