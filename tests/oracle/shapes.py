@@ -5,7 +5,7 @@ Writes the wire shape of every request from Apache Kafka's own message definitio
 of a kafka-clients jar. A line is an API: its key, its name, the first flexible version (or -), its fields.
 
   1 2 4 8 16   a fixed number of bytes          s   a string      b   bytes or records
-  [ … ]        an array of structs              [x] an array of x ( … ) a struct
+  [ … ]        an array of structs              [x] an array of x ( … ) a struct      (? … ) one that may be null
   @A-B @A+     only in these versions           #T  tagged field T
 """
 import json, pathlib, re, sys
@@ -21,7 +21,7 @@ def load(path):
 def kind(name, structs, field):
     if name.startswith("[]"):
         inner = kind(name[2:], structs, field)
-        return f"[{inner[1:-1]}]" if inner.startswith("(") else f"[{inner}]"
+        return f"[{inner.removeprefix('(').removeprefix('?')[:-1]}]" if inner.startswith("(") else f"[{inner}]"
     if name in FIXED:
         return str(FIXED[name])
     if name == "string":
@@ -29,7 +29,8 @@ def kind(name, structs, field):
     if name in ("bytes", "records"):
         return "b"
     fields = field.get("fields") or structs[name]
-    return "( " + " ".join(shape(f, structs) for f in fields) + " )"
+    opening = "(? " if "nullableVersions" in field else "( "
+    return opening + " ".join(shape(f, structs) for f in fields) + " )"
 
 
 def shape(field, structs):

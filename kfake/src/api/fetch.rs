@@ -230,7 +230,7 @@ impl Registered {
         let mut read = read_partitions(outcomes);
         let mut registered = self.partitions.iter();
         // Both are in the order of the request, and what was read again can only be less or other than what was.
-        read.all(|partition| registered.any(|known| Arc::ptr_eq(known, partition)))
+        read.all(|partition| registered.any(|known| Arc::ptr_eq(&known.log, &partition.log)))
     }
 }
 
@@ -257,17 +257,19 @@ fn count_unknown(outcomes: &[Outcome]) -> usize {
 fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
     let mut bytes = 0;
     let mut nothing_to_wait_for = true;
+    let mut ends_with_segment = false;
     for outcome in outcomes {
         match outcome {
             Outcome::Unknown(..) => {}
             Outcome::Refused(_) => return true,
             Outcome::Read { read, .. } => {
                 nothing_to_wait_for = false;
+                ends_with_segment |= read.ends_with_segment;
                 bytes += read.size;
             }
         }
     }
-    nothing_to_wait_for || i64::try_from(bytes).unwrap_or(i64::MAX) >= i64::from(limits.min_bytes)
+    nothing_to_wait_for || ends_with_segment || i64::try_from(bytes).unwrap_or(i64::MAX) >= i64::from(limits.min_bytes)
 }
 
 /// `ReplicaManager.readFromLog`: the first partition with records gives at least one batch, whatever the limits (KIP-74).

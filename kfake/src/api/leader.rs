@@ -37,8 +37,8 @@ pub(super) fn led(context: &Context, topic: &Topic, index: i32, client_epoch: i3
     let Some(partition) = topic.partition(index) else {
         return Err(Refused::new(ResponseError::UnknownTopicOrPartition));
     };
-    let leader = Some(Leader {
-        id: partition.leader,
+    let leader = partition.leader.map(|id| Leader {
+        id,
         epoch: partition.leader_epoch,
     });
     if client_epoch >= 0 && partition.replicas.contains(&context.broker) {
@@ -50,7 +50,7 @@ pub(super) fn led(context: &Context, topic: &Topic, index: i32, client_epoch: i3
             return Err(Refused::new(ResponseError::UnknownLeaderEpoch));
         }
     }
-    if partition.leader != context.broker {
+    if partition.leader != Some(context.broker) {
         let error = ResponseError::NotLeaderOrFollower;
         return Err(Refused { error, leader });
     }

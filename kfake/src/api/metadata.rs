@@ -21,10 +21,10 @@ use uuid::Uuid;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::creation::{self, TopicSpec};
-use crate::cluster::topics::{Topic, check_name, is_internal};
+use crate::cluster::topics::{BrokerId, Topic, check_name, is_internal};
 
 /// What a client may do with a topic where there is no authorizer: every operation that topics have (KIP-430), as bits.
-const TOPIC_OPERATIONS: i32 = 0x0df8;
+pub(super) const TOPIC_OPERATIONS: i32 = 0x0df8;
 /// The same of the cluster.
 const CLUSTER_OPERATIONS: i32 = 0x1fa0;
 
@@ -83,7 +83,7 @@ pub(super) async fn handle(
     let response = MetadataResponse::default()
         .with_brokers(brokers)
         .with_cluster_id(Some(StrBytes::from_string(shared.cluster_id.clone())))
-        .with_controller_id(WireBrokerId(shared.brokers[0].id.0))
+        .with_controller_id(WireBrokerId(shared.controller().0))
         .with_topics(topics);
     Ok(
         match (8..=10).contains(&version) && request.include_cluster_authorized_operations {
@@ -157,13 +157,13 @@ fn describe(topic: &Arc<Topic>) -> MetadataResponseTopic {
         .partitions
         .iter()
         .map(|p| {
-            let replicas: Vec<_> = p.replicas.iter().map(|r| WireBrokerId(r.0)).collect();
+            let wire = |brokers: &[BrokerId]| brokers.iter().map(|b| WireBrokerId(b.0)).collect();
             MetadataResponsePartition::default()
                 .with_partition_index(p.index)
-                .with_leader_id(WireBrokerId(p.leader.0))
+                .with_leader_id(WireBrokerId(p.leader.map_or(-1, |leader| leader.0)))
                 .with_leader_epoch(p.leader_epoch)
-                .with_isr_nodes(replicas.clone())
-                .with_replica_nodes(replicas)
+                .with_isr_nodes(wire(&p.isr))
+                .with_replica_nodes(wire(&p.replicas))
         })
         .collect();
     MetadataResponseTopic::default()

@@ -20,9 +20,9 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
-use crate::cluster::config::BrokerConfig;
+use crate::cluster::log_config;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, BatchError, Rules, TimestampType, ValidateError, begins_transactional, check_envelope};
+use crate::log::{Appended, BatchError, ValidateError, begins_transactional, check_envelope};
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
@@ -271,9 +271,17 @@ impl Batch<'_> {
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
         let shared = &self.context.shared;
-        let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
+        let rules = log_config::rules(&topic.config);
+        let judged = rules.validate(records, self.version, shared.now_ms());
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
-        let appended = partition.log.lock().append(valid);
+        let segment_rules = log_config::segment_rules(&topic.config, |limit| shared.random_below(limit));
+        let appended = {
+            let mut log = partition.log.lock();
+            log.set_segment_rules(segment_rules);
+            let appended = log.append(valid);
+            shared.housekeeping.look_at(shared, &topic.config, &log);
+            appended
+        };
         let mut appended = appended.map_err(|error| Failure {
             log_start_offset: partition.log.lock().start_offset(),
             ..error.code().into()
@@ -281,28 +289,4 @@ impl Batch<'_> {
         std::mem::take(&mut appended.wakeups).notify();
         Ok(appended)
     }
-}
-
-/// What the topic's configuration, and the broker's where the topic has none, asks of a batch.
-fn rules(topic: &Topic, broker: &BrokerConfig) -> Rules {
-    let defaults = Rules::default();
-    let policies = topic.config.get("cleanup.policy").unwrap_or_default();
-    Rules {
-        max_message_bytes: number(topic, "max.message.bytes").unwrap_or(broker.message_max_bytes),
-        segment_bytes: number(topic, "segment.bytes").unwrap_or(defaults.segment_bytes),
-        compacted: policies.split(',').any(|policy| policy.trim() == "compact"),
-        timestamp_type: match topic.config.get("message.timestamp.type").map(str::trim) {
-            Some("LogAppendTime") => TimestampType::LogAppendTime,
-            _ => TimestampType::CreateTime,
-        },
-        timestamp_before_max_ms: number(topic, "message.timestamp.before.max.ms")
-            .unwrap_or(broker.message_timestamp_before_max_ms),
-        timestamp_after_max_ms: number(topic, "message.timestamp.after.max.ms")
-            .unwrap_or(broker.message_timestamp_after_max_ms),
-    }
-}
-
-/// A number that the topic sets, which was checked when it was set.
-fn number<N: std::str::FromStr>(topic: &Topic, name: &str) -> Option<N> {
-    topic.config.get(name)?.trim().parse().ok()
 }

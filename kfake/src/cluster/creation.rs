@@ -1,13 +1,16 @@
 //! How a topic comes to be: the controller's checks, in its order (`ReplicationControlManager.createTopic`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::state::Shared;
 use super::topic_config::TopicConfig;
 use uuid::Uuid;
 
-use super::topics::{Assignment, BrokerId, Topic, TopicError, Topics};
+use super::topics::{Assignment, BrokerId, Partition, Topic, TopicError, Topics};
+
+/// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: what one request may add.
+const MAX_PARTITIONS: usize = 10_000;
 
 /// A topic to create at the start. Numbers left out are the broker's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +45,8 @@ pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, To
     topics.check_new_name(&spec.name)?;
     let (partitions, replicas) = (spec.partitions.unwrap_or(-1), spec.replicas.unwrap_or(-1));
     let assignment = spread(shared, &topics, partitions, replicas)?;
-    Ok(topics.insert(&spec.name, id, assignment, TopicConfig::default()))
+    let config = TopicConfig::new(BTreeMap::new(), &shared.configs.logs());
+    Ok(topics.insert(&spec.name, id, assignment, config))
 }
 
 /// Creates the topics of a request, as one step.
@@ -63,7 +67,8 @@ fn create_as(
     validate_only: bool,
 ) -> Result<Plan, TopicError> {
     let id = shared.new_uuid();
-    let config = TopicConfig::read(wanted.configs.iter().copied()).map_err(TopicError::InvalidConfig)?;
+    let config =
+        TopicConfig::read(wanted.configs.iter().copied(), &shared.configs.logs()).map_err(TopicError::InvalidConfig)?;
     let assignment = match wanted.assigned.is_empty() {
         true => spread(shared, topics, wanted.partitions, wanted.replicas)?,
         false => assigned(shared, wanted)?,
@@ -115,37 +120,117 @@ fn assigned(shared: &Shared, wanted: &Wanted<'_>) -> Result<Assignment, TopicErr
     let mut partitions: BTreeMap<i32, Vec<BrokerId>> = BTreeMap::new();
     let mut width = None;
     for (index, replicas) in &wanted.assigned {
-        if replicas.is_empty() {
-            return invalid("The manual partition assignment includes an empty replica list.".to_owned());
-        }
-        if let Some(unknown) = replicas.iter().find(|b| shared.broker(**b).is_none()) {
-            return invalid(format!(
-                "The manual partition assignment includes broker {unknown}, but no such broker is registered."
-            ));
-        }
-        let distinct: BTreeSet<_> = replicas.iter().collect();
-        if distinct.len() < replicas.len() {
-            let twice = replicas.iter().enumerate().find(|(i, b)| replicas[..*i].contains(b));
-            let twice = twice.map_or(replicas[0], |(_, b)| *b);
-            return invalid(format!(
-                "The manual partition assignment includes the broker {twice} more than once."
-            ));
-        }
-        if *width.get_or_insert(replicas.len()) != replicas.len() {
-            let width = width.unwrap_or_default();
-            return invalid(format!(
-                "The manual partition assignment includes a partition with {} replica(s), but this is not consistent with previous partitions, which have {width} replica(s).",
-                replicas.len()
-            ));
-        }
-        if partitions.insert(*index, replicas.clone()).is_some() {
+        if partitions.contains_key(index) {
             return invalid(format!(
                 "Found multiple manual partition assignments for partition {index}"
             ));
         }
+        check_assignment(shared, replicas, width)?;
+        width = Some(replicas.len());
+        partitions.insert(*index, replicas.clone());
     }
     if !(0..).zip(partitions.keys()).all(|(expected, index)| expected == *index) {
         return invalid("partitions should be a consecutive 0-based integer sequence".to_owned());
     }
     Ok(partitions.into_values().collect())
+}
+
+/// Whether these brokers can be a partition's replicas, `width` of them where the topic's partitions have so many
+/// (`ReplicationControlManager.validateManualPartitionAssignment`, which looks at the brokers in the order of their ids).
+pub(super) fn check_assignment(shared: &Shared, replicas: &[BrokerId], width: Option<usize>) -> Result<(), TopicError> {
+    let invalid = |why: String| Err(TopicError::InvalidReplicaAssignment(why));
+    if replicas.is_empty() {
+        return invalid("The manual partition assignment includes an empty replica list.".to_owned());
+    }
+    let mut sorted = replicas.to_vec();
+    sorted.sort_unstable();
+    let mut before = None;
+    for broker in sorted {
+        if shared.broker(broker).is_none() {
+            return invalid(format!(
+                "The manual partition assignment includes broker {broker}, but no such broker is registered."
+            ));
+        }
+        if before == Some(broker) {
+            return invalid(format!(
+                "The manual partition assignment includes the broker {broker} more than once."
+            ));
+        }
+        before = Some(broker);
+    }
+    match width {
+        Some(width) if width != replicas.len() => invalid(format!(
+            "The manual partition assignment includes a partition with {} replica(s), but this is not consistent with previous partitions, which have {width} replica(s).",
+            replicas.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// More partitions that a request wants for a topic.
+#[derive(Debug)]
+pub(crate) struct Growth<'a> {
+    pub name: &'a str,
+    /// How many partitions there are to be in all.
+    pub count: i32,
+    /// The replicas of each new partition; `None` leaves them to the cluster.
+    pub assigned: Option<Vec<Vec<BrokerId>>>,
+}
+
+/// Whether a request adds more partitions in all than one may (`validateTotalNumberOfPartitions`).
+pub(crate) fn is_too_much(shared: &Shared, wanted: &[Growth<'_>]) -> bool {
+    let topics = shared.topics.read();
+    let more = wanted.iter().filter_map(|growth| {
+        let there = topics.by_name(growth.name)?.partitions.len();
+        Some(usize::try_from(growth.count).unwrap_or(0).saturating_sub(there))
+    });
+    more.fold(0, usize::saturating_add) > MAX_PARTITIONS
+}
+
+/// Adds partitions to a topic, or only finds out whether they could be (`ReplicationControlManager.createPartitions`).
+pub(crate) fn grow(shared: &Shared, wanted: &Growth<'_>, validate_only: bool) -> Result<(), TopicError> {
+    let mut topics = shared.topics.write();
+    let topic = topics.by_name(wanted.name).ok_or(TopicError::Unknown)?.clone();
+    let there = topic.partitions.len();
+    let count = usize::try_from(wanted.count).unwrap_or(0);
+    if count == there {
+        return Err(TopicError::InvalidPartitions(format!(
+            "Topic already has {there} partition(s)."
+        )));
+    }
+    if count < there {
+        return Err(TopicError::InvalidPartitions(format!(
+            "The topic {} currently has {there} partition(s); {} would not be an increase.",
+            wanted.name, wanted.count
+        )));
+    }
+    let more = count - there;
+    if let Some(assigned) = &wanted.assigned
+        && assigned.len() != more
+    {
+        return Err(TopicError::InvalidReplicaAssignment(format!(
+            "Attempted to add {more} additional partition(s), but only {} assignment(s) were specified.",
+            assigned.len()
+        )));
+    }
+    let width = topic.partitions[0].replicas.len();
+    let assignment = match &wanted.assigned {
+        Some(assigned) => {
+            for replicas in assigned {
+                check_assignment(shared, replicas, Some(width))?;
+            }
+            assigned.clone()
+        }
+        None => topics.spread_on(&shared.broker_ids(), &topic, more),
+    };
+    if validate_only {
+        return Ok(());
+    }
+    let mut grown = Topic::clone(&topic);
+    let added = (there as i32..).zip(assignment);
+    grown
+        .partitions
+        .extend(added.map(|(index, replicas)| Arc::new(Partition::new(index, replicas))));
+    topics.replace(Arc::new(grown));
+    Ok(())
 }

@@ -24,8 +24,12 @@ pub(crate) enum Wait {
     Session,
     /// A connection waits for records that a fetch asks for.
     Fetch,
+    /// The cluster's own task waits for the next deadline of retention.
+    Housekeeping,
     /// A group's task takes no requests, because a test told it so.
     Stalled,
+    /// The task that forgets old offsets waits until the next may be old enough.
+    Expiry,
 }
 
 /// One wait without its shutdown branch, as bugs leave it. For tests of leak detection alone.
@@ -39,6 +43,8 @@ pub enum Plant {
     Rebalance,
     Session,
     Fetch,
+    Housekeeping,
+    Expiry,
     /// DeleteGroups is the only thing that ends a group's task.
     OnlyDeleteGroups,
 }
@@ -53,6 +59,8 @@ impl Plant {
             Self::Rebalance => wait == Wait::Rebalance,
             Self::Session => wait == Wait::Session,
             Self::Fetch => wait == Wait::Fetch,
+            Self::Housekeeping => wait == Wait::Housekeeping,
+            Self::Expiry => wait == Wait::Expiry,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }

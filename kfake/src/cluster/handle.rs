@@ -7,6 +7,8 @@ use thiserror::Error;
 use tokio::io::DuplexStream;
 
 use super::builder::Builder;
+use super::cleaner::{self, CompactError};
+use super::housekeeping::{self, Scope};
 use super::state::{Broker, Shared};
 use super::topics::BrokerId;
 use crate::client::Client;
@@ -143,6 +145,12 @@ impl Cluster {
         }
     }
 
+    /// Forgets the committed offsets that are older than `offsets.retention.minutes`, and the groups that nothing is left of,
+    /// as a task of the cluster's does every `offsets.retention.check.interval.ms` (KIP-211). Ages are by tokio's clock.
+    pub fn expire_offsets(&self) {
+        self.groups.expire_offsets();
+    }
+
     /// Makes a group's coordinator take no more requests, or take them again: requests wait, clients time out, as with a
     /// broker that hangs. A group that does not exist is not created: `false`.
     pub fn stall_group(&self, id: &str, stalled: bool) -> bool {
@@ -151,6 +159,33 @@ impl Cluster {
             group.stall(stalled);
         }
         group.is_some()
+    }
+
+    /// Deletes at once what retention lets go (`retention.ms`, `retention.bytes`, and segments before the log start offset),
+    /// instead of at the next `log.retention.check.interval.ms`. As in Apache Kafka, whole segments go. Returns how many.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = kfake::Cluster::builder().in_memory().topic("orders", 1).start().await?;
+    /// assert_eq!(cluster.apply_retention(), 0); // nothing was ever written
+    /// # cluster.close().await; Ok(()) }
+    /// ```
+    pub fn apply_retention(&self) -> usize {
+        housekeeping::apply_retention(&self.shared, Scope::All)
+    }
+
+    /// Compacts a topic at once, whatever its dirty ratio and lags: of all records with one key, the last stays. The active
+    /// segments are rolled first, so that everything written until now takes part, up to the first open transaction. A tombstone
+    /// goes when it is compacted again after `delete.retention.ms`. Returns by how many bytes the logs have shrunk.
+    ///
+    /// On the clock, a topic is compacted as by Apache Kafka's log cleaner: never its active segment, and the rest when
+    /// `min.cleanable.dirty.ratio` or `max.compaction.lag.ms` says so, which it asks each `log.cleaner.backoff.ms`.
+    ///
+    /// # Errors
+    ///
+    /// See [`CompactError`].
+    pub async fn compact(&self, topic: &str) -> Result<usize, CompactError> {
+        cleaner::compact(&self.shared, topic).await
     }
 
     /// How many of the cluster's tasks are alive.

@@ -1,11 +1,16 @@
 //! The cluster: what it is made of, how it starts, how it ends.
 
 pub(crate) mod builder;
+pub(crate) mod cleaner;
 pub(crate) mod config;
+pub(crate) mod configs;
 pub(crate) mod creation;
 pub(crate) mod exits;
 pub(crate) mod fetch_sessions;
 pub(crate) mod handle;
+pub(crate) mod housekeeping;
+pub(crate) mod log_config;
+pub(crate) mod releases;
 pub(crate) mod state;
 pub(crate) mod topic_config;
 pub(crate) mod topics;

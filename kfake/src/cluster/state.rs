@@ -1,19 +1,22 @@
 //! What the cluster's tasks share.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leakcheck::TaskTracker;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::BrokerConfig;
+use super::config::{BrokerConfig, Given};
+use super::configs::store::Configs;
 use super::exits::Exits;
 use super::fetch_sessions::FetchSessions;
+use super::housekeeping::Housekeeping;
+use super::releases::Offered;
 use super::topics::{BrokerId, Topics};
 
 /// A broker: its node id and the address that clients are told.
@@ -49,6 +52,7 @@ pub(crate) struct Tasks {
     pub all: TaskTracker,
     pub listeners: TaskTracker,
     pub connections: TaskTracker,
+    pub housekeeping: TaskTracker,
 }
 
 /// The time of day, read once and then carried on by tokio's clock.
@@ -81,12 +85,17 @@ impl Clock {
 pub(crate) struct Shared {
     pub cluster_id: String,
     pub config: BrokerConfig,
+    /// Every configuration, as clients see and change it.
+    pub configs: Configs,
     pub brokers: Vec<Broker>,
     pub topics: RwLock<Topics>,
-    /// The highest version of each API, where it is not the highest there is.
-    pub versions: BTreeMap<i16, i16>,
+    /// What the brokers were told to offer.
+    pub versions: Offered,
     pub exits: Exits,
     pub tasks: Tasks,
+    pub housekeeping: Housekeeping,
+    /// Who compacts a log holds it.
+    pub cleaner: Semaphore,
     /// Where the cluster was started: its tasks run there, whoever asks for them.
     pub runtime: Handle,
     clock: Clock,
@@ -98,19 +107,25 @@ pub(crate) struct Shared {
 impl Shared {
     pub fn new(
         cluster_id: String,
-        config: BrokerConfig,
+        given: Given,
         brokers: Vec<Broker>,
-        versions: BTreeMap<i16, i16>,
+        versions: Offered,
         exits: Exits,
         seed: u64,
         time_of_day: Option<SystemTime>,
     ) -> Self {
-        let sessions = |broker: &Broker| (broker.id, Mutex::new(FetchSessions::new(config.fetch_session_slots)));
+        let sessions = |broker: &Broker| {
+            (
+                broker.id,
+                Mutex::new(FetchSessions::new(given.config.fetch_session_slots)),
+            )
+        };
         let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
             cluster_id,
-            config,
+            config: given.config,
+            configs: Configs::new(given.fixed, &brokers),
             brokers,
             topics: RwLock::default(),
             versions,
@@ -118,8 +133,11 @@ impl Shared {
             tasks: Tasks {
                 listeners: all.group("listener"),
                 connections: all.group("connection"),
+                housekeeping: all.group("housekeeping"),
                 all,
             },
+            housekeeping: Housekeeping::default(),
+            cleaner: Semaphore::new(1),
             clock: Clock::start(time_of_day),
             fetch_sessions,
             runtime: Handle::current(),
@@ -143,6 +161,24 @@ impl Shared {
         self.clock.now_ms()
     }
 
+    /// The time of day at the cluster's start, in milliseconds since 1970.
+    pub fn start_ms(&self) -> i64 {
+        self.clock.unix_ms
+    }
+
+    /// The moment of tokio's clock at which it is this time of day, in milliseconds since 1970.
+    pub fn instant_at(&self, unix_ms: i64) -> Instant {
+        let after_start = u64::try_from(unix_ms.saturating_sub(self.clock.unix_ms)).unwrap_or(0);
+        // Tokio sleeps for 30 years at most in one go; so long as that nobody waits.
+        let after_start = Duration::from_millis(after_start).min(Duration::from_secs(30 * 365 * 86_400));
+        self.clock.since + after_start
+    }
+
+    /// A random number from 0 to below `limit`, which is above 0.
+    pub fn random_below(&self, limit: i64) -> i64 {
+        self.random.lock().i64(0..limit)
+    }
+
     /// A broker's incremental fetch sessions.
     pub fn fetch_sessions(&self, broker: BrokerId) -> Option<&Mutex<FetchSessions>> {
         let of_broker = self.fetch_sessions.iter().find(|(id, _)| *id == broker);
@@ -152,6 +188,11 @@ impl Shared {
     /// A fetch session's id: random and positive (`FetchSessionCache.newSessionId`).
     pub fn new_fetch_session_id(&self) -> i32 {
         self.random.lock().i32(1..)
+    }
+
+    /// The broker that says to be the controller.
+    pub fn controller(&self) -> BrokerId {
+        self.brokers[0].id
     }
 
     pub fn broker_ids(&self) -> Vec<BrokerId> {

@@ -50,10 +50,14 @@ pub enum TopicError {
     /// POLICY_VIOLATION.
     #[error("{0}")]
     PolicyViolation(String),
+    /// UNKNOWN_TOPIC_OR_PARTITION.
+    #[error("This server does not host this topic-partition.")]
+    Unknown,
 }
 
-/// A topic.
-#[derive(Debug)]
+/// A topic as it is at one moment: a change puts another one in its place ([`Topics::replace`]). The logs are shared between
+/// them.
+#[derive(Debug, Clone)]
 pub(crate) struct Topic {
     pub name: String,
     pub id: Uuid,
@@ -68,14 +72,37 @@ impl Topic {
     }
 }
 
-/// A partition: who leads it, and its log, which the replicas share.
-#[derive(Debug)]
+/// A partition as it is at one moment: who leads it, and its log, which the replicas share. Kafka's `PartitionRegistration`.
+#[derive(Debug, Clone)]
 pub(crate) struct Partition {
     pub index: i32,
-    pub leader: BrokerId,
+    /// `None` while no replica may lead.
+    pub leader: Option<BrokerId>,
+    /// Rises with each new leader.
     pub leader_epoch: i32,
+    /// Rises with each change of the partition.
+    #[expect(dead_code, reason = "elections and reassignments raise it")]
+    pub partition_epoch: i32,
+    /// In the order of preference: the first is the preferred leader.
     pub replicas: Vec<BrokerId>,
-    pub log: Mutex<Log>,
+    /// The replicas that are in sync.
+    pub isr: Vec<BrokerId>,
+    pub log: Arc<Mutex<Log>>,
+}
+
+impl Partition {
+    /// A new partition, led by its first replica.
+    pub fn new(index: i32, replicas: Vec<BrokerId>) -> Self {
+        Self {
+            index,
+            leader: replicas.first().copied(),
+            leader_epoch: 0,
+            partition_epoch: 0,
+            isr: replicas.clone(),
+            replicas,
+            log: Arc::new(Mutex::new(Log::new(0))),
+        }
+    }
 }
 
 /// Every topic of the cluster, by name and by id.
@@ -134,19 +161,31 @@ impl Topics {
             .collect()
     }
 
+    /// Spreads `more` partitions of a topic as those before them were: each leader one broker further.
+    pub fn spread_on(&self, brokers: &[BrokerId], topic: &Topic, more: usize) -> Assignment {
+        let last = topic.partitions.last().and_then(|p| p.replicas.first());
+        let start = last
+            .and_then(|last| brokers.iter().position(|b| b == last))
+            .unwrap_or(0);
+        let width = topic
+            .partitions
+            .first()
+            .map_or(1, |p| p.replicas.len())
+            .min(brokers.len());
+        (1..=more)
+            .map(|partition| {
+                (0..width)
+                    .map(|replica| brokers[(start + partition + replica) % brokers.len()])
+                    .collect()
+            })
+            .collect()
+    }
+
     /// Adds a topic whose name and assignment have been checked.
     pub fn insert(&mut self, name: &str, id: Uuid, assignment: Assignment, config: TopicConfig) -> Arc<Topic> {
         let partitions = (0..)
             .zip(assignment)
-            .map(|(index, replicas)| {
-                Arc::new(Partition {
-                    index,
-                    leader: replicas[0],
-                    leader_epoch: 0,
-                    replicas,
-                    log: Mutex::new(Log::new(0)),
-                })
-            })
+            .map(|(index, replicas)| Arc::new(Partition::new(index, replicas)))
             .collect();
         let topic = Arc::new(Topic {
             name: name.to_owned(),
@@ -162,6 +201,15 @@ impl Topics {
         self.by_name.insert(name.to_owned(), topic.clone());
         self.by_id.insert(id, topic.clone());
         topic
+    }
+
+    /// Puts a changed topic in the place of the one with its id. A topic that has been deleted meanwhile stays deleted: `None`.
+    pub fn replace(&mut self, topic: Arc<Topic>) -> Option<Arc<Topic>> {
+        let before = self.by_id.get_mut(&topic.id)?;
+        debug_assert_eq!(before.name, topic.name, "a topic's name is for ever");
+        let before = std::mem::replace(before, topic.clone());
+        self.by_name.insert(topic.name.clone(), topic);
+        Some(before)
     }
 
     pub fn remove(&mut self, name: &str) -> Option<Arc<Topic>> {
@@ -210,6 +258,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::configs::logs::LogConfig;
 
     const BROKERS: [BrokerId; 3] = [BrokerId(1), BrokerId(2), BrokerId(3)];
 
@@ -236,7 +285,7 @@ mod tests {
                 .unwrap()
                 .partitions
                 .iter()
-                .map(|p| p.leader.0)
+                .map(|p| p.leader.unwrap().0)
                 .collect::<Vec<_>>()
         };
         assert_eq!(leaders("a"), [1, 2, 3]);
@@ -263,6 +312,28 @@ mod tests {
         for good in ["a", "a.b_c-d", "...", &"x".repeat(249)] {
             assert_eq!(check_name(good), Ok(()), "{good}");
         }
+    }
+
+    #[test]
+    fn a_replaced_topic_shares_its_logs_and_keeps_its_place() {
+        let mut topics = topics(&["a"]);
+        let before = topics.by_name("a").unwrap().clone();
+        let mut changed = Topic::clone(&before);
+        changed.config =
+            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &LogConfig::default()).unwrap();
+        assert!(Arc::ptr_eq(&topics.replace(Arc::new(changed)).unwrap(), &before));
+        let after = topics.by_id(&before.id).unwrap();
+        assert!(Arc::ptr_eq(after, topics.by_name("a").unwrap()));
+        assert_eq!(after.config.max_message_bytes, 1);
+        assert!(Arc::ptr_eq(&after.partitions[0].log, &before.partitions[0].log));
+    }
+
+    #[test]
+    fn a_topic_that_is_gone_cannot_be_replaced() {
+        let mut topics = topics(&["a"]);
+        let before = topics.remove("a").unwrap();
+        assert!(topics.replace(before).is_none());
+        assert!(topics.by_name("a").is_none());
     }
 
     #[test]

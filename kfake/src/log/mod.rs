@@ -16,22 +16,31 @@
 //!   block may not claim more than its compressed bytes can expand to.
 
 mod batch;
+mod compaction;
 mod compression;
+mod epochs;
 mod lookup;
 mod partition;
 mod producers;
+mod rebuild;
 mod records;
+mod retention;
+mod segment;
+mod segments;
 #[cfg(test)]
 mod testing;
 mod validate;
 mod waiters;
 
 pub use batch::{BatchError, RecordBatch, TimestampType};
+pub use compaction::{Cleaned, Cleaning, CompactionRules, LogToClean, Step};
 pub use compression::Codec;
 pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
+pub use retention::{Expired, RetentionRules};
+pub use segment::SegmentRules;
 pub use validate::{
     Envelope, RecordRejection, Rejection, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope,
 };

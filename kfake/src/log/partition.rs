@@ -1,14 +1,17 @@
 //! One partition's log: append, read, and find by time.
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::batch::{RecordBatch, TimestampType};
+use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
+use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
-use super::producers::{Producers, SequenceError};
+use super::producers::{LastRecord, Producers, SequenceError};
 use super::records::RecordError;
+use super::segment::SegmentRules;
+use super::segments::Segments;
 use super::validate::ValidBatch;
 use super::waiters::{WaitList, Wakeups};
 
@@ -59,15 +62,9 @@ pub struct LogRead {
     pub chunks: Vec<Bytes>,
     /// The chunks' length together.
     pub size: usize,
-}
-
-/// A stored batch and what the index knows of it.
-#[derive(Debug)]
-struct Stored {
-    batch: RecordBatch,
-    last_offset: i64,
-    /// Of this batch and all before it, so that the stored sequence ascends and can be searched.
-    max_timestamp_so_far: i64,
+    /// Whether more follows in a newer segment. A fetch does not wait then: the bytes that it waits for would never come here
+    /// (`DelayedFetch.tryComplete`, a fetch from an older segment).
+    pub ends_with_segment: bool,
 }
 
 /// One partition's log, kept in memory.
@@ -98,25 +95,32 @@ struct Stored {
 /// ```
 #[derive(Debug)]
 pub struct Log {
-    batches: VecDeque<Stored>,
+    pub(super) segments: Segments,
+    segment_rules: SegmentRules,
     start_offset: i64,
     end_offset: i64,
-    /// Each leader epoch and the end offset when it began, ascending.
-    leader_epochs: Vec<(i32, i64)>,
+    leader_epochs: LeaderEpochs,
     producers: Producers,
     waiters: WaitList,
+    /// The first offset that compaction has not seen; `None` before it ran.
+    pub(super) cleaned_up_to: Option<i64>,
+    /// Compaction has met a batch that cannot be read.
+    pub(super) cannot_be_cleaned: bool,
 }
 
 impl Log {
     /// An empty log, led in `leader_epoch`.
     pub fn new(leader_epoch: i32) -> Self {
         Self {
-            batches: VecDeque::new(),
+            segments: Segments::new(0),
+            segment_rules: SegmentRules::default(),
             start_offset: 0,
             end_offset: 0,
-            leader_epochs: vec![(leader_epoch, 0)],
+            leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             waiters: WaitList::default(),
+            cleaned_up_to: None,
+            cannot_be_cleaned: false,
         }
     }
 
@@ -150,14 +154,34 @@ impl Log {
 
     /// The epoch that the log is led in.
     pub fn leader_epoch(&self) -> i32 {
-        self.leader_epochs.last().map_or(-1, |&(epoch, _)| epoch)
+        self.leader_epochs.latest()
     }
 
     /// Begins a new leader epoch. An epoch that is not newer is ignored.
     pub fn begin_leader_epoch(&mut self, epoch: i32) {
-        if epoch > self.leader_epoch() {
-            self.leader_epochs.push((epoch, self.end_offset));
-        }
+        self.leader_epochs.begin(epoch, self.end_offset);
+    }
+
+    /// The largest epoch of the log that is not larger than `epoch`, and the offset that it ended at; `None` where the log
+    /// knows nothing of it.
+    pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        self.leader_epochs.end_of(epoch, self.end_offset)
+    }
+
+    /// The bytes of all batches together.
+    pub fn size(&self) -> usize {
+        self.segments.size()
+    }
+
+    /// Says when the active segment is rolled, from the next append on.
+    pub fn set_segment_rules(&mut self, rules: SegmentRules) {
+        self.segment_rules = rules;
+    }
+
+    /// Begins a new active segment at the end of the log; an empty one stays what it is.
+    pub fn roll(&mut self, now_ms: i64) {
+        self.segments
+            .roll(self.end_offset, now_ms, self.segment_rules.jitter_ms);
     }
 
     /// Those who wait for this log to grow.
@@ -195,8 +219,7 @@ impl Log {
             self.producers
                 .record(sequences, base_offset, last_offset, max_timestamp);
         }
-        self.push(batch);
-        self.end_offset = last_offset + 1;
+        self.push(batch, valid.now_ms);
         Ok(Appended {
             base_offset,
             last_offset,
@@ -211,23 +234,25 @@ impl Log {
         })
     }
 
-    fn push(&mut self, batch: RecordBatch) {
-        let before = self
-            .batches
-            .back()
-            .map_or(i64::MIN, |stored| stored.max_timestamp_so_far);
-        self.batches.push_back(Stored {
-            last_offset: batch.last_offset(),
-            max_timestamp_so_far: before.max(batch.max_timestamp()),
-            batch,
-        });
+    /// Stores a batch that has its offsets, in a new segment where it is time for one.
+    fn push(&mut self, batch: RecordBatch, now_ms: i64) {
+        let rules = self.segment_rules;
+        let (size, last_offset) = (batch.size(), batch.last_offset());
+        let active = self.segments.active();
+        if active.should_roll(&rules, size, batch.max_timestamp(), last_offset, now_ms) {
+            self.roll(now_ms);
+        }
+        self.segments
+            .active_mut()
+            .push(batch, rules.index_interval_bytes, now_ms);
+        self.end_offset = last_offset + 1;
     }
 
     /// Reads whole batches from the one that holds `from`, up to `max_bytes`; empty at the end of what may be seen.
     ///
     /// With `at_least_one`, the first batch is returned whole even when it is larger than the limit (KIP-74);
     /// without, a first batch that does not fit makes the read empty. Like Apache Kafka, the read fills the limit
-    /// with the beginning of a batch that does not fit any more.
+    /// with the beginning of a batch that does not fit any more, and ends where the segment does that it began in.
     ///
     /// # Errors
     ///
@@ -248,11 +273,22 @@ impl Log {
             });
         }
         let visible_end = self.visible_end(isolation);
-        let first = self.batches.partition_point(|stored| stored.last_offset < from);
         let mut read = LogRead::default();
+        if from >= visible_end {
+            return Ok(read);
+        }
+        let place = self.segments.place_of(from);
+        let last = self.segments.place_of(visible_end);
+        // Compaction may have left nothing at or behind the offset in its own segment.
+        let segments = (place..).zip(self.segments.range(place..self.segments.count()));
+        let mut rest = segments.map(|(place, segment)| (place, &segment.batches[segment.position(from)..]));
+        let Some((place, batches)) = rest.find(|(_, batches)| !batches.is_empty()) else {
+            return Ok(read);
+        };
+        read.ends_with_segment = place < last;
         let mut left = max_bytes;
-        for stored in self.batches.range(first..) {
-            if stored.last_offset >= visible_end || from >= visible_end {
+        for stored in batches {
+            if stored.last_offset >= visible_end {
                 break;
             }
             if read.size == 0 {
@@ -301,56 +337,87 @@ impl Log {
         match spec {
             OffsetSpec::Latest => untimed(self.visible_end(isolation), self.leader_epoch()),
             OffsetSpec::Earliest | OffsetSpec::EarliestLocal => {
-                untimed(self.start_offset, self.epoch_of(self.start_offset))
+                untimed(self.start_offset, self.leader_epochs.at(self.start_offset))
             }
             OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => untimed(-1, -1),
-            OffsetSpec::MaxTimestamp => self.walk_from(
-                self.batches.back().map_or(i64::MAX, |last| last.max_timestamp_so_far),
-                isolation,
-            ),
-            OffsetSpec::At(time) => self.walk_from(time, isolation),
+            OffsetSpec::MaxTimestamp => self.largest_timestamp(isolation),
+            OffsetSpec::At(time) => self.first_at(time, isolation),
         }
     }
 
-    fn walk_from(&self, time: i64, isolation: Isolation) -> LookUp {
-        let first = self
-            .batches
-            .partition_point(|stored| stored.max_timestamp_so_far < time);
-        let mut batches = self.batches.range(first..).map(|stored| &stored.batch);
-        let mut found: Vec<_> = batches.next().into_iter().cloned().collect();
-        // Only where the log start offset cuts into the batch that the search found is there a second one to look at.
-        if found.iter().any(|batch| batch.base_offset() < self.start_offset) {
-            found.extend(batches.find(|batch| batch.max_timestamp() >= time).cloned());
+    /// The first record with the largest timestamp, even one before the log start offset, as long as its segment is there.
+    fn largest_timestamp(&self, isolation: Isolation) -> LookUp {
+        let segments = self.segments.iter();
+        // Of equals the first one, where `max_by_key` takes the last.
+        let segment = segments.rev().max_by_key(|segment| segment.max_timestamp());
+        let time = segment.map_or(NO_TIMESTAMP, |segment| segment.max_timestamp());
+        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time && time != NO_TIMESTAMP;
+        let mut batches = segment.into_iter().flat_map(|s| &s.batches).map(|s| &s.batch);
+        LookUp::In {
+            batches: batches.find(has_it).into_iter().cloned().collect(),
+            time,
+            offsets: 0..self.visible_end(isolation),
+        }
+    }
+
+    /// The first record at or after `time`, in the first segment whose largest timestamp is not before it and no other
+    /// (`UnifiedLog.searchOffsetInLocalLog`).
+    fn first_at(&self, time: i64, isolation: Isolation) -> LookUp {
+        let mut batches = Vec::new();
+        let mut segments = self.segments.iter();
+        if let Some(segment) = segments.find(|segment| segment.largest_timestamp() >= time) {
+            let first = segment.batches.partition_point(|s| s.max_timestamp_so_far < time);
+            let candidates = segment.batches[first..].iter().map(|stored| &stored.batch);
+            for batch in candidates.filter(|batch| batch.max_timestamp() >= time) {
+                batches.push(batch.clone());
+                // The record is in the first batch, unless it lies before the log start offset or compaction took it.
+                if batch.base_offset() >= self.start_offset && batch.record_count() > 0 {
+                    break;
+                }
+            }
         }
         LookUp::In {
-            batches: found,
+            batches,
             time,
             offsets: self.start_offset..self.visible_end(isolation),
         }
     }
 
-    /// The leader epoch that `offset` was, or will be, appended in.
-    fn epoch_of(&self, offset: i64) -> i32 {
-        let next = self.leader_epochs.partition_point(|&(_, start)| start <= offset);
-        next.checked_sub(1).map_or(-1, |at| self.leader_epochs[at].0)
+    /// Moves the log start offset up to `offset`, as DeleteRecords does; -1 stands for the high watermark. An offset before
+    /// the log start offset changes nothing. Returns whom to wake.
+    ///
+    /// Readers do not see the records before it any more. Their segments go with the next
+    /// [`delete_old_segments`](Self::delete_old_segments), unless they hold later records too.
+    ///
+    /// # Errors
+    ///
+    /// The offset is negative or beyond the high watermark (`Partition.deleteRecordsOnLeader`).
+    pub fn delete_records(&mut self, offset: i64) -> Result<Wakeups, OffsetOutOfRange> {
+        let high_watermark = self.high_watermark();
+        let offset = if offset == -1 { high_watermark } else { offset };
+        if !(0..=high_watermark).contains(&offset) {
+            return Err(OffsetOutOfRange {
+                offset,
+                start: self.start_offset,
+                end: high_watermark,
+            });
+        }
+        Ok(match self.raise_start(offset) {
+            true => self.waiters.wakeups(),
+            false => Wakeups::default(),
+        })
     }
 
-    /// Moves the log start offset up to `offset`, at most to the high watermark, and drops the batches before it.
-    ///
-    /// A batch that holds `offset` stays whole: readers skip the records before it.
-    pub fn advance_start(&mut self, offset: i64) {
-        let offset = offset.min(self.high_watermark());
-        if offset <= self.start_offset {
-            return;
-        }
-        self.start_offset = offset;
-        let gone = self.batches.partition_point(|stored| stored.last_offset < offset);
-        self.batches.drain(..gone);
-        let mut so_far = i64::MIN;
-        for stored in &mut self.batches {
-            so_far = so_far.max(stored.batch.max_timestamp());
-            stored.max_timestamp_so_far = so_far;
-        }
+    /// What each producer wrote last.
+    pub(super) fn last_records(&self) -> HashMap<i64, LastRecord> {
+        self.producers.last_records()
+    }
+
+    /// Moves the log start offset up, and says whether it was before `offset` (`UnifiedLog.maybeIncrementLogStartOffset`).
+    pub(super) fn raise_start(&mut self, offset: i64) -> bool {
+        let raised = offset > self.start_offset;
+        self.start_offset = self.start_offset.max(offset);
+        raised
     }
 }
 

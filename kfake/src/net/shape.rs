@@ -52,6 +52,8 @@ enum Kind {
     Bytes,
     Array(Vec<Field>),
     Struct(Vec<Field>),
+    /// A struct behind a byte that says whether there is one: negative is null.
+    Nullable(Vec<Field>),
 }
 
 #[derive(Debug)]
@@ -134,6 +136,13 @@ impl Walk<'_> {
                 None => Ok(()),
             },
             Kind::Struct(fields) => self.fields(fields, true),
+            Kind::Nullable(fields) => {
+                let [present] = self.take()?;
+                match present.cast_signed() {
+                    ..0 => Ok(()),
+                    0.. => self.fields(fields, true),
+                }
+            }
             Kind::Array(fields) => {
                 let Some(count) = self.length(4)? else {
                     return Ok(());
@@ -243,13 +252,13 @@ fn parse_fields<'a>(words: &mut std::iter::Peekable<impl Iterator<Item = &'a str
             continue;
         }
         let (kind, fields_of_struct, suffix) = match word {
-            "[" | "(" => {
+            "[" | "(" | "(?" => {
                 let inner = parse_fields(words, depth + 1);
                 let closing = words.next().unwrap_or("]");
-                let kind = if word == "[" {
-                    Kind::Array(inner)
-                } else {
-                    Kind::Struct(inner)
+                let kind = match word {
+                    "[" => Kind::Array(inner),
+                    "(?" => Kind::Nullable(inner),
+                    _ => Kind::Struct(inner),
                 };
                 (kind, true, &closing[1..])
             }
@@ -298,8 +307,9 @@ fn field(kind: Kind, suffix: &str, fields_of_struct: bool) -> Field {
 #[cfg(test)]
 mod tests {
     use bytes::{BufMut, BytesMut};
+    use kafka_protocol::messages::describe_topic_partitions_request::Cursor;
     use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
-    use kafka_protocol::messages::{ApiKey, FetchRequest, MetadataRequest, TopicName};
+    use kafka_protocol::messages::{ApiKey, DescribeTopicPartitionsRequest, FetchRequest, MetadataRequest, TopicName};
     use kafka_protocol::protocol::{Encodable, VersionRange};
     use proptest::prelude::*;
 
@@ -365,6 +375,21 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_struct_that_may_be_null_says_whether_it_is_there() {
+        let request = |cursor: Option<Cursor>| {
+            let mut body = BytesMut::new();
+            let request = DescribeTopicPartitionsRequest::default().with_cursor(cursor);
+            request.encode(&mut body, 0).unwrap();
+            body
+        };
+        let key = ApiKey::DescribeTopicPartitions as i16;
+        let (with, without) = (request(Some(Cursor::default())), request(None));
+        assert_eq!(check(key, 0, &with), Ok(with.len()));
+        assert_eq!(check(key, 0, &without), Ok(without.len()));
+        assert_eq!(check(key, 0, &with[..with.len() - 2]), Err(ShapeError::Truncated));
     }
 
     #[test]

@@ -119,7 +119,12 @@ pub(crate) fn outcomes(report: &mut Report, outcomes: &[BinaryOutcome]) {
     for outcome in outcomes {
         let mut tests: BTreeMap<&str, Outcome> = outcome.tests.iter().map(|(name, how)| (&**name, *how)).collect();
         if let BinaryResult::Failed(failed) = &outcome.result {
-            tests.extend(failed.iter().map(|name| (name.as_str(), Outcome::Failed)));
+            for name in failed {
+                let outcome = tests.entry(name).or_insert(Outcome::Failed);
+                if *outcome != Outcome::Aborted {
+                    *outcome = Outcome::Failed;
+                }
+            }
         }
         report.programs.push(Program {
             name: outcome.binary.name.clone(),

@@ -268,6 +268,7 @@ mod tests {
             index,
         };
         let read = |chunks: &[usize]| LogRead {
+            ends_with_segment: false,
             chunks: chunks
                 .iter()
                 .map(|size| Bytes::from(vec![*size as u8; *size]))

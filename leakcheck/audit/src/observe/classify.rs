@@ -103,6 +103,49 @@ pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> E
     Ending::Ended
 }
 
+/// Whether a function of tokio's that has lost its type in the debug info may make another kind of what [`kind`] said.
+#[must_use]
+pub fn may_be_other_than(kind: Kind, path: &str) -> bool {
+    let function = last_two(path).1;
+    match kind {
+        Kind::Other => path.starts_with("tokio::runtime::task::") || function.starts_with("spawn_blocking"),
+        Kind::Blocking => function == "launch",
+        Kind::Task | Kind::Worker | Kind::Unknown => false,
+    }
+}
+
+/// Whether a function of tokio's that has lost its type in the debug info may be one by which [`ending`] tells what ended a task.
+#[must_use]
+pub fn may_decide(path: &str) -> bool {
+    const TYPES: [&str; 19] = [
+        "AbortHandle",
+        "BlockingPool",
+        "CurrentThread",
+        "Harness",
+        "JoinHandle",
+        "LocalNotified",
+        "LocalOwnedTasks",
+        "LocalRuntime",
+        "LocalSet",
+        "LocalState",
+        "MultiThread",
+        "OwnedTasks",
+        "RawTask",
+        "Runtime",
+        "Task",
+        "UnownedTask",
+        "WakerRef",
+        "raw",
+        "",
+    ];
+    let function = last_two(path).1;
+    let itself = ["complete", "drop_reference"].contains(&function);
+    itself
+        || TYPES
+            .iter()
+            .any(|of| step(&format!("tokio::runtime::{of}::{function}")).is_some())
+}
+
 /// What a queued task is said to be, by what it was seen to be before.
 ///
 /// A task that is aborted while it waits is put into the queue, to be dropped by its worker (`remote_abort` in tokio's
@@ -190,6 +233,30 @@ mod tests {
             Kind::Task
         );
         assert_eq!(kind(["tokio::runtime::task::new_task", "a::b"]), Kind::Unknown);
+    }
+
+    #[test]
+    fn a_function_without_its_type_may_be_any_of_its_name() {
+        for decides in [
+            "drop",
+            "poll",
+            "run",
+            "close_and_shutdown_all",
+            "shutdown",
+            "complete",
+            "bind_inner",
+        ] {
+            assert!(
+                may_decide(&format!("tokio::runtime::task::list::{decides}")),
+                "{decides}"
+            );
+        }
+        assert!(!may_decide("tokio::runtime::context::enter_runtime"));
+        let launch = "tokio::runtime::scheduler::multi_thread::worker::launch";
+        assert!(may_be_other_than(Kind::Other, "tokio::runtime::task::list::bind"));
+        assert!(may_be_other_than(Kind::Blocking, launch));
+        assert!(!may_be_other_than(Kind::Blocking, "tokio::runtime::task::core::new"));
+        assert!(!may_be_other_than(Kind::Other, "tokio::runtime::builder::build"));
     }
 
     #[test]

@@ -5,14 +5,17 @@ use std::path::Path;
 
 use super::classify::{self, Ending, Kind};
 use super::judge::{Key, What};
-use super::places::{is_tokio_without_module, name, spawned, test_of};
+use super::places::{is_short, name, spawned, test_of};
 use super::preload;
 use super::program::Program;
 use super::records::{Copy, Process};
-use super::symbols::Symbols;
+use super::symbols::{Frame, Symbols};
 use super::waiting::{Asked, Waited, Waiting};
 use crate::owners::Owners;
 use crate::report::{self, Lifetime, Origin, Place};
+
+/// Why a program is not judged whose functions have no names that say whose they are.
+const UNTOLD: &str = "has no debug info, or line tables alone: what tokio allocated or freed could not be told apart";
 
 /// What is known of tasks or threads that were left behind alike.
 #[derive(Default)]
@@ -152,6 +155,13 @@ impl<'a> Judging<'a> {
                 continue;
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
+            if freed
+                .iter()
+                .any(|frame| is_short(frame) && classify::may_decide(&frame.path))
+            {
+                self.cannot(process, UNTOLD);
+                continue;
+            }
             let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.seen.complete);
             let tasks = Tasks {
                 kind,
@@ -209,7 +219,8 @@ impl<'a> Judging<'a> {
         }
         let frames = self.symbols.stack(process, &process.stack(stack));
         let mut kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
-        if kind == Kind::Other && frames.iter().any(is_tokio_without_module) {
+        let is_unsure = |frame: &Frame| is_short(frame) && classify::may_be_other_than(kind, &frame.path);
+        if frames.iter().any(is_unsure) {
             kind = Kind::Unknown;
         }
         self.kinds.insert(stack, kind);
@@ -224,10 +235,7 @@ impl<'a> Judging<'a> {
                 true
             }
             Kind::Unknown => {
-                self.cannot(
-                    process,
-                    "has no debug info, or line tables alone: what tokio allocated could not be told apart",
-                );
+                self.cannot(process, UNTOLD);
                 false
             }
             Kind::Worker | Kind::Other => false,

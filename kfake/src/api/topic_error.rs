@@ -1,0 +1,22 @@
+//! The error codes of what the controller refuses.
+
+use kafka_protocol::error::ResponseError;
+
+use crate::cluster::topics::TopicError;
+
+impl TopicError {
+    /// The error code.
+    pub(super) fn error(&self) -> ResponseError {
+        match self {
+            Self::InvalidName(_) => ResponseError::InvalidTopicException,
+            Self::Exists(_) => ResponseError::TopicAlreadyExists,
+            Self::InvalidPartitions(_) => ResponseError::InvalidPartitions,
+            Self::InvalidReplicationFactor(_) => ResponseError::InvalidReplicationFactor,
+            Self::InvalidReplicaAssignment(_) => ResponseError::InvalidReplicaAssignment,
+            Self::InvalidConfig(_) => ResponseError::InvalidConfig,
+            Self::InvalidRequest(_) => ResponseError::InvalidRequest,
+            Self::Unknown => ResponseError::UnknownTopicOrPartition,
+            Self::PolicyViolation(_) => ResponseError::PolicyViolation,
+        }
+    }
+}
