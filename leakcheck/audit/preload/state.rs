@@ -8,6 +8,7 @@ use super::cells::{BOXES, COPY, ROOM};
 use super::libc::{close, monotonic, open, reserve, O_RDWR_CLOEXEC};
 use super::objects::Objects;
 use super::table::{mix, Table};
+use super::walk::{Step, Trace};
 
 /// Address space for the records: 1 GiB. The file itself grows as it is needed.
 pub(super) const SPACE: usize = 1 << 30;
@@ -189,15 +190,22 @@ impl State {
     }
 
     /// The leaf of this stack in the tree of all of them. A node's parent is its caller.
-    pub(super) fn stack(&mut self, frames: &[u64]) -> u64 {
+    pub(super) fn stack_of(&mut self, trace: &mut Trace) -> u64 {
+        if trace.node == 0 {
+            trace.node = self.stack(trace.steps());
+        }
+        trace.node
+    }
+
+    fn stack(&mut self, steps: &[Step]) -> u64 {
         let mut hash = 0;
-        for frame in frames {
-            hash = mix(hash, *frame);
+        for step in steps {
+            hash = mix(hash, step.pc);
         }
         let known = self.stacks.find(hash, |leaf| {
             let mut node = leaf;
-            frames.iter().all(|frame| {
-                let same = node != 0 && self.word(node, 2) == *frame;
+            steps.iter().all(|step| {
+                let same = node != 0 && self.word(node, 2) == step.pc;
                 node = if same { self.word(node, 1) } else { 0 };
                 same
             }) && node == 0
@@ -206,10 +214,10 @@ impl State {
             return known;
         }
         let mut parent = 0;
-        for frame in frames.iter().rev() {
-            let hash = mix(mix(1, parent), *frame);
+        for step in steps.iter().rev() {
+            let hash = mix(mix(1, parent), step.pc);
             let mut node = self.nodes.find(hash, |node| {
-                self.word(node, 1) == parent && self.word(node, 2) == *frame
+                self.word(node, 1) == parent && self.word(node, 2) == step.pc
             });
             if node == 0 {
                 node = self.record(kind::NODE, 3);
@@ -217,7 +225,7 @@ impl State {
                     return 0;
                 }
                 self.set(node, 1, parent);
-                self.set(node, 2, *frame);
+                self.set(node, 2, step.pc);
                 self.nodes.insert(hash, node);
             }
             parent = node;

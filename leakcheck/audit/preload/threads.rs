@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::boxes;
 use super::cells::COPYABLE;
-use super::events::{forget_recent, Turn};
+use super::events::{end_thread, Turn};
 use super::hooks::thread_number;
 use super::libc::{close, open, read, O_RDONLY_CLOEXEC};
 use super::start::digits;
@@ -119,7 +119,7 @@ pub(super) fn began(record: u64) {
 /// Keys' destructors run after those of thread-local values, also where a thread was cancelled.
 extern "C" fn ending(record: *mut c_void) {
     let Some(_turn) = Turn::begin() else { return };
-    forget_recent();
+    end_thread();
     // Its record is another thread's from now on.
     let _ = OWN.try_with(|own| own.set(0));
     lock().thread_ended(record as u64);
