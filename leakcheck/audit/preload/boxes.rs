@@ -229,31 +229,50 @@ impl Boxes {
                 self.want(search, data, size);
             }
         }
-        if depth < PLAIN_DEPTH && search.plain < PLAIN_REGIONS {
-            for index in 0..count {
-                let data = word(self, index);
-                let may_be_block = data % 16 == 0 && (1 << 16..1 << 47).contains(&data);
-                if !may_be_block || search.plain == PLAIN_REGIONS || self.segments.loaded.contain(data) {
-                    continue;
+        if depth < PLAIN_DEPTH {
+            let mut blocks = [0; PLAIN_REGIONS];
+            let mut index = 0;
+            // As many at once as may be followed: not each word that may be a pointer is one.
+            while index < count && search.plain < PLAIN_REGIONS {
+                let mut found = 0;
+                while index < count && found < PLAIN_REGIONS - search.plain {
+                    let data = word(self, index);
+                    index += 1;
+                    if self.may_be_block(data) && !blocks[..found].contains(&data) && !self.known(search, data) {
+                        blocks[found] = data;
+                        found += 1;
+                    }
                 }
-                if data % 128 == 0 && may_be_cell(data as usize) {
-                    continue;
-                }
-                let known = self.known(search, data);
-                if let Some(size) = (!known).then(|| self.block(data)).flatten() {
-                    search.plain += 1;
-                    self.want(search, data, size.min(PLAIN));
-                }
+                self.want_blocks(search, &blocks[..found]);
             }
         }
     }
 
-    /// The size of a block of glibc's: the word before it (`malloc/malloc.c`, `mchunk_size`). Where another allocator made it, the
-    /// word says nothing, and what is copied is of no use.
-    fn block(&self, address: u64) -> Option<u64> {
-        let mut word = [0_u64];
-        let chunk = self.read(address - 8, &mut word).then(|| word[0] & !7)?;
-        (chunk % 16 == 0 && (32..=LARGEST).contains(&chunk)).then(|| chunk - 8)
+    fn may_be_block(&self, address: u64) -> bool {
+        address % 16 == 0
+            && (1 << 16..1 << 47).contains(&address)
+            && !self.segments.loaded.contain(address)
+            && !(address % 128 == 0 && may_be_cell(address as usize))
+    }
+
+    /// Wants those of the addresses that are blocks of glibc's: the word before one is its size (`malloc/malloc.c`, `mchunk_size`).
+    /// Where another allocator made it, the word says nothing, and what is copied is of no use.
+    fn want_blocks(&self, search: &mut Search, blocks: &[u64]) {
+        let mut sizes = [0_u64; PLAIN_REGIONS];
+        let mut parts = [Part::NONE; PLAIN_REGIONS];
+        for ((part, size), address) in parts.iter_mut().zip(&mut sizes).zip(blocks) {
+            *part = Part::of(std::ptr::from_mut(size).cast(), address - 8, 8);
+        }
+        let parts = &mut parts[..blocks.len()];
+        read_parts(self.pid, parts);
+        for (part, address) in parts.iter().zip(blocks) {
+            // SAFETY: what `sizes` has been written by `read_parts`, if anything.
+            let chunk = unsafe { part.local.base.cast::<u64>().read() } & !7;
+            if part.is_read && chunk % 16 == 0 && (32..=LARGEST).contains(&chunk) {
+                search.plain += 1;
+                self.want(search, *address, (chunk - 8).min(PLAIN));
+            }
+        }
     }
 
     fn known(&self, search: &Search, address: u64) -> bool {
@@ -284,20 +303,35 @@ impl Boxes {
     /// Copies what is wanted behind what was copied.
     fn fetch(&mut self, search: &mut Search) {
         let wanted = search.wanted;
+        let mut parts = [Part::NONE; REGIONS];
+        let (mut count, mut end) = (0, search.used);
         for wanted in &wanted[..std::mem::take(&mut search.count)] {
             let words = wanted.bytes.div_ceil(8) as usize;
-            let at = search.used;
-            if words == 0 || at + 2 + words > SCRATCH {
+            if words == 0 || end + 2 + words > SCRATCH {
                 continue;
             }
-            self.set(at + 2 + words - 1, 0);
+            self.set(end, wanted.address);
+            self.set(end + 1, wanted.bytes);
+            self.set(end + 2 + words - 1, 0);
             // SAFETY: within the scratch, as checked.
-            let to = unsafe { std::slice::from_raw_parts_mut(self.scratch.add(at + 2).cast::<u8>(), wanted.bytes as usize) };
-            if read(self.pid, wanted.address, to.as_mut_ptr().cast(), to.len()) {
-                self.set(at, wanted.address);
-                self.set(at + 1, wanted.bytes);
-                search.used = at + 2 + words;
+            let to = unsafe { self.scratch.add(end + 2) };
+            parts[count] = Part::of(to.cast(), wanted.address, wanted.bytes as usize);
+            count += 1;
+            end += 2 + words;
+        }
+        read_parts(self.pid, &mut parts[..count]);
+        // What could not be read is left out, and what comes behind it moves up.
+        let mut from = search.used;
+        for part in &parts[..count] {
+            let words = 2 + part.local.len.div_ceil(8);
+            if part.is_read {
+                if from != search.used {
+                    // SAFETY: both within the scratch; a region is moved towards its beginning.
+                    unsafe { std::ptr::copy(self.scratch.add(from), self.scratch.add(search.used), words) };
+                }
+                search.used += words;
             }
+            from += words;
         }
     }
 
@@ -328,6 +362,61 @@ impl Boxes {
 
     fn read(&self, address: u64, to: &mut [u64]) -> bool {
         read(self.pid, address, to.as_mut_ptr().cast(), to.len() * 8)
+    }
+}
+
+/// Memory that is to be read, and where to.
+#[derive(Clone, Copy)]
+struct Part {
+    local: IoVec,
+    remote: IoVec,
+    is_read: bool,
+}
+
+impl Part {
+    const NONE: Self = Self::of(std::ptr::null_mut(), 0, 0);
+
+    const fn of(to: *mut c_void, address: u64, len: usize) -> Self {
+        Self {
+            local: IoVec { base: to, len },
+            remote: IoVec {
+                base: address as *mut c_void,
+                len,
+            },
+            is_read: false,
+        }
+    }
+}
+
+/// Reads many parts with few calls: one stops at the first that is not mapped.
+fn read_parts(pid: c_int, parts: &mut [Part]) {
+    let none = IoVec {
+        base: std::ptr::null_mut(),
+        len: 0,
+    };
+    let mut next = 0;
+    while next < parts.len() {
+        let (mut locals, mut remotes) = ([none; REGIONS], [none; REGIONS]);
+        let left = &mut parts[next..];
+        let count = left.len().min(REGIONS);
+        for (index, part) in left[..count].iter().enumerate() {
+            (locals[index], remotes[index]) = (part.local, part.remote);
+        }
+        let many = count as c_ulong;
+        // SAFETY: the kernel writes to the local parts, which our callers own, and checks the other addresses itself.
+        let read = unsafe { process_vm_readv(pid, locals.as_ptr(), many, remotes.as_ptr(), many, 0) };
+        let mut bytes = usize::try_from(read).unwrap_or(0);
+        let mut done = 0;
+        for part in &mut left[..count] {
+            if bytes < part.local.len {
+                break;
+            }
+            bytes -= part.local.len;
+            part.is_read = true;
+            done += 1;
+        }
+        // The one that could not be read is not tried again.
+        next += (done + 1).min(count);
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) const COPYABLE: usize = 1 << 15;
 pub(super) const BOXES: [usize; 4] = [128, 512, 2048, SCRATCH];
 /// The part of the time that has passed, and the nanoseconds, that may be spent on following plain pointers, and on looks.
 pub(super) const FOLLOWED: u64 = 50;
-pub(super) const FOLLOWED_FREELY: u64 = 5_000_000;
+pub(super) const FOLLOWED_FREELY: u64 = 3_000_000;
 
 /// What is taken for another thread's turn on the processor, where the clock says more.
 const LONGEST: u64 = 100_000;

@@ -10,9 +10,9 @@ use super::objects::Objects;
 use super::cells::{live, UNCOPIED};
 use super::state::{header, lock};
 use super::threads::{Left, LEFT};
-use super::walk::walk;
+use super::walk::{self, walked, walked_once, For};
 use super::task_state::RUNNING;
-use super::{threads, FRAMES};
+use super::threads;
 
 thread_local! {
     /// A hook is at work on this thread.
@@ -84,20 +84,20 @@ pub(super) fn allocated(address: usize, size: usize) {
         // SAFETY: a block of that size at least, which was allocated just now and is nobody else's yet.
         unsafe { (address as *mut u64).write_volatile(RUNNING) };
     }
-    let mut frames = [0; FRAMES];
-    let count = walk(&mut frames);
     // Once at the first cell, for a process that will not come to its end.
     if !LISTED.swap(true, Ordering::Relaxed) {
         list();
     }
-    let mut state = lock();
-    let node = state.stack(&frames[..count]);
-    let cell = state.insert(address, size, node, lineage());
-    if cell != 0 {
-        let allocated = state.word(cell, live::FROM);
-        drop(state);
-        let _ = RECENT.try_with(|recent| recent.push([cell, allocated]));
-    }
+    walked(For::Allocation, |trace| {
+        let mut state = lock();
+        let node = state.stack_of(trace);
+        let cell = state.insert(address, size, node, lineage());
+        if cell != 0 {
+            let allocated = state.word(cell, live::FROM);
+            drop(state);
+            let _ = RECENT.try_with(|recent| recent.push([cell, allocated]));
+        }
+    });
 }
 
 /// The cells that a thread has allocated since it parked last, the newest of them: each its record and when it was allocated,
@@ -200,13 +200,13 @@ pub(super) fn freed(address: usize) {
     }
     // SAFETY: a cell that is not freed yet, and at least as large as a word; nobody else has it any more.
     let end = unsafe { (address as *const u64).read_volatile() };
-    let mut frames = [0; FRAMES];
-    let count = walk(&mut frames);
-    let mut state = lock();
-    let node = state.stack(&frames[..count]);
-    state.remove(address, node, end);
-    // What this cell's end leaves alone holds still for now, and is about to end with its runtime, perhaps.
-    state.pass(false);
+    walked(For::Free, |trace| {
+        let mut state = lock();
+        let node = state.stack_of(trace);
+        state.remove(address, node, end);
+        // What this cell's end leaves alone holds still for now, and is about to end with its runtime, perhaps.
+        state.pass(false);
+    });
 }
 
 pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
@@ -228,17 +228,23 @@ pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
         state.pass(true);
         return;
     };
-    let mut frames = [0; FRAMES];
-    let count = walk(&mut frames);
-    let mut state = lock();
-    state.park();
-    state.pass(true);
-    let node = state.stack(&frames[..count]);
-    state.thread_waits(own, futex, value, node);
+    walked_once(|trace| {
+        let mut state = lock();
+        state.park();
+        state.pass(true);
+        let node = state.stack_of(trace);
+        state.thread_waits(own, futex, value, node);
+    });
+}
+
+/// This thread ends: what is kept for it is given back.
+pub(super) fn end_thread() {
+    forget_recent();
+    walk::end_thread();
 }
 
 /// This thread's recent cells are no more worth a look than all others.
-pub(super) fn forget_recent() {
+fn forget_recent() {
     let _ = RECENT.try_with(Recent::clear);
 }
 
@@ -255,16 +261,25 @@ pub(super) fn woken() {
     }
 }
 
+/// A file is about to be unloaded. Whatever was allocated by its code is told by where that was.
+pub(super) fn unloading() {
+    if !LISTED.load(Ordering::Relaxed) {
+        return;
+    }
+    let Some(_turn) = Turn::begin() else { return };
+    list();
+}
+
 /// The lineage and the record of a thread that this one is about to create.
 pub(super) fn thread_created() -> (u64, u64) {
     let Some(_turn) = Turn::begin() else { return (0, 0) };
-    let mut frames = [0; FRAMES];
-    let count = walk(&mut frames);
-    let mut state = lock();
-    let node = state.stack(&frames[..count]);
-    let lineage = state.lineage(lineage(), node);
-    let now = state.now();
-    (lineage, state.thread_created(lineage, threads::own(), now))
+    walked_once(|trace| {
+        let mut state = lock();
+        let node = state.stack_of(trace);
+        let lineage = state.lineage(lineage(), node);
+        let now = state.now();
+        (lineage, state.thread_created(lineage, threads::own(), now))
+    })
 }
 
 pub(super) fn thread_failed(record: u64) {

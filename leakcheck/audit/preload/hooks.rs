@@ -5,10 +5,10 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::events::{
-    allocated, freed, look, may_be_cell, parking, thread_created, thread_failed, woken, LINEAGE, RECENTS,
+    allocated, freed, look, may_be_cell, parking, thread_created, thread_failed, unloading, woken, LINEAGE, RECENTS,
 };
 use super::libc::Real;
-use super::{threads, CELL_ALIGN};
+use super::{threads, walk, CELL_ALIGN};
 
 /// `futex(2)`: its number, and which of its operations wait. The flags beside an operation are private memory and the clock.
 #[cfg(target_arch = "x86_64")]
@@ -30,12 +30,14 @@ pub(super) static FREE: Real = Real::new(c"free");
 pub(super) static EPOLL_WAIT: Real = Real::new(c"epoll_wait");
 pub(super) static SYSCALL: Real = Real::new(c"syscall");
 pub(super) static PTHREAD_CREATE: Real = Real::new(c"pthread_create");
+pub(super) static DLCLOSE: Real = Real::new(c"dlclose");
 
 pub(super) type PosixMemalign = unsafe extern "C" fn(*mut *mut c_void, usize, usize) -> c_int;
 pub(super) type Memalign = unsafe extern "C" fn(usize, usize) -> *mut c_void;
 pub(super) type Free = unsafe extern "C" fn(*mut c_void);
 pub(super) type EpollWait = unsafe extern "C" fn(c_int, *mut c_void, c_int, c_int) -> c_int;
 pub(super) type Syscall = unsafe extern "C" fn(i64, usize, usize, usize, usize, usize, usize) -> i64;
+type Dlclose = unsafe extern "C" fn(*mut c_void) -> c_int;
 pub(super) type Start = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 pub(super) type PthreadCreate = unsafe extern "C" fn(*mut c_void, *const c_void, Start, *mut c_void) -> c_int;
 
@@ -186,6 +188,20 @@ pub unsafe extern "C" fn pthread_create(
         }
         result
     }
+}
+
+/// Another file's code may come to lie where this one's was.
+///
+/// # Safety
+///
+/// As libc's.
+#[no_mangle]
+pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
+    unloading();
+    // SAFETY: the function of this name has this type, and our caller keeps its contract.
+    let result = unsafe { std::mem::transmute::<usize, Dlclose>(DLCLOSE.address())(handle) };
+    walk::forget();
+    result
 }
 
 /// What a new thread is to do, and who created it.

@@ -34,6 +34,7 @@ extern "C" {
     pub(super) fn read(fd: c_int, to: *mut c_void, len: usize) -> isize;
     pub(super) fn readlink(path: *const c_char, to: *mut c_char, len: usize) -> isize;
     pub(super) fn posix_fallocate(fd: c_int, offset: i64, len: i64) -> c_int;
+    pub(super) fn getrlimit(resource: c_int, limits: *mut [u64; 2]) -> c_int;
     pub(super) fn getpid() -> c_int;
     pub(super) fn getppid() -> c_int;
     pub(super) fn getenv(name: *const c_char) -> *const c_char;
@@ -52,6 +53,7 @@ pub(super) const MADV_WIPEONFORK: c_int = 18;
 pub(super) const O_RDONLY_CLOEXEC: c_int = 0o2000000;
 pub(super) const O_RDWR_CLOEXEC: c_int = 0o2000002;
 pub(super) const O_CREATE_NEW: c_int = 0o300;
+const RLIMIT_FSIZE: c_int = 1;
 pub(super) const PT_LOAD: u32 = 1;
 pub(super) const PT_GNU_EH_FRAME: u32 = 0x6474_e550;
 
@@ -82,6 +84,17 @@ pub(super) fn monotonic() -> u64 {
     // SAFETY: a `timespec` on 64 bits is two words.
     unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
     time[0] as u64 * 1_000_000_000 + time[1] as u64
+}
+
+/// Gives a file blocks up to this size. Where it may not be as large as that, the kernel would end the process by a signal:
+/// `setrlimit(2)`, so that is asked first.
+pub(super) fn reserve(fd: c_int, size: usize) -> bool {
+    let mut limits = [0; 2];
+    // SAFETY: two words, as the call writes; a file that is our caller's.
+    unsafe {
+        let is_allowed = getrlimit(RLIMIT_FSIZE, &mut limits) != 0 || size as u64 <= limits[0];
+        is_allowed && posix_fallocate(fd, 0, size as i64) == 0
+    }
 }
 
 pub(super) fn anonymous(len: usize) -> Option<*mut c_void> {

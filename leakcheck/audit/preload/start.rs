@@ -4,9 +4,9 @@ use std::ffi::{c_int, CStr};
 use std::sync::atomic::Ordering;
 
 use super::events::{exiting, ACTIVE, BUSY};
-use super::hooks::{ALIGNED_ALLOC, EPOLL_WAIT, FREE, MEMALIGN, POSIX_MEMALIGN, PTHREAD_CREATE, SYSCALL};
+use super::hooks::{ALIGNED_ALLOC, DLCLOSE, EPOLL_WAIT, FREE, MEMALIGN, POSIX_MEMALIGN, PTHREAD_CREATE, SYSCALL};
 use super::libc::{
-    anonymous, atexit, close, getenv, getpid, getppid, madvise, mmap, monotonic, open, posix_fallocate, read, readlink,
+    anonymous, atexit, close, getenv, getpid, getppid, madvise, mmap, monotonic, open, read, readlink, reserve,
     MADV_DONTDUMP, MADV_WIPEONFORK, MAP_SHARED, O_CREATE_NEW, O_RDONLY_CLOEXEC, O_RDWR_CLOEXEC, PROT_READ_WRITE,
 };
 use super::cells::COPYABLE;
@@ -29,6 +29,7 @@ pub(super) static START: extern "C" fn() = {
             &EPOLL_WAIT,
             &SYSCALL,
             &PTHREAD_CREATE,
+            &DLCLOSE,
         ] {
             real.address();
         }
@@ -74,7 +75,7 @@ pub(super) fn begin() -> Option<()> {
             if fd < 0 {
                 continue;
             }
-            let made = posix_fallocate(fd, 0, HEADER as i64) == 0;
+            let made = reserve(fd, HEADER);
             let base = mmap(std::ptr::null_mut(), SPACE, PROT_READ_WRITE, MAP_SHARED, fd, 0);
             close(fd);
             if !made || base as isize == -1 {

@@ -5,9 +5,10 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::boxes::Boxes;
 use super::cells::{BOXES, COPY, ROOM};
-use super::libc::{close, monotonic, open, posix_fallocate, O_RDWR_CLOEXEC};
+use super::libc::{close, monotonic, open, reserve, O_RDWR_CLOEXEC};
 use super::objects::Objects;
 use super::table::{mix, Table};
+use super::walk::{Step, Trace};
 
 /// Address space for the records: 1 GiB. The file itself grows as it is needed.
 pub(super) const SPACE: usize = 1 << 30;
@@ -66,6 +67,7 @@ pub(super) struct State {
     pub(super) nodes: Table,
     pub(super) stacks: Table,
     pub(super) lineages: Table,
+    objects: Table,
     pub(super) folds: Table,
     pub(super) live: Table,
     /// Free records of live cells, by the room they have in units of [`ROOM`].
@@ -110,6 +112,7 @@ pub(super) static STATE: Mutex<State> = Mutex::new(State {
     nodes: Table::new(),
     stacks: Table::new(),
     lineages: Table::new(),
+    objects: Table::new(),
     folds: Table::new(),
     live: Table::new(),
     spare: [0; COPY / ROOM + 1],
@@ -176,7 +179,7 @@ impl State {
             if fd < 0 {
                 return false;
             }
-            let done = posix_fallocate(fd, 0, size as i64) == 0;
+            let done = reserve(fd, size);
             close(fd);
             done
         };
@@ -187,15 +190,22 @@ impl State {
     }
 
     /// The leaf of this stack in the tree of all of them. A node's parent is its caller.
-    pub(super) fn stack(&mut self, frames: &[u64]) -> u64 {
+    pub(super) fn stack_of(&mut self, trace: &mut Trace) -> u64 {
+        if trace.node == 0 {
+            trace.node = self.stack(trace.steps());
+        }
+        trace.node
+    }
+
+    fn stack(&mut self, steps: &[Step]) -> u64 {
         let mut hash = 0;
-        for frame in frames {
-            hash = mix(hash, *frame);
+        for step in steps {
+            hash = mix(hash, step.pc);
         }
         let known = self.stacks.find(hash, |leaf| {
             let mut node = leaf;
-            frames.iter().all(|frame| {
-                let same = node != 0 && self.word(node, 2) == *frame;
+            steps.iter().all(|step| {
+                let same = node != 0 && self.word(node, 2) == step.pc;
                 node = if same { self.word(node, 1) } else { 0 };
                 same
             }) && node == 0
@@ -204,10 +214,10 @@ impl State {
             return known;
         }
         let mut parent = 0;
-        for frame in frames.iter().rev() {
-            let hash = mix(mix(1, parent), *frame);
+        for step in steps.iter().rev() {
+            let hash = mix(mix(1, parent), step.pc);
             let mut node = self.nodes.find(hash, |node| {
-                self.word(node, 1) == parent && self.word(node, 2) == *frame
+                self.word(node, 1) == parent && self.word(node, 2) == step.pc
             });
             if node == 0 {
                 node = self.record(kind::NODE, 3);
@@ -215,7 +225,7 @@ impl State {
                     return 0;
                 }
                 self.set(node, 1, parent);
-                self.set(node, 2, *frame);
+                self.set(node, 2, step.pc);
                 self.nodes.insert(hash, node);
             }
             parent = node;
@@ -233,6 +243,13 @@ impl State {
     pub(super) fn objects(&mut self, objects: &Objects) {
         for object in &objects.list[..objects.count] {
             let name = object.name.to_bytes();
+            let hash = mix(mix(mix(5, object.base), object.range.1), name.len() as u64);
+            let known = self.objects.find(hash, |known| {
+                self.word(known, 1) == object.base && self.word(known, 3) == object.range.1 && self.is_text(known + 40, name)
+            });
+            if known != 0 {
+                continue;
+            }
             let record = self.record(kind::OBJECT, 5 + name.len().div_ceil(8));
             if record != 0 {
                 self.set(record, 1, object.base);
@@ -240,8 +257,19 @@ impl State {
                 self.set(record, 3, object.range.1);
                 self.set(record, 4, name.len() as u64);
                 self.text(record as usize + 40, name, name.len());
+                self.objects.insert(hash, record);
             }
         }
+    }
+
+    /// Whether these bytes are in the file there.
+    fn is_text(&self, at: u64, bytes: &[u8]) -> bool {
+        if at as usize + bytes.len() > self.used {
+            return false;
+        }
+        // SAFETY: within the written part of the mapped file.
+        let there = unsafe { std::slice::from_raw_parts(self.base.cast::<u8>().add(at as usize), bytes.len()) };
+        there == bytes
     }
 
     /// Writes bytes into the file, as many as fit, and says how many those were.

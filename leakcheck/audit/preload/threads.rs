@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::boxes;
 use super::cells::COPYABLE;
-use super::events::{forget_recent, Turn};
+use super::events::{end_thread, Turn};
 use super::hooks::thread_number;
 use super::libc::{close, open, read, O_RDONLY_CLOEXEC};
 use super::start::digits;
@@ -17,6 +17,7 @@ use super::table::mix;
 extern "C" {
     fn pthread_key_create(key: *mut c_uint, destructor: extern "C" fn(*mut c_void)) -> c_int;
     fn pthread_setspecific(key: c_uint, value: *const c_void) -> c_int;
+    fn getsockopt(socket: c_int, level: c_int, name: c_int, value: *mut c_void, length: *mut c_uint) -> c_int;
 }
 
 /// Threads that create threads that create threads: beyond this, a lineage is its creator's, so that a chain without an end
@@ -118,7 +119,7 @@ pub(super) fn began(record: u64) {
 /// Keys' destructors run after those of thread-local values, also where a thread was cancelled.
 extern "C" fn ending(record: *mut c_void) {
     let Some(_turn) = Turn::begin() else { return };
-    forget_recent();
+    end_thread();
     // Its record is another thread's from now on.
     let _ = OWN.try_with(|own| own.set(0));
     lock().thread_ended(record as u64);
@@ -211,12 +212,13 @@ fn call(number: u64, text: &mut [u8; 256]) -> u64 {
         *argument = word;
     }
     let for_ever = |index: usize| arguments[index] as i32 == -1;
+    let no_deadline = !has_deadline(arguments[0] as c_int);
     #[cfg(target_arch = "x86_64")]
     return match number {
         // read, readv, recvfrom, recvmsg
-        0 | 19 | 45 | 47 => blocked::READS,
+        0 | 19 | 45 | 47 if no_deadline => blocked::READS,
         // accept, accept4
-        43 | 288 => blocked::ACCEPTS,
+        43 | 288 if no_deadline => blocked::ACCEPTS,
         // poll, epoll_wait, epoll_pwait: with a time-out; select, pselect6, ppoll: with a pointer to one
         7 if for_ever(2) => blocked::POLLS,
         232 | 281 if for_ever(3) => blocked::POLLS,
@@ -228,14 +230,24 @@ fn call(number: u64, text: &mut [u8; 256]) -> u64 {
     };
     #[cfg(target_arch = "aarch64")]
     match number {
-        63 | 65 | 207 | 212 => blocked::READS,
-        202 | 242 => blocked::ACCEPTS,
+        63 | 65 | 207 | 212 if no_deadline => blocked::READS,
+        202 | 242 if no_deadline => blocked::ACCEPTS,
         22 if for_ever(3) => blocked::POLLS,
         72 if arguments[4] == 0 => blocked::POLLS,
         73 if arguments[2] == 0 => blocked::POLLS,
         260 | 95 => blocked::AWAITS_CHILD,
         _ => 0,
     }
+}
+
+/// Whether a descriptor is a socket that reads and accepts with a time-out of its own: `socket(7)`, `SO_RCVTIMEO`.
+fn has_deadline(socket: c_int) -> bool {
+    const SOL_SOCKET: c_int = 1;
+    const SO_RCVTIMEO: c_int = 20;
+    let (mut time, mut length) = ([0_i64; 2], 16);
+    // SAFETY: the kernel writes as many bytes as there are, and knows itself what is no socket.
+    let result = unsafe { getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, time.as_mut_ptr().cast(), &mut length) };
+    result == 0 && time != [0; 2]
 }
 
 /// A number as these files have it: decimal, or hexadecimal with its mark. `None` for words, as `running`.

@@ -1,73 +1,273 @@
 //! The return addresses of a stack.
 
+use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::mem::size_of;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::libc::{anonymous, munmap};
 use super::tables::read_rule;
 use super::FRAMES;
 
-/// The return addresses of this thread's stack, the innermost first.
-///
-/// libgcc takes some 200 ns a frame. Here each return address is looked up in the unwind tables once, and what they say of
-/// it is remembered: a frame is then a few loads. Where the tables say what is not understood, libgcc walks that stack.
-#[inline(never)]
-pub(super) fn walk(frames: &mut [u64; FRAMES]) -> usize {
-    let fast = walk_remembered(frames);
-    #[cfg(leak_audit_verify)]
-    verify(&frames[..fast.unwrap_or(0)]);
-    fast.unwrap_or_else(|| walk_slowly(frames))
+/// A frame, as its callee finds it: where its code goes on, and its registers there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) pc: u64,
+    sp: u64,
+    fp: u64,
+    /// Where the first and the last of them were read, in words from `sp`: see [`Rule`].
+    returns: i16,
+    frame: i16,
 }
 
-/// Ends the process where the two walks differ. Only in the library that the tests build.
-#[cfg(leak_audit_verify)]
-pub(super) fn verify(fast: &[u64]) {
-    let mut slow = [0; FRAMES];
-    let count = walk_slowly(&mut slow);
-    let slow = &slow[..count];
-    let Some(own) = fast.get(1).and_then(|own| slow.iter().position(|frame| frame == own)) else {
-        eprintln!("leak-audit: no remembered walk {fast:x?} {slow:x?}");
-        std::process::abort();
-    };
-    // libgcc also names what is below the last frame, where that is not marked as the last.
-    let slow = &slow[own..];
-    let fast = &fast[1..];
-    if !slow.starts_with(fast) || slow.len() > fast.len() + 1 {
-        eprintln!("leak-audit: the walks differ: {fast:x?} {slow:x?}");
-        std::process::abort();
+/// The return addresses of a thread's stack, the innermost first, and how they were found.
+///
+/// Bytes of zero are one without a frame.
+pub(super) struct Trace {
+    steps: [Step; FRAMES],
+    count: usize,
+    /// Its node in the tree of all stacks; 0 where that is not known.
+    pub(super) node: u64,
+    /// The steps are those of a walk by remembered rules, as of this many times that they were forgotten.
+    is_walked: bool,
+    epoch: usize,
+    /// Where a return address of zero ended the walk; 0 where something else did.
+    end: u64,
+}
+
+impl Trace {
+    fn none() -> Self {
+        // SAFETY: plain numbers and a `bool`, which may all be zero.
+        unsafe { std::mem::zeroed() }
     }
+
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps[..self.count]
+    }
+
+    /// Walks over this thread's stack.
+    ///
+    /// libgcc takes some 200 ns a frame. Here each return address is looked up in the unwind tables once, and what they say of
+    /// it is remembered: a frame is then a few loads. Where the tables say what is not understood, libgcc walks that stack.
+    ///
+    /// Most stacks are the one before: a loop that spawns. What a walk reads depends on nothing but what it has read before, so
+    /// that once it has come to where the last one was, it is the same for as long as the words are that were read then.
+    #[inline(never)]
+    pub(super) fn walk(&mut self) {
+        let is_walked = self.walk_remembered();
+        #[cfg(leak_audit_verify)]
+        self.verify(is_walked);
+        if !is_walked {
+            self.walk_slowly();
+        }
+    }
+
+    /// `false` where the tables say what is not understood.
+    #[inline(always)]
+    fn walk_remembered(&mut self) -> bool {
+        let (mut pc, mut sp, mut fp): (u64, u64, u64);
+        // SAFETY: reads three registers.
+        #[cfg(target_arch = "x86_64")]
+        unsafe {
+            std::arch::asm!("lea {}, [rip]", "mov {}, rsp", "mov {}, rbp", out(reg) pc, out(reg) sp, out(reg) fp,
+                options(nomem, nostack, preserves_flags));
+        }
+        // SAFETY: reads three registers.
+        #[cfg(target_arch = "aarch64")]
+        unsafe {
+            std::arch::asm!("adr {}, .", "mov {}, sp", "mov {}, x29", out(reg) pc, out(reg) sp, out(reg) fp,
+                options(nomem, nostack, preserves_flags));
+        }
+        let epoch = EPOCH.load(Ordering::Acquire);
+        let before = if self.is_walked && self.epoch == epoch { self.count } else { 0 };
+        let (node, end) = (self.node, self.end);
+        (self.is_walked, self.epoch, self.node, self.end) = (false, epoch, 0, 0);
+        let mut count = 0;
+        // Of the walk before: its steps, for as long as they may be the same, and whether all have been so far.
+        let (mut comparable, mut same) = (before, before != 0);
+        loop {
+            let Some(rule) = rule_at(pc) else { return false };
+            let from = match rule.kind {
+                Rule::END => break,
+                Rule::BY_STACK => sp,
+                Rule::BY_FRAME => fp,
+                _ => return false,
+            };
+            let cfa = from.wrapping_add_signed(i64::from(rule.cfa) * 8);
+            // Frames lie one behind the other. Anything else is no stack.
+            if cfa <= sp || cfa % 8 != 0 || cfa - sp > 1 << 30 {
+                return false;
+            }
+            let returns = word_at(cfa, rule.returns);
+            // SAFETY: the unwind tables say that the frame's registers are saved there.
+            unsafe {
+                pc = (returns as *const u64).read();
+                if rule.frame != Rule::SAME {
+                    fp = (word_at(cfa, rule.frame) as *const u64).read();
+                }
+            }
+            sp = cfa;
+            if pc == 0 {
+                self.end = returns;
+                break;
+            }
+            if count == FRAMES {
+                break;
+            }
+            let step = Step {
+                pc,
+                sp,
+                fp,
+                returns: rule.returns,
+                frame: rule.frame,
+            };
+            if count < comparable && self.steps[count] == step {
+                // SAFETY: this step is the same as in the walk before.
+                let reached = unsafe { self.same_until(count, before) };
+                // SAFETY: all steps are the same, so that the walk before has read this word after them.
+                if reached == before && (end == 0 || unsafe { (end as *const u64).read() } == 0) {
+                    (self.count, self.is_walked, self.end) = (before, true, end);
+                    self.node = if same { node } else { 0 };
+                    return true;
+                }
+                // Go on from the last that is the same.
+                comparable = 0;
+                count = reached;
+                Step { pc, sp, fp, .. } = self.steps[reached - 1];
+            } else {
+                same = false;
+                self.steps[count] = step;
+                count += 1;
+            }
+            // A return address is behind its call, and may be behind the function too.
+            pc -= 1;
+        }
+        (self.count, self.is_walked) = (count, true);
+        true
+    }
+
+    /// How many of so many steps of the walk before are the same now. That of this index is.
+    ///
+    /// # Safety
+    ///
+    /// As it says.
+    #[inline]
+    unsafe fn same_until(&self, index: usize, count: usize) -> usize {
+        for (index, step) in self.steps[..count].iter().enumerate().skip(index + 1) {
+            // SAFETY: as the step before is the same, a walk would read these words next.
+            let is_same = unsafe {
+                (word_at(step.sp, step.returns) as *const u64).read() == step.pc
+                    && (step.frame == Rule::SAME || (word_at(step.sp, step.frame) as *const u64).read() == step.fp)
+            };
+            if !is_same {
+                return index;
+            }
+        }
+        count
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn walk_slowly(&mut self) {
+        extern "C" fn frame(context: *mut UnwindContext, data: *mut c_void) -> c_int {
+            // SAFETY: the trace below, which `_Unwind_Backtrace` hands through.
+            let trace = unsafe { &mut *data.cast::<Trace>() };
+            if trace.count == FRAMES {
+                return 5; // _URC_END_OF_STACK
+            }
+            // SAFETY: the unwinder's own context.
+            trace.steps[trace.count].pc = unsafe { _Unwind_GetIP(context) } as u64;
+            trace.count += 1;
+            0
+        }
+        (self.count, self.node, self.is_walked) = (0, 0, false);
+        // SAFETY: the callback has the type that the unwinder asks for, and does not unwind.
+        unsafe { _Unwind_Backtrace(frame, std::ptr::from_mut(self).cast()) };
+    }
+
+    /// Ends the process where the two walks differ. Only in the library that the tests build.
+    #[cfg(leak_audit_verify)]
+    fn verify(&self, is_walked: bool) {
+        let mut libgcc = Trace::none();
+        libgcc.walk_slowly();
+        let addresses = |trace: &Trace| trace.steps().iter().map(|step| step.pc).collect::<Vec<_>>();
+        let (fast, slow) = (addresses(self), addresses(&libgcc));
+        let own = fast.get(1).and_then(|own| slow.iter().position(|frame| frame == own));
+        let Some(own) = own.filter(|_| is_walked) else {
+            eprintln!("leak-audit: no remembered walk {fast:x?} {slow:x?}");
+            std::process::abort();
+        };
+        // libgcc also names what is below the last frame, where that is not marked as the last.
+        let (fast, slow) = (&fast[1..], &slow[own..]);
+        if !slow.starts_with(fast) || slow.len() > fast.len() + 1 {
+            eprintln!("leak-audit: the walks differ: {fast:x?} {slow:x?}");
+            std::process::abort();
+        }
+    }
+}
+
+/// The address of a word, in words from another.
+#[inline]
+fn word_at(cfa: u64, index: i16) -> u64 {
+    cfa.wrapping_add_signed(i64::from(index) * 8)
 }
 
 #[repr(C)]
-pub(super) struct UnwindContext([u8; 0]);
+struct UnwindContext([u8; 0]);
 
 extern "C" {
-    pub(super) fn _Unwind_Backtrace(f: extern "C" fn(*mut UnwindContext, *mut c_void) -> c_int, data: *mut c_void) -> c_int;
-    pub(super) fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;
+    fn _Unwind_Backtrace(f: extern "C" fn(*mut UnwindContext, *mut c_void) -> c_int, data: *mut c_void) -> c_int;
+    fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;
 }
 
-pub(super) struct Trace<'a> {
-    pub(super) frames: &'a mut [u64; FRAMES],
-    pub(super) count: usize,
+/// What a stack is walked for. Most walks for one are alike.
+#[derive(Clone, Copy)]
+pub(super) enum For {
+    Allocation,
+    Free,
 }
 
-#[cold]
-#[inline(never)]
-pub(super) fn walk_slowly(frames: &mut [u64; FRAMES]) -> usize {
-    extern "C" fn frame(context: *mut UnwindContext, data: *mut c_void) -> c_int {
-        // SAFETY: the trace below, which `_Unwind_Backtrace` hands through.
-        let trace = unsafe { &mut *data.cast::<Trace<'_>>() };
-        if trace.count == FRAMES {
-            return 5; // _URC_END_OF_STACK
-        }
-        // SAFETY: the unwinder's own context.
-        trace.frames[trace.count] = unsafe { _Unwind_GetIP(context) } as u64;
-        trace.count += 1;
-        0
+/// A thread's traces: one for allocations, one for frees.
+const TRACES: usize = 2;
+/// In place of a thread's traces, where it has come to its end.
+const ENDED: *mut Trace = std::ptr::dangling_mut();
+
+thread_local! {
+    /// Mapped when they are needed first: what a library has of thread-local memory is taken from every thread's stack.
+    static OWN: Cell<*mut Trace> = const { Cell::new(std::ptr::null_mut()) };
+}
+
+/// Walks over this thread's stack, and hands on what was found. To be called in a hook's turn.
+pub(super) fn walked<T>(purpose: For, then: impl FnOnce(&mut Trace) -> T) -> T {
+    let mut own = OWN.try_with(Cell::get).unwrap_or(ENDED);
+    if own.is_null() {
+        own = anonymous(TRACES * size_of::<Trace>()).map_or(ENDED, <*mut c_void>::cast);
+        OWN.set(own);
     }
-    let mut trace = Trace { frames, count: 0 };
-    // SAFETY: the callback has the type that the unwinder asks for, and does not unwind.
-    unsafe { _Unwind_Backtrace(frame, std::ptr::from_mut(&mut trace).cast()) };
-    trace.count
+    if own == ENDED {
+        return walked_once(then);
+    }
+    // SAFETY: this thread's own, zeroed when they were mapped, and in nobody's use: this thread has one turn at a time.
+    let trace = unsafe { &mut *own.add(purpose as usize) };
+    trace.walk();
+    then(trace)
+}
+
+/// The same without a memory of the walk before.
+#[inline(never)]
+pub(super) fn walked_once<T>(then: impl FnOnce(&mut Trace) -> T) -> T {
+    let mut trace = Trace::none();
+    trace.walk();
+    then(&mut trace)
+}
+
+/// Gives this thread's traces back: it ends.
+pub(super) fn end_thread() {
+    let own = OWN.try_with(|own| own.replace(ENDED)).unwrap_or(ENDED);
+    if !own.is_null() && own != ENDED {
+        // SAFETY: mapped with this length, and not used any more.
+        unsafe { munmap(own.cast(), TRACES * size_of::<Trace>()) };
+    }
 }
 
 /// The registers that a frame is found by, in DWARF's numbers.
@@ -82,55 +282,6 @@ pub(super) mod register {
     pub const FRAME: u64 = 29;
     pub const STACK: u64 = 31;
     pub const RETURN: u64 = 30;
-}
-
-/// `None` where the tables say what is not understood.
-#[inline(always)]
-pub(super) fn walk_remembered(frames: &mut [u64; FRAMES]) -> Option<usize> {
-    let (mut pc, mut sp, mut fp): (u64, u64, u64);
-    // SAFETY: reads three registers.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        std::arch::asm!("lea {}, [rip]", "mov {}, rsp", "mov {}, rbp", out(reg) pc, out(reg) sp, out(reg) fp,
-            options(nomem, nostack, preserves_flags));
-    }
-    // SAFETY: reads three registers.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        std::arch::asm!("adr {}, .", "mov {}, sp", "mov {}, x29", out(reg) pc, out(reg) sp, out(reg) fp,
-            options(nomem, nostack, preserves_flags));
-    }
-    let mut count = 0;
-    loop {
-        let rule = rule_at(pc)?;
-        let from = match rule.kind {
-            Rule::END => return Some(count),
-            Rule::BY_STACK => sp,
-            Rule::BY_FRAME => fp,
-            _ => return None,
-        };
-        let cfa = from.wrapping_add_signed(i64::from(rule.cfa) * 8);
-        // Frames lie one behind the other. Anything else is no stack.
-        if cfa <= sp || cfa % 8 != 0 || cfa - sp > 1 << 30 {
-            return None;
-        }
-        // SAFETY: the unwind tables say that the frame's registers are saved there.
-        unsafe {
-            let saved = |at: i16| (cfa.wrapping_add_signed(i64::from(at) * 8) as *const u64).read();
-            pc = saved(rule.returns);
-            if rule.frame != Rule::SAME {
-                fp = saved(rule.frame);
-            }
-        }
-        sp = cfa;
-        if pc == 0 || count == FRAMES {
-            return Some(count);
-        }
-        frames[count] = pc;
-        count += 1;
-        // A return address is behind its call, and may be behind the function too.
-        pc -= 1;
-    }
 }
 
 /// How to get from a frame to its caller's: offsets in words of eight bytes.
@@ -182,6 +333,18 @@ pub(super) const REMEMBERED: usize = 1 << 14;
 
 /// Pairs of an address mixed into its rule, and the rule. A pair that two threads wrote at once does not match any address.
 pub(super) static RULES: [[AtomicU64; 2]; REMEMBERED] = [const { [AtomicU64::new(0), AtomicU64::new(0)] }; REMEMBERED];
+
+/// How many times rules were forgotten.
+static EPOCH: AtomicUsize = AtomicUsize::new(0);
+
+/// Forgets all rules: what is at an address may have become something else.
+pub(super) fn forget() {
+    EPOCH.fetch_add(1, Ordering::AcqRel);
+    for [address, rule] in &RULES {
+        rule.store(0, Ordering::Relaxed);
+        address.store(0, Ordering::Relaxed);
+    }
+}
 
 #[inline]
 pub(super) fn rule_at(pc: u64) -> Option<Rule> {

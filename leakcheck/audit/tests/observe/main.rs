@@ -5,11 +5,14 @@
 
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 
+mod adverse;
 mod allocators;
 mod campaign;
 mod fixture;
 mod flavours;
+mod lifetimes;
 mod linkage;
+mod memory;
 mod preloaded;
 mod profiles;
 mod queued;

@@ -1,5 +1,6 @@
 //! What the preloaded library writes down, read as records.
 
+use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -11,10 +12,15 @@ use crate::fixture::Fixture;
 
 /// Runs a program with the library, and reads what it left: a record a process, with the size of its file.
 fn recorded(program: &Path, arguments: &[&str]) -> (ExitStatus, Vec<(Process, u64)>) {
+    recorded_with(library().expect("it builds").as_os_str(), program, arguments)
+}
+
+/// The same with these libraries.
+pub fn recorded_with(libraries: &OsStr, program: &Path, arguments: &[&str]) -> (ExitStatus, Vec<(Process, u64)>) {
     let directory = tempfile::tempdir().expect("a directory");
     let status = Command::new(program)
         .args(arguments)
-        .env("LD_PRELOAD", library().expect("it builds"))
+        .env("LD_PRELOAD", libraries)
         .env("LEAK_AUDIT_OBSERVE", directory.path())
         .status()
         .expect("it starts");

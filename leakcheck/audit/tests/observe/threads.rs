@@ -15,8 +15,8 @@ fn a_thread_that_is_blocked_is_found_and_no_other() {
     assert_lines(&fixture.lines(&verdict), EXPECTED);
     assert!(verdict.findings.iter().all(|finding| finding.what == What::Blocked));
     assert_eq!(verdict.unjudged, [""; 0]);
-    // 17 that outlive their test or are about to end, and four that have ended: joined, of a scope, or creators of others.
-    assert_eq!(verdict.threads, 21);
+    // 18 that outlive their test or are about to end, and four that have ended: joined, of a scope, or creators of others.
+    assert_eq!(verdict.threads, 22);
     let why: Vec<_> = verdict
         .findings
         .iter()
