@@ -82,7 +82,7 @@ fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError
     let interrupted = || interrupts.as_ref().is_some_and(Interrupts::came);
     let (report, judging, beside) = match Request::from_arguments(arguments)? {
         Request::Help => {
-            print(HELP);
+            print(HELP)?;
             return Ok(0);
         }
         Request::Audit(request) => {
@@ -246,7 +246,7 @@ fn concluded(mut report: Report, judging: &Judging, beside: &Path) -> Result<u8,
     for (format, file) in &judging.outputs {
         let text = rendered(&report, *format, judging, file.is_none());
         match file {
-            None => print(&text),
+            None => print(&text)?,
             Some(path) => std::fs::write(path, text).map_err(|source| CommandError::Output {
                 path: path.clone(),
                 source,
@@ -291,7 +291,14 @@ fn rendered(report: &Report, format: Format, judging: &Judging, to_stdout: bool)
     }
 }
 
-/// A reader that has gone away is no reason to panic.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+/// A reader that has gone away has read enough. A report that is lost otherwise, as on a full disk, is an error.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::Output {
+            path: "stdout".into(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }

@@ -290,7 +290,9 @@ fn audit(parser: &mut Parser) -> Result<Request, ArgumentError> {
     if audit.runner == Runner::Nextest && audit.targets.iter().any(|target| target == "--doc") {
         return wrong("nextest has no doc tests: --runner libtest runs them");
     }
-    if audit.bin.is_some() && (audit.runner == Runner::Nextest || audit.shard.is_some() || !audit.targets.is_empty() || audit.no_observe) {
+    if audit.bin.is_some()
+        && (audit.runner == Runner::Nextest || audit.shard.is_some() || !audit.targets.is_empty() || audit.no_observe)
+    {
         return wrong("--bin runs a program, observed and whole, and no tests");
     }
     if audit.bin.is_none() && (audit.run_for.is_some() || audit.until.is_some()) {

@@ -87,7 +87,10 @@ impl NextestRun<'_> {
         selection.apply(&mut command);
         command.arg("--config-file").arg(&configuration);
         let is_given = |option: &str| self.arguments.iter().any(|argument| argument.starts_with(option));
-        if !["--no-fail-fast", "--fail-fast", "--max-fail"].into_iter().any(is_given) {
+        if !["--no-fail-fast", "--fail-fast", "--max-fail"]
+            .into_iter()
+            .any(is_given)
+        {
             command.arg("--no-fail-fast");
         }
         if let Some(shard) = self.shard {
@@ -195,7 +198,9 @@ fn outcomes(binaries: &[TestBinary], junit: &str) -> Result<Vec<BinaryOutcome>, 
             },
         );
     }
-    let document = (!junit.is_empty()).then(|| roxmltree::Document::parse(junit)).transpose();
+    let document = (!junit.is_empty())
+        .then(|| roxmltree::Document::parse(junit))
+        .transpose();
     let document = document.map_err(|error| NextestError::Report(error.to_string()))?;
     let suites = document.iter().flat_map(|document| document.root_element().children());
     for suite in suites.filter(|node| node.has_tag_name("testsuite")) {
@@ -218,9 +223,13 @@ fn outcomes(binaries: &[TestBinary], junit: &str) -> Result<Vec<BinaryOutcome>, 
             binary.tests.push((name.to_owned(), outcome));
         }
         let count = |name: &str| suite.attribute(name).and_then(|count| count.parse::<usize>().ok());
-        let told = count("failures").zip(count("errors")).map(|(failures, errors)| failures + errors);
+        let told = count("failures")
+            .zip(count("errors"))
+            .map(|(failures, errors)| failures + errors);
         if told != Some(failed.len()) || count("tests") != Some(binary.tests.len()) {
-            return Err(NextestError::Report(format!("what it counts in {name:?} is not what it lists")));
+            return Err(NextestError::Report(format!(
+                "what it counts in {name:?} is not what it lists"
+            )));
         }
         if !failed.is_empty() {
             binary.result = BinaryResult::Failed(failed);
@@ -330,7 +339,11 @@ mod tests {
         assert_eq!(profile["ci"]["junit"]["path"].as_str(), Some("/x/junit.xml"));
         assert_eq!(profile["ci"]["junit"]["store-success-output"].as_bool(), Some(true));
         assert!(profile["quick"].get("junit").is_none(), "{changed}");
-        assert!(with_junit("", Path::new("/x")).expect("TOML").contains("[profile.default.junit]"));
+        assert!(
+            with_junit("", Path::new("/x"))
+                .expect("TOML")
+                .contains("[profile.default.junit]")
+        );
         assert!(with_junit("profile = 1", Path::new("/x")).is_err());
         assert!(with_junit("[", Path::new("/x")).is_err());
     }

@@ -73,7 +73,17 @@ fn test<'r>(report: &'r serde_json::Value, name: &str) -> &'r serde_json::Value 
 #[test]
 fn each_process_is_its_test_and_each_attempt_counts() {
     let fake = Fake::new();
-    let arguments = ["--features", "a", "--profile", "dev", "--format", "json", "--", "-E", "test(leaks)"];
+    let arguments = [
+        "--features",
+        "a",
+        "--profile",
+        "dev",
+        "--format",
+        "json",
+        "--",
+        "-E",
+        "test(leaks)",
+    ];
     project::write(
         fake.project.path(),
         "Cargo.toml",
@@ -84,16 +94,35 @@ fn each_process_is_its_test_and_each_attempt_counts() {
     assert_eq!(code, Some(1), "{report:#}");
     let findings = report["findings"].as_array().expect("findings");
     assert_eq!(findings.len(), 1, "{report:#}");
-    assert_eq!((&findings[0]["test"], &findings[0]["count"]), (&"leaks".into(), &2.into()));
+    assert_eq!(
+        (&findings[0]["test"], &findings[0]["count"]),
+        (&"leaks".into(), &2.into())
+    );
     assert_eq!(report["totals"]["tests"], 3, "{report:#}");
-    assert_eq!((&test(&report, "leaks")["tasks"], &test(&report, "leaks")["left"]), (&2.into(), &2.into()));
+    assert_eq!(
+        (&test(&report, "leaks")["tasks"], &test(&report, "leaks")["left"]),
+        (&2.into(), &2.into())
+    );
     assert_eq!(test(&report, "one")["tasks"], 0);
-    assert!(report["command"].as_str().expect("text").starts_with("cargo nextest run"), "{report:#}");
+    assert!(
+        report["command"]
+            .as_str()
+            .expect("text")
+            .starts_with("cargo nextest run"),
+        "{report:#}"
+    );
 
     let passed = fake.arguments();
     let words: Vec<&str> = passed.iter().map(String::as_str).collect();
-    for expected in [&["--features", "a"][..], &["--cargo-profile", "dev"], &["--no-fail-fast", "-E", "test(leaks)"]] {
-        assert!(words.windows(expected.len()).any(|window| window == expected), "{expected:?} in {words:?}");
+    for expected in [
+        &["--features", "a"][..],
+        &["--cargo-profile", "dev"],
+        &["--no-fail-fast", "-E", "test(leaks)"],
+    ] {
+        assert!(
+            words.windows(expected.len()).any(|window| window == expected),
+            "{expected:?} in {words:?}"
+        );
     }
 }
 
@@ -116,7 +145,11 @@ fn a_run_that_does_not_fit_its_report_is_not_judged_and_a_shard_is_a_partition()
     // A shard is nextest's partition.
     fake.command("", &["--shard", "2/3"]).output().expect("it starts");
 
-    assert!(fake.arguments().contains(&"--partition=hash:2/3".to_owned()), "{:?}", fake.arguments());
+    assert!(
+        fake.arguments().contains(&"--partition=hash:2/3".to_owned()),
+        "{:?}",
+        fake.arguments()
+    );
 }
 
 /// The real one: flaky and failing tests, one that aborts, a configuration with retries and a report of its own, and a worker thread.
@@ -137,7 +170,11 @@ fn nextest_itself_is_understood() {
     let (code, report) = project::report(project.path(), &["--runner", "nextest"]);
 
     assert_eq!(code, Some(1), "{report:#}");
-    assert_eq!((&report["totals"]["tests"], &report["totals"]["failed"]), (&5.into(), &0.into()), "{report:#}");
+    assert_eq!(
+        (&report["totals"]["tests"], &report["totals"]["failed"]),
+        (&5.into(), &0.into()),
+        "{report:#}"
+    );
     let findings = report["findings"].as_array().expect("findings");
     let mut tests: Vec<_> = findings.iter().map(|finding| finding["test"].as_str()).collect();
     tests.sort_unstable();
@@ -148,16 +185,34 @@ fn nextest_itself_is_understood() {
     let (code, report) = project::report(project.path(), &filtered);
     assert_eq!((code, &report["totals"]["tests"]), (Some(0), &1.into()), "{report:#}");
 
-    let exec = ["exec", "--format", "json=a.json", "--", "cargo", "nextest", "run", "leaks", "one"];
+    let exec = [
+        "exec",
+        "--format",
+        "json=a.json",
+        "--",
+        "cargo",
+        "nextest",
+        "run",
+        "leaks",
+        "one",
+    ];
     assert_ends(&project::leak_audit(project.path(), &exec), 1, "2 tests run: 2 passed");
     let text = fs::read_to_string(project.path().join("a.json")).expect("a report");
     let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!(report["findings"][0]["test"], "leaks", "{report:#}");
 
-    project::write(project.path(), "tests/orders.rs", "#[test] fn fails() { panic!() }\n#[test] fn aborts() { std::process::abort() }\n");
+    project::write(
+        project.path(),
+        "tests/orders.rs",
+        "#[test] fn fails() { panic!() }\n#[test] fn aborts() { std::process::abort() }\n",
+    );
     let (code, report) = project::report(project.path(), &["--runner", "nextest"]);
     assert_eq!(code, Some(2), "{report:#}");
-    assert_eq!((&report["totals"]["tests"], &report["totals"]["failed"]), (&4.into(), &2.into()), "{report:#}");
+    assert_eq!(
+        (&report["totals"]["tests"], &report["totals"]["failed"]),
+        (&4.into(), &2.into()),
+        "{report:#}"
+    );
     assert_eq!(test(&report, "fails")["outcome"], "failed");
     assert_eq!(test(&report, "aborts")["outcome"], "aborted");
 }
