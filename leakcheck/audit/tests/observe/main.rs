@@ -12,5 +12,6 @@ mod flavours;
 mod linkage;
 mod preloaded;
 mod profiles;
+mod same;
 mod scenarios;
 mod workspaces;
