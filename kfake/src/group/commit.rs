@@ -51,7 +51,8 @@ impl ClassicGroup {
                     let committed = Committed {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
-                        metadata,
+                        // Copied: what is kept must not hold the buffer that its request came in.
+                        metadata: StrBytes::from_string(metadata.to_string()),
                         topic_id: topic.topic_id,
                         at_ms: now_ms,
                         expires_ms,

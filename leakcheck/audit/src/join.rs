@@ -64,6 +64,7 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
     report.unjudged.extend(rest);
     report.sites.extend(verdict.sites);
     report.totals.tasks += verdict.tasks;
+    report.totals.threads += verdict.threads;
     report.totals.processes += verdict.processes;
 }
 
@@ -85,6 +86,7 @@ fn plain(finding: &observe::Finding) -> Finding {
         awaits: finding.tree.clone(),
         awaits_unknown: finding.awaits_unknown.clone(),
         why: finding.why.clone(),
+        lifetimes: finding.lifetimes.clone(),
         ..Finding::default()
     }
 }

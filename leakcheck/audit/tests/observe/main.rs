@@ -12,6 +12,8 @@ mod flavours;
 mod linkage;
 mod preloaded;
 mod profiles;
+mod queued;
 mod same;
 mod scenarios;
+mod threads;
 mod workspaces;
