@@ -21,6 +21,7 @@ use crate::render;
 use crate::report::{Report, SCHEMA};
 use crate::runner;
 use crate::scan::{self, Scan, ScanError};
+use crate::surroundings;
 
 /// The baseline's name, beside the workspace's manifest.
 const BASELINE: &str = "leak-audit.toml";
@@ -244,7 +245,7 @@ fn concluded(mut report: Report, judging: &Judging, beside: &Path) -> Result<u8,
         }
     }
     for (format, file) in &judging.outputs {
-        let text = rendered(&report, *format, judging, file.is_none());
+        let text = rendered(&report, *format, judging, file.is_none(), beside);
         match file {
             None => print(&text)?,
             Some(path) => std::fs::write(path, text).map_err(|source| CommandError::Output {
@@ -272,10 +273,24 @@ fn read(path: &Path) -> Result<String, BaselineError> {
     })
 }
 
-fn rendered(report: &Report, format: Format, judging: &Judging, to_stdout: bool) -> String {
-    let terminal = to_stdout && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+fn rendered(report: &Report, format: Format, judging: &Judging, to_stdout: bool, beside: &Path) -> String {
+    let terminal = to_stdout && std::io::stdout().is_terminal();
+    let coloured = judging
+        .colour
+        .unwrap_or(terminal && std::env::var_os("NO_COLOR").is_none());
+    // What is merged, or any command's, is taken for the workspace's that one is in.
+    let manifest = || match beside.join("Cargo.toml") {
+        manifest if manifest.is_file() => Some(manifest),
+        _ => observe::nearest_manifest(),
+    };
+    let prefix = match format {
+        Format::Github | Format::Sarif => manifest().map(|manifest| surroundings::prefix(&manifest)),
+        _ => None,
+    };
     let options = render::Options {
-        colour: judging.colour.unwrap_or(terminal) && format == Format::Text,
+        colour: coloured && format == Format::Text,
+        width: terminal.then(surroundings::columns).flatten(),
+        prefix: prefix.unwrap_or_default(),
         by_test: judging.by_test,
         by_site: judging.by_site,
         ..render::Options::default()

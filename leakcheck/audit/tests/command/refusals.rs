@@ -1,6 +1,7 @@
 //! What cannot be judged says why, and exits with 2.
 
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use object::{Object, ObjectSection};
@@ -120,27 +121,25 @@ fn debug_info_that_makes_no_sense_is_not_taken_for_clean() {
         panic!("one program")
     };
     let whole = fs::read(&program).expect("a file");
-    let damaged: [(&str, &dyn Fn(&mut [u8])); 2] = [
-        ("has debug info that cannot be read", &|bytes| {
-            let (from, to) = object::File::parse(&*whole)
-                .expect("an object")
-                .section_by_name(".debug_info")
-                .and_then(|section| {
-                    let (offset, size) = section.file_range()?;
-                    Some((usize::try_from(offset).ok()?, usize::try_from(offset + size).ok()?))
-                })
-                .expect("debug info");
-            bytes[from..to].fill(0xff);
-        }),
+    let place = debug_info(&whole);
+    let garbage = vec![0xff; place.len()];
+    for (place, garbage, says) in [
+        (place, garbage, "has debug info that cannot be read"),
         // The section table's place, in an ELF header.
-        ("cannot be read: its file is damaged", &|bytes| {
-            bytes[0x28..0x30].fill(0x7f)
-        }),
-    ];
-    for (says, damage) in damaged {
+        (0x28..0x30, vec![0x7f; 8], "cannot be read: its file is damaged"),
+    ] {
         let mut bytes = whole.clone();
-        damage(&mut bytes);
+        bytes.splice(place, garbage);
         fs::write(&program, bytes).expect("it is ours");
         assert_ends(&leak_audit(project.path(), &["--test", "orders"]), 2, says);
     }
+}
+
+/// Where it is in an object file.
+fn debug_info(bytes: &[u8]) -> Range<usize> {
+    let object = object::File::parse(bytes).expect("an object");
+    let section = object.section_by_name(".debug_info").expect("it has debug info");
+    let (offset, size) = section.file_range().expect("bytes");
+    let at = |offset: u64| usize::try_from(offset).expect("it fits");
+    at(offset)..at(offset + size)
 }
