@@ -14,7 +14,9 @@ const REPORT: &str = include_str!("../render/samples/rich.json");
 #[test]
 fn text_is_as_wide_as_its_terminal_and_coloured_there() {
     let project = package(&[("a.json", REPORT)]);
-    let report: Report = serde_json::from_str(REPORT).expect("a report");
+    // In the order that merge gives it.
+    let merged = command(project.path(), &["merge", "a.json", "--format", "json"]).output();
+    let report: Report = serde_json::from_slice(&merged.expect("it starts").stdout).expect("a report");
     let shown = |width: usize| {
         let output = Command::new("script")
             .args(["--quiet", "--command"])
