@@ -2,15 +2,20 @@
 
 use std::io;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::mapped::MappedFrame;
 
 /// The room that is reserved before a client has sent anything to fill it.
 const FIRST_READ: usize = 8 * 1024;
 
 /// The most room that is reserved for a frame because the one before was as large.
 const LARGEST_GUESS: usize = 4 * 1024 * 1024;
+
+/// Frames from this size on have memory of their own.
+const LEAST_MAPPED: usize = 128 * 1024;
 
 /// Room that is not worth a read of its own.
 const LEAST_READ: usize = 2 * 1024;
@@ -37,11 +42,14 @@ pub(crate) enum FrameError {
 /// Collects a connection's bytes and cuts them into frames. A frame shares the bytes that were read.
 ///
 /// Room grows with the bytes that arrive, never with what a size prefix claims. A client that has sent a large frame is
-/// expected to send another: its room is made at once and has the frame's size, so that nothing is copied while the frame
-/// arrives, and what a log keeps of it pins no more than it.
+/// expected to send another: its room has the frame's size from the start, so that nothing is copied while the frame
+/// arrives, and what a log keeps of it pins no more than it. Of a large frame's room, the addresses are all that is there
+/// before its bytes.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     buffer: BytesMut,
+    /// A large frame that is arriving, or has. What is in the buffer comes behind it.
+    mapped: Option<MappedFrame>,
     limit: usize,
     ended: bool,
     /// The size of the frame that came last, its prefix included.
@@ -52,6 +60,7 @@ impl FrameReader {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             buffer: BytesMut::new(),
+            mapped: None,
             limit,
             ended: false,
             last: 0,
@@ -60,6 +69,12 @@ impl FrameReader {
 
     /// The next whole frame among the bytes read so far, without its prefix.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if let Some(frame) = self.mapped.take_if(|frame| frame.is_whole()) {
+            self.last = frame.len();
+            let mut bytes = frame.finish();
+            bytes.advance(4);
+            return Ok(Some(bytes));
+        }
         let Some(prefix) = self.buffer.first_chunk::<4>() else {
             return Ok(None);
         };
@@ -84,10 +99,35 @@ impl FrameReader {
         if self.ended {
             return Ok(false);
         }
-        self.make_room();
-        let read = stream.read_buf(&mut self.buffer).await?;
+        if self.mapped.is_none() {
+            self.map();
+        }
+        let read = match &mut self.mapped {
+            Some(frame) if !frame.is_whole() => frame.fill(stream).await?,
+            _ => {
+                self.make_room();
+                // What is read before the frame has memory of its own is copied there.
+                let limit = match self.last < LEAST_MAPPED {
+                    true => usize::MAX,
+                    false => FIRST_READ.saturating_sub(self.buffer.len()).max(LEAST_READ),
+                };
+                stream.read_buf(&mut (&mut self.buffer).limit(limit)).await?
+            }
+        };
         self.ended = read == 0;
         Ok(!self.ended)
+    }
+
+    /// Gives the frame that is arriving memory of its own, if it is large and the one before was, too.
+    fn map(&mut self) {
+        let size = self.buffer.len() + self.missing();
+        if self.missing() > 0 && size >= LEAST_MAPPED && size <= LARGEST_GUESS.min(2 * self.last) {
+            self.mapped = MappedFrame::begin(size, &self.buffer);
+            if self.mapped.is_some() {
+                // Anew, since it may have grown to the size of the frame before.
+                self.buffer = BytesMut::new();
+            }
+        }
     }
 
     fn make_room(&mut self) {
@@ -96,7 +136,7 @@ impl FrameReader {
         if room >= LEAST_READ || (missing > 0 && room >= missing) {
             return;
         }
-        if filled == 0 && self.last > FIRST_READ && self.last <= LARGEST_GUESS {
+        if filled == 0 && self.last > FIRST_READ && self.last < LEAST_MAPPED {
             self.buffer = BytesMut::with_capacity(self.last);
             return;
         }
@@ -124,7 +164,7 @@ impl FrameReader {
     ///
     /// What the peer sends meanwhile is kept, up to a limit; behind it the departure is seen when it is read.
     pub(crate) async fn departure<S: AsyncRead + Unpin>(&mut self, stream: &mut S) {
-        while self.buffer.len() < READ_AHEAD {
+        while self.leftover() < READ_AHEAD {
             match self.fill(stream).await {
                 Ok(true) => {}
                 Ok(false) | Err(_) => {
@@ -138,7 +178,7 @@ impl FrameReader {
 
     /// Bytes that no whole frame has taken.
     pub(crate) fn leftover(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() + self.mapped.as_ref().map_or(0, MappedFrame::len)
     }
 
     #[cfg(test)]
@@ -193,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_frame_like_the_one_before_arrives_in_room_of_its_own_size() {
-        let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
+        let frame = [&100_000_i32.to_be_bytes()[..], &[7; 100_000]].concat();
         let (mut near, mut far) = duplex(1 << 20);
         let mut reader = FrameReader::new(300_000);
         // Kept, as a log keeps them.
@@ -207,6 +247,85 @@ mod tests {
             assert_eq!(frames[nth], frame[4..]);
             assert!(nth < 1 || reader.capacity() < LEAST_READ, "{}", reader.capacity());
         }
+    }
+
+    #[tokio::test]
+    async fn a_large_frame_like_the_one_before_arrives_in_memory_of_its_own_and_the_next_behind_it() {
+        let frame = |fill: u8, length: i32| [&length.to_be_bytes()[..], &vec![fill; length as usize]].concat();
+        let (first, second, small) = (frame(1, 200_000), frame(2, 300_000), frame(3, 5));
+        let (mut near, mut far) = duplex(1 << 20);
+        let mut reader = FrameReader::new(500_000);
+        far.write_all(&first).await.unwrap();
+        let mut frames = Vec::new();
+        while frames.is_empty() {
+            reader.fill(&mut near).await.unwrap();
+            frames.extend(reader.next_frame().unwrap());
+        }
+        far.write_all(&[second.clone(), small.clone()].concat()).await.unwrap();
+        while reader.mapped.as_ref().is_none_or(|frame| !frame.is_whole()) {
+            reader.fill(&mut near).await.unwrap();
+            assert!(
+                reader.buffer.len() <= FIRST_READ,
+                "{} bytes are read twice",
+                reader.buffer.len()
+            );
+        }
+        assert_eq!(reader.capacity(), 0);
+        // It is not taken yet: what is read now comes behind it.
+        reader.fill(&mut near).await.unwrap();
+        assert_eq!(reader.leftover(), second.len() + small.len());
+        frames.extend(reader.next_frame().unwrap());
+        frames.extend(reader.next_frame().unwrap());
+        assert_eq!(frames, [first, second, small].map(|frame| frame[4..].to_vec()));
+        assert_eq!((reader.next_frame(), reader.leftover()), (Ok(None), 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_departure_is_waited_for_behind_a_large_frame() {
+        let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
+        let (mut near, mut far) = duplex(1 << 20);
+        let mut reader = FrameReader::new(300_000);
+        far.write_all(&frame).await.unwrap();
+        while reader.next_frame().unwrap().is_none() {
+            reader.fill(&mut near).await.unwrap();
+        }
+        far.write_all(&frame).await.unwrap();
+        let stays = tokio::time::timeout(std::time::Duration::from_secs(1), reader.departure(&mut near)).await;
+        assert!(stays.is_err() && reader.mapped.is_some());
+        drop(far);
+        reader.departure(&mut near).await;
+        assert_eq!(reader.next_frame(), Ok(Some(Bytes::from(frame).slice(4..))));
+        assert_eq!(reader.fill(&mut near).await.unwrap(), false);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_leaves_within_a_large_frame_is_seen() {
+        let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
+        let (mut near, mut far) = duplex(1 << 20);
+        let mut reader = FrameReader::new(300_000);
+        far.write_all(&frame).await.unwrap();
+        while reader.next_frame().unwrap().is_none() {
+            reader.fill(&mut near).await.unwrap();
+        }
+        far.write_all(&frame[..150_000]).await.unwrap();
+        drop(far);
+        while reader.fill(&mut near).await.unwrap() {}
+        assert_eq!((reader.next_frame(), reader.leftover()), (Ok(None), 150_000));
+    }
+
+    #[tokio::test]
+    async fn a_much_larger_claim_than_the_frame_before_reserves_nothing() {
+        let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
+        let (mut near, mut far) = duplex(1 << 20);
+        let mut reader = FrameReader::new(100 << 20);
+        far.write_all(&frame).await.unwrap();
+        while reader.next_frame().unwrap().is_none() {
+            reader.fill(&mut near).await.unwrap();
+        }
+        far.write_all(&(3_i32 << 20).to_be_bytes()).await.unwrap();
+        reader.fill(&mut near).await.unwrap();
+        reader.map();
+        assert!(reader.mapped.is_none());
     }
 
     #[tokio::test]

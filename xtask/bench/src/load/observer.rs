@@ -87,7 +87,7 @@ fn build(root: &Path, flags: &[&str]) -> anyhow::Result<PathBuf> {
     let messages = text
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let mut built = messages
+    let built = messages
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back();
     built.context("cargo named no program")
