@@ -3,7 +3,8 @@
 #
 #   bash leakcheck/audit/projects/run.sh DIRECTORY [PROJECT-VERSION…]
 #
-# Needs cargo and python3. DIRECTORY gets the sources and all that is built.
+# Needs cargo and python3. DIRECTORY gets the sources, all that is built, and a report for each project in JSON and as text.
+# The tool is built once for all, or is the program that LEAK_AUDIT names.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 work=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -15,8 +16,11 @@ declare -A arguments=(
 )
 [ $# -gt 0 ] || set -- "${!arguments[@]}"
 
-cargo build --quiet --manifest-path "$root/Cargo.toml" -p leakcheck-audit --bin cargo-leak-audit
-audit=${CARGO_TARGET_DIR:-$root/target}/debug/cargo-leak-audit
+audit=${LEAK_AUDIT:-}
+if [ -z "$audit" ]; then
+    cargo build --quiet --manifest-path "$root/Cargo.toml" -p leakcheck-audit --bin cargo-leak-audit
+    audit=${CARGO_TARGET_DIR:-$root/target}/debug/cargo-leak-audit
+fi
 export CARGO_TARGET_DIR=$work/target CARGO_INCREMENTAL=0
 
 for project in "$@"; do
@@ -33,23 +37,25 @@ for project in "$@"; do
     fi
     cd "$work/$project"
     # shellcheck disable=SC2086 # the arguments are words
-    cargo test --quiet --no-run --tests ${arguments[$project]-} 2>"$work/$project.log"
-    # The findings come last, after what the tests print.
-    "$audit" leak-audit exec --format json -- cargo test --no-fail-fast --tests ${arguments[$project]-} \
-        >"$work/$project.out" 2>>"$work/$project.log" || true
-    python3 - "$project" "$work/$project.out" <<'PYTHON'
+    if ! cargo test --quiet --no-run --tests ${arguments[$project]-} 2>"$work/$project.log"; then
+        echo "$project does not build: $work/$project.log" >&2
+        continue
+    fi
+    # 1 is a leak, 2 what could not be judged, as where a test failed: the report says which.
+    "$audit" leak-audit exec --format "json=$work/$project.json" --format "text=$work/$project.txt" \
+        -- cargo test --no-fail-fast --tests ${arguments[$project]-} >"$work/$project.out" 2>>"$work/$project.log" || true
+    python3 - "$project" "$work" <<'PYTHON'
 import json, re, sys
-text = open(sys.argv[2], errors="replace").read()
+project, work = sys.argv[1:]
+text = open(f"{work}/{project}.out", errors="replace").read()
 results = re.findall(r"^test result: \S+ (\d+) passed; (\d+) failed", text, re.M)
-verdict = json.loads(text[text.rindex("\n{\n"):])
-count = lambda keep: sum(f["count"] for f in verdict["findings"] if keep(f))
-left = lambda f: f["what"] in ("leaked", "third-party")
-due = lambda f: "due to run" in f["how"]
+report = json.load(open(f"{work}/{project}.json"))
+count = lambda keep: sum(f["count"] for f in report["findings"] if keep(f))
+is_what = lambda *what: lambda f: f["verdict"] in what
+left = lambda f: f["kind"] == "task" and f["verdict"] in ("leaked", "third-party")
 print("|", " | ".join(str(cell) for cell in (
-    sys.argv[1], sum(int(p) + int(f) for p, f in results), sum(int(f) for _, f in results), verdict["tasks"],
-    count(lambda f: f["what"] == "leaked" and not due(f)), count(lambda f: f["what"] == "leaked" and due(f)),
-    count(lambda f: f["what"] == "third-party"), count(lambda f: f["what"] == "blocked"),
-    count(lambda f: f["what"] == "unsure"),
-    f"{count(lambda f: left(f) and f['awaits'])} of {count(left)}", *verdict["unjudged"])), "|", sep=" ")
+    project, sum(int(p) + int(f) for p, f in results), sum(int(f) for _, f in results), report["totals"]["tasks"],
+    count(is_what("leaked")), count(is_what("third-party")), count(is_what("blocked")), count(is_what("unsure")),
+    f"{count(lambda f: left(f) and f.get('awaits'))} of {count(left)}", *report["unjudged"])), "|", sep=" ")
 PYTHON
 done

@@ -223,6 +223,10 @@ impl Audit {
             }
         };
         join::outcomes(&mut report, &outcomes);
+        // A shard may have none. A binary that ended without a summary has told why it is not judged.
+        if report.totals.tests == 0 && self.shard.is_none() && outcomes.iter().all(BinaryOutcome::passed) {
+            report.unjudged.push(AuditError::NoTestRan.to_string());
+        }
         if let Some(observer) = &observer {
             let workspace = owners.root.clone().unwrap_or_default();
             join::observed(&mut report, observer.judge(&workspace, &owners, None)?);

@@ -21,6 +21,7 @@ use crate::render;
 use crate::report::{Report, SCHEMA};
 use crate::runner;
 use crate::scan::{self, Scan, ScanError};
+use crate::surroundings;
 
 /// The baseline's name, beside the workspace's manifest.
 const BASELINE: &str = "leak-audit.toml";
@@ -82,7 +83,7 @@ fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError
     let interrupted = || interrupts.as_ref().is_some_and(Interrupts::came);
     let (report, judging, beside) = match Request::from_arguments(arguments)? {
         Request::Help => {
-            print(HELP);
+            print(HELP)?;
             return Ok(0);
         }
         Request::Audit(request) => {
@@ -244,9 +245,9 @@ fn concluded(mut report: Report, judging: &Judging, beside: &Path) -> Result<u8,
         }
     }
     for (format, file) in &judging.outputs {
-        let text = rendered(&report, *format, judging, file.is_none());
+        let text = rendered(&report, *format, judging, file.is_none(), beside);
         match file {
-            None => print(&text),
+            None => print(&text)?,
             Some(path) => std::fs::write(path, text).map_err(|source| CommandError::Output {
                 path: path.clone(),
                 source,
@@ -272,10 +273,24 @@ fn read(path: &Path) -> Result<String, BaselineError> {
     })
 }
 
-fn rendered(report: &Report, format: Format, judging: &Judging, to_stdout: bool) -> String {
-    let terminal = to_stdout && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+fn rendered(report: &Report, format: Format, judging: &Judging, to_stdout: bool, beside: &Path) -> String {
+    let terminal = to_stdout && std::io::stdout().is_terminal();
+    let coloured = judging
+        .colour
+        .unwrap_or(terminal && std::env::var_os("NO_COLOR").is_none());
+    // What is merged, or any command's, is taken for the workspace's that one is in.
+    let manifest = || match beside.join("Cargo.toml") {
+        manifest if manifest.is_file() => Some(manifest),
+        _ => observe::nearest_manifest(),
+    };
+    let prefix = match format {
+        Format::Github | Format::Sarif => manifest().map(|manifest| surroundings::prefix(&manifest)),
+        _ => None,
+    };
     let options = render::Options {
-        colour: judging.colour.unwrap_or(terminal) && format == Format::Text,
+        colour: coloured && format == Format::Text,
+        width: terminal.then(surroundings::columns).flatten(),
+        prefix: prefix.unwrap_or_default(),
         by_test: judging.by_test,
         by_site: judging.by_site,
         ..render::Options::default()
@@ -291,7 +306,14 @@ fn rendered(report: &Report, format: Format, judging: &Judging, to_stdout: bool)
     }
 }
 
-/// A reader that has gone away is no reason to panic.
-fn print(text: &str) {
-    let _ = std::io::stdout().write_all(text.as_bytes());
+/// A reader that has gone away has read enough. A report that is lost otherwise, as on a full disk, is an error.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(source) if source.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::Output {
+            path: "stdout".into(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }

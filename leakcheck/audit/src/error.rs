@@ -48,8 +48,8 @@ pub enum AuditError {
     /// nextest did not do what was expected.
     #[error(transparent)]
     Nextest(#[from] crate::nextest::NextestError),
-    /// No test has these names.
-    #[error("no test ran: none is as the filters ask")]
+    /// There is no test, or none that the filters let run.
+    #[error("no test ran: there is none, or none that the filters ask for")]
     NoTestRan,
     /// The selection has no tests.
     #[error("the selected packages have no test binaries")]

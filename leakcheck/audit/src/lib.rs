@@ -50,6 +50,7 @@ pub mod report;
 pub mod run;
 mod runner;
 pub mod scan;
+mod surroundings;
 pub mod transcript;
 
 pub use audit::{Audit, Runner};

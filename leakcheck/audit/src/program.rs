@@ -76,7 +76,7 @@ impl Running<'_> {
         let shown = if stopped {
             status.to_string()
         } else {
-            format!("it went on for {} s after SIGINT, and was killed", GRACE.as_secs())
+            format!("went on for {} s after SIGINT, and was killed", GRACE.as_secs())
         };
         let mut report = Report {
             schema: SCHEMA,
@@ -87,9 +87,19 @@ impl Running<'_> {
         report.programs.push(Program {
             name: crate::cargo::stem(&executable),
             target: "bin".to_owned(),
-            ended: (!status.success()).then_some(shown),
+            ended: (!status.success()).then(|| shown.clone()),
             ..Program::default()
         });
+        // What it would have left behind had it ended by itself, nobody knows.
+        if status.code().is_none() {
+            let name = &report.programs[0].name;
+            let why = if stopped {
+                format!("{name} did not end by itself ({status}): one that handles SIGINT can be judged")
+            } else {
+                format!("{name} {shown}")
+            };
+            report.unjudged.push(why);
+        }
         let workspace = owners.root.clone().unwrap_or_default();
         join::observed(&mut report, observer.judge(&workspace, &owners, Some(&executable))?);
         join::sort(&mut report);

@@ -161,12 +161,20 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         let program = programs
             .entry(executable.to_owned())
             .or_insert_with(|| Program::inspect(executable));
+        if program.is_none() && saw_blocks {
+            judging.cannot(process, "cannot be read: its file is damaged");
+            continue;
+        }
         let Some(program) = program.as_ref().filter(|program| !program.tokio.is_empty()) else {
             continue;
         };
         observed += 1;
         names.insert(name(process));
         judging.process(process, program, replaced);
+        // Without it every block is one that nobody knows.
+        if !judging.symbols.is_readable(executable) {
+            judging.cannot(process, "has debug info that cannot be read: build it again");
+        }
     }
     if let Some(command) = evidence.command
         && Program::inspect(command).is_some_and(|program| program.is_static && !program.tokio.is_empty())

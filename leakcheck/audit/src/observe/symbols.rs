@@ -36,6 +36,11 @@ pub(super) struct Symbols {
 }
 
 impl Symbols {
+    /// Whether nothing has shown that this file's debug info makes no sense.
+    pub(super) fn is_readable(&self, path: &Path) -> bool {
+        self.files.get(path).is_none_or(Option::is_some)
+    }
+
     /// The frames of a stack, the innermost first.
     pub(super) fn stack(&mut self, process: &Process, stack: &[u64]) -> Vec<Frame> {
         let mut frames = Vec::new();

@@ -30,6 +30,9 @@ pub fn render(report: &Report, options: &Options) -> String {
         };
         commands[level].push(|| of_group(report, &group, options));
     }
+    for panic in words::panics(report) {
+        commands[0].push(|| Command::at(None, options, "leak-audit: panicked", panic));
+    }
     for reason in words::unjudged(report) {
         commands[0].push(|| Command::at(None, options, "leak-audit cannot judge", reason));
     }

@@ -231,6 +231,11 @@ fn audit(report: &Report) -> Suite {
     if cases.is_empty() {
         cases.push(Case::new(AUDIT, "judged", Result::Passed));
     }
+    for (index, message) in words::panics(report).into_iter().enumerate() {
+        let (kind, text) = ("panicked", message.clone());
+        let result = Result::Failure { kind, message, text };
+        cases.push(Case::new(AUDIT, &format!("panicked {}", index + 1), result));
+    }
     if let Some(baseline) = &report.baseline {
         let gone: Vec<String> = baseline
             .gone

@@ -28,7 +28,14 @@ pub fn render(report: &Report, options: &Options) -> String {
     if !report.command.is_empty() {
         text.push(&format!("\n{}\n", code(&report.command)));
     }
-    unjudged(&mut text, report, options);
+    listed(&mut text, "Panicked", &words::panics(report), "panic", options);
+    listed(
+        &mut text,
+        "Could not be judged",
+        &words::unjudged(report),
+        "reason",
+        options,
+    );
     baseline(&mut text, report, options);
     findings(&mut text, report, options);
     tests(&mut text, report, options);
@@ -85,14 +92,13 @@ fn findings(text: &mut Bounded, report: &Report, options: &Options) {
     }
 }
 
-fn unjudged(text: &mut Bounded, report: &Report, options: &Options) {
-    let reasons = words::unjudged(report);
-    let mut head = "\n**Could not be judged:**\n\n".to_owned();
-    for reason in reasons.iter().take(options.limit) {
-        text.push(&format!("{head}- {}\n", prose(reason)));
+fn listed(text: &mut Bounded, title: &str, items: &[String], noun: &str, options: &Options) {
+    let mut head = format!("\n**{title}:**\n\n");
+    for item in items.iter().take(options.limit) {
+        text.push(&format!("{head}- {}\n", prose(item)));
         head.clear();
     }
-    text.rest(reasons.len(), options.limit, "reason");
+    text.rest(items.len(), options.limit, noun);
 }
 
 fn baseline(text: &mut Bounded, report: &Report, options: &Options) {

@@ -43,6 +43,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     }
     suspects(&mut page, report);
     baseline(&mut page, report);
+    panics(&mut page, report);
     unjudged(&mut page, report);
     notes(&mut page, report);
     page.gap();
@@ -544,14 +545,21 @@ fn notes(page: &mut Page<'_>, report: &Report) {
     }
 }
 
+fn panics(page: &mut Page<'_>, report: &Report) {
+    listed(page, Role::Bad, "panicked:", &words::panics(report), "panic");
+}
+
 fn unjudged(page: &mut Page<'_>, report: &Report) {
-    let reasons = words::unjudged(report);
-    if !reasons.is_empty() {
+    listed(page, Role::Warn, "cannot judge:", &words::unjudged(report), "reason");
+}
+
+fn listed(page: &mut Page<'_>, role: Role, word: &str, lines: &[String], noun: &str) {
+    if !lines.is_empty() {
         page.gap();
     }
-    for reason in reasons.iter().take(page.options.limit) {
-        let word = page.paint(Role::Warn, "cannot judge:");
-        page.line(&format!("{word} {}", plain(reason)));
+    for line in lines.iter().take(page.options.limit) {
+        let word = page.paint(role, word);
+        page.line(&format!("{word} {}", plain(line)));
     }
-    more(page, reasons.len(), "reason");
+    more(page, lines.len(), noun);
 }

@@ -34,8 +34,9 @@ pub fn render(report: &Report, options: &Options) -> String {
         .chain(report.suspects.iter().map(|suspect| scan.suspect(suspect)))
         .take(RESULTS)
         .collect();
-    let mut notes: Vec<Value> = words::unjudged(report)
+    let mut notes: Vec<Value> = words::panics(report)
         .iter()
+        .chain(&words::unjudged(report))
         .map(|reason| note("error", reason))
         .collect();
     if let Some(baseline) = &report.baseline {

@@ -199,6 +199,9 @@ pub(super) fn summary(report: &Report) -> String {
     if totals.took_ms > 0 {
         let _ = write!(text, ", {}", duration(totals.took_ms));
     }
+    if !report.panics.is_empty() {
+        let _ = write!(text, "; {} unseen", count(report.panics.len(), "panic"));
+    }
     let unjudged = unjudged(report).len();
     if unjudged > 0 {
         let _ = write!(text, "; {} could not be judged", count(unjudged, "thing"));
@@ -224,11 +227,15 @@ pub(super) fn unjudged(report: &Report) -> Vec<String> {
             .any(|other| other.contains(reason.as_str()) && other.contains(&program.name));
         (!said).then(|| format!("{}: {reason}", program.name))
     });
-    let panics = report
-        .panics
-        .iter()
-        .map(|panic| format!("a task panicked and nobody awaited it: {panic}"));
-    report.unjudged.iter().cloned().chain(programs).chain(panics).collect()
+    report.unjudged.iter().cloned().chain(programs).collect()
+}
+
+/// Each task that panicked while nobody awaited it. It was judged: the audit fails.
+pub(super) fn panics(report: &Report) -> Vec<String> {
+    let panics = report.panics.iter();
+    panics
+        .map(|panic| format!("a task panicked and nobody awaited it: {panic}"))
+        .collect()
 }
 
 /// `340 ms`, `2.4 s`, `3 min 5 s`.

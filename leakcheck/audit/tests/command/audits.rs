@@ -87,6 +87,22 @@ fn a_leak_keeps_its_identity_while_the_code_around_it_changes() {
 }
 
 #[test]
+fn a_leak_has_one_identity_whether_the_code_is_optimised_or_not() {
+    let project = package(&[]);
+    leaky(&project, "starts", "");
+    let ids = |arguments: &[&str]| {
+        let mut audit = project::command(project.path(), &[&["--format", "json"], arguments].concat());
+        let output = audit.env("CARGO_PROFILE_RELEASE_DEBUG", "true").output();
+        let (code, document) = project::read(&output.expect("it starts"));
+        assert_eq!(code, Some(1), "{document:#}");
+        let findings = document["findings"].as_array().expect("findings").iter();
+        findings.map(|finding| finding["id"].clone()).collect::<Vec<_>>()
+    };
+    let debug = ids(&[]);
+    assert_eq!((debug.len(), ids(&["--release"])), (1, debug));
+}
+
+#[test]
 fn a_baseline_accepts_what_it_lists_and_nothing_else() {
     let project = package(&[]);
     leaky(&project, "starts", "");

@@ -4,6 +4,7 @@
 
 mod audits;
 mod nextest;
+mod output;
 mod programs;
 mod project;
 mod refusals;

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::project::{command, leak_audit, package_with_tokio};
+use crate::project::{command, leak_audit, package_with_tokio, write};
 
 /// A library whose doc test leaves a task behind.
 const LIBRARY: &str = "/// ```\n/// shop::starts();\n/// ```\n\
@@ -36,6 +36,27 @@ const WAITS: &str = "let said = std::env::var(\"SAID\").unwrap();\n\
     std::fs::write(format!(\"{said}.new\"), std::process::id().to_string()).unwrap();\n\
     std::fs::rename(format!(\"{said}.new\"), said).unwrap();\n    loop { std::thread::park(); }\n";
 
+/// Says so where it is asked to terminate, and goes on.
+const STUBBORN: &str = r#"
+use std::sync::atomic::{AtomicBool, Ordering};
+static ASKED: AtomicBool = AtomicBool::new(false);
+unsafe extern "C" { fn signal(number: i32, handler: extern "C" fn(i32)) -> usize; }
+extern "C" fn asked(_: i32) { ASKED.store(true, Ordering::Relaxed); }
+fn say(file: &str, text: String) {
+    let file = std::env::var(file).unwrap();
+    std::fs::write(format!("{file}.new"), text).unwrap();
+    std::fs::rename(format!("{file}.new"), file).unwrap();
+}
+fn main() {
+    unsafe { signal(15, asked) };
+    say("SAID", std::process::id().to_string());
+    loop {
+        if ASKED.swap(false, Ordering::Relaxed) { say("REFUSED", String::new()); }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+"#;
+
 fn project() -> TempDir {
     let test = format!("#[test] fn waits() {{ {WAITS} }}\n#[test] fn leaks() {{ shop::starts(); }}\n");
     package_with_tokio(&[
@@ -60,7 +81,12 @@ fn runs(directory: &Path, arguments: &[&str], code: i32) -> String {
 
 fn findings(document: &str) -> Vec<serde_json::Value> {
     let document: serde_json::Value = serde_json::from_str(document).expect("JSON");
-    document["findings"].as_array().cloned().unwrap_or_default()
+    let mut findings = document["findings"].as_array().cloned().unwrap_or_default();
+    // When it lived differs from run to run.
+    for finding in &mut findings {
+        finding["lifetimes"].take();
+    }
+    findings
 }
 
 #[test]
@@ -76,6 +102,47 @@ fn a_program_that_closed_its_output_is_stopped_and_judged() {
         "--bin", "server", "--for", "1440m", "--until", "ready", "--format", "json",
     ];
     assert_eq!(findings(&runs(project.path(), &by_text, 1)), found);
+}
+
+/// It dies of the signal that is to stop it, and takes what it would have left behind with it.
+#[test]
+fn a_program_that_does_not_handle_the_signal_is_not_judged() {
+    let project = project();
+    let said = project.path().join("said");
+    let mut audit = command(
+        project.path(),
+        &["--bin", "waits", "--for", "100ms", "--format", "json"],
+    );
+    let output = audit.env("SAID", &said).output().expect("it starts");
+
+    let document: serde_json::Value = serde_json::from_str(&ends(&output, 2)).expect("JSON");
+    let program = &document["programs"][0];
+    assert!(
+        program["ended"].as_str().is_some_and(|ended| ended.contains("SIGINT")),
+        "{document:#}"
+    );
+    assert!(
+        document.to_string().contains("one that handles SIGINT can be judged"),
+        "{document:#}"
+    );
+}
+
+#[test]
+fn the_tests_of_examples_are_judged() {
+    let project = project();
+    let example = "fn main() {}\n#[test] fn shows() { shop::starts(); }\n";
+    write(project.path(), "examples/shows.rs", example);
+
+    let document = runs(project.path(), &["--examples", "--format", "json"], 1);
+    let found = findings(&document);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(
+        (&found[0]["program"], &found[0]["test"]),
+        (&"shows".into(), &"shows".into())
+    );
+    let document: serde_json::Value = serde_json::from_str(&document).expect("JSON");
+    assert_eq!(document["programs"].as_array().map(Vec::len), Some(1), "{document:#}");
+    assert_eq!(document["programs"][0]["target"], "example", "{document:#}");
 }
 
 #[test]
@@ -125,17 +192,8 @@ fn a_signal_ends_what_was_started_and_leaves_no_files() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let started = loop {
-            if let Ok(started) = fs::read_to_string(&said) {
-                break started;
-            }
-            assert_eq!(audit.try_wait().expect("a child"), None, "{arguments:?}");
-            std::thread::yield_now();
-        };
-        let sent = Command::new("sh")
-            .args(["-c", "kill -s \"$0\" \"$1\"", signal, &audit.id().to_string()])
-            .status();
-        assert!(sent.expect("sh starts").success());
+        let started = wait_for(&said, &mut audit);
+        send(signal, &audit);
         let output = audit.wait_with_output().expect("it ends");
 
         ends(&output, 2);
@@ -143,11 +201,56 @@ fn a_signal_ends_what_was_started_and_leaves_no_files() {
             String::from_utf8_lossy(&output.stderr).contains("leak-audit: interrupted"),
             "{arguments:?}"
         );
-        // Until it is gone, or nothing but its entry is left, for whoever started it. One that goes on makes this hang.
-        while fs::read_to_string(format!("/proc/{started}/stat")).is_ok_and(|state| !state.contains(") Z")) {
-            std::thread::yield_now();
-        }
+        wait_until_gone(&started);
         let left: Vec<_> = fs::read_dir(temporary.path()).expect("a directory").flatten().collect();
         assert!(left.is_empty(), "{arguments:?} {signal}: {left:?}");
+    }
+}
+
+/// The second signal is of somebody who has waited long enough.
+#[test]
+fn a_second_signal_kills_what_does_not_end() {
+    let project = project();
+    write(project.path(), "src/bin/stubborn.rs", STUBBORN);
+    let beside = tempfile::tempdir().expect("a directory");
+    let (said, refused) = (beside.path().join("said"), beside.path().join("refused"));
+    let mut audit = command(project.path(), &["exec", "--", "cargo", "run", "--bin", "stubborn"])
+        .env("SAID", &said)
+        .env("REFUSED", &refused)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let started = wait_for(&said, &mut audit);
+    send("INT", &audit);
+    wait_for(&refused, &mut audit);
+    send("INT", &audit);
+
+    ends(&audit.wait_with_output().expect("it ends"), 2);
+    wait_until_gone(&started);
+}
+
+/// What a file says, as soon as it is there.
+fn wait_for(file: &Path, audit: &mut Child) -> String {
+    loop {
+        if let Ok(said) = fs::read_to_string(file) {
+            return said;
+        }
+        assert_eq!(audit.try_wait().expect("a child"), None, "{}", file.display());
+        std::thread::yield_now();
+    }
+}
+
+fn send(signal: &str, to: &Child) {
+    let sent = Command::new("sh")
+        .args(["-c", "kill -s \"$0\" \"$1\"", signal, &to.id().to_string()])
+        .status();
+    assert!(sent.expect("sh starts").success());
+}
+
+/// Until it is gone, or nothing but its entry is left, for whoever started it. One that goes on makes this hang.
+fn wait_until_gone(process: &str) {
+    while fs::read_to_string(format!("/proc/{process}/stat")).is_ok_and(|state| !state.contains(") Z")) {
+        std::thread::yield_now();
     }
 }

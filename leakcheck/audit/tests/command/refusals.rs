@@ -1,8 +1,15 @@
 //! What cannot be judged says why, and exits with 2.
 
 use std::fs;
+use std::ops::Range;
+use std::path::PathBuf;
 
-use crate::project::{PASSES, assert_ends, leak_audit, package, write};
+use object::{Object, ObjectSection};
+use tempfile::TempDir;
+
+use crate::project::{
+    PASSES, assert_ends, command, leak_audit, leaking_test, package, package_with_tokio, plain, write,
+};
 
 #[test]
 fn what_cannot_be_judged_says_why_and_exits_2() {
@@ -51,4 +58,88 @@ fn what_cannot_be_judged_says_why_and_exits_2() {
     );
     fs::remove_file(project.path().join("leak-audit.toml")).expect("it is there");
     assert_ends(&leak_audit(project.path(), &[]), 0, "leak-audit: clean");
+}
+
+/// A package whose test leaves a task behind.
+fn leaky() -> TempDir {
+    package_with_tokio(&[("tests/orders.rs", &format!("{}{PASSES}", leaking_test("starts")))])
+}
+
+#[test]
+fn without_a_test_nothing_is_judged() {
+    let none = package(&[]);
+    assert_ends(&leak_audit(none.path(), &[]), 2, "no test ran");
+    assert_ends(&leak_audit(none.path(), &["-p", "stock"]), 2, "the tests do not build");
+    write(none.path(), "tests/orders.rs", PASSES);
+    assert_ends(&leak_audit(none.path(), &["--", "no_such_test"]), 2, "no test ran");
+    write(none.path(), "tests/orders.rs", "#[test] #[ignore] fn slow() {}");
+    assert_ends(&leak_audit(none.path(), &[]), 2, "no test ran");
+    fs::remove_dir_all(none.path().join("tests")).expect("it is there");
+    let manifest = "[package]\nname = \"shop\"\nedition = \"2024\"\n[lib]\ntest = false\n[workspace]\n";
+    write(none.path(), "Cargo.toml", manifest);
+    assert_ends(&leak_audit(none.path(), &[]), 2, "have no test binaries");
+    write(none.path(), "Cargo.toml", "[package");
+    assert_ends(&leak_audit(none.path(), &[]), 2, "the tests do not build");
+}
+
+/// A limit to a file's size stands for a full disk: anybody may set it. The tests themselves are killed by it, too.
+#[test]
+fn a_report_or_records_that_find_no_room_are_an_error() {
+    let project = leaky();
+    assert_ends(
+        &leak_audit(project.path(), &["--output", "/dev/full"]),
+        2,
+        "cannot write /dev/full",
+    );
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has it");
+    let output = command(project.path(), &["--format", "json"]).stdout(full).output();
+    assert_ends(&output.expect("it starts"), 2, "cannot write stdout");
+
+    let mut limited = plain("sh", project.path());
+    limited.args(["-c", "ulimit -f 8 && exec \"$0\" leak-audit"]);
+    let output = limited.arg(env!("CARGO_BIN_EXE_cargo-leak-audit")).output();
+    assert_ends(&output.expect("sh starts"), 2, "refusing to judge: the canary");
+}
+
+#[test]
+fn debug_info_that_makes_no_sense_is_not_taken_for_clean() {
+    let project = leaky();
+    let (code, report) = crate::project::report(project.path(), &["--test", "orders"]);
+    assert_eq!(code, Some(1), "{report:#}");
+    let built = fs::read_dir(project.path().join("target/debug/deps")).expect("it was built");
+    let is_program = |path: &PathBuf| {
+        path.extension().is_none()
+            && path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("orders-"))
+    };
+    let mut programs = built.flatten().map(|entry| entry.path()).filter(is_program);
+    let (program, None) = (programs.next().expect("a program"), programs.next()) else {
+        panic!("one program")
+    };
+    let whole = fs::read(&program).expect("a file");
+    let place = debug_info(&whole);
+    let garbage = vec![0xff; place.len()];
+    for (place, garbage, says) in [
+        (place, garbage, "has debug info that cannot be read"),
+        // The section table's place, in an ELF header.
+        (0x28..0x30, vec![0x7f; 8], "cannot be read: its file is damaged"),
+    ] {
+        let mut bytes = whole.clone();
+        bytes.splice(place, garbage);
+        fs::write(&program, bytes).expect("it is ours");
+        assert_ends(&leak_audit(project.path(), &["--test", "orders"]), 2, says);
+    }
+}
+
+/// Where it is in an object file.
+fn debug_info(bytes: &[u8]) -> Range<usize> {
+    let object = object::File::parse(bytes).expect("an object");
+    let section = object.section_by_name(".debug_info").expect("it has debug info");
+    let (offset, size) = section.file_range().expect("bytes");
+    let at = |offset: u64| usize::try_from(offset).expect("it fits");
+    at(offset)..at(offset + size)
 }

@@ -16,6 +16,7 @@ mod memory;
 mod preloaded;
 mod profiles;
 mod queued;
+mod same;
 mod scenarios;
 mod threads;
 mod workspaces;

@@ -1,5 +1,7 @@
 //! Each format's own rules. Every check here is shown something wrong as well, which it must refuse.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -340,6 +342,62 @@ pub fn check(report: &Report) {
 fn every_sample_keeps_to_every_format() {
     for (_, sample) in sample::ALL {
         check(&sample::report(sample));
+    }
+}
+
+/// Whether xmllint takes a document for what the schema describes. None where there is no xmllint.
+fn xmllint(xml: &str) -> Option<bool> {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("junit.xml");
+    std::fs::write(&file, xml).expect("a file");
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/render/schema/junit.xsd");
+    let output = Command::new("xmllint")
+        .args(["--noout", "--nonet", "--schema"])
+        .arg(schema)
+        .arg(file)
+        .output();
+    match output {
+        // https://gnome.pages.gitlab.gnome.org/libxml2/xmllint.html: 3 is invalid, 1 is no XML.
+        Ok(output) => match output.status.code() {
+            Some(0) => Some(true),
+            Some(1 | 3) => Some(false),
+            other => panic!(
+                "xmllint ended with {other:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            ),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => panic!("xmllint: {error}"),
+    }
+}
+
+/// The schema and the checks here, which need no other program, agree on what is right and on what is wrong.
+#[test]
+fn junit_keeps_to_its_schema() {
+    if xmllint("<a/>").is_none() && std::env::var_os("LEAK_AUDIT_XMLLINT").is_none() {
+        eprintln!("not run: xmllint is not installed. What the schema says was checked without it");
+    }
+    let validates = |xml: &str, expected: bool| {
+        assert_eq!(junit_of(xml).is_ok(), expected, "{xml}");
+        match xmllint(xml) {
+            Some(valid) => assert_eq!(valid, expected, "{xml}"),
+            None => assert_eq!(std::env::var_os("LEAK_AUDIT_XMLLINT"), None, "xmllint is required"),
+        }
+    };
+    for (_, sample) in sample::ALL {
+        validates(&junit::render(&sample::report(sample), &Options::default()), true);
+    }
+    let good = junit::render(&sample::report(RICH), &Options::default());
+    for (from, to) in [
+        ("<testcase ", "<testcase id=\"1\" "),
+        ("<failure ", "<failed "),
+        (" classname=", " class="),
+        ("<testcase ", "<property/><testcase "),
+        (" tests=\"", " tests=\"-"),
+        ("</testsuites>", ""),
+    ] {
+        assert!(good.contains(from), "{from}");
+        validates(&good.replacen(from, to, 1), false);
     }
 }
 
