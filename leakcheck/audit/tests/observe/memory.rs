@@ -14,6 +14,7 @@ unsafe extern "C" {
 const MOST: i64 = 512 << 20;
 
 /// Runs a shell's commands observed. The report, and the largest resident set of all processes, in bytes.
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it, and tells what it took")]
 fn audited(script: &str) -> (Report, i64) {
     let directory = tempfile::tempdir().expect("a directory");
     let output = directory.path().join("report.json");
