@@ -18,7 +18,7 @@ use crate::results::Spec;
 use crate::server::{Kind, Program, Server};
 
 /// Every load, in the order in which they are run and shown.
-pub const ALL: [&Load; 7] = [
+pub const ALL: [&Load; 8] = [
     &payload::LOAD,
     &single::LOAD,
     &idle::LOAD,
