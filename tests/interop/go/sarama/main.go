@@ -893,7 +893,7 @@ func main() {
 		{Name: "seek", Run: seek},
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
-		{Name: "configs", Run: configs},
+		{Name: "configs", Run: since(sarama.V2_3_0_0, configs)},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},
