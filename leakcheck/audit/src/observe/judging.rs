@@ -149,6 +149,12 @@ impl<'a> Judging<'a> {
                 format!("did more than there was room to record ({} records)", process.dropped),
             );
         }
+        if process.torn > 0 {
+            self.cannot(
+                process,
+                "was ended while it was being recorded: some of its records are torn",
+            );
+        }
         if self.lacks_names(process) {
             self.cannot(process, UNTOLD);
             return;
