@@ -11,6 +11,7 @@ use crate::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::configs::alter::resource;
@@ -35,12 +36,14 @@ pub(super) async fn handle(
     _version: i16,
     request: DescribeConfigsRequest,
 ) -> Result<DescribeConfigsResponse, Refusal> {
-    let results = request.resources.iter().map(|resource| {
+    let mut results = Vec::new();
+    let mut budget = Budget::of_a_frame();
+    for resource in &request.resources {
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone())
             .with_error_message(Some(StrBytes::default()));
-        match rows(context, resource) {
+        let result = match rows(context, resource) {
             Err(Failure(error, message)) => result
                 .with_error_code(error.code())
                 .with_error_message(Some(StrBytes::from_string(message))),
@@ -52,9 +55,24 @@ pub(super) async fn handle(
                 let shown = wanted.map(|row| shown(row, request.include_synonyms, request.include_documentation));
                 result.with_configs(shown.collect())
             }
-        }
+        };
+        budget.spend(size_of_result(&result))?;
+        results.push(result);
+    }
+    Ok(DescribeConfigsResponse::default().with_results(results))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_result(result: &DescribeConfigsResult) -> usize {
+    let text = |text: &Option<StrBytes>| text.as_ref().map_or(0, |text| text.len());
+    let synonym = |synonym: &DescribeConfigsSynonym| {
+        size_of::<DescribeConfigsSynonym>() + synonym.name.len() + text(&synonym.value)
+    };
+    let configs = result.configs.iter().map(|config| {
+        let texts = config.name.len() + text(&config.value) + text(&config.documentation);
+        size_of::<DescribeConfigsResourceResult>() + texts + config.synonyms.iter().map(synonym).sum::<usize>()
     });
-    Ok(DescribeConfigsResponse::default().with_results(results.collect()))
+    size_of::<DescribeConfigsResult>() + result.resource_name.len() + configs.sum::<usize>()
 }
 
 /// `ConfigHelper.describeConfigs`.

@@ -5,6 +5,7 @@ use kafka_protocol::messages::describe_transactions_response::{TopicData, Transa
 use kafka_protocol::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse, ProducerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::txn::transaction::Transaction;
@@ -15,20 +16,31 @@ pub(super) async fn handle(
     request: DescribeTransactionsRequest,
 ) -> Result<DescribeTransactionsResponse, Refusal> {
     let held = context.transactions.hold();
-    let described = request.transactional_ids.into_iter().map(|id| {
+    let mut described = Vec::new();
+    let mut budget = Budget::of_a_frame();
+    for id in request.transactional_ids {
         let found = context.check_transactional_id(&id).and_then(|()| {
             let transaction = held.get(&id);
             transaction.ok_or(ResponseError::TransactionalIdNotFound)
         });
-        match found {
+        let state = match found {
             Ok(transaction) => describe(transaction),
             Err(error) => TransactionState::default().with_error_code(error.code()),
-        }
-        .with_transactional_id(id)
-    });
-    let described = described.collect::<Vec<_>>();
+        };
+        budget.spend(size_of_state(&state) + id.len())?;
+        described.push(state.with_transactional_id(id));
+    }
     drop(held);
     Ok(DescribeTransactionsResponse::default().with_transaction_states(described))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_state(state: &TransactionState) -> usize {
+    let topics = state
+        .topics
+        .iter()
+        .map(|topic| size_of::<TopicData>() + topic.topic.len() + size_of_val(topic.partitions.as_slice()));
+    size_of::<TransactionState>() + topics.sum::<usize>()
 }
 
 fn describe(transaction: &Transaction) -> TransactionState {

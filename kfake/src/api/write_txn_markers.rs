@@ -19,7 +19,7 @@ use crate::api::context::Context;
 use crate::cluster::topics::Topic;
 use crate::group::registry::offsets_partition;
 use crate::log::Marker;
-use crate::txn::complete::stamp;
+use crate::txn::complete::write_marker;
 
 pub(super) async fn handle(
     context: &Context,
@@ -73,8 +73,7 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
         .filter(|partition| partition.replicas.contains(&context.broker))
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition = led(context, topic, index, -1).map_err(|refused| refused.error)?;
-    let stamp = stamp(topic, context.shared.now_ms());
-    let written = partition.log.lock().end_transaction(marker, stamp);
+    let written = write_marker(&context.shared, topic, &mut partition.log.lock(), marker);
     written.map_err(|error| error.code())?.notify();
     Ok(())
 }

@@ -4,6 +4,9 @@
 
 use fastrand::Rng;
 
+use super::admin::Admin;
+use super::transactions;
+
 /// The lines of a scenario's steps.
 pub fn sequence(seed: u64) -> Vec<String> {
     let mut rng = Rng::with_seed(seed);
@@ -40,18 +43,28 @@ pub fn sequence(seed: u64) -> Vec<String> {
             "let s = sessionId".to_owned(),
         ]);
     }
+    // Half of them have a transactional id, and most of their steps are about it.
+    let is_transactional = rng.bool();
+    if is_transactional {
+        lines.extend(transactions::begin());
+    }
+    let mut admin = Admin::default();
     for _ in 0..rng.usize(3..25) {
-        lines.push(step(&mut rng));
+        let on = pick(&mut rng, &["a", "a", "b"]);
+        match rng.u8(0..10) {
+            0..5 if is_transactional => lines.extend(transactions::step(&mut rng, on)),
+            5 => lines.extend(admin.step(&mut rng, on)),
+            _ => lines.push(step(&mut rng, on)),
+        }
     }
     lines
 }
 
-fn pick<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
+pub(super) fn pick<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
     choices[rng.usize(..choices.len())]
 }
 
-fn step(rng: &mut Rng) -> String {
-    let on = pick(rng, &["a", "a", "b"]);
+fn step(rng: &mut Rng, on: &str) -> String {
     match rng.u8(0..13) {
         0..=3 => produce(rng, on),
         4 | 5 => fetch(rng, on),
@@ -63,11 +76,11 @@ fn step(rng: &mut Rng) -> String {
     }
 }
 
-fn topic(rng: &mut Rng) -> &'static str {
+pub(super) fn topic(rng: &mut Rng) -> &'static str {
     pick(rng, &["~t", "~t", "~t", "~u", "~u", "~x"])
 }
 
-fn partition(rng: &mut Rng) -> &'static str {
+pub(super) fn partition(rng: &mut Rng) -> &'static str {
     pick(rng, &["0", "0", "0", "1", "2", "-1"])
 }
 
@@ -122,7 +135,7 @@ fn produce(rng: &mut Rng, on: &str) -> String {
     )
 }
 
-fn records(rng: &mut Rng) -> String {
+pub(super) fn records(rng: &mut Rng) -> String {
     let record = |rng: &mut Rng| {
         pick(
             rng,

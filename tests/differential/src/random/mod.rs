@@ -1,7 +1,9 @@
 //! Random sequences of requests, valid and nearly valid, and the smallest part of one that two clusters answer differently.
 
+mod admin;
 mod generate;
 mod shrink;
+mod transactions;
 
 pub use generate::sequence;
 pub use shrink::shrink;

@@ -168,6 +168,10 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
             let name = scanner.word("a connection")?;
             Ok(Action::Until(request(scanner, name, version)?, path, value))
         }
+        "settle" => {
+            let name = scanner.word("a connection")?;
+            Ok(Action::Settle(request(scanner, name, version)?))
+        }
         "let" => {
             let name = scanner.word("a name")?.to_owned();
             scanner.skip(false);

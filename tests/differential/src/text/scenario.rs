@@ -103,7 +103,7 @@ pub struct Request {
     pub body: Value,
 }
 
-/// What a step does. What is answered in `Ask`, `Receive`, `Until` and `Raw` is compared.
+/// What a step does. What is answered in `Ask`, `Receive`, `Until`, `Settle` and `Raw` is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Creates a topic and waits until each partition can be read.
@@ -125,6 +125,8 @@ pub enum Action {
     Receive(String),
     /// Asks until the answer has a value at a path.
     Until(Request, String, Value),
+    /// Asks who coordinates a transactional id until none of its transactions is being ended any more.
+    Settle(Request),
     /// Keeps a value of the last answer.
     Let(String, String),
     /// The last answer has this value at this path, on both sides.
@@ -179,6 +181,7 @@ impl Display for Action {
             Self::Send(label, request) => write!(f, "send {label} {request}"),
             Self::Receive(label) => write!(f, "receive {label}"),
             Self::Until(request, path, value) => write!(f, "until {path} = {value} {request}"),
+            Self::Settle(request) => write!(f, "settle {request}"),
             Self::Let(name, path) => write!(f, "let {name} = {path}"),
             Self::Expect(path, value) => write!(f, "expect {path} = {value}"),
             Self::Close(connection) => write!(f, "close {connection}"),

@@ -82,7 +82,7 @@ fn what_is_printed_is_read_back() {
     let text = r#"{a: [1, -2, "~t", "b c\"\\\x00", null], n?: hex"00ff", t: b"plain", c: batch{records: []}, m: <topic 1>, v: $x}"#;
     let value = parse_value(text).unwrap();
     assert_eq!(parse_value(&value.to_string()).unwrap(), value);
-    let text = "== x\ntopic ~t 2 1 a=b\nsend j a@coordinator(~g): Heartbeat 0 {}\nreceive j\nuntil groups[0].groupState = Stable b: DescribeGroups 0 {groups: [~g]}\nraw a@2: hex\"00ff\"\nsilent a\nclose a\n";
+    let text = "== x\ntopic ~t 2 1 a=b\nsend j a@coordinator(~g): Heartbeat 0 {}\nreceive j\nuntil groups[0].groupState = Stable b: DescribeGroups 0 {groups: [~g]}\nsettle b: DescribeTransactions 0 {transactionalIds: [~x]}\nraw a@2: hex\"00ff\"\nsilent a\nclose a\n";
     let file = parse_file("f", text).unwrap();
     let again = parse_file("f", &file.scenarios[0].to_string()).unwrap();
     assert_eq!(again, file);
