@@ -1,6 +1,7 @@
 //! DeleteTopics (key 20), versions 1–6.
 //!
-//! - 1: throttle time comes back. 4: flexible. 5: error messages. 6: topics may be named by id (KIP-516).
+//! - 1: throttle time comes back. 4: flexible. 5: error messages, and THROTTLING_QUOTA_EXCEEDED may come back (KIP-599).
+//! - 6: topics may be named by id (KIP-516).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +14,14 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
+use crate::cluster::creation::Permit;
+use crate::cluster::quotas::mutations::Strictness;
 use crate::cluster::topics::{Topic, Topics};
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_SINCE: i16 = 5;
+/// What Apache Kafka says of it.
+const QUOTA_EXCEEDED: &str = "The throttling quota has been exceeded.";
 
 type Failure = (ResponseError, &'static str);
 
@@ -69,7 +77,9 @@ pub(super) async fn handle(
         let deleted = match named_twice {
             true if topic.name.is_some() => Err((ResponseError::InvalidRequest, "Duplicate topic name.")),
             true => Err((ResponseError::InvalidRequest, "Duplicate topic id.")),
-            false => delete(&mut topics, &topic),
+            false => delete(&mut topics, &topic, &|partitions| {
+                context.mutate(partitions, Strictness::since(version, STRICT_SINCE))
+            }),
         };
         responses.push(match deleted {
             Ok(deleted) => {
@@ -105,7 +115,7 @@ fn refused(topic: DeleteTopicState, error: ResponseError, message: &'static str)
         .with_error_message(Some(StrBytes::from_static_str(message)))
 }
 
-fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<Arc<Topic>, Failure> {
+fn delete(topics: &mut Topics, asked: &DeleteTopicState, permit: Permit<'_>) -> Result<Arc<Topic>, Failure> {
     let name = match (&asked.name, asked.topic_id.is_nil()) {
         (Some(name), true) => name.to_string(),
         (None, true) => {
@@ -125,8 +135,11 @@ fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<Arc<Topic>, F
             "This server does not host this topic ID.",
         ))?,
     };
-    topics.remove(&name).ok_or((
+    const UNKNOWN: Failure = (
         ResponseError::UnknownTopicOrPartition,
         "This server does not host this topic-partition.",
-    ))
+    );
+    let partitions = topics.by_name(&name).ok_or(UNKNOWN)?.partitions.len();
+    permit(partitions).map_err(|error| (error.error(), QUOTA_EXCEEDED))?;
+    topics.remove(&name).ok_or(UNKNOWN)
 }

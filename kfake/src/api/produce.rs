@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -159,7 +160,12 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                 .with_partition_responses(partitions),
         );
     }
-    let throttle_ms = context.throttle(context.produced());
+    let asked = match request.acks {
+        // Nobody would be told (`KafkaApis.handleProduceRequest`).
+        ACKS_NONE => Duration::ZERO,
+        _ => context.requested(),
+    };
+    let throttle_ms = context.throttle(asked.max(context.produced()));
     match (request.acks, failed) {
         (ACKS_NONE, None) => Ok(Answer::Silent),
         (ACKS_NONE, Some(error)) => Err(Refusal::UnacknowledgedError(error.to_string())),

@@ -17,6 +17,7 @@ impl TopicError {
             Self::InvalidRequest(_) => ResponseError::InvalidRequest,
             Self::Unknown => ResponseError::UnknownTopicOrPartition,
             Self::PolicyViolation(_) => ResponseError::PolicyViolation,
+            Self::QuotaExceeded => ResponseError::ThrottlingQuotaExceeded,
         }
     }
 }

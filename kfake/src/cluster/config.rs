@@ -161,6 +161,10 @@ broker_configs! {
     quota_windows: Count = "quota.window.num";
     /// How long each of them is.
     quota_window_size: Seconds = "quota.window.size.seconds";
+    /// How many windows of time the controller's quotas are measured over.
+    controller_quota_windows: Count = "controller.quota.window.num";
+    /// How long each of them is.
+    controller_quota_window_size: Seconds = "controller.quota.window.size.seconds";
     /// How often retention looks for what may go.
     log_retention_check_interval: Duration = "log.retention.check.interval.ms";
     /// How long after the start it looks for the first time.

@@ -50,6 +50,9 @@ pub enum TopicError {
     /// POLICY_VIOLATION.
     #[error("{0}")]
     PolicyViolation(String),
+    /// THROTTLING_QUOTA_EXCEEDED.
+    #[error("The throttling quota has been exceeded.")]
+    QuotaExceeded,
     /// UNKNOWN_TOPIC_OR_PARTITION.
     #[error("This server does not host this topic-partition.")]
     Unknown,

@@ -56,12 +56,31 @@ pub(crate) fn open<S: Transport>(
         connection: Arc::new(Connection::new(port)),
     };
     let name = peer.clone();
+    let wait = shared.quotas.connects(broker, &context.client_host, context.windows());
+    if !wait.is_zero() {
+        tracing::debug!(%peer, %broker, ?wait, "too many connections from there: it is closed later");
+        let task = keep_waiting(stream, wait, shared.clone());
+        shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+        return;
+    }
     let task = async move {
         if let End::Refused(refusal) = serve(stream, context).await {
             tracing::warn!(%peer, %broker, %refusal, "closing the connection");
         }
     };
     shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+}
+
+/// A connection that is one too many: nothing is read of it as a request, and it is closed once its address may open another
+/// (`SocketServer.DelayedCloseSocket`, KIP-612), or has left.
+async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: Arc<Shared>) {
+    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+    tokio::select! {
+        biased;
+        () = shared.exits.shutdown() => {}
+        () = frames.departure(&mut stream) => {}
+        () = tokio::time::sleep(wait) => {}
+    }
 }
 
 async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
