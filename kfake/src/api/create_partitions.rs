@@ -61,7 +61,7 @@ pub(super) async fn handle(
                 Ok(()) => CreatePartitionsTopicResult::default().with_name(name.clone()),
                 // The only one that Apache Kafka does not explain.
                 Err(TopicError::Unknown) => refused(name, ResponseError::UnknownTopicOrPartition, None),
-                Err(error) => refused(name, error.error(), Some(error.to_string())),
+                Err(error) => refused(name, error.error(), error.message()),
             },
         );
     }

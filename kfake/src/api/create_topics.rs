@@ -98,7 +98,7 @@ fn result(
     match created {
         Err(error) => result
             .with_error_code(error.error().code())
-            .with_error_message(Some(StrBytes::from_string(error.to_string())))
+            .with_error_message(error.message().map(StrBytes::from_string))
             .with_configs(Some(Vec::new())),
         Ok(_) if version < 5 => result.with_error_message(None),
         Ok(plan) => {

@@ -20,10 +20,8 @@ use crate::cluster::topics::{Topic, Topics};
 
 /// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
 const STRICT_SINCE: i16 = 5;
-/// What Apache Kafka says of it.
-const QUOTA_EXCEEDED: &str = "The throttling quota has been exceeded.";
-
-type Failure = (ResponseError, &'static str);
+/// Why a topic stays, with Apache Kafka's words where it has some.
+type Failure = (ResponseError, Option<&'static str>);
 
 pub(super) async fn handle(
     context: &Context,
@@ -65,7 +63,7 @@ pub(super) async fn handle(
             responses.push(refused(
                 topic,
                 ResponseError::InvalidRequest,
-                "The provided topic name maps to an ID that was already supplied.",
+                Some("The provided topic name maps to an ID that was already supplied."),
             ));
             continue;
         }
@@ -75,8 +73,8 @@ pub(super) async fn handle(
             None => false,
         };
         let deleted = match named_twice {
-            true if topic.name.is_some() => Err((ResponseError::InvalidRequest, "Duplicate topic name.")),
-            true => Err((ResponseError::InvalidRequest, "Duplicate topic id.")),
+            true if topic.name.is_some() => Err((ResponseError::InvalidRequest, Some("Duplicate topic name."))),
+            true => Err((ResponseError::InvalidRequest, Some("Duplicate topic id."))),
             false => delete(&mut topics, &topic, &|partitions| {
                 context.mutate(partitions, Strictness::since(version, STRICT_SINCE))
             }),
@@ -89,7 +87,20 @@ pub(super) async fn handle(
                     .with_name(Some(TopicName(name)))
                     .with_topic_id(id)
             }
-            Err((error, message)) => refused(topic, error, message),
+            Err((error, message)) => {
+                // What there is and stays for the quota's sake is named both ways (`ControllerApis.deleteTopics`).
+                let known = match &topic.name {
+                    Some(name) => topics.by_name(name),
+                    None => topics.by_id(&topic.topic_id),
+                };
+                if error == ResponseError::ThrottlingQuotaExceeded
+                    && let Some(known) = known
+                {
+                    topic.topic_id = known.id;
+                    topic.name = Some(TopicName(StrBytes::from_string(known.name.clone())));
+                }
+                refused(topic, error, message)
+            }
         });
     }
     // Under the topics' lock: a commit to a topic that is created again must not be forgotten.
@@ -107,12 +118,12 @@ pub(super) async fn handle(
     Ok(DeleteTopicsResponse::default().with_responses(responses))
 }
 
-fn refused(topic: DeleteTopicState, error: ResponseError, message: &'static str) -> DeletableTopicResult {
+fn refused(topic: DeleteTopicState, error: ResponseError, message: Option<&'static str>) -> DeletableTopicResult {
     DeletableTopicResult::default()
         .with_name(topic.name)
         .with_topic_id(topic.topic_id)
         .with_error_code(error.code())
-        .with_error_message(Some(StrBytes::from_static_str(message)))
+        .with_error_message(message.map(StrBytes::from_static_str))
 }
 
 fn delete(topics: &mut Topics, asked: &DeleteTopicState, permit: Permit<'_>) -> Result<Arc<Topic>, Failure> {
@@ -121,25 +132,25 @@ fn delete(topics: &mut Topics, asked: &DeleteTopicState, permit: Permit<'_>) -> 
         (None, true) => {
             return Err((
                 ResponseError::InvalidRequest,
-                "Neither topic name nor id were specified.",
+                Some("Neither topic name nor id were specified."),
             ));
         }
         (Some(_), false) => {
             return Err((
                 ResponseError::InvalidRequest,
-                "You may not specify both topic name and topic id.",
+                Some("You may not specify both topic name and topic id."),
             ));
         }
         (None, false) => topics.by_id(&asked.topic_id).map(|topic| topic.name.clone()).ok_or((
             ResponseError::UnknownTopicId,
-            "This server does not host this topic ID.",
+            Some("This server does not host this topic ID."),
         ))?,
     };
     const UNKNOWN: Failure = (
         ResponseError::UnknownTopicOrPartition,
-        "This server does not host this topic-partition.",
+        Some("This server does not host this topic-partition."),
     );
     let partitions = topics.by_name(&name).ok_or(UNKNOWN)?.partitions.len();
-    permit(partitions).map_err(|error| (error.error(), QUOTA_EXCEEDED))?;
+    permit(partitions).map_err(|error| (error.error(), None))?;
     topics.remove(&name).ok_or(UNKNOWN)
 }

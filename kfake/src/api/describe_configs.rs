@@ -36,14 +36,12 @@ pub(super) async fn handle(
     _version: i16,
     request: DescribeConfigsRequest,
 ) -> Result<DescribeConfigsResponse, Refusal> {
-    let mut results = Vec::new();
-    let mut budget = Budget::of_a_frame();
-    for resource in &request.resources {
+    let results = request.resources.iter().map(|resource| {
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone())
             .with_error_message(Some(StrBytes::default()));
-        let result = match rows(context, resource) {
+        match rows(context, resource) {
             Err(Failure(error, message)) => result
                 .with_error_code(error.code())
                 .with_error_message(Some(StrBytes::from_string(message))),
@@ -55,10 +53,9 @@ pub(super) async fn handle(
                 let shown = wanted.map(|row| shown(row, request.include_synonyms, request.include_documentation));
                 result.with_configs(shown.collect())
             }
-        };
-        budget.spend(size_of_result(&result))?;
-        results.push(result);
-    }
+        }
+    });
+    let results = Budget::of_a_frame().collect(results, size_of_result)?;
     Ok(DescribeConfigsResponse::default().with_results(results))
 }
 

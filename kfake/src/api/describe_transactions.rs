@@ -16,20 +16,18 @@ pub(super) async fn handle(
     request: DescribeTransactionsRequest,
 ) -> Result<DescribeTransactionsResponse, Refusal> {
     let held = context.transactions.hold();
-    let mut described = Vec::new();
-    let mut budget = Budget::of_a_frame();
-    for id in request.transactional_ids {
+    let described = request.transactional_ids.into_iter().map(|id| {
         let found = context.check_transactional_id(&id).and_then(|()| {
             let transaction = held.get(&id);
             transaction.ok_or(ResponseError::TransactionalIdNotFound)
         });
-        let state = match found {
+        match found {
             Ok(transaction) => describe(transaction),
             Err(error) => TransactionState::default().with_error_code(error.code()),
-        };
-        budget.spend(size_of_state(&state) + id.len())?;
-        described.push(state.with_transactional_id(id));
-    }
+        }
+        .with_transactional_id(id)
+    });
+    let described = Budget::of_a_frame().collect(described, size_of_state)?;
     drop(held);
     Ok(DescribeTransactionsResponse::default().with_transaction_states(described))
 }
@@ -40,7 +38,7 @@ fn size_of_state(state: &TransactionState) -> usize {
         .topics
         .iter()
         .map(|topic| size_of::<TopicData>() + topic.topic.len() + size_of_val(topic.partitions.as_slice()));
-    size_of::<TransactionState>() + topics.sum::<usize>()
+    size_of::<TransactionState>() + state.transactional_id.len() + topics.sum::<usize>()
 }
 
 fn describe(transaction: &Transaction) -> TransactionState {

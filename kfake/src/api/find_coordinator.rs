@@ -24,13 +24,9 @@ pub(super) async fn handle(
     request: FindCoordinatorRequest,
 ) -> Result<FindCoordinatorResponse, Refusal> {
     if version >= 4 {
-        let mut coordinators = Vec::new();
-        let mut budget = Budget::of_a_frame();
-        for key in request.coordinator_keys {
-            let found = find(context, version, request.key_type, key);
-            budget.spend(size_of_coordinator(&found))?;
-            coordinators.push(found);
-        }
+        let keys = request.coordinator_keys.into_iter();
+        let found = keys.map(|key| find(context, version, request.key_type, key));
+        let coordinators = Budget::of_a_frame().collect(found, size_of_coordinator)?;
         return Ok(FindCoordinatorResponse::default().with_coordinators(coordinators));
     }
     let found = find(context, version, request.key_type, request.key);

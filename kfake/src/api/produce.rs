@@ -366,13 +366,10 @@ impl Batch<'_> {
             if log.has_open_transaction(producer.0, producer.1) {
                 return Ok(());
             }
-            // Apache Kafka notes it for a producer that nobody knows as well, and forgets it in an hour.
-            if held
-                .get(id)
-                .is_some_and(|transaction| transaction.producer_id == producer.0)
-            {
-                log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds);
-            }
+            // Whether or not the coordinator knows the producer (`UnifiedLog.maybeStartTransactionVerification`).
+            let shared = &self.context.shared;
+            log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds, shared.now_ms());
+            shared.housekeeping.look_at(shared, &topic.config, &log);
         }
         let verified = match adds {
             true => held.add(id, producer, [(topic.name.clone(), partition.index)]),

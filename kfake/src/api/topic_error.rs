@@ -20,4 +20,12 @@ impl TopicError {
             Self::QuotaExceeded => ResponseError::ThrottlingQuotaExceeded,
         }
     }
+
+    /// What Apache Kafka says of it, where it says something.
+    pub(super) fn message(&self) -> Option<String> {
+        match self {
+            Self::QuotaExceeded => None,
+            other => Some(other.to_string()),
+        }
+    }
 }

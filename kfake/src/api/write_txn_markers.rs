@@ -49,9 +49,8 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
         let known = context.shared.topics.read().by_name(&topic.name).cloned();
         let partitions = topic.partition_indexes.iter().map(|index| {
             let written = match &known {
-                // Apache Kafka's builder of markers throws, and the request fails as a whole.
-                _ if marker.producer_id < 0 || marker.producer_epoch < 0 => Err(ResponseError::UnknownServerError),
                 Some(known) => write_one(context, known, *index, marker),
+                None if &**topic.name == OFFSETS_TOPIC && is_nobodys(marker) => Err(ResponseError::UnknownServerError),
                 None if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
@@ -66,6 +65,11 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
     topics.collect()
 }
 
+/// Apache Kafka's builder of markers throws over a producer that there cannot be.
+fn is_nobodys(marker: &Marker) -> bool {
+    marker.producer_id < 0 || marker.producer_epoch < 0
+}
+
 fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker) -> Result<(), ResponseError> {
     // Who has no replica does not know the partition (`ReplicaManager.onlinePartition`).
     let known = topic.partition(index);
@@ -73,6 +77,9 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
         .filter(|partition| partition.replicas.contains(&context.broker))
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition = led(context, topic, index, -1).map_err(|refused| refused.error)?;
+    if is_nobodys(marker) {
+        return Err(ResponseError::UnknownServerError);
+    }
     let written = write_marker(&context.shared, topic, &mut partition.log.lock(), marker);
     written.map_err(|error| error.code())?.notify();
     Ok(())

@@ -50,7 +50,7 @@ pub enum TopicError {
     /// POLICY_VIOLATION.
     #[error("{0}")]
     PolicyViolation(String),
-    /// THROTTLING_QUOTA_EXCEEDED.
+    /// THROTTLING_QUOTA_EXCEEDED. Apache Kafka's answers have no message for it.
     #[error("The throttling quota has been exceeded.")]
     QuotaExceeded,
     /// UNKNOWN_TOPIC_OR_PARTITION.

@@ -170,6 +170,9 @@ pub enum ValidateError {
         /// The negative sequence number.
         sequence: i32,
     },
+    /// What is compressed anew is written as by a producer, whom this batch lacks (`MemoryRecordsBuilder.validateProducerState`).
+    #[error("the batch has no producer, or no epoch of it, and cannot be written again")]
+    Producer,
     /// The records cannot be read.
     #[error(transparent)]
     Records(#[from] RecordError),
@@ -213,6 +216,7 @@ impl ValidateError {
             | Self::Header(_)
             | Self::UnknownCodec(_)
             | Self::OffsetDelta { .. }
+            | Self::Producer
             | Self::Records(RecordError::Length | RecordError::Codec(_) | RecordError::Decompress(_)) => {
                 ResponseError::UnknownServerError
             }
@@ -402,6 +406,13 @@ impl Rules {
         let mut records = batch.locate(&plain)?;
         // As if nothing were compressed: what is misplaced does not matter.
         let walked_max = self.check_records(batch, Codec::None, now_ms)?;
+        let lacks_producer = match batch.has_producer_id() {
+            true => batch.producer_epoch() < 0,
+            false => batch.is_transactional(),
+        };
+        if lacks_producer {
+            return Err(ValidateError::Producer);
+        }
         for (record, place) in records.iter_mut().zip(0..) {
             record.offset_delta = place;
         }

@@ -5,5 +5,6 @@ mod closing;
 mod connections;
 mod explored;
 mod planted;
+mod quotas;
 mod scenario;
 mod transactions;

@@ -24,13 +24,14 @@ impl Default for Admin {
 }
 
 impl Admin {
-    pub(super) fn step(&mut self, rng: &mut Rng, on: &str) -> Vec<String> {
+    /// A step, and what belongs to it.
+    pub(super) fn step(&mut self, rng: &mut Rng, on: &str) -> String {
         match rng.u8(0..6) {
-            0..2 => vec![delete_records(rng, on)],
-            2 => self.create_partitions(rng, on),
-            3 => vec![wrong_partitions(rng, on)],
-            4 => self.set(rng, on),
-            _ => vec![wrong_config(rng, on)],
+            0..2 => delete_records(rng, on),
+            2 => self.create_partitions(rng, on).join("\n"),
+            3 => wrong_partitions(rng, on),
+            4 => self.set(rng, on).join("\n"),
+            _ => wrong_config(rng, on),
         }
     }
 

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use super::admin::Admin;
 use super::transactions;
 
-/// The lines of a scenario's steps.
+/// The steps of a scenario. One may be several lines, of which none can be left out.
 pub fn sequence(seed: u64) -> Vec<String> {
     let mut rng = Rng::with_seed(seed);
     let mut lines = vec![
@@ -23,12 +23,12 @@ pub fn sequence(seed: u64) -> Vec<String> {
     ];
     if rng.bool() {
         lines.extend([
-            "a: JoinGroup 3 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 300, memberId: \"\", protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
+            "a: JoinGroup 3 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 1000, memberId: \"\", protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
             "let m = memberId".to_owned(),
         ]);
     } else {
         lines.extend([
-            "a: JoinGroup 5 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 300, memberId: \"\", groupInstanceId: i, protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
+            "a: JoinGroup 5 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 1000, memberId: \"\", groupInstanceId: i, protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
             "let m = memberId".to_owned(),
         ]);
     }
@@ -52,8 +52,8 @@ pub fn sequence(seed: u64) -> Vec<String> {
     for _ in 0..rng.usize(3..25) {
         let on = pick(&mut rng, &["a", "a", "b"]);
         match rng.u8(0..10) {
-            0..5 if is_transactional => lines.extend(transactions::step(&mut rng, on)),
-            5 => lines.extend(admin.step(&mut rng, on)),
+            0..5 if is_transactional => lines.push(transactions::step(&mut rng, on)),
+            5 => lines.push(admin.step(&mut rng, on)),
             _ => lines.push(step(&mut rng, on)),
         }
     }
@@ -319,7 +319,7 @@ fn group(rng: &mut Rng, on: &str) -> String {
         ),
         6 => format!("{on}: ListGroups {} {{}}", rng.i16(0..=5)),
         _ => format!(
-            "{on}: JoinGroup {} {{groupId: {group}, sessionTimeoutMs: {}, rebalanceTimeoutMs: 300, memberId: {}, protocolType: {}, protocols: [{{name: {}, metadata: {}}}]}}",
+            "{on}: JoinGroup {} {{groupId: {group}, sessionTimeoutMs: {}, rebalanceTimeoutMs: 1000, memberId: {}, protocolType: {}, protocols: [{{name: {}, metadata: {}}}]}}",
             rng.i16(1..=9),
             pick(rng, &["30000", "30000", "1"]),
             pick(rng, &["$m", "$m", "nobody"]),

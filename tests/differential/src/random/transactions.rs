@@ -35,18 +35,19 @@ fn id(rng: &mut Rng) -> &'static str {
     pick(rng, &["~x", "~x", "~x", "~x", "~x", "~x", "~x", "~x", "~y", "\"\""])
 }
 
-pub(super) fn step(rng: &mut Rng, on: &str) -> Vec<String> {
+/// A step, and what belongs to it.
+pub(super) fn step(rng: &mut Rng, on: &str) -> String {
     match rng.u8(0..20) {
-        0..6 => vec![produce(rng, on)],
-        6..8 => vec![add_partitions(rng, on)],
-        8 => vec![add_offsets(rng, on)],
-        9..11 => vec![commit_offsets(rng, on)],
-        11..14 => end(rng, on),
-        14..16 => initialize(rng, on),
-        16 => vec![read_committed(rng, on)],
-        17 => vec![stable_offsets(rng, on)],
-        18 => vec![markers(rng, on)],
-        _ => vec![look(rng, on)],
+        0..6 => produce(rng, on),
+        6..8 => add_partitions(rng, on),
+        8 => add_offsets(rng, on),
+        9..11 => commit_offsets(rng, on),
+        11..14 => end(rng, on).join("\n"),
+        14..16 => initialize(rng, on).join("\n"),
+        16 => read_committed(rng, on),
+        17 => stable_offsets(rng, on),
+        18 => markers(rng, on),
+        _ => look(rng, on),
     }
 }
 
