@@ -23,6 +23,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
+use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::log_config;
 use crate::cluster::topics::{Partition, Topic};
 use crate::log::{
@@ -128,7 +129,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                 continue;
             }
             let index = data.index;
-            let is_compressed = is_compressed(&data) || known.as_ref().is_ok_and(|topic| compresses(topic));
+            let is_compressed = is_compressed(&data) || known.as_ref().is_ok_and(|topic| compresses(topic, index));
             let response = PartitionProduceResponse::default().with_index(index);
             partitions.push(match batch.append(known.as_ref(), data).await {
                 Ok(appended) => response
@@ -232,8 +233,9 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
 }
 
 /// Whether the topic compresses what producers send by itself.
-fn compresses(topic: &Topic) -> bool {
-    topic.config.compression.0.is_some()
+fn compresses(topic: &Topic, index: i32) -> bool {
+    let partition = topic.partition(index);
+    partition.is_some_and(|partition| topic.log_config(partition).compression.0.is_some())
 }
 
 /// Whether the batch's attributes, behind 21 bytes of header, name a codec.
@@ -338,11 +340,12 @@ impl Batch<'_> {
         }
         // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
         // of them are in sync.
-        let rules = log_config::rules(&topic.config);
+        let config = topic.log_config(&partition);
+        let rules = log_config::rules(config);
         let judged = self.judge(rules, records).await?;
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = match transaction {
-            None => self.append_to(topic, &mut partition.log.lock(), valid),
+            None => self.append_to(config, &mut partition.log.lock(), valid),
             Some(id) => self.append_in_transaction(id, topic, &partition, &envelope, valid)?,
         };
         let mut appended = appended.map_err(|error| Failure {
@@ -360,6 +363,10 @@ impl Batch<'_> {
     fn verify(&self, id: &str, topic: &Topic, partition: &Partition, envelope: &Envelope) -> Result<(), Failure> {
         let adds = self.version >= FIRST_THAT_ADDS;
         let producer = (envelope.producer_id, envelope.producer_epoch);
+        let config = topic.log_config(partition);
+        if !adds && !config.verifies_transactions {
+            return Ok(());
+        }
         let mut held = self.context.transactions.hold();
         {
             let mut log = partition.log.lock();
@@ -369,7 +376,7 @@ impl Batch<'_> {
             // Whether or not the coordinator knows the producer (`UnifiedLog.maybeStartTransactionVerification`).
             let shared = &self.context.shared;
             log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds, shared.now_ms());
-            shared.housekeeping.look_at(shared, &topic.config, &log);
+            shared.housekeeping.look_at(shared, config, &log);
         }
         let verified = match adds {
             true => held.add(id, producer, [(topic.name.clone(), partition.index)]),
@@ -387,13 +394,11 @@ impl Batch<'_> {
         })
     }
 
-    fn append_to(&self, topic: &Topic, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
+    fn append_to(&self, config: &LogConfig, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
         let shared = &self.context.shared;
-        log.set_segment_rules(log_config::segment_rules(&topic.config, |limit| {
-            shared.random_below(limit)
-        }));
+        log.set_segment_rules(log_config::segment_rules(config, |limit| shared.random_below(limit)));
         let appended = log.append(valid);
-        shared.housekeeping.look_at(shared, &topic.config, log);
+        shared.housekeeping.look_at(shared, config, log);
         appended
     }
 
@@ -410,14 +415,16 @@ impl Batch<'_> {
         let producer = (envelope.producer_id, envelope.producer_epoch);
         let held = self.context.transactions.hold();
         let mut log = partition.log.lock();
+        let config = topic.log_config(partition);
         let is_open = log.has_open_transaction(producer.0, producer.1);
-        if !is_open && held.verify(id, producer, &topic.name, partition.index).is_err() {
+        if !is_open && config.verifies_transactions && held.verify(id, producer, &topic.name, partition.index).is_err()
+        {
             return Err(Failure {
                 log_start_offset: log.start_offset(),
                 ..ResponseError::InvalidTxnState.into()
             });
         }
-        let appended = self.append_to(topic, &mut log, valid);
+        let appended = self.append_to(config, &mut log, valid);
         drop(log);
         drop(held);
         Ok(appended)

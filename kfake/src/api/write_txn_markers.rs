@@ -80,7 +80,12 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
     if is_nobodys(marker) {
         return Err(ResponseError::UnknownServerError);
     }
-    let written = write_marker(&context.shared, topic, &mut partition.log.lock(), marker);
+    let written = write_marker(
+        &context.shared,
+        topic.log_config(&partition),
+        &mut partition.log.lock(),
+        marker,
+    );
     written.map_err(|error| error.code())?.notify();
     Ok(())
 }

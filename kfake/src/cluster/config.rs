@@ -169,10 +169,6 @@ broker_configs! {
     log_retention_check_interval: Duration = "log.retention.check.interval.ms";
     /// How long after the start it looks for the first time.
     log_initial_task_delay: Duration = "log.initial.task.delay.ms";
-    /// How long the log cleaner waits when there was nothing to clean.
-    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms";
-    /// How long a partition remembers an idempotent producer that does not write.
-    producer_id_expiration: Duration = "producer.id.expiration.ms";
     /// How often such producers are looked for.
     producer_id_expiration_check_interval: Duration = "producer.id.expiration.check.interval.ms";
     /// How long committed offsets are kept (KIP-211).

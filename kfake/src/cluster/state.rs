@@ -17,6 +17,7 @@ use super::exits::Exits;
 use super::features::Features;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
+use super::quotas::connections::OpenConnections;
 use super::quotas::store::Quotas;
 use super::releases::Offered;
 use super::telemetry::Telemetry;
@@ -93,6 +94,7 @@ pub(crate) struct Shared {
     /// Every configuration, as clients see and change it.
     pub configs: Configs,
     pub quotas: Quotas,
+    pub open_connections: OpenConnections,
     pub telemetry: Telemetry,
     /// The levels of features that are others than in a new cluster, and how often they were changed.
     pub features: Mutex<Features>,
@@ -147,6 +149,7 @@ impl Shared {
                 all,
             },
             quotas: Quotas::default(),
+            open_connections: OpenConnections::default(),
             telemetry: Telemetry::default(),
             features: Mutex::default(),
             housekeeping: Housekeeping::default(),

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::configs::logs::LogConfig;
 use super::topic_config::TopicConfig;
 use crate::log::Log;
 
@@ -72,6 +73,11 @@ pub(crate) struct Topic {
 impl Topic {
     pub fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
         self.partitions.get(usize::try_from(index).ok()?)
+    }
+
+    /// What a partition's log works by: the topic's own values, and those of the broker that leads it.
+    pub fn log_config(&self, partition: &Partition) -> &LogConfig {
+        self.config.at(partition.leader)
     }
 }
 
@@ -271,7 +277,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::configs::logs::LogConfig;
+    use crate::cluster::configs::logs::Inherited;
 
     const BROKERS: [BrokerId; 3] = [BrokerId(1), BrokerId(2), BrokerId(3)];
 
@@ -333,7 +339,7 @@ mod tests {
         let before = topics.by_name("a").unwrap().clone();
         let mut changed = Topic::clone(&before);
         changed.config =
-            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &LogConfig::default()).unwrap();
+            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &Inherited::default()).unwrap();
         assert!(Arc::ptr_eq(&topics.replace(Arc::new(changed)).unwrap(), &before));
         let after = topics.by_id(&before.id).unwrap();
         assert!(Arc::ptr_eq(after, topics.by_name("a").unwrap()));

@@ -31,6 +31,8 @@ pub struct Rules {
     pub timestamp_after_max_ms: i64,
     /// `compression.type`: what every batch is compressed with; `None` leaves that to the producer.
     pub compression: Option<Codec>,
+    /// `max.decompressed.message.bytes`: the largest record of a compressed batch. Kafka's default is 2147483639.
+    pub max_decompressed_message_bytes: i32,
     /// `compression.gzip.level` and so on (KIP-390).
     pub level: Level,
 }
@@ -45,6 +47,7 @@ impl Default for Rules {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             compression: None,
+            max_decompressed_message_bytes: 2_147_483_639,
             level: Level::default(),
         }
     }
@@ -430,7 +433,8 @@ impl Rules {
         let mut misplaced = None;
         let mut rejections = Vec::new();
         let mut for_timestamp = false;
-        for (record, index) in batch.records()?.zip(0..) {
+        let records = batch.records()?.at_most(self.max_decompressed_message_bytes);
+        for (record, index) in records.zip(0..) {
             let record = record?;
             if self.compacted && !record.has_key {
                 rejections.push(RecordRejection {

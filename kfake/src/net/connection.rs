@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::frame::FrameReader;
 use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
+use crate::cluster::quotas::connections::Counted;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 use crate::txn::coordinator::Transactions;
@@ -63,7 +64,12 @@ pub(crate) fn open<S: Transport>(
         shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
         return;
     }
+    let Some(counted) = Counted::new(shared, broker, &context.client_host) else {
+        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
+        return;
+    };
     let task = async move {
+        let _counted = counted;
         if let End::Refused(refusal) = serve(stream, context).await {
             tracing::warn!(%peer, %broker, %refusal, "closing the connection");
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
 use super::coordinator::Held;
+use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::log_config;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::{Partition, Topic, Topics};
@@ -54,11 +55,13 @@ impl Held<'_> {
         let mut expires_ms: Option<i64> = None;
         {
             // Everything is held before anything is written; what was written is seen once everything is released.
-            let logs = found.iter().map(|(topic, partition)| (topic, partition.log.lock()));
-            let mut logs: Vec<(&Arc<Topic>, MutexGuard<'_, Log>)> = logs.collect();
+            let logs = found
+                .iter()
+                .map(|(topic, partition)| (topic, partition, partition.log.lock()));
+            let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
             let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
-            for (topic, log) in &mut logs {
-                match write_marker(shared, topic, log, marker) {
+            for (topic, partition, log) in &mut logs {
+                match write_marker(shared, topic.log_config(partition), log, marker) {
                     Ok(waiting) => wakeups.push(waiting),
                     Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
                 }
@@ -84,7 +87,7 @@ impl Held<'_> {
     }
 }
 
-/// Appends a marker to a log of a topic, as what the broker itself writes is stamped, and takes note of what becomes due by it:
+/// Appends a marker to a log with this configuration, as what the broker itself writes is stamped, and takes note of what becomes due by it:
 /// a producer whose transaction has ended can expire, and a segment may have been rolled.
 ///
 /// # Errors
@@ -92,14 +95,12 @@ impl Held<'_> {
 /// The marker is from a time that is over. The log is unchanged then.
 pub(crate) fn write_marker(
     shared: &Arc<Shared>,
-    topic: &Topic,
+    config: &LogConfig,
     log: &mut Log,
     marker: &Marker,
 ) -> Result<Wakeups, MarkerError> {
-    log.set_segment_rules(log_config::segment_rules(&topic.config, |limit| {
-        shared.random_below(limit)
-    }));
-    let waiting = log.end_transaction(marker, (topic.config.timestamp_type, shared.now_ms()))?;
-    shared.housekeeping.look_at(shared, &topic.config, log);
+    log.set_segment_rules(log_config::segment_rules(config, |limit| shared.random_below(limit)));
+    let waiting = log.end_transaction(marker, (config.timestamp_type, shared.now_ms()))?;
+    shared.housekeeping.look_at(shared, config, log);
     Ok(waiting)
 }
