@@ -57,15 +57,7 @@ pub(crate) fn open<S: Transport>(
         connection: Arc::new(Connection::new(port)),
     };
     let name = peer.clone();
-    let wait = shared.quotas.connects(broker, &context.client_host, context.windows());
-    if !wait.is_zero() {
-        tracing::debug!(%peer, %broker, ?wait, "too many connections from there: it is closed later");
-        let task = keep_waiting(stream, wait, shared.clone());
-        shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
-        return;
-    }
-    let Some(counted) = Counted::new(shared, broker, &context.client_host) else {
-        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
+    let Some((stream, counted)) = admit(stream, &context, &peer) else {
         return;
     };
     let task = async move {
@@ -75,6 +67,24 @@ pub(crate) fn open<S: Transport>(
         }
     };
     shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+}
+
+/// The connection, counted, unless its address has opened too many, or has as many as it may.
+fn admit<S: Transport>(stream: S, context: &Context, peer: &str) -> Option<(S, Counted)> {
+    let (shared, broker) = (&context.shared, context.broker);
+    let wait = shared.quotas.connects(broker, &context.client_host, context.windows());
+    if !wait.is_zero() {
+        tracing::debug!(%peer, %broker, ?wait, "too many connections from there: it is closed later");
+        let task = keep_waiting(stream, wait, shared.clone());
+        let connections = &shared.tasks.connections;
+        connections.spawn_named_on(peer.to_owned(), task, &shared.runtime);
+        return None;
+    }
+    let counted = Counted::new(shared, broker, &context.client_host);
+    if counted.is_none() {
+        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
+    }
+    Some((stream, counted?))
 }
 
 /// A connection that is one too many: nothing is read of it as a request, and it is closed once its address may open another
