@@ -52,6 +52,7 @@ mod group;
 mod net;
 
 pub use api::VersionError;
+pub use cluster::brokers::{BrokerError, PartitionView};
 pub use cluster::builder::{Builder, StartError};
 pub use cluster::config::ConfigError;
 #[cfg(feature = "plants")]
@@ -60,5 +61,6 @@ pub use cluster::exits::Plant;
 pub use cluster::handle::{Cluster, ClusterClosed};
 pub use cluster::state::Broker;
 pub use cluster::topics::{BrokerId, TopicError};
+pub use cluster::topology::MoveError;
 pub use group::handle::EndGroupError;
 pub use group::view::{GroupState, GroupView, MemberView};

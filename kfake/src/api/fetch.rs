@@ -4,7 +4,8 @@
 //! - 11: racks (KIP-392). 12: flexible; diverging epochs for replicas (KIP-595). 13: topic ids (KIP-516). 15: the replica's
 //!   state is tagged (KIP-903). 16: the leader to ask instead (KIP-951). 17, 18: for replicas (KIP-853, KIP-1166).
 //!
-//! A consumer's fetch and a replica's are answered alike: brokers share their logs, so none replicates.
+//! A consumer's fetch and a replica's are answered alike: brokers share their logs, so none replicates. A follower answers
+//! consumers too (KIP-392), as far as its log goes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,16 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::dispatch::{Answer, Refusal};
-use super::leader::{Refused, led};
+use super::leader::{Asked, Hosted, Refused, hosted};
 use crate::api::context::Context;
+use crate::cluster::config::ReplicaSelector;
 use crate::cluster::exits::Wait;
 use crate::cluster::fetch_sessions::{
     FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Seen, SessionRequest, TopicKey, Wanted,
 };
-use crate::cluster::topics::{Partition, Topics};
-use crate::log::{Isolation, LogRead, Registration};
+use crate::cluster::partition::Partition;
+use crate::cluster::topics::{BrokerId, Topics};
+use crate::log::{Isolation, Log, LogRead, Registration};
 use response::{FetchAnswer, PartitionAnswer};
 
 mod response;
@@ -36,6 +39,8 @@ struct Limits {
     max_bytes: i32,
     min_bytes: i32,
     isolation: Isolation,
+    /// Who may answer: a consumer that says which rack it is in, as it can from version 11 on, may read from a follower.
+    asked: Asked,
 }
 
 /// Since when a partition is missing.
@@ -62,6 +67,10 @@ enum Outcome {
         high_watermark: i64,
         last_stable_offset: i64,
         log_start_offset: i64,
+        /// Where the client's log has left this one (KIP-595).
+        diverging: Option<(i32, i64)>,
+        /// Who should be read from instead (KIP-392).
+        preferred: Option<BrokerId>,
     },
 }
 
@@ -88,7 +97,13 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             READ_COMMITTED => Isolation::Committed,
             _ => Isolation::Uncommitted,
         },
+        // A replica that copies the log asks its leader alone.
+        asked: match version >= 11 && replica_of(version, &request) < 0 {
+            true => Asked::Replica,
+            false => Asked::Leader,
+        },
     };
+    let rack = request.rack_id.to_string();
     let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let Some(sessions) = context.shared.fetch_sessions(context.broker) else {
         return Ok(FetchAnswer::failed(ResponseError::BrokerNotAvailable).encode(context, version));
@@ -97,7 +112,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         Ok(opened) => opened,
         Err(error) => return Ok(FetchAnswer::failed(error).encode(context, version)),
     };
-    let outcomes = wait_for_records(context, &opened, limits, patience).await?;
+    let outcomes = wait_for_records(context, &opened, limits, &rack, patience).await?;
     let seen: Vec<_> = opened
         .wanted
         .iter()
@@ -146,6 +161,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
                 offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
                 leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
                 resolved: false,
             };
             (key, wanted)
@@ -177,10 +193,11 @@ async fn wait_for_records(
     context: &Context,
     opened: &Opened,
     limits: Limits,
+    rack: &str,
     patience: Duration,
 ) -> Result<Vec<Outcome>, Refusal> {
     let deadline = Instant::now() + patience;
-    let mut outcomes = read_all(context, opened, limits);
+    let mut outcomes = read_all(context, opened, limits, rack);
     if patience.is_zero() || is_complete(&outcomes, limits) {
         return Ok(outcomes);
     }
@@ -192,7 +209,7 @@ async fn wait_for_records(
     let mut out_of_time = false;
     loop {
         // After registering, so that an append in between is seen here or leaves its notice.
-        outcomes = read_all(context, opened, limits);
+        outcomes = read_all(context, opened, limits, rack);
         if !registered.covers(&outcomes) {
             // A topic has been deleted and created again: its new logs are other ones.
             registered = register(&outcomes, &notify);
@@ -257,28 +274,33 @@ fn count_unknown(outcomes: &[Outcome]) -> usize {
 fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
     let mut bytes = 0;
     let mut nothing_to_wait_for = true;
+    let mut ends_with_segment = false;
     for outcome in outcomes {
         match outcome {
             Outcome::Unknown(..) => {}
             Outcome::Refused(_) => return true,
+            // The client has something else to do than to wait.
+            Outcome::Read { diverging: Some(_), .. } | Outcome::Read { preferred: Some(_), .. } => return true,
             Outcome::Read { read, .. } => {
                 nothing_to_wait_for = false;
+                ends_with_segment |= read.ends_with_segment;
                 bytes += read.size;
             }
         }
     }
-    nothing_to_wait_for || i64::try_from(bytes).unwrap_or(i64::MAX) >= i64::from(limits.min_bytes)
+    nothing_to_wait_for || ends_with_segment || i64::try_from(bytes).unwrap_or(i64::MAX) >= i64::from(limits.min_bytes)
 }
 
 /// `ReplicaManager.readFromLog`: the first partition with records gives at least one batch, whatever the limits (KIP-74).
-fn read_all(context: &Context, opened: &Opened, limits: Limits) -> Vec<Outcome> {
+fn read_all(context: &Context, opened: &Opened, limits: Limits, rack: &str) -> Vec<Outcome> {
     let topics = context.shared.topics.read();
     let mut left = limits.max_bytes;
     let mut at_least_one = true;
     let mut outcomes = Vec::with_capacity(opened.wanted.len());
     for (key, wanted) in &opened.wanted {
         let max_bytes = wanted.max_bytes.min(left);
-        let outcome = read_one(context, &topics, key, wanted, max_bytes, at_least_one, limits.isolation);
+        let limits = Limits { max_bytes, ..limits };
+        let outcome = read_one(context, &topics, key, wanted, at_least_one, limits, rack);
         if let Outcome::Read { read, .. } = &outcome
             && read.size > 0
         {
@@ -295,9 +317,9 @@ fn read_one(
     topics: &Topics,
     key: &PartitionKey,
     wanted: &Wanted,
-    max_bytes: i32,
     at_least_one: bool,
-    isolation: Isolation,
+    limits: Limits,
+    rack: &str,
 ) -> Outcome {
     let (topic, missing) = match &key.topic {
         TopicKey::Name(name) => (topics.by_name(name), ResponseError::UnknownTopicOrPartition),
@@ -310,29 +332,87 @@ fn read_one(
     if topic.partition(key.index).is_none() {
         return Outcome::Unknown(ResponseError::UnknownTopicOrPartition, Since::NoPartition);
     }
-    let partition = match led(context, topic, key.index, wanted.leader_epoch) {
-        Ok(partition) => partition,
+    let isolation = limits.isolation;
+    let Hosted { partition, ends } = match hosted(context, topic, key.index, wanted.leader_epoch, limits.asked) {
+        Ok(hosted) => hosted,
         Err(refused) => return Outcome::Refused(refused),
     };
+    let ends = ends.unwrap_or(i64::MAX);
     let log = partition.log.lock();
-    let size = usize::try_from(max_bytes);
-    let read = match log.read(wanted.offset, size.unwrap_or(0), at_least_one, isolation) {
+    let mut answer = Outcome::Read {
+        partition: partition.clone(),
+        read: LogRead::default(),
+        high_watermark: log.high_watermark().min(ends),
+        last_stable_offset: log.last_stable_offset().min(ends),
+        log_start_offset: log.start_offset(),
+        diverging: None,
+        preferred: None,
+    };
+    let out_of_range = || Outcome::Refused(Refused::new(ResponseError::OffsetOutOfRange));
+    if let Some(closer) = preferred_replica(context, &partition, wanted, &log, limits.asked, rack) {
+        if let Outcome::Read { preferred, .. } = &mut answer {
+            *preferred = Some(closer);
+        }
+        return answer;
+    }
+    // `Partition.readRecords`: of an epoch that the log never had, nothing can be said.
+    if wanted.last_fetched_epoch >= 0 {
+        let Some((epoch, end)) = log.end_of_epoch(wanted.last_fetched_epoch) else {
+            return out_of_range();
+        };
+        if wanted.offset < log.start_offset() {
+            return out_of_range();
+        }
+        if epoch < wanted.last_fetched_epoch || end < wanted.offset {
+            if let Outcome::Read { diverging, .. } = &mut answer {
+                *diverging = Some((epoch, end));
+            }
+            return answer;
+        }
+    }
+    let size = usize::try_from(limits.max_bytes);
+    let room = size.unwrap_or(0);
+    let found = match log.read_below(ends, wanted.offset, room, at_least_one, isolation) {
         Ok(read) => read,
-        Err(_) => return Outcome::Refused(Refused::new(ResponseError::OffsetOutOfRange)),
+        Err(_) => return out_of_range(),
     };
     // A negative limit is an illegal argument in Apache Kafka, once there is something to read.
     if size.is_err() && wanted.offset < log.visible_end(isolation) {
         return Outcome::Refused(Refused::new(ResponseError::UnknownServerError));
     }
-    let (high_watermark, last_stable_offset) = (log.high_watermark(), log.last_stable_offset());
-    let log_start_offset = log.start_offset();
-    drop(log);
-    Outcome::Read {
-        partition,
-        read,
-        high_watermark,
-        last_stable_offset,
-        log_start_offset,
+    if let Outcome::Read { read, .. } = &mut answer {
+        *read = found;
+    }
+    answer
+}
+
+/// Which replica asks; negative is none (`FetchRequest.replicaId`).
+fn replica_of(version: i16, request: &FetchRequest) -> i32 {
+    match version {
+        15.. => request.replica_state.replica_id.0,
+        _ => request.replica_id.0,
+    }
+}
+
+/// The replica in sync that is in the client's rack, where the leader is not (`RackAwareReplicaSelector`).
+fn preferred_replica(
+    context: &Context,
+    partition: &Partition,
+    wanted: &Wanted,
+    log: &Log,
+    asked: Asked,
+    rack: &str,
+) -> Option<BrokerId> {
+    let shared = &context.shared;
+    let selects = asked == Asked::Replica && shared.config.replica_selector == ReplicaSelector::RackAware;
+    let has = log.start_offset()..=log.end_offset();
+    if !selects || rack.is_empty() || partition.leader != Some(context.broker) || !has.contains(&wanted.offset) {
+        return None;
+    }
+    let is_near = |broker: &&BrokerId| shared.broker(**broker).is_some_and(|b| b.rack.as_deref() == Some(rack));
+    match is_near(&&context.broker) {
+        true => None,
+        false => partition.isr.iter().find(is_near).copied(),
     }
 }
 
@@ -344,18 +424,22 @@ impl Outcome {
                 log_start_offset: -1,
                 failed: true,
                 has_records: false,
+                redirects: false,
                 topic_exists: !matches!(self, Self::Unknown(_, Since::NoTopic)),
             },
             Self::Read {
                 read,
                 high_watermark,
                 log_start_offset,
+                diverging,
+                preferred,
                 ..
             } => Seen {
                 high_watermark: *high_watermark,
                 log_start_offset: *log_start_offset,
                 failed: false,
                 has_records: read.size > 0,
+                redirects: diverging.is_some() || preferred.is_some(),
                 topic_exists: true,
             },
         }
@@ -375,6 +459,8 @@ impl Outcome {
                 high_watermark,
                 last_stable_offset,
                 log_start_offset,
+                diverging,
+                preferred,
                 ..
             } => PartitionAnswer {
                 error: None,
@@ -383,6 +469,8 @@ impl Outcome {
                 log_start_offset,
                 lists_aborted: isolation == Isolation::Committed,
                 leader: None,
+                diverging,
+                preferred_read_replica: preferred,
                 records: read,
             },
         }

@@ -10,15 +10,18 @@ use kafka_protocol::protocol::{Message, VersionRange};
 use context::Context;
 use dispatch::{Answer, Refusal};
 
+mod alter_partition_reassignments;
 mod api_versions;
 pub(crate) mod context;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_groups;
 mod describe_topic_partitions;
 pub(crate) mod dispatch;
+mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
@@ -28,6 +31,7 @@ mod leader;
 mod leave_group;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
@@ -84,10 +88,14 @@ table! {
     ApiVersions => api_versions(ApiVersionsRequest);
     CreateTopics => create_topics(CreateTopicsRequest);
     DeleteTopics => delete_topics(DeleteTopicsRequest);
+    DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
     OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
     CreatePartitions => create_partitions(CreatePartitionsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    ElectLeaders => elect_leaders(ElectLeadersRequest);
+    AlterPartitionReassignments => alter_partition_reassignments(AlterPartitionReassignmentsRequest);
+    ListPartitionReassignments => list_partition_reassignments(ListPartitionReassignmentsRequest);
     DescribeTopicPartitions => describe_topic_partitions(DescribeTopicPartitionsRequest);
 }
 

@@ -3,7 +3,7 @@
 //! - 3: message format 2. 5: log start offset. 7: zstd (KIP-110). 8: the records that were refused (KIP-467). 9: flexible.
 //! - 10: the leader to ask instead (KIP-951). 11, 12: transactions without AddPartitionsToTxn (KIP-890). 13: topic ids.
 //!
-//! One replica is as good as any here, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
+//! A follower in sync has what its leader has, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
 
 use std::collections::BTreeSet;
@@ -20,9 +20,9 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
-use crate::cluster::config::BrokerConfig;
+use crate::cluster::log_config;
 use crate::cluster::topics::Topic;
-use crate::log::{Appended, BatchError, Rules, TimestampType, ValidateError, begins_transactional, check_envelope};
+use crate::log::{Appended, BatchError, ValidateError, begins_transactional, check_envelope};
 
 const ACKS_ALL: i16 = -1;
 const ACKS_NONE: i16 = 0;
@@ -203,6 +203,7 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
             .with_node_id(WireBrokerId(broker.id.0))
             .with_host(StrBytes::from_string(broker.host.clone()))
             .with_port(i32::from(broker.port))
+            .with_rack(broker.rack.clone().map(StrBytes::from_string))
     };
     brokers.map(endpoint).collect()
 }
@@ -268,12 +269,29 @@ impl Batch<'_> {
         if envelope.transactional {
             return Err(ResponseError::InvalidTxnState.into());
         }
-        // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
-        // of them are in sync.
+        // `Partition.appendRecordsToLeader`.
+        if self.acks == ACKS_ALL && partition.is_under_min_isr(topic.min_isr()) {
+            return Err(Failure {
+                log_start_offset: partition.log.lock().start_offset(),
+                ..ResponseError::NotEnoughReplicas.into()
+            });
+        }
         let shared = &self.context.shared;
-        let judged = rules(topic, &shared.config).validate(records, self.version, shared.now_ms());
+        let rules = log_config::rules(&topic.config, &shared.config);
+        let judged = rules.validate(records, self.version, shared.now_ms());
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
-        let appended = partition.log.lock().append(valid);
+        let segment_rules = log_config::segment_rules(&topic.config, |limit| shared.random_below(limit));
+        let appended = {
+            let mut log = partition.log.lock();
+            // The leader has changed since it was looked up.
+            if log.leader_epoch() != partition.leader_epoch {
+                return Err(ResponseError::NotLeaderOrFollower.into());
+            }
+            log.set_segment_rules(segment_rules);
+            let appended = log.append(valid);
+            shared.housekeeping.look_at(shared, &topic.config, &log);
+            appended
+        };
         let mut appended = appended.map_err(|error| Failure {
             log_start_offset: partition.log.lock().start_offset(),
             ..error.code().into()
@@ -281,28 +299,4 @@ impl Batch<'_> {
         std::mem::take(&mut appended.wakeups).notify();
         Ok(appended)
     }
-}
-
-/// What the topic's configuration, and the broker's where the topic has none, asks of a batch.
-fn rules(topic: &Topic, broker: &BrokerConfig) -> Rules {
-    let defaults = Rules::default();
-    let policies = topic.config.get("cleanup.policy").unwrap_or_default();
-    Rules {
-        max_message_bytes: number(topic, "max.message.bytes").unwrap_or(broker.message_max_bytes),
-        segment_bytes: number(topic, "segment.bytes").unwrap_or(defaults.segment_bytes),
-        compacted: policies.split(',').any(|policy| policy.trim() == "compact"),
-        timestamp_type: match topic.config.get("message.timestamp.type").map(str::trim) {
-            Some("LogAppendTime") => TimestampType::LogAppendTime,
-            _ => TimestampType::CreateTime,
-        },
-        timestamp_before_max_ms: number(topic, "message.timestamp.before.max.ms")
-            .unwrap_or(broker.message_timestamp_before_max_ms),
-        timestamp_after_max_ms: number(topic, "message.timestamp.after.max.ms")
-            .unwrap_or(broker.message_timestamp_after_max_ms),
-    }
-}
-
-/// A number that the topic sets, which was checked when it was set.
-fn number<N: std::str::FromStr>(topic: &Topic, name: &str) -> Option<N> {
-    topic.config.get(name)?.trim().parse().ok()
 }

@@ -70,6 +70,27 @@ impl Value for Duration {
     }
 }
 
+/// Which replica a consumer is sent to: `replica.selector.class` (KIP-392).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplicaSelector {
+    /// The leader: no class, or Kafka's `LeaderSelector`.
+    Leader,
+    /// One in the consumer's rack: Kafka's `RackAwareReplicaSelector`.
+    RackAware,
+}
+
+impl Value for ReplicaSelector {
+    const EXPECTED: &'static str =
+        "org.apache.kafka.common.replica.RackAwareReplicaSelector or org.apache.kafka.common.replica.LeaderSelector";
+    fn read(text: &str) -> Option<Self> {
+        match text.trim() {
+            "" | "org.apache.kafka.common.replica.LeaderSelector" => Some(Self::Leader),
+            "org.apache.kafka.common.replica.RackAwareReplicaSelector" => Some(Self::RackAware),
+            _ => None,
+        }
+    }
+}
+
 /// A number of at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count(pub i32);
@@ -126,6 +147,8 @@ broker_configs! {
     socket_request_max_bytes: usize = "socket.request.max.bytes", 100 << 20;
     /// The most partitions that DescribeTopicPartitions answers at once (KIP-966).
     max_request_partition_size_limit: Count = "max.request.partition.size.limit", Count(2000);
+    /// Which replica a consumer is sent to (KIP-392).
+    replica_selector: ReplicaSelector = "replica.selector.class", ReplicaSelector::Leader;
     /// The most bytes that a fetch returns (KIP-541).
     fetch_max_bytes: usize = "fetch.max.bytes", 55 << 20;
     /// The most incremental fetch sessions that a broker keeps (KIP-227).
@@ -140,6 +163,12 @@ broker_configs! {
     group_max_size: Count = "group.max.size", Count(i32::MAX);
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes", 4096;
+    /// How often retention looks for what may go.
+    log_retention_check_interval: Duration = "log.retention.check.interval.ms", Duration::from_secs(300);
+    /// How long after the start it looks for the first time.
+    log_initial_task_delay: Duration = "log.initial.task.delay.ms", Duration::from_secs(30);
+    /// How long the log cleaner waits when there was nothing to clean.
+    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms", Duration::from_secs(15);
     /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
     message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms", i64::MAX;
     /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).

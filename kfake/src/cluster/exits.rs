@@ -24,6 +24,8 @@ pub(crate) enum Wait {
     Session,
     /// A connection waits for records that a fetch asks for.
     Fetch,
+    /// The cluster's own task waits for the next deadline of retention.
+    Housekeeping,
     /// A group's task takes no requests, because a test told it so.
     Stalled,
 }
@@ -39,6 +41,7 @@ pub enum Plant {
     Rebalance,
     Session,
     Fetch,
+    Housekeeping,
     /// DeleteGroups is the only thing that ends a group's task.
     OnlyDeleteGroups,
 }
@@ -53,6 +56,7 @@ impl Plant {
             Self::Rebalance => wait == Wait::Rebalance,
             Self::Session => wait == Wait::Session,
             Self::Fetch => wait == Wait::Fetch,
+            Self::Housekeeping => wait == Wait::Housekeeping,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }

@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio::io::DuplexStream;
 
 use super::builder::Builder;
+use super::housekeeping;
 use super::state::{Broker, Shared};
 use super::topics::BrokerId;
 use crate::client::Client;
@@ -27,8 +28,8 @@ use crate::net::memory;
 /// ```
 #[derive(Debug)]
 pub struct Cluster {
-    shared: Arc<Shared>,
-    groups: Arc<Groups>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) groups: Arc<Groups>,
 }
 
 /// Why a group did not come to the state waited for.
@@ -151,6 +152,19 @@ impl Cluster {
             group.stall(stalled);
         }
         group.is_some()
+    }
+
+    /// Deletes at once what retention lets go (`retention.ms`, `retention.bytes`, and segments before the log start offset),
+    /// instead of at the next `log.retention.check.interval.ms`. As in Apache Kafka, whole segments go. Returns how many.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = kfake::Cluster::builder().in_memory().topic("orders", 1).start().await?;
+    /// assert_eq!(cluster.apply_retention(), 0); // nothing was ever written
+    /// # cluster.close().await; Ok(()) }
+    /// ```
+    pub fn apply_retention(&self) -> usize {
+        housekeeping::apply_retention(&self.shared)
     }
 
     /// How many of the cluster's tasks are alive.

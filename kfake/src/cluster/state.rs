@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use leakcheck::TaskTracker;
 use parking_lot::{Mutex, RwLock};
@@ -14,6 +14,8 @@ use uuid::Uuid;
 use super::config::BrokerConfig;
 use super::exits::Exits;
 use super::fetch_sessions::FetchSessions;
+use super::housekeeping::Housekeeping;
+use super::lifeline::Lifeline;
 use super::topics::{BrokerId, Topics};
 
 /// A broker: its node id and the address that clients are told.
@@ -25,6 +27,10 @@ pub struct Broker {
     pub host: String,
     /// The port that Metadata names.
     pub port: u16,
+    /// The rack that the broker is in: `broker.rack`.
+    pub rack: Option<String>,
+    /// Where it listens; `None` in memory.
+    pub(crate) bound: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -39,6 +45,8 @@ impl Broker {
             id,
             host: ip.to_string(),
             port: address.port(),
+            rack: None,
+            bound: Some(address),
         }
     }
 }
@@ -49,6 +57,7 @@ pub(crate) struct Tasks {
     pub all: TaskTracker,
     pub listeners: TaskTracker,
     pub connections: TaskTracker,
+    pub housekeeping: TaskTracker,
 }
 
 /// The time of day, read once and then carried on by tokio's clock.
@@ -87,9 +96,11 @@ pub(crate) struct Shared {
     pub versions: BTreeMap<i16, i16>,
     pub exits: Exits,
     pub tasks: Tasks,
+    pub housekeeping: Housekeeping,
     /// Where the cluster was started: its tasks run there, whoever asks for them.
     pub runtime: Handle,
     clock: Clock,
+    lifelines: Vec<(BrokerId, Lifeline)>,
     fetch_sessions: Vec<(BrokerId, Mutex<FetchSessions>)>,
     random: Mutex<fastrand::Rng>,
     next_producer_id: AtomicI64,
@@ -106,6 +117,8 @@ impl Shared {
         time_of_day: Option<SystemTime>,
     ) -> Self {
         let sessions = |broker: &Broker| (broker.id, Mutex::new(FetchSessions::new(config.fetch_session_slots)));
+        let lifeline = |broker: &Broker| (broker.id, Lifeline::new(broker.bound));
+        let lifelines = brokers.iter().map(lifeline).collect();
         let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
@@ -118,9 +131,12 @@ impl Shared {
             tasks: Tasks {
                 listeners: all.group("listener"),
                 connections: all.group("connection"),
+                housekeeping: all.group("housekeeping"),
                 all,
             },
+            housekeeping: Housekeeping::default(),
             clock: Clock::start(time_of_day),
+            lifelines,
             fetch_sessions,
             runtime: Handle::current(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -141,6 +157,30 @@ impl Shared {
     /// The time of day in milliseconds since 1970. It advances as tokio's clock does, so a paused clock stops it.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
+    }
+
+    /// The time of day at the cluster's start, in milliseconds since 1970.
+    pub fn start_ms(&self) -> i64 {
+        self.clock.unix_ms
+    }
+
+    /// The moment of tokio's clock at which it is this time of day, in milliseconds since 1970.
+    pub fn instant_at(&self, unix_ms: i64) -> Instant {
+        let after_start = u64::try_from(unix_ms.saturating_sub(self.clock.unix_ms)).unwrap_or(0);
+        // Tokio sleeps for 30 years at most in one go; so long as that nobody waits.
+        let after_start = Duration::from_millis(after_start).min(Duration::from_secs(30 * 365 * 86_400));
+        self.clock.since + after_start
+    }
+
+    /// A random number from 0 to below `limit`, which is above 0.
+    pub fn random_below(&self, limit: i64) -> i64 {
+        self.random.lock().i64(0..limit)
+    }
+
+    /// What a broker's tasks live by.
+    pub fn lifeline(&self, broker: BrokerId) -> Option<&Lifeline> {
+        let of_broker = self.lifelines.iter().find(|(id, _)| *id == broker);
+        of_broker.map(|(_, lifeline)| lifeline)
     }
 
     /// A broker's incremental fetch sessions.

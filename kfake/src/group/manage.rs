@@ -189,6 +189,8 @@ mod tests {
             id: BrokerId(1),
             host: "broker".to_owned(),
             port: 9092,
+            rack: None,
+            bound: None,
         };
         let (config, exits) = (BrokerConfig::default(), Exits::default());
         let shared = Shared::new("id".to_owned(), config, vec![broker], BTreeMap::new(), exits, 0, None);

@@ -86,7 +86,12 @@ impl Shared {
     /// The leader of the group's partition of `__consumer_offsets`: Kafka's `Utils.abs(groupId.hashCode()) % partitions`.
     pub fn coordinator(&self, group: &str) -> BrokerId {
         let partition = (java_hash(group) & 0x7fff_ffff) % OFFSETS_PARTITIONS;
-        self.brokers[partition as usize % self.brokers.len()].id
+        let first = partition as usize % self.brokers.len();
+        // The next broker takes over from one that is stopped.
+        let topics = self.topics.read();
+        let mut order = self.brokers[first..].iter().chain(&self.brokers[..first]);
+        let up = order.find(|broker| topics.is_active(broker.id));
+        up.unwrap_or(&self.brokers[first]).id
     }
 }
 

@@ -22,8 +22,11 @@ mod lookup;
 mod partition;
 mod producers;
 mod records;
+mod retention;
+mod segment;
+mod segments;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod validate;
 mod waiters;
 
@@ -33,6 +36,8 @@ pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};
 pub use producers::{SequenceError, Sequences};
 pub use records::{RecordError, RecordMeta, Records};
+pub use retention::{Expired, RetentionRules};
+pub use segment::SegmentRules;
 pub use validate::{
     Envelope, RecordRejection, Rejection, Rules, ValidBatch, ValidateError, begins_transactional, check_envelope,
 };

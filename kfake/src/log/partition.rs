@@ -1,15 +1,15 @@
 //! One partition's log: append, read, and find by time.
 
-use std::collections::VecDeque;
-
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::batch::{RecordBatch, TimestampType};
+use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
 use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
-use super::producers::{Producers, SequenceError};
+use super::producers::{Producers, SequenceError, Sequences};
 use super::records::RecordError;
+use super::segment::SegmentRules;
+use super::segments::Segments;
 use super::validate::ValidBatch;
 use super::waiters::{WaitList, Wakeups};
 
@@ -60,15 +60,9 @@ pub struct LogRead {
     pub chunks: Vec<Bytes>,
     /// The chunks' length together.
     pub size: usize,
-}
-
-/// A stored batch and what the index knows of it.
-#[derive(Debug)]
-struct Stored {
-    batch: RecordBatch,
-    last_offset: i64,
-    /// Of this batch and all before it, so that the stored sequence ascends and can be searched.
-    max_timestamp_so_far: i64,
+    /// Whether more follows in a newer segment. A fetch does not wait then: the bytes that it waits for would never come here
+    /// (`DelayedFetch.tryComplete`, a fetch from an older segment).
+    pub ends_with_segment: bool,
 }
 
 /// One partition's log, kept in memory.
@@ -99,9 +93,12 @@ struct Stored {
 /// ```
 #[derive(Debug)]
 pub struct Log {
-    batches: VecDeque<Stored>,
+    pub(super) segments: Segments,
+    segment_rules: SegmentRules,
     start_offset: i64,
     end_offset: i64,
+    /// Where the high watermark stays, while too few replicas are in sync for it to follow the end.
+    held_high_watermark: Option<i64>,
     leader_epochs: LeaderEpochs,
     producers: Producers,
     waiters: WaitList,
@@ -111,9 +108,11 @@ impl Log {
     /// An empty log, led in `leader_epoch`.
     pub fn new(leader_epoch: i32) -> Self {
         Self {
-            batches: VecDeque::new(),
+            segments: Segments::new(0),
+            segment_rules: SegmentRules::default(),
             start_offset: 0,
             end_offset: 0,
+            held_high_watermark: None,
             leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             waiters: WaitList::default(),
@@ -132,7 +131,7 @@ impl Log {
 
     /// The offset after the last committed record.
     pub fn high_watermark(&self) -> i64 {
-        self.end_offset
+        self.held_high_watermark.unwrap_or(self.end_offset)
     }
 
     /// The offset up to which no transaction is open.
@@ -162,6 +161,59 @@ impl Log {
     /// knows nothing of it.
     pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         self.leader_epochs.end_of(epoch, self.end_offset)
+    }
+
+    /// Drops what lies at `offset` and behind it, as a replica does that another leader knows nothing more of
+    /// (`UnifiedLog.truncateTo`). Batches go whole. Producers are what the batches that stay say of them.
+    pub fn truncate(&mut self, offset: i64) {
+        let offset = offset.max(self.start_offset);
+        if offset >= self.end_offset {
+            return;
+        }
+        self.segments.truncate(offset);
+        self.end_offset = offset;
+        self.leader_epochs.truncate(offset);
+        if let Some(held) = &mut self.held_high_watermark {
+            *held = offset.min(*held);
+        }
+        self.producers = Producers::default();
+        let batches = self.segments.iter().flat_map(|segment| &segment.batches);
+        for batch in batches.map(|stored| &stored.batch).filter(|b| b.has_producer_id()) {
+            let sequences = Sequences {
+                producer_id: batch.producer_id(),
+                epoch: batch.producer_epoch(),
+                first: batch.base_sequence(),
+                last: batch.last_sequence(),
+            };
+            let (base, last) = (batch.base_offset(), batch.last_offset());
+            self.producers.record(&sequences, base, last, batch.max_timestamp());
+        }
+    }
+
+    /// Keeps the high watermark where it is, or lets it follow the log end offset again: with fewer replicas in sync than
+    /// `min.insync.replicas` nothing more is committed (KIP-966, `Partition.maybeIncrementLeaderHW`).
+    pub fn hold_high_watermark(&mut self, hold: bool) {
+        self.held_high_watermark = match (hold, self.held_high_watermark) {
+            (false, _) => None,
+            (true, Some(held)) => Some(held),
+            (true, None) => Some(self.end_offset),
+        };
+    }
+
+    /// The bytes of all batches together.
+    pub fn size(&self) -> usize {
+        self.segments.size()
+    }
+
+    /// Says when the active segment is rolled, from the next append on.
+    pub fn set_segment_rules(&mut self, rules: SegmentRules) {
+        self.segment_rules = rules;
+    }
+
+    /// Begins a new active segment at the end of the log; an empty one stays what it is.
+    pub fn roll(&mut self, now_ms: i64) {
+        self.segments
+            .roll(self.end_offset, now_ms, self.segment_rules.jitter_ms);
     }
 
     /// Those who wait for this log to grow.
@@ -199,8 +251,7 @@ impl Log {
             self.producers
                 .record(sequences, base_offset, last_offset, max_timestamp);
         }
-        self.push(batch);
-        self.end_offset = last_offset + 1;
+        self.push(batch, valid.now_ms);
         Ok(Appended {
             base_offset,
             last_offset,
@@ -215,23 +266,25 @@ impl Log {
         })
     }
 
-    fn push(&mut self, batch: RecordBatch) {
-        let before = self
-            .batches
-            .back()
-            .map_or(i64::MIN, |stored| stored.max_timestamp_so_far);
-        self.batches.push_back(Stored {
-            last_offset: batch.last_offset(),
-            max_timestamp_so_far: before.max(batch.max_timestamp()),
-            batch,
-        });
+    /// Stores a batch that has its offsets, in a new segment where it is time for one.
+    fn push(&mut self, batch: RecordBatch, now_ms: i64) {
+        let rules = self.segment_rules;
+        let (size, last_offset) = (batch.size(), batch.last_offset());
+        let active = self.segments.active();
+        if active.should_roll(&rules, size, batch.max_timestamp(), last_offset, now_ms) {
+            self.roll(now_ms);
+        }
+        self.segments
+            .active_mut()
+            .push(batch, rules.index_interval_bytes, now_ms);
+        self.end_offset = last_offset + 1;
     }
 
     /// Reads whole batches from the one that holds `from`, up to `max_bytes`; empty at the end of what may be seen.
     ///
     /// With `at_least_one`, the first batch is returned whole even when it is larger than the limit (KIP-74);
     /// without, a first batch that does not fit makes the read empty. Like Apache Kafka, the read fills the limit
-    /// with the beginning of a batch that does not fit any more.
+    /// with the beginning of a batch that does not fit any more, and ends where the segment does that it began in.
     ///
     /// # Errors
     ///
@@ -243,7 +296,23 @@ impl Log {
         at_least_one: bool,
         isolation: Isolation,
     ) -> Result<LogRead, OffsetOutOfRange> {
-        let (start, end) = (self.start_offset, self.end_offset);
+        self.read_below(i64::MAX, from, max_bytes, at_least_one, isolation)
+    }
+
+    /// Reads as [`read`](Self::read) does from a replica whose log ends at `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `from` is before the log start offset or beyond that end.
+    pub fn read_below(
+        &self,
+        limit: i64,
+        from: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<LogRead, OffsetOutOfRange> {
+        let (start, end) = (self.start_offset, self.end_offset.min(limit));
         if from < start || from > end {
             return Err(OffsetOutOfRange {
                 offset: from,
@@ -251,12 +320,23 @@ impl Log {
                 end,
             });
         }
-        let visible_end = self.visible_end(isolation);
-        let first = self.batches.partition_point(|stored| stored.last_offset < from);
+        let visible_end = self.visible_end(isolation).min(limit);
         let mut read = LogRead::default();
+        if from >= visible_end {
+            return Ok(read);
+        }
+        let place = self.segments.place_of(from);
+        let last = self.segments.place_of(visible_end);
+        // Compaction may have left nothing at or behind the offset in its own segment.
+        let segments = (place..).zip(self.segments.range(place..self.segments.count()));
+        let mut rest = segments.map(|(place, segment)| (place, &segment.batches[segment.position(from)..]));
+        let Some((place, batches)) = rest.find(|(_, batches)| !batches.is_empty()) else {
+            return Ok(read);
+        };
+        read.ends_with_segment = place < last;
         let mut left = max_bytes;
-        for stored in self.batches.range(first..) {
-            if stored.last_offset >= visible_end || from >= visible_end {
+        for stored in batches {
+            if stored.last_offset >= visible_end {
                 break;
             }
             if read.size == 0 {
@@ -308,47 +388,79 @@ impl Log {
                 untimed(self.start_offset, self.leader_epochs.at(self.start_offset))
             }
             OffsetSpec::LatestTiered | OffsetSpec::EarliestPendingUpload => untimed(-1, -1),
-            OffsetSpec::MaxTimestamp => self.walk_from(
-                self.batches.back().map_or(i64::MAX, |last| last.max_timestamp_so_far),
-                isolation,
-            ),
-            OffsetSpec::At(time) => self.walk_from(time, isolation),
+            OffsetSpec::MaxTimestamp => self.largest_timestamp(isolation),
+            OffsetSpec::At(time) => self.first_at(time, isolation),
         }
     }
 
-    fn walk_from(&self, time: i64, isolation: Isolation) -> LookUp {
-        let first = self
-            .batches
-            .partition_point(|stored| stored.max_timestamp_so_far < time);
-        let mut batches = self.batches.range(first..).map(|stored| &stored.batch);
-        let mut found: Vec<_> = batches.next().into_iter().cloned().collect();
-        // Only where the log start offset cuts into the batch that the search found is there a second one to look at.
-        if found.iter().any(|batch| batch.base_offset() < self.start_offset) {
-            found.extend(batches.find(|batch| batch.max_timestamp() >= time).cloned());
+    /// The first record with the largest timestamp, even one before the log start offset, as long as its segment is there.
+    fn largest_timestamp(&self, isolation: Isolation) -> LookUp {
+        let segments = self.segments.iter();
+        // Of equals the first one, where `max_by_key` takes the last.
+        let segment = segments.rev().max_by_key(|segment| segment.max_timestamp());
+        let time = segment.map_or(NO_TIMESTAMP, |segment| segment.max_timestamp());
+        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time && time != NO_TIMESTAMP;
+        let mut batches = segment.into_iter().flat_map(|s| &s.batches).map(|s| &s.batch);
+        LookUp::In {
+            batches: batches.find(has_it).into_iter().cloned().collect(),
+            time,
+            offsets: 0..self.visible_end(isolation),
+        }
+    }
+
+    /// The first record at or after `time`, in the first segment whose largest timestamp is not before it and no other
+    /// (`UnifiedLog.searchOffsetInLocalLog`).
+    fn first_at(&self, time: i64, isolation: Isolation) -> LookUp {
+        let mut batches = Vec::new();
+        let mut segments = self.segments.iter();
+        if let Some(segment) = segments.find(|segment| segment.largest_timestamp() >= time) {
+            let first = segment.batches.partition_point(|s| s.max_timestamp_so_far < time);
+            let candidates = segment.batches[first..].iter().map(|stored| &stored.batch);
+            for batch in candidates.filter(|batch| batch.max_timestamp() >= time) {
+                batches.push(batch.clone());
+                // The record is in the first batch, unless it lies before the log start offset or compaction took it.
+                if batch.base_offset() >= self.start_offset && batch.record_count() > 0 {
+                    break;
+                }
+            }
         }
         LookUp::In {
-            batches: found,
+            batches,
             time,
             offsets: self.start_offset..self.visible_end(isolation),
         }
     }
 
-    /// Moves the log start offset up to `offset`, at most to the high watermark, and drops the batches before it.
+    /// Moves the log start offset up to `offset`, as DeleteRecords does; -1 stands for the high watermark. An offset before
+    /// the log start offset changes nothing. Returns whom to wake.
     ///
-    /// A batch that holds `offset` stays whole: readers skip the records before it.
-    pub fn advance_start(&mut self, offset: i64) {
-        let offset = offset.min(self.high_watermark());
-        if offset <= self.start_offset {
-            return;
+    /// Readers do not see the records before it any more. Their segments go with the next
+    /// [`delete_old_segments`](Self::delete_old_segments), unless they hold later records too.
+    ///
+    /// # Errors
+    ///
+    /// The offset is negative or beyond the high watermark (`Partition.deleteRecordsOnLeader`).
+    pub fn delete_records(&mut self, offset: i64) -> Result<Wakeups, OffsetOutOfRange> {
+        let high_watermark = self.high_watermark();
+        let offset = if offset == -1 { high_watermark } else { offset };
+        if !(0..=high_watermark).contains(&offset) {
+            return Err(OffsetOutOfRange {
+                offset,
+                start: self.start_offset,
+                end: high_watermark,
+            });
         }
-        self.start_offset = offset;
-        let gone = self.batches.partition_point(|stored| stored.last_offset < offset);
-        self.batches.drain(..gone);
-        let mut so_far = i64::MIN;
-        for stored in &mut self.batches {
-            so_far = so_far.max(stored.batch.max_timestamp());
-            stored.max_timestamp_so_far = so_far;
-        }
+        Ok(match self.raise_start(offset) {
+            true => self.waiters.wakeups(),
+            false => Wakeups::default(),
+        })
+    }
+
+    /// Moves the log start offset up, and says whether it was before `offset` (`UnifiedLog.maybeIncrementLogStartOffset`).
+    pub(super) fn raise_start(&mut self, offset: i64) -> bool {
+        let raised = offset > self.start_offset;
+        self.start_offset = self.start_offset.max(offset);
+        raised
     }
 }
 

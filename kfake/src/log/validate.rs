@@ -284,6 +284,8 @@ pub struct ValidBatch {
     pub(super) batch: RecordBatch,
     /// The timestamp type and the maximum timestamp that the stored header will have.
     pub(super) stamp: (TimestampType, i64),
+    /// When the batch was judged, in milliseconds since 1970.
+    pub(super) now_ms: i64,
 }
 
 impl ValidBatch {
@@ -361,7 +363,7 @@ impl Rules {
             TimestampType::CreateTime => (TimestampType::CreateTime, walked_max),
             TimestampType::LogAppendTime => (TimestampType::LogAppendTime, now_ms),
         };
-        Ok(ValidBatch { batch, stamp })
+        Ok(ValidBatch { batch, stamp, now_ms })
     }
 
     /// Walks the records: their largest timestamp (`LogValidator.validateRecord`).

@@ -1,14 +1,20 @@
 //! A broker's port.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection::{self, Transport};
+use crate::cluster::lifeline::Lifeline;
 use crate::cluster::topics::BrokerId;
 use crate::group::registry::Groups;
+
+/// Pending connections that a broker's port keeps, as Kafka's `socket.listen.backlog.size` does with 50 — more here, since
+/// tests open many at once.
+const BACKLOG: u32 = 1024;
 
 /// How long a port rests after `accept` failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -18,6 +24,19 @@ impl Transport for TcpStream {
         // A zero linger makes the close that follows a reset. It fails only on a socket that is gone already.
         let _ = self.set_zero_linger();
     }
+}
+
+/// Binds with SO_REUSEADDR, so that a port can be bound again at once after its cluster has closed.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Starts to accept connections for a broker.
@@ -32,10 +51,14 @@ pub(crate) fn listen(groups: &Arc<Groups>, broker: BrokerId, listener: TcpListen
 
 async fn accept(groups: Arc<Groups>, broker: BrokerId, listener: TcpListener) {
     let exits = &groups.shared.exits;
+    let Some(life) = groups.shared.lifeline(broker).and_then(Lifeline::hold) else {
+        return;
+    };
     loop {
         let accepted = tokio::select! {
             biased;
             () = exits.shutdown() => return,
+            () = life.stopped() => return,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -55,6 +78,7 @@ async fn accept(groups: Arc<Groups>, broker: BrokerId, listener: TcpListener) {
                 tokio::select! {
                     biased;
                     () = exits.shutdown() => return,
+                    () = life.stopped() => return,
                     () = tokio::time::sleep(ACCEPT_PAUSE) => {}
                 }
             }

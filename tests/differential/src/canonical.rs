@@ -34,6 +34,11 @@ const NODES: &[&str] = &[
     "isrNodes",
     "offlineReplicas",
     "preferredReadReplica",
+    "eligibleLeaderReplicas",
+    "lastKnownElr",
+    "replicas",
+    "addingReplicas",
+    "removingReplicas",
 ];
 
 /// Lists in an order that Apache Kafka does not promise (hash maps, and DeleteTopics, which shuffles its answers so that they do
@@ -43,8 +48,11 @@ const UNORDERED: &[(&str, &str)] = &[
     ("Metadata", "topics"),
     ("Metadata", "partitions"),
     ("CreatePartitions", "results"),
+    ("ElectLeaders", "replicaElectionResults"),
     ("CreateTopics", "configs"),
     ("DeleteGroups", "results"),
+    ("DeleteRecords", "topics"),
+    ("DeleteRecords", "partitions"),
     ("DeleteTopics", "responses"),
     ("DescribeGroups", "members"),
     ("JoinGroup", "members"),
@@ -61,7 +69,12 @@ const UNORDERED: &[(&str, &str)] = &[
 ];
 
 /// Lists of everything that there is, with the field that says whose it is: what other scenarios made is left out.
-const EVERYTHING: &[(&str, &str, &str)] = &[("Metadata", "topics", "name"), ("ListGroups", "groups", "groupId")];
+const EVERYTHING: &[(&str, &str, &str)] = &[
+    ("Metadata", "topics", "name"),
+    ("ListGroups", "groups", "groupId"),
+    ("ElectLeaders", "replicaElectionResults", "topic"),
+    ("ListPartitionReassignments", "topics", "name"),
+];
 
 /// One scenario's masks.
 #[derive(Debug)]
@@ -167,7 +180,11 @@ impl<'a> Canonical<'a> {
                 Value::Masked("time".to_owned())
             }
             Value::Int(n) if NODES.contains(&name) && *n >= 0 => match self.side.places.get(n) {
-                Some(place) if self.side.brokers.len() == 1 => Value::Masked(format!("broker {place}")),
+                // Any broker, where there are several.
+                Some(_) if name == "controllerId" && self.side.brokers.len() > 1 => Value::Masked("broker".to_owned()),
+                Some(place) if self.side.brokers.len() == 1 || self.side.shows_brokers => {
+                    Value::Masked(format!("broker {place}"))
+                }
                 Some(_) => Value::Masked("broker".to_owned()),
                 None => Value::Int(*n),
             },
@@ -289,6 +306,7 @@ mod tests {
         Side {
             brokers: vec!["127.0.0.1:1".parse().unwrap()],
             places: BTreeMap::from([(1, 1)]),
+            shows_brokers: false,
         }
     }
 

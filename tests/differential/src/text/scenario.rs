@@ -10,6 +10,8 @@ use crate::tree::Value;
 pub struct Setup {
     /// How many brokers.
     pub brokers: usize,
+    /// Whether answers are compared with the brokers that they name. Where Apache Kafka places replicas by chance, they are not.
+    pub shows_brokers: bool,
     /// Broker configurations by their Kafka names.
     pub configs: BTreeMap<String, String>,
 }

@@ -1,0 +1,111 @@
+//! A log's segments, in the order of their base offsets (Kafka's `LogSegments`).
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::segment::Segment;
+
+/// At least one segment; the last is active: the one that batches are appended to.
+#[derive(Debug)]
+pub(super) struct Segments {
+    list: VecDeque<Segment>,
+}
+
+impl Segments {
+    /// One empty segment.
+    pub fn new(base_offset: i64) -> Self {
+        Self {
+            list: VecDeque::from([Segment::new(base_offset, None, 0)]),
+        }
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Segment> + ExactSizeIterator {
+        self.list.iter()
+    }
+
+    pub fn range(&self, places: Range<usize>) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.list.range(places)
+    }
+
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    pub fn get(&self, place: usize) -> Option<&Segment> {
+        self.list.get(place)
+    }
+
+    pub fn first(&self) -> &Segment {
+        &self.list[0]
+    }
+
+    pub fn active(&self) -> &Segment {
+        &self.list[self.list.len() - 1]
+    }
+
+    pub fn active_mut(&mut self) -> &mut Segment {
+        let last = self.list.len() - 1;
+        &mut self.list[last]
+    }
+
+    /// All segments' bytes together.
+    pub fn size(&self) -> usize {
+        self.list.iter().map(|segment| segment.size).sum()
+    }
+
+    /// The place of the last segment that begins at or before `offset`; the first where none does.
+    pub fn place_of(&self, offset: i64) -> usize {
+        let after = self.list.partition_point(|segment| segment.base_offset <= offset);
+        after.saturating_sub(1)
+    }
+
+    /// The places of the segments from the one that holds `from` to the one that holds the offset before `to`
+    /// (`LogSegments.values`).
+    pub fn places(&self, from: i64, to: i64) -> Range<usize> {
+        let first = self.place_of(from);
+        let end = self.list.partition_point(|segment| segment.base_offset < to);
+        first..end.max(first)
+    }
+
+    /// As [`places`](Self::places) up to the active segment, which is left out; none where `from` lies in it
+    /// (`LogSegments.nonActiveLogSegmentsFrom`).
+    pub fn inactive_places(&self, from: i64) -> Range<usize> {
+        let active = self.active().base_offset;
+        match from > active {
+            true => 0..0,
+            false => self.places(from, active),
+        }
+    }
+
+    /// Begins a new active segment at `base_offset`. An empty active segment with the same base makes room for it.
+    pub fn roll(&mut self, base_offset: i64, now_ms: i64, jitter_ms: i64) {
+        let active = self.active_mut();
+        if active.is_empty() && active.base_offset == base_offset {
+            self.list.pop_back();
+        } else {
+            active.seal();
+        }
+        self.list.push_back(Segment::new(base_offset, Some(now_ms), jitter_ms));
+    }
+
+    /// Drops the batches that hold `offset` or lie behind it. The segment that is last then is active.
+    pub fn truncate(&mut self, offset: i64) {
+        while self.list.len() > 1 && self.active().base_offset >= offset {
+            self.list.pop_back();
+        }
+        self.active_mut().truncate(offset);
+    }
+
+    /// Drops the first `count` segments, which are not all.
+    pub fn drop_first(&mut self, count: usize) {
+        let count = count.min(self.list.len() - 1);
+        self.list.drain(..count);
+    }
+
+    /// Puts `with` in the place of some segments.
+    pub fn replace(&mut self, places: Range<usize>, with: Segment) {
+        let start = places.start;
+        self.list.drain(places);
+        self.list.insert(start, with);
+    }
+}
