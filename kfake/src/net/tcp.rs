@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection::{self, Transport};
-use crate::cluster::lifeline::Lifeline;
+use crate::cluster::lifeline::{Holding, Lifeline};
 use crate::cluster::topics::BrokerId;
 use crate::group::registry::Groups;
 
@@ -41,19 +41,20 @@ pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Starts to accept connections for a broker.
 pub(crate) fn listen(groups: &Arc<Groups>, broker: BrokerId, listener: TcpListener) {
+    // Held before the task first runs, and dropped after its listener.
+    let Some(life) = groups.shared.lifeline(broker).and_then(Lifeline::hold) else {
+        return;
+    };
     let name = format!("broker {broker}");
     groups
         .shared
         .tasks
         .listeners
-        .spawn_named(name, accept(groups.clone(), broker, listener));
+        .spawn_named(name, accept(life, groups.clone(), broker, listener));
 }
 
-async fn accept(groups: Arc<Groups>, broker: BrokerId, listener: TcpListener) {
+async fn accept(life: Holding, groups: Arc<Groups>, broker: BrokerId, listener: TcpListener) {
     let exits = &groups.shared.exits;
-    let Some(life) = groups.shared.lifeline(broker).and_then(Lifeline::hold) else {
-        return;
-    };
     loop {
         let accepted = tokio::select! {
             biased;
