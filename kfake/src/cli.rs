@@ -23,6 +23,7 @@ Usage: kfake [OPTIONS]
   --auto-create-topics                    Metadata creates the topics that it names
   --broker-config KEY=VALUE               a broker configuration by its Kafka name; repeatable
   --cluster-id ID                         the cluster's id
+  --as-version RELEASE                    offers what that release of Apache Kafka does: 0.11 to 4.4
   --max-versions KEY=VERSION,...          the highest version of an API, by its key or name
   --log-level LEVEL                       off, error, warn, info, debug or trace [info]
   --help, --version
@@ -34,7 +35,6 @@ Exit codes: 0 closed; 1 the start failed; 2 wrong arguments; 3 a task remained a
 
 /// Flags of the contract whose features are not there yet: refused by name, never ignored.
 const LATER: &[&str] = &[
-    "as-version",
     "sasl",
     "superuser",
     "user",
@@ -124,6 +124,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 builder.broker_config(key, of_it)
             }
             "cluster-id" => builder.cluster_id(value()?),
+            "as-version" => builder.as_version(value()?),
             "max-versions" => max_versions(builder, &value()?)?,
             "log-level" => {
                 log_level = number_like("log-level", &value()?, "off, error, warn, info, debug or trace")?;

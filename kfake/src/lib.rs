@@ -45,6 +45,7 @@
 pub mod client;
 #[doc(hidden)]
 pub mod log;
+pub mod messages;
 
 mod api;
 mod cluster;
@@ -54,11 +55,13 @@ mod net;
 pub use api::VersionError;
 pub use cluster::brokers::{BrokerError, PartitionView};
 pub use cluster::builder::{Builder, StartError};
+pub use cluster::cleaner::CompactError;
 pub use cluster::config::ConfigError;
 #[cfg(feature = "plants")]
 #[doc(hidden)]
 pub use cluster::exits::Plant;
 pub use cluster::handle::{Cluster, ClusterClosed};
+pub use cluster::releases::UnknownRelease;
 pub use cluster::state::Broker;
 pub use cluster::topics::{BrokerId, TopicError};
 pub use cluster::topology::MoveError;

@@ -146,7 +146,7 @@ async fn a_start_that_fails_exits_1_with_the_reason() {
         (vec!["--topic", "a:1:9"], "cannot create topic a".to_owned()),
         (
             vec!["--broker-config", "no.such=1"],
-            "no.such is not one that kfake knows".to_owned(),
+            "no.such is not one that Apache Kafka has".to_owned(),
         ),
         (vec!["--max-versions", "Fetch=99"], "version 99 of API key 1".to_owned()),
     ] {

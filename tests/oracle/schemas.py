@@ -4,7 +4,8 @@
 Writes what the differential suite's codec needs of Apache Kafka's own message definitions: DIR is the folder
 `common/message` of a kafka-clients jar. A line is a message that brokers take or send, as JSON: key, name, kind, valid
 versions, first flexible version (null: none), fields. A field: n name, t type, v versions, and where it has them: u versions in
-which it may be null, d default, g tag, w versions in which it is tagged, i ignorable, f its fields, x flexible versions of its own.
+which it may be null, d default, g tag, w versions in which it is tagged, i ignorable, e what it identifies, f its fields,
+x flexible versions of its own.
 """
 import json, pathlib, re, sys
 
@@ -19,7 +20,7 @@ def field(source, structs):
     # Kafka's own JSON has field names with a small first letter.
     out = {"n": source["name"][0].lower() + source["name"][1:], "t": source["type"], "v": source["versions"]}
     for short, key in (("u", "nullableVersions"), ("d", "default"), ("g", "tag"), ("w", "taggedVersions"),
-                       ("i", "ignorable"), ("x", "flexibleVersions")):
+                       ("i", "ignorable"), ("e", "entityType"), ("x", "flexibleVersions")):
         if key in source:
             out[short] = source[key]
     fields = source.get("fields") or structs.get(name)

@@ -26,7 +26,14 @@ pub fn run(arguments: Vec<OsString>) -> anyhow::Result<u8> {
         .status()
         .context("cannot run cargo")?;
     ensure!(built.success(), "the release build failed");
-    let status = Command::new(target.join("release/xtask-bench"))
+    let mut client = Command::new(target.join("release/xtask-bench"));
+    match leakcheck_audit::observe::preload::library() {
+        Ok(library) => {
+            client.env("XTASK_BENCH_PRELOAD", library);
+        }
+        Err(error) => eprintln!("the audit's observer is left out: {error}"),
+    }
+    let status = client
         .args(arguments)
         .current_dir(root)
         .status()

@@ -11,12 +11,28 @@ Usage: cargo xtask COMMAND
 
 Commands:
   bench         measure kfake beside its peers, and compare with the committed results
+  configs       write Apache Kafka's own definitions of its configurations into kfake
   differential  send the same requests to Apache Kafka and to kfake, and compare the answers
   leak-audit    run the workspace's tests, and judge what they leave behind: cargo leak-audit itself
+  messages      write the messages that kafka-protocol lacks, from Apache Kafka's definitions
+  releases      write what each release of Apache Kafka offers, from its artifacts
   lint-gate     prove that no task can be spawned outside a tracker unnoticed
   interop       run the clients that people use against the kfake binary
 
 cargo xtask COMMAND --help tells a command's options.
+";
+
+const CONFIGS_HELP: &str = "\
+Writes Apache Kafka's own definitions of its configurations, by tests/oracle/Configs.java, into kfake/src/cluster/configs.
+It needs java and mvn.
+
+Usage: cargo xtask configs [OPTIONS]
+
+Options:
+  --check                 write nothing; fail where the files are other than what Apache Kafka defines
+  -h, --help
+
+Exit code: 0 when the files are as they should be, 1 when --check found another, 2 when that could not be found out.
 ";
 
 const DIFFERENTIAL_HELP: &str = "\
@@ -39,6 +55,33 @@ The differences go to stdout, side by side; the last line is `N identical, M dif
 
 Exit code: 0 when every scenario is identical, or differs as tests/differential/wanted.toml lists; 1 when not, or when a listed
 difference is gone, or when Apache Kafka's answers are not the golden ones any more; 2 when that could not be found out.
+";
+
+const MESSAGES_HELP: &str = "\
+Writes kfake/src/messages: the messages that kafka-protocol lacks the newest version of.
+
+Usage: cargo xtask messages [OPTIONS]
+
+Options:
+  --check                 write nothing; fail where something would be written
+  -h, --help
+
+They are made from tests/differential/schemas.jsonl, which tests/oracle/schemas.py makes from Apache Kafka's clients jar.
+
+Exit code: 0; 1 when --check finds a stale file; 2 when nothing could be written.
+";
+
+const RELEASES_HELP: &str = "\
+Writes kfake/src/cluster/releases.txt: which versions of which API each release of Apache Kafka offers. Needs java and mvn, and
+fetches about 100 MB of artifacts that are not there yet.
+
+Usage: cargo xtask releases [OPTIONS]
+
+Options:
+  --check                 write nothing; fail where something would be written
+  -h, --help
+
+Exit code: 0; 1 when --check finds the file stale; 2 when nothing could be written.
 ";
 
 const LINT_GATE_HELP: &str = "\
@@ -79,6 +122,8 @@ pub enum Command {
     Help(&'static str),
     /// `bench`, with arguments that its own program reads.
     Bench(Vec<OsString>),
+    /// `configs`.
+    Configs(Generate),
     /// `leak-audit`, with arguments of its own.
     LeakAudit(Vec<OsString>),
     /// `lint-gate`.
@@ -87,6 +132,17 @@ pub enum Command {
     Interop(Interop),
     /// `differential`.
     Differential(Differential),
+    /// `messages`.
+    Messages(Generate),
+    /// `releases`.
+    Releases(Generate),
+}
+
+/// The options of commands that generate source.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Generate {
+    /// Whether nothing is written, and what would be is an error.
+    pub check: bool,
 }
 
 /// The options of `differential`.
@@ -156,10 +212,22 @@ impl Command {
         };
         match first {
             Arg::Value(name) if name == "bench" => Ok(Self::Bench(parser.raw_args()?.collect())),
+            Arg::Value(name) if name == "configs" => {
+                let options = generate(&mut parser).context(help_hint("configs"))?;
+                Ok(options.map_or(Self::Help(CONFIGS_HELP), Self::Configs))
+            }
             Arg::Value(name) if name == "leak-audit" => Ok(Self::LeakAudit(parser.raw_args()?.collect())),
             Arg::Value(name) if name == "differential" => differential(&mut parser).context(help_hint("differential")),
             Arg::Value(name) if name == "lint-gate" => lint_gate(&mut parser).context(help_hint("lint-gate")),
             Arg::Value(name) if name == "interop" => interop(&mut parser).context(help_hint("interop")),
+            Arg::Value(name) if name == "messages" => {
+                let options = generate(&mut parser).context(help_hint("messages"))?;
+                Ok(options.map_or(Self::Help(MESSAGES_HELP), Self::Messages))
+            }
+            Arg::Value(name) if name == "releases" => {
+                let options = generate(&mut parser).context(help_hint("releases"))?;
+                Ok(options.map_or(Self::Help(RELEASES_HELP), Self::Releases))
+            }
             Arg::Short('h') | Arg::Long("help") => Ok(Self::Help(HELP)),
             Arg::Value(name) => bail!("no command is named {name:?}\n\n{HELP}"),
             option => Err(option.unexpected()).context(help_hint("COMMAND")),
@@ -169,6 +237,19 @@ impl Command {
 
 fn help_hint(command: &str) -> String {
     format!("wrong arguments (cargo xtask {command} --help tells the right ones)")
+}
+
+/// The options of a command that generates source; none where help is asked for.
+fn generate(parser: &mut Parser) -> anyhow::Result<Option<Generate>> {
+    let mut options = Generate::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("check") => options.check = true,
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Some(options))
 }
 
 fn lint_gate(parser: &mut Parser) -> anyhow::Result<Command> {
@@ -276,6 +357,7 @@ mod tests {
             ("differential --live --golden", "exclude each other"),
             ("differential --random soon", "invalid digit"),
             ("differential --peer", "missing argument for option '--peer'"),
+            ("configs --chek", "invalid option '--chek'"),
             ("lint-gate extra", "unexpected argument \"extra\""),
         ] {
             let error = parse(line).expect_err(line);

@@ -1,10 +1,13 @@
 //! `cargo xtask`: the tasks of this workspace that are programs. `cargo xtask --help` lists them.
 
 mod bench;
+mod configs;
 mod differential;
 mod flags;
 mod interop;
 mod lint_gate;
+mod messages;
+mod releases;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -31,6 +34,7 @@ fn run(command: Command) -> anyhow::Result<u8> {
             Ok(0)
         }
         Command::Bench(arguments) => bench::run(arguments),
+        Command::Configs(options) => configs::run(&options),
         Command::LeakAudit(arguments) => {
             let defaults = leakcheck_audit::Defaults {
                 manifest_path: Some(workspace_root().join("Cargo.toml")),
@@ -39,6 +43,8 @@ fn run(command: Command) -> anyhow::Result<u8> {
         }
         Command::Differential(options) => differential::run(options),
         Command::LintGate(options) => lint_gate::run(options),
+        Command::Messages(options) => messages::run(options),
+        Command::Releases(options) => releases::run(options),
         Command::Interop(options) => interop::run(options),
     }
 }

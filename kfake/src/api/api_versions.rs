@@ -1,34 +1,78 @@
-//! ApiVersions (key 18), versions 0–4. What the broker offers.
+//! ApiVersions (key 18), versions 0–5. What the broker offers.
 //!
 //! - 1: throttle time. 2: no change.
 //! - 3: flexible; the client names its software (KIP-511). The response's header stays at version 0 for ever.
 //! - 4: features whose lowest version is 0 may be named (KIP-1022).
+//! - 5: the client may say which cluster and broker it means, and is told when it has reached another (KIP-1242).
 
+use crate::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use crate::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::api_versions_response::ApiVersion;
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse};
-use kafka_protocol::protocol::VersionRange;
+use kafka_protocol::protocol::{StrBytes, VersionRange};
 
 use super::dispatch::Refusal;
 use super::versions;
 use crate::api::context::Context;
+use crate::cluster::releases::Feature;
 
 pub(crate) const KEY: i16 = ApiKey::ApiVersions as i16;
+
+/// The default of `nodeId`: none is meant.
+const ANY_NODE: i32 = -1;
+
+/// KIP-1102. kafka-protocol does not have it by name.
+const REBOOTSTRAP_REQUIRED: i16 = 129;
+
+/// The offset of the metadata log at which the features came to be what they are: that of a new cluster, ever.
+const FEATURES_EPOCH: i64 = 1;
 
 pub(super) async fn handle(
     context: &Context,
     version: i16,
     request: ApiVersionsRequest,
 ) -> Result<ApiVersionsResponse, Refusal> {
-    if version >= 3
-        && !(is_software_word(&request.client_software_name) && is_software_word(&request.client_software_version))
-    {
+    // `ApiVersionsRequest.isValid`: the cluster and the broker are named both or neither.
+    let names_both = request.cluster_id.is_some() == (request.node_id != ANY_NODE);
+    let names_software =
+        is_software_word(&request.client_software_name) && is_software_word(&request.client_software_version);
+    if (version >= 5 && !names_both) || (version >= 3 && !names_software) {
         return Ok(ApiVersionsResponse::default().with_error_code(ResponseError::InvalidRequest.code()));
     }
-    let offered = super::all()
-        .map(|api| row(api.key, versions::of(&api, &context.shared.versions)))
-        .collect();
-    Ok(ApiVersionsResponse::default().with_api_keys(offered))
+    if let Some(cluster) = request.cluster_id.filter(|_| version >= 5)
+        && (*cluster != *context.shared.cluster_id || request.node_id != context.broker.0)
+    {
+        return Ok(ApiVersionsResponse::default().with_error_code(REBOOTSTRAP_REQUIRED));
+    }
+    let versions = &context.shared.versions;
+    let offered = super::all().filter_map(|api| Some(row(api.key, versions::of(&api, versions)?)));
+    let response = ApiVersionsResponse::default().with_api_keys(offered.collect());
+    Ok(with_features(response, version, &versions.release.features))
+}
+
+/// What the cluster's metadata can do and does (KIP-584).
+fn with_features(response: ApiVersionsResponse, version: i16, features: &[Feature]) -> ApiVersionsResponse {
+    if features.is_empty() {
+        return response;
+    }
+    // Older clients take a lowest level of 0 for a broken answer (KAFKA-17011).
+    let supported = features.iter().filter(|feature| version >= 4 || feature.min > 0);
+    let supported = supported.map(|feature| {
+        SupportedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(feature.name))
+            .with_min_version(feature.min)
+            .with_max_version(feature.max)
+    });
+    let finalized = features.iter().filter(|feature| feature.finalized > 0);
+    let finalized = finalized.map(|feature| {
+        FinalizedFeatureKey::default()
+            .with_name(StrBytes::from_static_str(feature.name))
+            .with_min_version_level(feature.finalized)
+            .with_max_version_level(feature.finalized)
+    });
+    response
+        .with_supported_features(supported.collect())
+        .with_finalized_features_epoch(FEATURES_EPOCH)
+        .with_finalized_features(finalized.collect())
 }
 
 /// KIP-511: a version that the broker does not have is answered in version 0, and names what it does have of this API.

@@ -32,7 +32,7 @@ pub(super) async fn handle(
         let results = request
             .topics
             .iter()
-            .map(|topic| result(topic, Err(refused()), version));
+            .map(|topic| result(&context.shared, topic, Err(refused()), version));
         return Ok(CreateTopicsResponse::default().with_topics(results.collect()));
     }
     let mut named: BTreeMap<&TopicName, usize> = BTreeMap::new();
@@ -50,17 +50,22 @@ pub(super) async fn handle(
     results.extend(
         once.iter()
             .zip(created)
-            .map(|(topic, created)| result(topic, created, version)),
+            .map(|(topic, created)| result(&context.shared, topic, created, version)),
     );
     for topic in own {
         let prohibited = format!("Creation of internal topic {CLUSTER_METADATA_TOPIC} is prohibited.");
-        results.push(result(topic, Err(TopicError::InvalidRequest(prohibited)), version));
+        results.push(result(
+            &context.shared,
+            topic,
+            Err(TopicError::InvalidRequest(prohibited)),
+            version,
+        ));
     }
     // Kafka answers a name that stands twice once, behind the others.
     for topic in twice {
         if named.remove(&topic.name).is_some() {
             let duplicate = TopicError::InvalidRequest("Duplicate topic name.".to_owned());
-            results.push(result(topic, Err(duplicate), version));
+            results.push(result(&context.shared, topic, Err(duplicate), version));
         }
     }
     Ok(CreateTopicsResponse::default().with_topics(results))
@@ -76,7 +81,12 @@ fn partitions_of(shared: &Shared, topics: &[CreatableTopic]) -> usize {
     partitions.fold(0, usize::saturating_add)
 }
 
-fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i16) -> CreatableTopicResult {
+fn result(
+    shared: &Shared,
+    topic: &CreatableTopic,
+    created: Result<Plan, TopicError>,
+    version: i16,
+) -> CreatableTopicResult {
     let result = CreatableTopicResult::default().with_name(topic.name.clone());
     match created {
         Err(error) => result
@@ -85,16 +95,15 @@ fn result(topic: &CreatableTopic, created: Result<Plan, TopicError>, version: i1
             .with_configs(Some(Vec::new())),
         Ok(_) if version < 5 => result.with_error_message(None),
         Ok(plan) => {
-            let configs = plan
-                .config
-                .described()
-                .map(|row| {
-                    CreatableTopicConfigs::default()
-                        .with_name(StrBytes::from_static_str(row.name))
-                        .with_value(Some(StrBytes::from_string(row.value.to_owned())))
-                        .with_config_source(row.source)
-                })
-                .collect();
+            let configs = &shared.configs;
+            let rows = configs.created(&configs.read(), shared.controller(), &plan.config);
+            let rows = rows.into_iter().map(|(name, value, source)| {
+                CreatableTopicConfigs::default()
+                    .with_name(StrBytes::from_static_str(name))
+                    .with_value(Some(StrBytes::from_string(value)))
+                    .with_config_source(source as i8)
+            });
+            let configs = rows.collect();
             result
                 .with_error_message(None)
                 .with_topic_id(plan.id)

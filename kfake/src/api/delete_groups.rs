@@ -1,12 +1,12 @@
-//! DeleteGroups (key 42), versions 0–2.
+//! DeleteGroups (key 42), versions 0–3.
 //!
-//! - 1: throttle time is of the response, not of the quota window. 2: flexible.
+//! - 1: throttle time is of the response, not of the quota window. 2: flexible. 3: a place for error messages, which stay null.
 
 use std::collections::BTreeSet;
 
+use crate::messages::delete_groups_response::DeletableGroupResult;
+use crate::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::delete_groups_response::DeletableGroupResult;
-use kafka_protocol::messages::{DeleteGroupsRequest, DeleteGroupsResponse};
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;

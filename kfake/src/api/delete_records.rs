@@ -14,7 +14,6 @@ use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, Topi
 use super::dispatch::Refusal;
 use super::leader::led;
 use crate::api::context::Context;
-use crate::cluster::log_config;
 use crate::cluster::topics::is_internal;
 
 /// `DeleteRecordsResponse.INVALID_LOW_WATERMARK`.
@@ -65,7 +64,7 @@ fn delete(context: &Context, name: &TopicName, index: i32, offset: i64) -> Resul
     }
     let partition = led(context, &topic, index, -1).map_err(|refused| refused.error)?;
     // An empty policy deletes nothing by itself, and lets a client do so (`UnifiedLog.deleteOldSegments`).
-    if log_config::is_compacted(&topic.config) && !log_config::retention_rules(&topic.config).delete {
+    if topic.config.cleanup.compact && !topic.config.cleanup.delete {
         return Err(ResponseError::PolicyViolation);
     }
     let mut log = partition.log.lock();

@@ -73,7 +73,7 @@ pub(crate) trait Respond {
 
 impl<R: Encodable + Message> Respond for R {
     fn respond(self, version: i16) -> Result<Answer, Refusal> {
-        let mut body = BytesMut::new();
+        let mut body = BytesMut::with_capacity(SMALL);
         self.encode(&mut body, version)
             .map_err(|error| Refusal::Response(error.to_string()))?;
         Ok(Answer::Reply(vec![body.freeze()]))
@@ -85,6 +85,13 @@ impl Respond for Answer {
         Ok(self)
     }
 }
+
+/// Room for the body of most responses.
+const SMALL: usize = 256;
+/// The longest header of a response, with its size in front.
+const HEAD: usize = 9;
+/// Bodies below this are copied behind their header, so that one write takes both.
+const LARGEST_COPIED: usize = 4096;
 
 /// Handles one frame.
 pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<Answer, Refusal> {
@@ -143,17 +150,19 @@ fn frame_reply(answer: Answer, correlation_id: i32, header_version: i16) -> Resu
     let Answer::Reply(parts) = answer else {
         return Ok(answer);
     };
-    let mut head = BytesMut::with_capacity(9);
+    let length = parts.iter().map(Bytes::len).sum::<usize>();
+    let is_small = length < LARGEST_COPIED;
+    let mut head = BytesMut::with_capacity(HEAD + if is_small { length } else { 0 });
     head.put_i32(0);
     ResponseHeader::default()
         .with_correlation_id(correlation_id)
         .encode(&mut head, header_version)
         .map_err(|error| Refusal::Response(error.to_string()))?;
-    let size = head.len() - 4 + parts.iter().map(Bytes::len).sum::<usize>();
+    let size = head.len() - 4 + length;
     let size = i32::try_from(size).map_err(|_| Refusal::Response(format!("{size} bytes are too long for a frame")))?;
     head[..4].copy_from_slice(&size.to_be_bytes());
     // A small reply goes out in one write.
-    if size < 4096 {
+    if is_small {
         for part in &parts {
             head.put_slice(part);
         }

@@ -1,14 +1,15 @@
-//! ListOffsets (key 2), versions 1–10. Finds offsets by time, and the ends of a log.
+//! ListOffsets (key 2), versions 1–11. Finds offsets by time, and the ends of a log.
 //!
 //! - 2: isolation level; throttle time. 4: leader epochs (KIP-320). 6: flexible. 7: the largest timestamp (KIP-734).
 //! - 8: the earliest local offset (KIP-405). 9: the latest tiered offset (KIP-1005). 10: a timeout, for remote storage.
+//! - 11: the earliest offset that waits for being uploaded to remote storage (KIP-1023).
 
 use std::collections::BTreeSet;
 
+use crate::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use crate::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use crate::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use kafka_protocol::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use super::dispatch::Refusal;
 use super::leader::{Asked, hosted};

@@ -71,7 +71,7 @@ pub(super) async fn handle(
         .collect();
     let known = shared.topics.read();
     let up = shared.brokers.iter().filter(|b| known.is_active(b.id));
-    let controller = up.clone().next().map_or(-1, |b| b.id.0);
+    let controller = shared.active_controller(&known);
     let brokers = up
         .map(|b| {
             MetadataResponseBroker::default()
@@ -85,7 +85,7 @@ pub(super) async fn handle(
     let response = MetadataResponse::default()
         .with_brokers(brokers)
         .with_cluster_id(Some(StrBytes::from_string(shared.cluster_id.clone())))
-        .with_controller_id(WireBrokerId(controller))
+        .with_controller_id(WireBrokerId(controller.0))
         .with_topics(topics);
     Ok(
         match (8..=10).contains(&version) && request.include_cluster_authorized_operations {

@@ -4,12 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use kafka_protocol::messages::{self, ApiKey};
+use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::{Message, VersionRange};
 
+use crate::messages;
 use context::Context;
 use dispatch::{Answer, Refusal};
 
+mod alter_configs;
 mod alter_partition_reassignments;
 mod api_versions;
 pub(crate) mod context;
@@ -18,13 +20,18 @@ mod create_topics;
 mod delete_groups;
 mod delete_records;
 mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
 mod describe_groups;
 mod describe_topic_partitions;
 pub(crate) mod dispatch;
+#[cfg(test)]
+mod docs;
 mod elect_leaders;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leader;
@@ -34,6 +41,7 @@ mod list_offsets;
 mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
@@ -49,11 +57,14 @@ type Handled<'a> = Pin<Box<dyn Future<Output = Result<Answer, Refusal>> + Send +
 #[derive(Clone, Copy)]
 pub(crate) struct Api {
     pub key: ApiKey,
-    /// Every version that kafka-protocol can encode.
+    /// Every version that can be decoded.
     pub versions: VersionRange,
     handle: for<'a> fn(&'a Context, i16, Bytes) -> Handled<'a>,
     #[cfg(test)]
     pub decodes: fn(i16, Bytes) -> bool,
+    /// Its file's name.
+    #[cfg(test)]
+    pub module: &'static str,
 }
 
 macro_rules! table {
@@ -67,6 +78,8 @@ macro_rules! table {
             }),
             #[cfg(test)]
             decodes: |version, body| dispatch::decode::<messages::$request>(version, body).is_ok(),
+            #[cfg(test)]
+            module: stringify!($module),
         }),*];
     };
 }
@@ -91,11 +104,16 @@ table! {
     DeleteRecords => delete_records(DeleteRecordsRequest);
     InitProducerId => init_producer_id(InitProducerIdRequest);
     OffsetForLeaderEpoch => offset_for_leader_epoch(OffsetForLeaderEpochRequest);
+    DescribeConfigs => describe_configs(DescribeConfigsRequest);
+    AlterConfigs => alter_configs(AlterConfigsRequest);
     CreatePartitions => create_partitions(CreatePartitionsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
     ElectLeaders => elect_leaders(ElectLeadersRequest);
+    IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
     AlterPartitionReassignments => alter_partition_reassignments(AlterPartitionReassignmentsRequest);
     ListPartitionReassignments => list_partition_reassignments(ListPartitionReassignmentsRequest);
+    OffsetDelete => offset_delete(OffsetDeleteRequest);
+    DescribeCluster => describe_cluster(DescribeClusterRequest);
     DescribeTopicPartitions => describe_topic_partitions(DescribeTopicPartitionsRequest);
 }
 

@@ -1,12 +1,15 @@
-//! OffsetCommit (key 8), versions 2–9.
+//! OffsetCommit (key 8), versions 2–10.
 //!
 //! - 3: throttle time. 5: no retention time. 6: leader epochs (KIP-320). 7: static members (KIP-345). 8: flexible.
 //! - 9: the generation may be a member epoch (KIP-848), and STALE_MEMBER_EPOCH and GROUP_ID_NOT_FOUND may come back.
+//! - 10: topics by their ids (KIP-848); the id is kept with the offset, so that a later topic of the same name does not have it.
 
+use crate::messages::offset_commit_request::OffsetCommitRequestTopic;
+use crate::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use crate::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::offset_commit_request::OffsetCommitRequestTopic;
-use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::{OffsetCommitRequest, OffsetCommitResponse};
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
@@ -20,7 +23,7 @@ pub(super) async fn handle(
 ) -> Result<OffsetCommitResponse, Refusal> {
     // Partitions that do not exist are refused before the group is asked, and never reach it.
     // Kafka answers them first.
-    let mut answered = take_unknown(context, &mut request.topics);
+    let mut answered = take_unknown(context, version, &mut request.topics);
     if !request.topics.is_empty() && !context.coordinates(&request.group_id) {
         merge(
             &mut answered.topics,
@@ -60,36 +63,54 @@ fn refuse(topics: Vec<OffsetCommitRequestTopic>, error: ResponseError) -> Offset
         });
         OffsetCommitResponseTopic::default()
             .with_name(topic.name)
+            .with_topic_id(topic.topic_id)
             .with_partitions(partitions.collect())
     });
     OffsetCommitResponse::default().with_topics(topics.collect())
 }
 
-/// Takes the partitions out of the request that the cluster has not, answered.
-fn take_unknown(context: &Context, topics: &mut Vec<OffsetCommitRequestTopic>) -> OffsetCommitResponse {
+/// Takes the partitions out of the request that the cluster has not, answered; what is left has names.
+fn take_unknown(context: &Context, version: i16, topics: &mut Vec<OffsetCommitRequestTopic>) -> OffsetCommitResponse {
     let known = context.shared.topics.read();
-    let mut unknown = Vec::new();
+    let mut answered = OffsetCommitResponse::default();
     for topic in topics.iter_mut() {
-        let exists = known.by_name(&topic.name);
+        let (exists, error) = match version {
+            10.. => (known.by_id(&topic.topic_id), ResponseError::UnknownTopicId),
+            _ => (known.by_name(&topic.name), ResponseError::UnknownTopicOrPartition),
+        };
+        if let (Some(exists), 10..) = (exists, version) {
+            topic.name = TopicName(StrBytes::from_string(exists.name.clone()));
+        }
         let is_known = |index: i32| exists.is_some_and(|t| t.partition(index).is_some());
         let (known, missing) = std::mem::take(&mut topic.partitions)
             .into_iter()
-            .partition(|p| is_known(p.partition_index));
+            .partition::<Vec<_>, _>(|p| is_known(p.partition_index));
         topic.partitions = known;
-        unknown.push(
-            OffsetCommitRequestTopic::default()
-                .with_name(topic.name.clone())
-                .with_partitions(missing),
-        );
+        // A topic that there is not is answered also when it was named without partitions.
+        if missing.is_empty() && exists.is_some() {
+            continue;
+        }
+        let error = match exists {
+            Some(_) => ResponseError::UnknownTopicOrPartition,
+            None => error,
+        };
+        let missing = topic_of(topic).with_partitions(missing);
+        merge(&mut answered.topics, refuse(vec![missing], error).topics);
     }
     topics.retain(|topic| !topic.partitions.is_empty());
-    unknown.retain(|topic| !topic.partitions.is_empty());
-    refuse(unknown, ResponseError::UnknownTopicOrPartition)
+    answered
+}
+
+fn topic_of(topic: &OffsetCommitRequestTopic) -> OffsetCommitRequestTopic {
+    OffsetCommitRequestTopic::default()
+        .with_name(topic.name.clone())
+        .with_topic_id(topic.topic_id)
 }
 
 fn merge(answered: &mut Vec<OffsetCommitResponseTopic>, more: Vec<OffsetCommitResponseTopic>) {
     for topic in more {
-        match answered.iter_mut().find(|t| t.name == topic.name) {
+        let is_same = |t: &&mut OffsetCommitResponseTopic| t.name == topic.name && t.topic_id == topic.topic_id;
+        match answered.iter_mut().find(is_same) {
             Some(known) => known.partitions.extend(topic.partitions),
             None => answered.push(topic),
         }

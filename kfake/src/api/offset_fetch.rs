@@ -1,14 +1,17 @@
-//! OffsetFetch (key 9), versions 1–9.
+//! OffsetFetch (key 9), versions 1–10.
 //!
 //! - 2: null topics name all; an error for the whole response. 3: throttle time. 5: leader epochs (KIP-320).
 //! - 6: flexible. 7: only stable offsets (KIP-447). 8: several groups (KIP-709). 9: member ids and epochs (KIP-848).
+//! - 10: topics by their ids (KIP-848).
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
-use kafka_protocol::messages::offset_fetch_response::{
+use crate::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
+use crate::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartition, OffsetFetchResponseTopic, OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{OffsetFetchRequest, OffsetFetchResponse};
+use crate::messages::{OffsetFetchRequest, OffsetFetchResponse};
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::TopicName;
+use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
@@ -24,7 +27,10 @@ pub(super) async fn handle(
     if version >= 8 {
         let mut groups = Vec::new();
         for group in request.groups {
-            groups.push(fetch(context, group).await?);
+            groups.push(match version {
+                10.. => fetch_by_id(context, group).await?,
+                _ => fetch(context, group).await?,
+            });
         }
         return Ok(OffsetFetchResponse::default().with_groups(groups));
     }
@@ -44,6 +50,47 @@ pub(super) async fn handle(
     Ok(single(version, asked.unwrap_or_default(), fetched))
 }
 
+/// Names for ids and back. Ids that nobody has are answered behind the others; topics that have gone are not shown.
+async fn fetch_by_id(
+    context: &Context,
+    mut group: OffsetFetchRequestGroup,
+) -> Result<OffsetFetchResponseGroup, Refusal> {
+    let mut unknown = Vec::new();
+    if let Some(asked) = &mut group.topics {
+        let topics = context.shared.topics.read();
+        for mut topic in std::mem::take(asked) {
+            match topics.by_id(&topic.topic_id) {
+                Some(known) => {
+                    topic.name = TopicName(StrBytes::from_string(known.name.clone()));
+                    asked.push(topic);
+                }
+                None => unknown.push(refused(topic, ResponseError::UnknownTopicId)),
+            }
+        }
+    }
+    let mut answer = fetch(context, group).await?;
+    if answer.error_code != 0 {
+        return Ok(answer);
+    }
+    let topics = context.shared.topics.read();
+    answer.topics.retain_mut(|topic| {
+        if topic.topic_id.is_nil() {
+            topic.topic_id = topics.by_name(&topic.name).map(|known| known.id).unwrap_or_default();
+        }
+        !topic.topic_id.is_nil()
+    });
+    answer.topics.extend(unknown);
+    Ok(answer)
+}
+
+fn refused(topic: OffsetFetchRequestTopics, error: ResponseError) -> OffsetFetchResponseTopics {
+    let partitions = topic.partition_indexes.into_iter();
+    let partitions = partitions.map(|p| fetched(p, None).with_error_code(error.code()));
+    OffsetFetchResponseTopics::default()
+        .with_topic_id(topic.topic_id)
+        .with_partitions(partitions.collect())
+}
+
 async fn fetch(context: &Context, group: OffsetFetchRequestGroup) -> Result<OffsetFetchResponseGroup, Refusal> {
     if !context.coordinates(&group.group_id) {
         return Ok(OffsetFetchResponseGroup::default()
@@ -61,6 +108,7 @@ async fn fetch(context: &Context, group: OffsetFetchRequestGroup) -> Result<Offs
         let partitions = topic.partition_indexes.into_iter().map(|p| fetched(p, None));
         OffsetFetchResponseTopics::default()
             .with_name(topic.name)
+            .with_topic_id(topic.topic_id)
             .with_partitions(partitions.collect())
     });
     Ok(OffsetFetchResponseGroup::default()

@@ -277,7 +277,7 @@ impl Batch<'_> {
             });
         }
         let shared = &self.context.shared;
-        let rules = log_config::rules(&topic.config, &shared.config);
+        let rules = log_config::rules(&topic.config);
         let judged = rules.validate(records, self.version, shared.now_ms());
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let segment_rules = log_config::segment_rules(&topic.config, |limit| shared.random_below(limit));

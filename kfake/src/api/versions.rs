@@ -7,6 +7,7 @@ use kafka_protocol::protocol::VersionRange;
 use thiserror::Error;
 
 use super::Api;
+use crate::cluster::releases::Offered;
 
 /// A highest version that cannot be taken.
 #[derive(Debug, Error, Clone, Copy, PartialEq, Eq)]
@@ -42,31 +43,39 @@ pub(crate) fn check(highest: &BTreeMap<i16, i16>) -> Result<(), VersionError> {
     Ok(())
 }
 
-/// The versions of an API that are offered.
-pub(super) fn of(api: &Api, highest: &BTreeMap<i16, i16>) -> VersionRange {
-    VersionRange {
-        min: api.versions.min,
-        max: highest.get(&(api.key as i16)).copied().unwrap_or(api.versions.max),
-    }
+/// The versions of an API that are offered; none if it is not.
+pub(super) fn of(api: &Api, offered: &Offered) -> Option<VersionRange> {
+    let VersionRange { min, max } = api.versions;
+    let (min, max) = offered.of(api.key as i16, (min, max))?;
+    Some(VersionRange { min, max })
 }
 
 /// The API of a key and what is offered of it.
-pub(super) fn find(key: i16, highest: &BTreeMap<i16, i16>) -> Option<(Api, VersionRange)> {
+pub(super) fn find(key: i16, offered: &Offered) -> Option<(Api, VersionRange)> {
     let key = ApiKey::try_from(key).ok()?;
     let api = super::all().find(|api| api.key == key)?;
-    Some((api, of(&api, highest)))
+    Some((api, of(&api, offered)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::releases::Release;
 
     #[test]
     fn a_highest_version_limits_its_api_alone() {
         let highest = BTreeMap::from([(3, 9)]);
         assert_eq!(check(&highest), Ok(()));
-        assert_eq!(find(3, &highest).unwrap().1, VersionRange { min: 0, max: 9 });
-        assert_eq!(find(18, &highest).unwrap().1, VersionRange { min: 0, max: 4 });
+        let offered = Offered::new(Release::newest(), highest);
+        assert_eq!(find(3, &offered).unwrap().1, VersionRange { min: 0, max: 9 });
+        assert_eq!(find(18, &offered).unwrap().1, VersionRange { min: 0, max: 5 });
+    }
+
+    #[test]
+    fn an_api_that_a_release_does_not_have_is_not_found() {
+        let offered = |name| Offered::new(Release::named(name).unwrap(), BTreeMap::new());
+        assert!(find(47, &offered("2.3")).is_none());
+        assert_eq!(find(47, &offered("2.4")).unwrap().1, VersionRange { min: 0, max: 0 });
     }
 
     #[test]

@@ -9,10 +9,11 @@ use std::time::SystemTime;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use super::config::{BrokerConfig, ConfigError};
+use super::config::{self, ConfigError};
 use super::creation::{self, TopicSpec};
 use super::exits::Exits;
 use super::handle::Cluster;
+use super::releases::{Offered, Release, UnknownRelease};
 use super::state::{Broker, Shared};
 use super::topics::{BrokerId, TopicError};
 use crate::api::versions::{self, VersionError};
@@ -53,6 +54,9 @@ pub enum StartError {
     /// A highest version cannot be taken.
     #[error(transparent)]
     Version(#[from] VersionError),
+    /// A release that is not known.
+    #[error(transparent)]
+    Release(#[from] UnknownRelease),
     /// A topic cannot be created.
     #[error("cannot create topic {name}: {source}")]
     Topic {
@@ -86,6 +90,7 @@ pub struct Builder {
     cluster_id: Option<String>,
     topics: Vec<TopicSpec>,
     configs: BTreeMap<String, String>,
+    as_version: Option<String>,
     max_versions: BTreeMap<i16, i16>,
     seed: Option<u64>,
     time_of_day: Option<SystemTime>,
@@ -104,6 +109,7 @@ impl Default for Builder {
             cluster_id: None,
             topics: Vec::new(),
             configs: BTreeMap::new(),
+            as_version: None,
             max_versions: BTreeMap::new(),
             seed: None,
             time_of_day: None,
@@ -178,7 +184,9 @@ impl Builder {
         self
     }
 
-    /// A broker configuration by its Kafka name, for every broker. A name that kfake does not know fails the start.
+    /// A broker configuration by its Kafka name, for every broker. A name that Apache Kafka does not know, or a
+    /// value that it does not take, fails the start. Three defaults are not Kafka's: `auto.create.topics.enable=false`,
+    /// `num.partitions=10` and `group.initial.rebalance.delay.ms=0`.
     pub fn broker_config(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.configs.insert(name.into(), value.into());
         self
@@ -189,7 +197,17 @@ impl Builder {
         self.broker_config("auto.create.topics.enable", create.to_string())
     }
 
-    /// The highest version of an API that the brokers offer. A version that kfake does not have fails the start.
+    /// Offers what the brokers of a release of Apache Kafka do, as far as kfake has it: `3.9`, or with a patch number. From 0.11
+    /// on every minor release is known; up to 3.2 a broker is one with ZooKeeper, later with KRaft. Default: the newest.
+    ///
+    /// What a client can ask for changes, and the features that it is told of; what is answered to a version of a request is
+    /// what the newest release answers to it. A name that is not known fails the start.
+    pub fn as_version(mut self, release: impl Into<String>) -> Self {
+        self.as_version = Some(release.into());
+        self
+    }
+
+    /// The highest version of an API that the brokers offer. It limits what [`as_version`](Self::as_version) offers. A version that kfake does not have fails the start.
     pub fn max_version(mut self, api_key: i16, version: i16) -> Self {
         self.max_versions.insert(api_key, version);
         self
@@ -235,8 +253,12 @@ impl Builder {
                 brokers: self.brokers,
             });
         }
-        let config = BrokerConfig::read(&self.configs)?;
+        let given = config::read(&self.configs)?;
         versions::check(&self.max_versions)?;
+        let release = match &self.as_version {
+            Some(name) => Release::named(name)?,
+            None => Release::newest(),
+        };
         let seed = match self.seed {
             Some(seed) => seed,
             None if self.in_memory => 0,
@@ -250,9 +272,9 @@ impl Builder {
         let cluster_id = self.cluster_id.unwrap_or_else(|| random_cluster_id(seed));
         let shared = Arc::new(Shared::new(
             cluster_id,
-            config,
+            given,
             brokers,
-            self.max_versions,
+            Offered::new(release, self.max_versions),
             exits,
             seed,
             self.time_of_day,
@@ -270,6 +292,12 @@ impl Builder {
         Ok(Cluster::new(shared, groups))
     }
 
+    /// The rack of a broker: its own, or what `broker.rack` says for all.
+    fn rack(&self, index: usize) -> Option<String> {
+        let own = self.racks.get(index);
+        own.or_else(|| self.configs.get("broker.rack")).cloned()
+    }
+
     fn bind(&self) -> Result<(Vec<Broker>, Listeners), StartError> {
         let mut brokers = Vec::new();
         let mut listeners = Vec::new();
@@ -280,7 +308,7 @@ impl Builder {
                     id,
                     host: format!("broker-{id}.memory"),
                     port: MEMORY_PORT,
-                    rack: self.racks.get(index).cloned(),
+                    rack: self.rack(index),
                     bound: None,
                 });
                 continue;
@@ -294,7 +322,7 @@ impl Builder {
                 .local_addr()
                 .map_err(|source| StartError::Listen { address, source })?;
             brokers.push(Broker {
-                rack: self.racks.get(index).cloned(),
+                rack: self.rack(index),
                 ..Broker::at(id, bound)
             });
             listeners.push((id, listener));

@@ -5,28 +5,48 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::configs::brokers;
+use super::configs::store::{OWN, Values};
+use super::configs::table::{self, Kind};
+
 /// A broker configuration that cannot be taken.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
 pub enum ConfigError {
     /// The value is not of the configuration's type, or out of its range.
-    #[error("broker configuration {name}={value}: expected {expected}")]
+    #[error("broker configuration {name}={value}: {reason}")]
     Invalid {
         /// The configuration's Kafka name.
         name: String,
         /// The value given.
         value: String,
-        /// What the configuration takes.
-        expected: &'static str,
+        /// What is wrong, in Apache Kafka's words where it refuses the value, too.
+        reason: String,
     },
-    /// kfake has no such configuration: a misspelt name must not pass in silence.
-    #[error("broker configuration {name} is not one that kfake knows; it knows: {known}")]
+    /// Apache Kafka has no such configuration: a misspelt name must not pass in silence.
+    #[error("broker configuration {name} is not one that Apache Kafka has{}", meant(.nearest))]
     Unknown {
         /// The name given.
         name: String,
-        /// The names that kfake knows, separated by commas.
-        known: String,
+        /// The name that was perhaps meant.
+        nearest: Option<&'static str>,
     },
+    /// The configuration says who a broker is and where it listens, which kfake decides by its own options.
+    #[error("broker configuration {0} is set by kfake itself: by the number of brokers, the address and the ports")]
+    Own(String),
 }
+
+fn meant(nearest: &Option<&'static str>) -> String {
+    nearest
+        .map(|name| format!("; did you mean {name}?"))
+        .unwrap_or_default()
+}
+
+/// Where a test wants other defaults than Apache Kafka's: topics that nobody asked for are mistakes, and nobody wants to wait.
+const OTHER_DEFAULTS: &[(&str, &str)] = &[
+    ("auto.create.topics.enable", "false"),
+    ("group.initial.rebalance.delay.ms", "0"),
+    ("num.partitions", "10"),
+];
 
 /// A value of a broker configuration.
 trait Value: Sized {
@@ -36,13 +56,6 @@ trait Value: Sized {
 
 impl Value for bool {
     const EXPECTED: &'static str = "true or false";
-    fn read(text: &str) -> Option<Self> {
-        text.to_ascii_lowercase().parse().ok()
-    }
-}
-
-impl Value for i64 {
-    const EXPECTED: &'static str = "a whole number";
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
     }
@@ -91,44 +104,34 @@ impl Value for ReplicaSelector {
     }
 }
 
+impl Value for Minutes {
+    const EXPECTED: &'static str = "minutes from 0 to 2147483647";
+    fn read(text: &str) -> Option<Self> {
+        let minutes = u64::try_from(text.parse::<i32>().ok()?).ok()?;
+        Some(Minutes(Duration::from_secs(minutes * 60)))
+    }
+}
+
+/// A time that Apache Kafka counts in minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Minutes(pub Duration);
+
 /// A number of at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Count(pub i32);
 
 macro_rules! broker_configs {
-    ($($(#[$doc:meta])* $field:ident: $type:ty = $name:literal, $default:expr;)*) => {
-        /// The broker configurations that kfake acts on. Units are those of the Kafka name.
+    ($($(#[$doc:meta])* $field:ident: $type:ty = $name:literal;)*) => {
+        /// The broker configurations that kfake acts on and that never change. Units are those of the Kafka name.
         #[derive(Debug, Clone)]
         pub(crate) struct BrokerConfig {
             $($(#[$doc])* pub $field: $type,)*
         }
 
-        impl Default for BrokerConfig {
-            fn default() -> Self {
-                Self { $($field: $default,)* }
-            }
-        }
-
         impl BrokerConfig {
-            const NAMES: &'static [&'static str] = &[$($name),*];
-
-            fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
-                match name {
-                    $($name => {
-                        self.$field = <$type>::read(value).ok_or_else(|| ConfigError::Invalid {
-                            name: name.to_owned(),
-                            value: value.to_owned(),
-                            expected: <$type>::EXPECTED,
-                        })?;
-                    })*
-                    _ => {
-                        return Err(ConfigError::Unknown {
-                            name: name.to_owned(),
-                            known: Self::NAMES.join(", "),
-                        });
-                    }
-                }
-                Ok(())
+            /// Takes the values that brokers were started with, and the defaults of the rest.
+            fn of(fixed: &Values) -> Result<Self, ConfigError> {
+                Ok(Self { $($field: value(fixed, $name)?,)* })
             }
         }
     };
@@ -136,86 +139,156 @@ macro_rules! broker_configs {
 
 broker_configs! {
     /// A Metadata request for an unknown topic creates it.
-    auto_create_topics: bool = "auto.create.topics.enable", false;
+    auto_create_topics: bool = "auto.create.topics.enable";
     /// Partitions of a topic that is created without a number (KIP-464).
-    num_partitions: Count = "num.partitions", Count(10);
-    /// Replicas of a topic that is created without a number. Apache Kafka's default is 1.
-    default_replication_factor: Count = "default.replication.factor", Count(1);
-    /// The longest batch, in bytes, that a partition takes.
-    message_max_bytes: usize = "message.max.bytes", 1_048_588;
+    num_partitions: Count = "num.partitions";
+    /// Replicas of a topic that is created without a number.
+    default_replication_factor: Count = "default.replication.factor";
     /// The longest request, in bytes.
-    socket_request_max_bytes: usize = "socket.request.max.bytes", 100 << 20;
+    socket_request_max_bytes: usize = "socket.request.max.bytes";
     /// The most partitions that DescribeTopicPartitions answers at once (KIP-966).
-    max_request_partition_size_limit: Count = "max.request.partition.size.limit", Count(2000);
+    max_request_partition_size_limit: Count = "max.request.partition.size.limit";
     /// Which replica a consumer is sent to (KIP-392).
-    replica_selector: ReplicaSelector = "replica.selector.class", ReplicaSelector::Leader;
+    replica_selector: ReplicaSelector = "replica.selector.class";
     /// The most bytes that a fetch returns (KIP-541).
-    fetch_max_bytes: usize = "fetch.max.bytes", 55 << 20;
+    fetch_max_bytes: usize = "fetch.max.bytes";
     /// The most incremental fetch sessions that a broker keeps (KIP-227).
-    fetch_session_slots: usize = "max.incremental.fetch.session.cache.slots", 1000;
-    /// How long a new group waits for more members. Apache Kafka's default is 3000; a test wants none.
-    group_initial_rebalance_delay: Duration = "group.initial.rebalance.delay.ms", Duration::ZERO;
+    fetch_session_slots: usize = "max.incremental.fetch.session.cache.slots";
+    /// How long a new group waits for more members. A test wants none.
+    group_initial_rebalance_delay: Duration = "group.initial.rebalance.delay.ms";
     /// The shortest session timeout that a member may ask for.
-    group_min_session_timeout: Duration = "group.min.session.timeout.ms", Duration::from_secs(6);
+    group_min_session_timeout: Duration = "group.min.session.timeout.ms";
     /// The longest session timeout that a member may ask for.
-    group_max_session_timeout: Duration = "group.max.session.timeout.ms", Duration::from_secs(1800);
+    group_max_session_timeout: Duration = "group.max.session.timeout.ms";
     /// The most members of a group (KIP-389).
-    group_max_size: Count = "group.max.size", Count(i32::MAX);
+    group_max_size: Count = "group.max.size";
     /// The longest metadata, in bytes, of a committed offset.
-    offset_metadata_max_bytes: usize = "offset.metadata.max.bytes", 4096;
+    offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
     /// How often retention looks for what may go.
-    log_retention_check_interval: Duration = "log.retention.check.interval.ms", Duration::from_secs(300);
+    log_retention_check_interval: Duration = "log.retention.check.interval.ms";
     /// How long after the start it looks for the first time.
-    log_initial_task_delay: Duration = "log.initial.task.delay.ms", Duration::from_secs(30);
+    log_initial_task_delay: Duration = "log.initial.task.delay.ms";
     /// How long the log cleaner waits when there was nothing to clean.
-    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms", Duration::from_secs(15);
-    /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
-    message_timestamp_before_max_ms: i64 = "log.message.timestamp.before.max.ms", i64::MAX;
-    /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).
-    message_timestamp_after_max_ms: i64 = "log.message.timestamp.after.max.ms", 3_600_000;
+    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms";
+    /// How long committed offsets are kept (KIP-211).
+    offsets_retention: Minutes = "offsets.retention.minutes";
+    /// How often old offsets are looked for.
+    offsets_retention_check_interval: Duration = "offsets.retention.check.interval.ms";
 }
 
-impl BrokerConfig {
-    /// Reads configurations given by their Kafka names.
-    pub(crate) fn read(given: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
-        for (name, value) in given {
-            config.set(name, value)?;
-        }
-        Ok(config)
+/// The configuration's value, which Apache Kafka takes, in the type that kfake needs.
+fn value<T: Value>(fixed: &Values, name: &str) -> Result<T, ConfigError> {
+    let definition = table::find(Kind::Broker, name);
+    let given = fixed.get(name).map(String::as_str);
+    let given = given.or_else(|| definition?.default()).unwrap_or_default();
+    let read = definition.and_then(|definition| T::read(&definition.parse(given).ok()?));
+    read.ok_or_else(|| ConfigError::Invalid {
+        name: name.to_owned(),
+        value: given.to_owned(),
+        reason: format!("expected {}", T::EXPECTED),
+    })
+}
+
+#[cfg(test)]
+impl Default for Given {
+    fn default() -> Self {
+        read(&BTreeMap::new()).unwrap()
     }
+}
+
+/// What brokers are started with.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    /// Everything, by name.
+    pub fixed: Values,
+    /// What kfake acts on.
+    pub config: BrokerConfig,
+}
+
+fn other_defaults() -> Values {
+    let pairs = OTHER_DEFAULTS.iter();
+    pairs
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// Reads configurations given by their Kafka names.
+pub(crate) fn read(given: &BTreeMap<String, String>) -> Result<Given, ConfigError> {
+    let mut fixed = other_defaults();
+    for (name, value) in given {
+        if OWN.contains(&name.as_str()) {
+            return Err(ConfigError::Own(name.clone()));
+        }
+        let definition = table::find(Kind::Broker, name).ok_or_else(|| ConfigError::Unknown {
+            name: name.clone(),
+            nearest: brokers::nearest(name),
+        })?;
+        definition.parse(value).map_err(|reason| ConfigError::Invalid {
+            name: name.clone(),
+            value: value.clone(),
+            reason,
+        })?;
+        fixed.insert(name.clone(), value.clone());
+    }
+    let config = BrokerConfig::of(&fixed)?;
+    Ok(Given { fixed, config })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(name: &str, value: &str) -> Result<BrokerConfig, ConfigError> {
-        BrokerConfig::read(&BTreeMap::from([(name.to_owned(), value.to_owned())]))
+    fn read_one(name: &str, value: &str) -> Result<BrokerConfig, ConfigError> {
+        Ok(read(&BTreeMap::from([(name.to_owned(), value.to_owned())]))?.config)
     }
 
     #[test]
     fn a_configuration_is_set_by_its_kafka_name() {
-        let config = read("group.initial.rebalance.delay.ms", "3000").unwrap();
+        let config = read_one("group.initial.rebalance.delay.ms", "3000").unwrap();
         assert_eq!(config.group_initial_rebalance_delay, Duration::from_secs(3));
-        assert!(read("auto.create.topics.enable", "TRUE").unwrap().auto_create_topics);
-    }
-
-    #[test]
-    fn a_misspelt_name_is_refused_with_the_names_that_exist() {
-        let error = read("group.initial.rebalance.delay", "3000").unwrap_err();
         assert!(
-            error.to_string().contains("group.initial.rebalance.delay.ms"),
-            "{error}"
+            read_one("auto.create.topics.enable", "TRUE")
+                .unwrap()
+                .auto_create_topics
         );
+        assert!(read_one("log.cleaner.backoff.ms", "1").is_ok());
     }
 
     #[test]
-    fn a_value_out_of_range_says_what_is_expected() {
-        let error = read("num.partitions", "0").unwrap_err();
+    fn what_nobody_sets_is_kafkas_default_or_a_tests() {
+        let config = Given::default().config;
+        assert_eq!(config.group_max_session_timeout, Duration::from_secs(1800));
+        assert_eq!(config.group_initial_rebalance_delay, Duration::ZERO);
+        assert_eq!((config.auto_create_topics, config.num_partitions), (false, Count(10)));
+    }
+
+    #[test]
+    fn a_misspelt_name_is_refused_with_the_name_that_was_meant() {
+        let error = read_one("group.initial.rebalance.delay", "3000").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "broker configuration num.partitions=0: expected a whole number from 1 to 2147483647"
+            "broker configuration group.initial.rebalance.delay is not one that Apache Kafka has; did you mean group.initial.rebalance.delay.ms?"
+        );
+        let error = read_one("nothing.like.any.of.them.at.all", "3000").unwrap_err();
+        assert!(!error.to_string().contains("mean"), "{error}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_in_kafkas_words() {
+        let error = read_one("num.partitions", "0").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "broker configuration num.partitions=0: Invalid value 0 for configuration num.partitions: Value must be at least 1"
+        );
+        let error = read_one("default.replication.factor", "0").unwrap_err();
+        assert!(error.to_string().contains("expected a whole number from 1"), "{error}");
+    }
+
+    #[test]
+    fn who_a_broker_is_kfake_says() {
+        assert_eq!(
+            read_one("node.id", "7").unwrap_err(),
+            ConfigError::Own("node.id".to_owned())
         );
     }
 }

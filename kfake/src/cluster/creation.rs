@@ -45,7 +45,8 @@ pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, To
     topics.check_new_name(&spec.name)?;
     let (partitions, replicas) = (spec.partitions.unwrap_or(-1), spec.replicas.unwrap_or(-1));
     let assignment = spread(shared, &topics, partitions, replicas)?;
-    Ok(topics.insert(&spec.name, id, assignment, TopicConfig::default()))
+    let config = TopicConfig::new(BTreeMap::new(), &shared.configs.logs());
+    Ok(topics.insert(&spec.name, id, assignment, config))
 }
 
 /// Creates the topics of a request, as one step.
@@ -66,7 +67,8 @@ fn create_as(
     validate_only: bool,
 ) -> Result<Plan, TopicError> {
     let id = shared.new_uuid();
-    let config = TopicConfig::read(wanted.configs.iter().copied()).map_err(TopicError::InvalidConfig)?;
+    let config =
+        TopicConfig::read(wanted.configs.iter().copied(), &shared.configs.logs()).map_err(TopicError::InvalidConfig)?;
     let assignment = match wanted.assigned.is_empty() {
         true => spread(shared, topics, wanted.partitions, wanted.replicas)?,
         false => assigned(shared, wanted)?,

@@ -28,6 +28,8 @@ pub(crate) enum Wait {
     Housekeeping,
     /// A group's task takes no requests, because a test told it so.
     Stalled,
+    /// The task that forgets old offsets waits until the next may be old enough.
+    Expiry,
 }
 
 /// One wait without its shutdown branch, as bugs leave it. For tests of leak detection alone.
@@ -42,6 +44,7 @@ pub enum Plant {
     Session,
     Fetch,
     Housekeeping,
+    Expiry,
     /// DeleteGroups is the only thing that ends a group's task.
     OnlyDeleteGroups,
 }
@@ -57,6 +60,7 @@ impl Plant {
             Self::Session => wait == Wait::Session,
             Self::Fetch => wait == Wait::Fetch,
             Self::Housekeeping => wait == Wait::Housekeeping,
+            Self::Expiry => wait == Wait::Expiry,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }

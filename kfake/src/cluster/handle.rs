@@ -7,7 +7,8 @@ use thiserror::Error;
 use tokio::io::DuplexStream;
 
 use super::builder::Builder;
-use super::housekeeping;
+use super::cleaner::{self, CompactError};
+use super::housekeeping::{self, Scope};
 use super::state::{Broker, Shared};
 use super::topics::BrokerId;
 use crate::client::Client;
@@ -144,6 +145,12 @@ impl Cluster {
         }
     }
 
+    /// Forgets the committed offsets that are older than `offsets.retention.minutes`, and the groups that nothing is left of,
+    /// as a task of the cluster's does every `offsets.retention.check.interval.ms` (KIP-211). Ages are by tokio's clock.
+    pub fn expire_offsets(&self) {
+        self.groups.expire_offsets();
+    }
+
     /// Makes a group's coordinator take no more requests, or take them again: requests wait, clients time out, as with a
     /// broker that hangs. A group that does not exist is not created: `false`.
     pub fn stall_group(&self, id: &str, stalled: bool) -> bool {
@@ -164,7 +171,21 @@ impl Cluster {
     /// # cluster.close().await; Ok(()) }
     /// ```
     pub fn apply_retention(&self) -> usize {
-        housekeeping::apply_retention(&self.shared)
+        housekeeping::apply_retention(&self.shared, Scope::All)
+    }
+
+    /// Compacts a topic at once, whatever its dirty ratio and lags: of all records with one key, the last stays. The active
+    /// segments are rolled first, so that everything written until now takes part, up to the first open transaction. A tombstone
+    /// goes when it is compacted again after `delete.retention.ms`. Returns by how many bytes the logs have shrunk.
+    ///
+    /// On the clock, a topic is compacted as by Apache Kafka's log cleaner: never its active segment, and the rest when
+    /// `min.cleanable.dirty.ratio` or `max.compaction.lag.ms` says so, which it asks each `log.cleaner.backoff.ms`.
+    ///
+    /// # Errors
+    ///
+    /// See [`CompactError`].
+    pub async fn compact(&self, topic: &str) -> Result<usize, CompactError> {
+        cleaner::compact(&self.shared, topic).await
     }
 
     /// How many of the cluster's tasks are alive.

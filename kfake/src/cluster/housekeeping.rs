@@ -1,8 +1,9 @@
-//! What the brokers do to their logs of themselves: retention, on the clock (`LogManager.cleanupLogs`).
+//! What the brokers do to their logs of themselves, on the clock: retention (`LogManager.cleanupLogs`) and compaction
+//! (`LogCleaner`).
 //!
 //! One task does it for the whole cluster. It begins with the first deadline that there is, and sleeps until the next: there is
-//! none where nothing is to be deleted. Apache Kafka looks in intervals; the task wakes at the one of these moments at which
-//! there is something to do, so that clients see the same at the same time.
+//! none where nothing is to be deleted or compacted. Apache Kafka looks in intervals; the task wakes at those of these moments at
+//! which there is something to do, so that clients see the same at the same time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -11,20 +12,48 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::exits::Wait;
-use super::log_config;
 use super::state::Shared;
 use super::topic_config::TopicConfig;
+use super::{cleaner, log_config};
 use crate::log::Log;
 
 /// No deadline.
 const NEVER: i64 = i64::MAX;
 
+/// A kind of work, and the moments for it.
+#[derive(Debug)]
+struct Chore {
+    /// In milliseconds since 1970.
+    next: AtomicI64,
+}
+
+impl Chore {
+    fn new() -> Self {
+        Self {
+            next: AtomicI64::new(NEVER),
+        }
+    }
+
+    fn next(&self) -> i64 {
+        self.next.load(Ordering::Acquire)
+    }
+
+    /// The work begins: whatever changes from here on makes a deadline of its own. Whether it is time for it.
+    fn begin(&self, now_ms: i64) -> bool {
+        let is_due = |next: i64| (next <= now_ms).then_some(NEVER);
+        self.next
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, is_due)
+            .is_ok()
+    }
+}
+
 /// When the cluster's housekeeping has something to do.
 #[derive(Debug)]
 pub(crate) struct Housekeeping {
-    /// In milliseconds since 1970.
-    next: AtomicI64,
-    /// The deadline has become an earlier one.
+    retention: Chore,
+    /// Compaction, and retention of what is compacted.
+    cleaning: Chore,
+    /// A deadline has become an earlier one.
     earlier: Notify,
     has_begun: AtomicBool,
 }
@@ -32,7 +61,8 @@ pub(crate) struct Housekeeping {
 impl Default for Housekeeping {
     fn default() -> Self {
         Self {
-            next: AtomicI64::new(NEVER),
+            retention: Chore::new(),
+            cleaning: Chore::new(),
             earlier: Notify::new(),
             has_begun: AtomicBool::new(false),
         }
@@ -42,41 +72,41 @@ impl Default for Housekeeping {
 impl Housekeeping {
     /// Takes note of what a log of a topic with this configuration will need. Call it after each change of either.
     ///
-    /// It takes constant time, but for a look at each segment where the topic has a limit of size.
+    /// It takes constant time, but for a look at each segment where the topic is compacted or has a limit of size.
     pub fn look_at(&self, shared: &Arc<Shared>, config: &TopicConfig, log: &Log) {
-        let Some(due) = log.retention_due(&log_config::retention_rules(config)) else {
-            return;
-        };
-        let interval = match log_config::is_compacted(config) {
-            true => shared.config.log_cleaner_backoff,
-            false => shared.config.log_retention_check_interval,
-        };
-        let first = match log_config::is_compacted(config) {
-            true => Duration::ZERO,
-            false => shared.config.log_initial_task_delay,
-        };
-        let due = due.max(shared.now_ms().saturating_add(1));
-        self.schedule(shared, next_tick(shared.start_ms(), first, interval, due));
+        let retention = log.retention_due(&log_config::retention_rules(config));
+        let soon = |due: i64, now_ms: i64| due.max(now_ms.saturating_add(1));
+        match log_config::compaction_rules(config) {
+            None => {
+                let Some(due) = retention else { return };
+                let (first, interval) = (
+                    shared.config.log_initial_task_delay,
+                    shared.config.log_retention_check_interval,
+                );
+                let due = next_tick(shared.start_ms(), first, interval, soon(due, shared.now_ms()));
+                self.schedule(shared, &self.retention, due);
+            }
+            Some(rules) => {
+                let now_ms = shared.now_ms();
+                let Some(due) = retention.into_iter().chain(log.compaction_due(&rules, now_ms)).min() else {
+                    return;
+                };
+                let interval = shared.config.log_cleaner_backoff;
+                let due = next_tick(shared.start_ms(), Duration::ZERO, interval, soon(due, now_ms));
+                self.schedule(shared, &self.cleaning, due);
+            }
+        }
     }
 
-    fn schedule(&self, shared: &Arc<Shared>, due: i64) {
-        if self.next.fetch_min(due, Ordering::AcqRel) <= due {
+    fn schedule(&self, shared: &Arc<Shared>, chore: &Chore, due: i64) {
+        if chore.next.fetch_min(due, Ordering::AcqRel) <= due {
             return;
         }
         self.earlier.notify_one();
         if !self.has_begun.swap(true, Ordering::AcqRel) {
-            let task = run(shared.clone());
-            shared
-                .tasks
-                .housekeeping
-                .spawn_named_on("retention", task, &shared.runtime);
+            let tasks = &shared.tasks.housekeeping;
+            tasks.spawn_named_on("logs", run(shared.clone()), &shared.runtime);
         }
-    }
-
-    /// When the next deadline is.
-    #[cfg(test)]
-    pub fn next(&self) -> Option<i64> {
-        Some(self.next.load(Ordering::Acquire)).filter(|next| *next != NEVER)
     }
 }
 
@@ -94,38 +124,38 @@ async fn run(shared: Arc<Shared>) {
     let housekeeping = &shared.housekeeping;
     let exits = &shared.exits;
     loop {
-        let next = housekeeping.next.load(Ordering::Acquire);
-        let due = shared.instant_at(next);
+        let next = housekeeping.retention.next().min(housekeeping.cleaning.next());
         tokio::select! {
             biased;
             () = exits.shutdown(), if exits.heard_in(Wait::Housekeeping) => return,
-            () = housekeeping.earlier.notified() => {}
-            () = tokio::time::sleep_until(due), if next != NEVER => {
-                // Whatever is appended from here on makes a deadline of its own.
-                housekeeping.next.store(NEVER, Ordering::Release);
-                apply_retention(&shared);
-            }
+            () = housekeeping.earlier.notified() => continue,
+            () = tokio::time::sleep_until(shared.instant_at(next)), if next != NEVER => {}
+        }
+        let now_ms = shared.now_ms();
+        if housekeeping.retention.begin(now_ms) {
+            apply_retention(&shared, Scope::NotCompacted);
+        }
+        if housekeeping.cleaning.begin(now_ms) && cleaner::clean_what_is_due(&shared).await.is_err() {
+            return;
         }
     }
 }
 
+/// Which topics retention is applied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Those that the log cleaner leaves alone.
+    NotCompacted,
+    All,
+}
+
 /// Deletes the segments that retention lets go, in every log, and takes note of what will go next. Returns how many went.
-pub(crate) fn apply_retention(shared: &Arc<Shared>) -> usize {
+pub(crate) fn apply_retention(shared: &Arc<Shared>, scope: Scope) -> usize {
     let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
-    let now_ms = shared.now_ms();
-    let mut deleted = 0;
-    for topic in topics {
-        let rules = log_config::retention_rules(&topic.config);
-        for partition in &topic.partitions {
-            let mut log = partition.log.lock();
-            let expired = log.delete_old_segments(&rules, now_ms);
-            shared.housekeeping.look_at(shared, &topic.config, &log);
-            drop(log);
-            deleted += expired.segments;
-            expired.wakeups.notify();
-        }
-    }
-    deleted
+    let topics = topics
+        .iter()
+        .filter(|topic| scope == Scope::All || !topic.config.cleanup.compact);
+    topics.map(|topic| cleaner::delete_old_segments(shared, topic)).sum()
 }
 
 #[cfg(test)]

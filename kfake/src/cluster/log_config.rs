@@ -1,68 +1,54 @@
 //! A topic's configurations as its logs take them.
 
-use super::config::BrokerConfig;
-use super::topic_config::TopicConfig;
-use crate::log::{RetentionRules, Rules, SegmentRules, TimestampType};
+use super::configs::logs::LogConfig;
+use crate::log::{CompactionRules, RetentionRules, Rules, SegmentRules};
 
-/// A value that the topic sets, which was checked when it was set.
-fn set<T: std::str::FromStr>(config: &TopicConfig, name: &str) -> Option<T> {
-    config.get(name)?.trim().parse().ok()
-}
-
-/// Whether `cleanup.policy`, which is `delete` by default, contains a word.
-fn has_policy(config: &TopicConfig, policy: &str) -> bool {
-    let policies = config.get("cleanup.policy").unwrap_or("delete");
-    policies.split(',').any(|word| word.trim() == policy)
-}
-
-/// Whether the topic's logs are compacted.
-pub(crate) fn is_compacted(config: &TopicConfig) -> bool {
-    has_policy(config, "compact")
-}
-
-/// What is asked of a batch, by the topic's configuration and the broker's where the topic has none.
-pub(crate) fn rules(config: &TopicConfig, broker: &BrokerConfig) -> Rules {
-    let defaults = Rules::default();
+/// What is asked of a batch.
+pub(crate) fn rules(config: &LogConfig) -> Rules {
     Rules {
-        max_message_bytes: set(config, "max.message.bytes").unwrap_or(broker.message_max_bytes),
-        segment_bytes: set(config, "segment.bytes").unwrap_or(defaults.segment_bytes),
-        compacted: is_compacted(config),
-        timestamp_type: match config.get("message.timestamp.type").map(str::trim) {
-            Some("LogAppendTime") => TimestampType::LogAppendTime,
-            _ => TimestampType::CreateTime,
-        },
-        timestamp_before_max_ms: set(config, "message.timestamp.before.max.ms")
-            .unwrap_or(broker.message_timestamp_before_max_ms),
-        timestamp_after_max_ms: set(config, "message.timestamp.after.max.ms")
-            .unwrap_or(broker.message_timestamp_after_max_ms),
+        max_message_bytes: config.max_message_bytes,
+        segment_bytes: config.segment_bytes,
+        compacted: config.cleanup.compact,
+        timestamp_type: config.timestamp_type,
+        timestamp_before_max_ms: config.timestamp_before_max_ms,
+        timestamp_after_max_ms: config.timestamp_after_max_ms,
     }
 }
 
 /// When segments are rolled. `jitter_below` gives a random number below its argument, which is above 0.
-pub(crate) fn segment_rules(config: &TopicConfig, jitter_below: impl FnOnce(i64) -> i64) -> SegmentRules {
-    let defaults = SegmentRules::default();
-    let segment_ms = set(config, "segment.ms").unwrap_or(defaults.ms);
-    let max_lag_ms = set(config, "max.compaction.lag.ms").unwrap_or(i64::MAX);
+pub(crate) fn segment_rules(config: &LogConfig, jitter_below: impl FnOnce(i64) -> i64) -> SegmentRules {
     // `LogConfig.randomSegmentJitter`.
-    let jitter = set(config, "segment.jitter.ms").unwrap_or(0).min(segment_ms);
+    let jitter = config.segment_jitter_ms.min(config.segment_ms);
     SegmentRules {
-        bytes: set(config, "segment.bytes").unwrap_or(defaults.bytes),
-        ms: match is_compacted(config) {
-            true => segment_ms.min(max_lag_ms),
-            false => segment_ms,
+        bytes: config.segment_bytes,
+        ms: match config.cleanup.compact {
+            true => config.segment_ms.min(config.max_compaction_lag_ms),
+            false => config.segment_ms,
         },
         jitter_ms: if jitter > 0 { jitter_below(jitter) } else { 0 },
-        index_bytes: set(config, "segment.index.bytes").unwrap_or(defaults.index_bytes),
-        index_interval_bytes: set(config, "index.interval.bytes").unwrap_or(defaults.index_interval_bytes),
+        index_bytes: config.segment_index_bytes,
+        index_interval_bytes: config.index_interval_bytes,
     }
 }
 
+/// When and how a topic's logs are compacted; `None` when they are not.
+pub(crate) fn compaction_rules(config: &LogConfig) -> Option<CompactionRules> {
+    config.cleanup.compact.then_some(CompactionRules {
+        min_dirty_ratio: config.min_cleanable_dirty_ratio,
+        min_lag_ms: config.min_compaction_lag_ms,
+        max_lag_ms: config.max_compaction_lag_ms,
+        delete_retention_ms: config.delete_retention_ms,
+        segment_bytes: config.segment_bytes,
+        index_bytes: config.segment_index_bytes,
+        index_interval_bytes: config.index_interval_bytes,
+    })
+}
+
 /// What goes by time and by size.
-pub(crate) fn retention_rules(config: &TopicConfig) -> RetentionRules {
-    let defaults = RetentionRules::default();
+pub(crate) fn retention_rules(config: &LogConfig) -> RetentionRules {
     RetentionRules {
-        delete: has_policy(config, "delete"),
-        ms: set(config, "retention.ms").unwrap_or(defaults.ms),
-        bytes: set(config, "retention.bytes").unwrap_or(defaults.bytes),
+        delete: config.cleanup.delete,
+        ms: config.retention_ms,
+        bytes: config.retention_bytes,
     }
 }

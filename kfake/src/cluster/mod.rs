@@ -3,7 +3,9 @@
 pub(crate) mod brokers;
 pub(crate) mod builder;
 pub(crate) mod change;
+pub(crate) mod cleaner;
 pub(crate) mod config;
+pub(crate) mod configs;
 pub(crate) mod creation;
 pub(crate) mod exits;
 pub(crate) mod fetch_sessions;
@@ -12,6 +14,7 @@ pub(crate) mod housekeeping;
 pub(crate) mod lifeline;
 pub(crate) mod log_config;
 pub(crate) mod partition;
+pub(crate) mod releases;
 pub(crate) mod state;
 pub(crate) mod topic_config;
 pub(crate) mod topics;

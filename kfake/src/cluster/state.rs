@@ -1,6 +1,5 @@
 //! What the cluster's tasks share.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,14 +7,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use leakcheck::TaskTracker;
 use parking_lot::{Mutex, RwLock};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::config::BrokerConfig;
+use super::config::{BrokerConfig, Given};
+use super::configs::store::Configs;
 use super::exits::Exits;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
 use super::lifeline::Lifeline;
+use super::releases::Offered;
 use super::topics::{BrokerId, Topics};
 
 /// A broker: its node id and the address that clients are told.
@@ -90,13 +92,17 @@ impl Clock {
 pub(crate) struct Shared {
     pub cluster_id: String,
     pub config: BrokerConfig,
+    /// Every configuration, as clients see and change it.
+    pub configs: Configs,
     pub brokers: Vec<Broker>,
     pub topics: RwLock<Topics>,
-    /// The highest version of each API, where it is not the highest there is.
-    pub versions: BTreeMap<i16, i16>,
+    /// What the brokers were told to offer.
+    pub versions: Offered,
     pub exits: Exits,
     pub tasks: Tasks,
     pub housekeeping: Housekeeping,
+    /// Who compacts a log holds it.
+    pub cleaner: Semaphore,
     /// Where the cluster was started: its tasks run there, whoever asks for them.
     pub runtime: Handle,
     clock: Clock,
@@ -109,21 +115,27 @@ pub(crate) struct Shared {
 impl Shared {
     pub fn new(
         cluster_id: String,
-        config: BrokerConfig,
+        given: Given,
         brokers: Vec<Broker>,
-        versions: BTreeMap<i16, i16>,
+        versions: Offered,
         exits: Exits,
         seed: u64,
         time_of_day: Option<SystemTime>,
     ) -> Self {
-        let sessions = |broker: &Broker| (broker.id, Mutex::new(FetchSessions::new(config.fetch_session_slots)));
+        let sessions = |broker: &Broker| {
+            (
+                broker.id,
+                Mutex::new(FetchSessions::new(given.config.fetch_session_slots)),
+            )
+        };
         let lifeline = |broker: &Broker| (broker.id, Lifeline::new(broker.bound));
         let lifelines = brokers.iter().map(lifeline).collect();
         let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
             cluster_id,
-            config,
+            config: given.config,
+            configs: Configs::new(given.fixed, &brokers),
             brokers,
             topics: RwLock::default(),
             versions,
@@ -135,6 +147,7 @@ impl Shared {
                 all,
             },
             housekeeping: Housekeeping::default(),
+            cleaner: Semaphore::new(1),
             clock: Clock::start(time_of_day),
             lifelines,
             fetch_sessions,
@@ -192,6 +205,17 @@ impl Shared {
     /// A fetch session's id: random and positive (`FetchSessionCache.newSessionId`).
     pub fn new_fetch_session_id(&self) -> i32 {
         self.random.lock().i32(1..)
+    }
+
+    /// The broker whose configurations stand for the controller's.
+    pub fn controller(&self) -> BrokerId {
+        self.brokers[0].id
+    }
+
+    /// The broker that clients are told to be the controller: the first that is up.
+    pub fn active_controller(&self, topics: &Topics) -> BrokerId {
+        let up = self.brokers.iter().find(|b| topics.is_active(b.id));
+        up.map_or(self.controller(), |broker| broker.id)
     }
 
     pub fn broker_ids(&self) -> Vec<BrokerId> {

@@ -197,6 +197,16 @@ impl Topics {
         let before = self.by_id.get_mut(&topic.id)?;
         debug_assert_eq!(before.name, topic.name, "a topic's name is for ever");
         let before = std::mem::replace(before, topic.clone());
+        if before.min_isr() != topic.min_isr() {
+            // What was not committed may be now, or the other way round.
+            for partition in &topic.partitions {
+                let mut log = partition.log.lock();
+                log.hold_high_watermark(partition.is_under_min_isr(topic.min_isr()));
+                let woken = log.waiters().wakeups();
+                drop(log);
+                woken.notify();
+            }
+        }
         self.by_name.insert(topic.name.clone(), topic);
         Some(before)
     }
@@ -247,6 +257,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::configs::logs::LogConfig;
 
     const BROKERS: [BrokerId; 3] = [BrokerId(1), BrokerId(2), BrokerId(3)];
 
@@ -307,11 +318,12 @@ mod tests {
         let mut topics = topics(&["a"]);
         let before = topics.by_name("a").unwrap().clone();
         let mut changed = Topic::clone(&before);
-        changed.config = TopicConfig::read([("retention.ms", Some("1"))].into_iter()).unwrap();
+        changed.config =
+            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &LogConfig::default()).unwrap();
         assert!(Arc::ptr_eq(&topics.replace(Arc::new(changed)).unwrap(), &before));
         let after = topics.by_id(&before.id).unwrap();
         assert!(Arc::ptr_eq(after, topics.by_name("a").unwrap()));
-        assert_eq!(after.config.get("retention.ms"), Some("1"));
+        assert_eq!(after.config.max_message_bytes, 1);
         assert!(Arc::ptr_eq(&after.partitions[0].log, &before.partitions[0].log));
     }
 

@@ -52,14 +52,12 @@ impl Woken {
 impl Topic {
     /// `min.insync.replicas`.
     pub fn min_isr(&self) -> usize {
-        let own = self.config.get("min.insync.replicas");
-        own.and_then(|value| value.trim().parse().ok()).unwrap_or(1)
+        self.config.min_insync_replicas.max(1)
     }
 
     /// `unclean.leader.election.enable`.
     pub fn elects_uncleanly(&self) -> bool {
-        let own = self.config.get("unclean.leader.election.enable");
-        own.is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+        self.config.unclean_leader_election
     }
 
     /// The election that follows a change that nobody asked a leader for.

@@ -17,6 +17,7 @@ use super::member::{Member, Protocol};
 use super::offsets::Offsets;
 use super::registry::Groups;
 use super::request::Request;
+use super::subscription::Subscribed;
 use super::view::{GroupState, GroupView};
 use crate::cluster::config::BrokerConfig;
 
@@ -61,6 +62,12 @@ pub(crate) struct ClassicGroup {
     /// No session ends before this; it may end later.
     next_session: Option<Instant>,
     pub(crate) offsets: Offsets,
+    /// What this generation's members subscribe to.
+    pub(super) subscribed: Subscribed,
+    /// When the group came to its state, in milliseconds since 1970; none before its first request.
+    pub(super) state_since_ms: Option<i64>,
+    /// When the first of the offsets expires that have been committed since somebody looked.
+    pub(super) expires_first_ms: Option<i64>,
 }
 
 impl ClassicGroup {
@@ -81,6 +88,9 @@ impl ClassicGroup {
             join: None,
             next_session: None,
             offsets: Offsets::default(),
+            subscribed: Subscribed::default(),
+            state_since_ms: None,
+            expires_first_ms: None,
         }
     }
 
@@ -93,8 +103,13 @@ impl ClassicGroup {
             Request::Sync(request, reply) => self.sync(&request, reply, now),
             Request::Heartbeat(request, reply) => drop(reply.send(self.heartbeat(&request, now))),
             Request::Leave(request, version, reply) => drop(reply.send(self.leave(request, version, now, config))),
-            Request::Commit(request, reply) => drop(reply.send(self.commit(request, now, config))),
+            Request::Commit(request, reply) => {
+                drop(reply.send(self.commit(request, now, groups.shared.now_ms(), config)));
+            }
             Request::Fetch(request, reply) => drop(reply.send(self.fetch(request))),
+            Request::DeleteOffsets(request, reply) => {
+                drop(reply.send(self.delete_offsets(request, groups.shared.now_ms(), config)));
+            }
             Request::Describe(reply) => drop(reply.send(self.describe())),
             Request::Delete(reply) => {
                 let deleted = self.delete();
@@ -391,12 +406,17 @@ impl ClassicGroup {
             self.state = GroupState::Empty;
             self.protocol = None;
             self.leader = None;
+            self.subscribed = Subscribed::by(Vec::new());
             return;
         }
         self.protocol = self.choose_protocol();
         self.state = GroupState::CompletingRebalance;
         self.sync_deadline = Some(now + self.rebalance_timeout());
         let everybody = self.members_for_leader();
+        self.subscribed = match self.protocol_type.as_deref() {
+            Some("consumer") => Subscribed::by(everybody.iter().map(|m| m.metadata.clone()).collect()),
+            _ => Subscribed::default(),
+        };
         let ids: Vec<_> = self.members.keys().cloned().collect();
         for id in ids {
             let response = self.joined(&id, &everybody);

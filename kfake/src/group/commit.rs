@@ -1,13 +1,16 @@
-//! OffsetCommit, OffsetFetch and DescribeGroups, as a classic group answers them.
+//! OffsetCommit, OffsetFetch, OffsetDelete and DescribeGroups, as a classic group answers them.
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
-use kafka_protocol::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
-use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
-use kafka_protocol::messages::offset_fetch_response::{
+use crate::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
+use crate::messages::offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic};
+use crate::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
+use crate::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use crate::messages::offset_fetch_response::{
     OffsetFetchResponseGroup, OffsetFetchResponsePartitions, OffsetFetchResponseTopics,
 };
-use kafka_protocol::messages::{GroupId, OffsetCommitRequest, OffsetCommitResponse, TopicName};
+use crate::messages::{
+    GroupId, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, TopicName,
+};
+use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
@@ -22,12 +25,16 @@ impl ClassicGroup {
         &mut self,
         request: OffsetCommitRequest,
         now: Instant,
+        now_ms: i64,
         config: &BrokerConfig,
     ) -> OffsetCommitResponse {
         let refused = self.check_commit(&request).err();
         if refused.is_none() && matches!(self.state, GroupState::Stable | GroupState::PreparingRebalance) {
             self.heard_from(&request.member_id, now);
         }
+        // Before version 5 the client may say how long its offsets are kept.
+        let retention_ms = Some(request.retention_time_ms).filter(|ms| *ms != -1);
+        let expires_ms = retention_ms.map(|ms| now_ms.saturating_add(ms));
         let mut topics = Vec::new();
         for topic in request.topics {
             let mut partitions = Vec::new();
@@ -44,8 +51,14 @@ impl ClassicGroup {
                     let committed = Committed {
                         offset: partition.committed_offset,
                         leader_epoch: partition.committed_leader_epoch,
-                        metadata,
+                        // Copied: what is kept must not hold the buffer that its request came in.
+                        metadata: StrBytes::from_string(metadata.to_string()),
+                        topic_id: topic.topic_id,
+                        at_ms: now_ms,
+                        expires_ms,
                     };
+                    let expires_ms = self.expires_at(&topic.name, &committed, config.offsets_retention.0);
+                    self.expires_first_ms = [self.expires_first_ms, expires_ms].into_iter().flatten().min();
                     self.offsets.commit(&topic.name, partition.partition_index, committed);
                 }
                 partitions.push(
@@ -57,6 +70,7 @@ impl ClassicGroup {
             topics.push(
                 OffsetCommitResponseTopic::default()
                     .with_name(topic.name)
+                    .with_topic_id(topic.topic_id)
                     .with_partitions(partitions),
             );
         }
@@ -95,10 +109,11 @@ impl ClassicGroup {
                 .map(|topic| {
                     let partitions = topic.partition_indexes.into_iter();
                     let partitions = partitions
-                        .map(|p| fetched(p, self.offsets.get(&topic.name, p)))
+                        .map(|p| fetched(p, self.offsets.get_of(&topic.name, topic.topic_id, p)))
                         .collect();
                     OffsetFetchResponseTopics::default()
                         .with_name(topic.name)
+                        .with_topic_id(topic.topic_id)
                         .with_partitions(partitions)
                 })
                 .collect(),
@@ -119,6 +134,48 @@ impl ClassicGroup {
         OffsetFetchResponseGroup::default()
             .with_group_id(request.group_id)
             .with_topics(topics)
+    }
+
+    /// OffsetDelete, of partitions that exist (`ClassicGroup.validateOffsetDelete`, `OffsetMetadataManager.deleteOffsets`).
+    pub(super) fn delete_offsets(
+        &mut self,
+        request: OffsetDeleteRequest,
+        now_ms: i64,
+        config: &BrokerConfig,
+    ) -> OffsetDeleteResponse {
+        let is_of_consumers = self.protocol_type.as_deref() == Some("consumer");
+        let refused = match self.state {
+            GroupState::Dead => Some(ResponseError::GroupIdNotFound),
+            GroupState::Empty => None,
+            _ if is_of_consumers => None,
+            _ => Some(ResponseError::NonEmptyGroup),
+        };
+        if let Some(error) = refused {
+            return OffsetDeleteResponse::default().with_error_code(error.code());
+        }
+        let subscribed = self.subscribed.topics().cloned();
+        let topics = request.topics.into_iter().map(|topic| {
+            let is_subscribed = match &subscribed {
+                Some(topics) => topics.contains(topic.name.as_str()),
+                None => is_of_consumers,
+            };
+            let partitions = topic.partitions.into_iter().map(|partition| {
+                let error = is_subscribed.then_some(ResponseError::GroupSubscribedToTopic);
+                if error.is_none() {
+                    self.offsets.forget(&topic.name, partition.partition_index);
+                }
+                OffsetDeleteResponsePartition::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(error.map_or(0, |error| error.code()))
+            });
+            let partitions = partitions.collect();
+            OffsetDeleteResponseTopic::default()
+                .with_name(topic.name)
+                .with_partitions(partitions)
+        });
+        let topics = topics.collect();
+        self.expires_first_ms = self.expires_first(now_ms, config.offsets_retention.0);
+        OffsetDeleteResponse::default().with_topics(topics)
     }
 
     pub(super) fn describe(&self) -> DescribedGroup {

@@ -13,6 +13,7 @@ use super::manage::manage;
 use super::registry::Groups;
 use super::request::Request;
 use super::view::{GroupState, GroupView};
+use crate::cluster::state::Shared;
 
 /// Requests that a group keeps before those who send more must wait.
 const QUEUE: usize = 64;
@@ -106,6 +107,23 @@ impl Group {
     /// No members, and nobody about to become one.
     pub fn is_empty(&self) -> bool {
         self.state.lock().is_memberless()
+    }
+
+    pub fn phase(&self) -> GroupState {
+        self.state.lock().state
+    }
+
+    /// When the first thing of the group may expire, if a request or the time has brought that nearer since `before`.
+    pub fn may_expire(&self, before: GroupState, shared: &Shared) -> Option<i64> {
+        let mut state = self.state.lock();
+        let of_commits = state.expires_first_ms.take();
+        let is_new = state.state_since_ms.is_none();
+        if !is_new && state.state == before {
+            return of_commits;
+        }
+        let now_ms = shared.now_ms();
+        state.state_since_ms = Some(now_ms);
+        state.expires_first(now_ms, shared.config.offsets_retention.0)
     }
 
     pub fn ask_to_retire(&self) -> Result<(), EndGroupError> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod classic;
 pub(crate) mod commit;
+pub(crate) mod expiry;
 pub(crate) mod handle;
 pub(crate) mod join;
 pub(crate) mod manage;
@@ -10,5 +11,7 @@ pub(crate) mod offsets;
 pub(crate) mod queue;
 pub(crate) mod registry;
 pub(crate) mod request;
+mod retention;
 mod session;
+mod subscription;
 pub(crate) mod view;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kafka_protocol::protocol::StrBytes;
+use uuid::Uuid;
 
 /// A committed offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,12 @@ pub(crate) struct Committed {
     /// The epoch of the last record consumed (KIP-320); -1 if not told.
     pub leader_epoch: i32,
     pub metadata: StrBytes,
+    /// The topic's id, where the commit named it (OffsetCommit 10); else nil.
+    pub topic_id: Uuid,
+    /// When it was committed, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// When it expires, where the client said so (before OffsetCommit 5); in milliseconds since 1970.
+    pub expires_ms: Option<i64>,
 }
 
 /// By topic and partition.
@@ -28,8 +35,11 @@ impl Offsets {
         topic.insert(partition, committed);
     }
 
-    pub fn get(&self, topic: &str, partition: i32) -> Option<&Committed> {
-        self.by_topic.get(topic)?.get(&partition)
+    /// What was committed, unless it was for another topic of that name: where both ids are known, they must be the same
+    /// (`OffsetMetadataManager.isMismatchedTopicId`).
+    pub fn get_of(&self, topic: &str, id: Uuid, partition: i32) -> Option<&Committed> {
+        let committed = self.by_topic.get(topic)?.get(&partition)?;
+        (committed.topic_id.is_nil() || id.is_nil() || committed.topic_id == id).then_some(committed)
     }
 
     pub fn all(&self) -> impl Iterator<Item = (&str, &BTreeMap<i32, Committed>)> {
@@ -40,6 +50,24 @@ impl Offsets {
 
     pub fn len(&self) -> usize {
         self.by_topic.values().map(BTreeMap::len).sum()
+    }
+
+    /// Forgets one; not having it is no error.
+    pub fn forget(&mut self, topic: &str, partition: i32) {
+        if let Some(partitions) = self.by_topic.get_mut(topic) {
+            partitions.remove(&partition);
+            if partitions.is_empty() {
+                self.by_topic.remove(topic);
+            }
+        }
+    }
+
+    /// Forgets those of which `stays` says no.
+    pub fn retain(&mut self, mut stays: impl FnMut(&str, &Committed) -> bool) {
+        self.by_topic.retain(|topic, partitions| {
+            partitions.retain(|_, committed| stays(topic, committed));
+            !partitions.is_empty()
+        });
     }
 
     pub fn forget_topic(&mut self, topic: &str) {

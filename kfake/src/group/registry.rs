@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::expiry::Expiry;
 use super::handle::Group;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
@@ -19,11 +20,13 @@ pub(crate) struct Groups {
     pub shared: Arc<Shared>,
     by_id: Mutex<BTreeMap<String, Arc<Group>>>,
     changes: watch::Sender<u64>,
+    pub(super) expiry: Expiry,
 }
 
 impl Groups {
     pub fn new(shared: Arc<Shared>) -> Self {
         Self {
+            expiry: Expiry::new(shared.now_ms()),
             shared,
             by_id: Mutex::default(),
             changes: watch::Sender::default(),

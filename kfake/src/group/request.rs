@@ -1,12 +1,12 @@
 //! What a group's task is asked.
 
-use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::{
+use crate::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
-    OffsetCommitRequest, OffsetCommitResponse, SyncGroupRequest, SyncGroupResponse,
-    describe_groups_response::DescribedGroup, offset_fetch_request::OffsetFetchRequestGroup,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest,
+    SyncGroupResponse, describe_groups_response::DescribedGroup, offset_fetch_request::OffsetFetchRequestGroup,
     offset_fetch_response::OffsetFetchResponseGroup,
 };
+use kafka_protocol::error::ResponseError;
 use tokio::sync::oneshot;
 
 /// Where an answer goes. Nobody may be there any more.
@@ -28,6 +28,8 @@ pub(crate) enum Request {
     Heartbeat(HeartbeatRequest, Reply<HeartbeatResponse>),
     Leave(LeaveGroupRequest, i16, Reply<LeaveGroupResponse>),
     Commit(OffsetCommitRequest, Reply<OffsetCommitResponse>),
+    /// Of partitions that exist.
+    DeleteOffsets(OffsetDeleteRequest, Reply<OffsetDeleteResponse>),
     Fetch(OffsetFetchRequestGroup, Reply<OffsetFetchResponseGroup>),
     Describe(Reply<DescribedGroup>),
     Delete(Reply<Result<(), ResponseError>>),

@@ -1,10 +1,12 @@
 //! A record batch of message format 2, read and rewritten in place.
 
+use std::io::Read;
+
 use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 
 use super::compression::Codec;
-use super::records::{RecordError, Records};
+use super::records::{Located, MAX_DECOMPRESSED, RecordError, Records};
 
 /// Bytes before a batch's length field counts: base offset and the length itself.
 pub(crate) const LOG_OVERHEAD: usize = 12;
@@ -31,8 +33,11 @@ const COMPRESSION_MASK: i16 = 0x07;
 const TIMESTAMP_TYPE_MASK: i16 = 0x08;
 const TRANSACTIONAL_MASK: i16 = 0x10;
 const CONTROL_MASK: i16 = 0x20;
+/// The base timestamp is a delete horizon (KIP-534).
+const DELETE_HORIZON_MASK: i16 = 0x40;
 /// The attribute bits that Kafka keeps when it rewrites a header (`DefaultRecordBatch.computeAttributes`).
-const KNOWN_ATTRIBUTES: i16 = COMPRESSION_MASK | TIMESTAMP_TYPE_MASK | TRANSACTIONAL_MASK | CONTROL_MASK;
+const KNOWN_ATTRIBUTES: i16 =
+    COMPRESSION_MASK | TIMESTAMP_TYPE_MASK | TRANSACTIONAL_MASK | CONTROL_MASK | DELETE_HORIZON_MASK;
 
 /// The bytes of a producer id that names no producer.
 pub(crate) const NO_PRODUCER_ID: i64 = -1;
@@ -112,6 +117,16 @@ pub(crate) fn codec_bits(attributes: i16) -> u8 {
 /// Whether `attributes` put a batch into a transaction.
 pub(crate) fn is_transactional(attributes: i16) -> bool {
     attributes & TRANSACTIONAL_MASK != 0
+}
+
+/// What of a batch's header follows from its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rebuilt {
+    pub base_timestamp: i64,
+    /// The base timestamp is a delete horizon.
+    pub is_delete_horizon: bool,
+    pub max_timestamp: i64,
+    pub count: i32,
 }
 
 /// One record batch of message format 2: header fields are read in place, records stay as they arrived.
@@ -215,6 +230,12 @@ impl RecordBatch {
         self.attributes() & CONTROL_MASK != 0
     }
 
+    /// From when on compaction drops the batch's tombstones, in milliseconds since 1970: the log cleaner wrote it when it met
+    /// them first (KIP-534).
+    pub fn delete_horizon_ms(&self) -> Option<i64> {
+        (self.attributes() & DELETE_HORIZON_MASK != 0).then(|| self.base_timestamp())
+    }
+
     /// The timestamp that the records' timestamp deltas are relative to, in milliseconds.
     pub fn base_timestamp(&self) -> i64 {
         self.i64_at(BASE_TIMESTAMP_AT)
@@ -275,6 +296,70 @@ impl RecordBatch {
     /// The batch's bytes in order: one slice or two, the second empty when there is only one.
     pub fn chunks(&self) -> [Bytes; 2] {
         [self.head.clone(), self.tail.clone()]
+    }
+
+    /// The records' bytes, decompressed: at most 256 MiB.
+    ///
+    /// # Errors
+    ///
+    /// The codec is unknown, or its stream is broken or too long.
+    pub(super) fn plain_records(&self) -> Result<Bytes, RecordError> {
+        let codec = self.codec().map_err(RecordError::Codec)?;
+        let bytes = self.record_bytes();
+        if codec == Codec::None {
+            return Ok(bytes);
+        }
+        let mut plain = Vec::new();
+        let reader = codec.reader(&bytes).map_err(RecordError::Decompress)?;
+        let read = reader.take(MAX_DECOMPRESSED + 1).read_to_end(&mut plain);
+        match read.map_err(RecordError::Decompress)? as u64 {
+            ..=MAX_DECOMPRESSED => Ok(plain.into()),
+            _ => Err(RecordError::TooMuch),
+        }
+    }
+
+    /// The records one by one, in [`plain_records`](Self::plain_records).
+    ///
+    /// # Errors
+    ///
+    /// One of them is malformed.
+    pub(super) fn locate(&self, plain: &[u8]) -> Result<Vec<Located>, RecordError> {
+        let append_time = match self.timestamp_type() {
+            TimestampType::CreateTime => None,
+            TimestampType::LogAppendTime => Some(self.max_timestamp()),
+        };
+        let records = Records::new(
+            Codec::None,
+            plain,
+            self.record_count(),
+            self.base_timestamp(),
+            append_time,
+        )?;
+        records.located().collect()
+    }
+
+    /// The batch with other records, compressed as said: the rest of its header stays.
+    pub(super) fn with_records(&self, records: &[u8], codec: Codec, changed: &Rebuilt) -> Self {
+        let mut bytes = BytesMut::with_capacity(HEADER_SIZE + records.len());
+        bytes.extend_from_slice(&self.head[..HEADER_SIZE]);
+        bytes.extend_from_slice(records);
+        let length = (bytes.len() - LOG_OVERHEAD) as i32;
+        let mut attributes =
+            self.attributes() & (TRANSACTIONAL_MASK | CONTROL_MASK | TIMESTAMP_TYPE_MASK) | codec as i16;
+        if changed.is_delete_horizon {
+            attributes |= DELETE_HORIZON_MASK;
+        }
+        bytes[8..LEADER_EPOCH_AT].copy_from_slice(&length.to_be_bytes());
+        bytes[ATTRIBUTES_AT..LAST_OFFSET_DELTA_AT].copy_from_slice(&attributes.to_be_bytes());
+        bytes[BASE_TIMESTAMP_AT..MAX_TIMESTAMP_AT].copy_from_slice(&changed.base_timestamp.to_be_bytes());
+        bytes[MAX_TIMESTAMP_AT..PRODUCER_ID_AT].copy_from_slice(&changed.max_timestamp.to_be_bytes());
+        bytes[RECORD_COUNT_AT..HEADER_SIZE].copy_from_slice(&changed.count.to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+        bytes[CRC_AT..ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
+        Self {
+            head: bytes.freeze(),
+            tail: Bytes::new(),
+        }
     }
 
     /// Walks the records, decompressing them as a stream.

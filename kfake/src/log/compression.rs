@@ -1,6 +1,6 @@
 //! Compressed records as a bounded stream: nothing is decompressed that is not read.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 /// How a batch's records are compressed: the lowest three attribute bits (`CompressionType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,21 @@ impl Codec {
         }
     }
 
+    /// Compresses `data` as the Java client does.
+    ///
+    /// # Errors
+    ///
+    /// What the codec's library says; for want of memory, if at all.
+    pub(crate) fn compress(self, data: &[u8], level: Level) -> io::Result<Vec<u8>> {
+        match self {
+            Self::None => Ok(data.to_vec()),
+            Self::Gzip => gzip(data, level.gzip),
+            Self::Snappy => snappy(data),
+            Self::Lz4 => lz4(data, level.lz4),
+            Self::Zstd => zstd::bulk::compress(data, level.zstd),
+        }
+    }
+
     /// The stream that `compressed` expands to.
     ///
     /// # Errors
@@ -52,6 +67,67 @@ impl Codec {
             Self::Zstd => Box::new(BufReader::new(zstd::stream::read::Decoder::with_buffer(compressed)?)),
         })
     }
+}
+
+/// How hard a codec tries. Each codec's default is that of Kafka's topics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Level {
+    /// `compression.gzip.level`: 1 to 9, or -1 for zlib's own.
+    pub gzip: i32,
+    /// `compression.lz4.level`: 1 to 17.
+    pub lz4: i32,
+    /// `compression.zstd.level`: -131072 to 22.
+    pub zstd: i32,
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self {
+            gzip: -1,
+            lz4: 9,
+            zstd: 3,
+        }
+    }
+}
+
+/// How much the Java client puts into one Snappy block.
+const SNAPPY_BLOCK: usize = 32 * 1024;
+
+/// `data` as the Java client compresses it with Snappy.
+fn snappy(data: &[u8]) -> io::Result<Vec<u8>> {
+    let mut out = SNAPPY_MAGIC.to_vec();
+    out.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 1]);
+    let mut encoder = snap::raw::Encoder::new();
+    for block in data.chunks(SNAPPY_BLOCK) {
+        let block = encoder.compress_vec(block)?;
+        out.extend_from_slice(&(block.len() as u32).to_be_bytes());
+        out.extend_from_slice(&block);
+    }
+    Ok(out)
+}
+
+/// `data` in an LZ4 frame of independent blocks, since the Java client reads no others.
+fn lz4(data: &[u8], level: i32) -> io::Result<Vec<u8>> {
+    let level = u32::try_from(level).unwrap_or_default();
+    let mut encoder = lz4::EncoderBuilder::new()
+        .level(level)
+        .block_mode(lz4::BlockMode::Independent)
+        .block_size(lz4::BlockSize::Max64KB)
+        .checksum(lz4::ContentChecksum::NoChecksum)
+        .build(Vec::new())?;
+    encoder.write_all(data)?;
+    let (out, finished) = encoder.finish();
+    finished.map(|()| out)
+}
+
+fn gzip(data: &[u8], level: i32) -> io::Result<Vec<u8>> {
+    let level = match u32::try_from(level) {
+        Ok(level) => flate2::Compression::new(level),
+        Err(_) => flate2::Compression::default(),
+    };
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+    encoder.write_all(data)?;
+    encoder.finish()
 }
 
 /// LZ4 frames, where an input that ends inside a frame is an error instead of an end.

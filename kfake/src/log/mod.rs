@@ -16,11 +16,13 @@
 //!   block may not claim more than its compressed bytes can expand to.
 
 mod batch;
+mod compaction;
 mod compression;
 mod epochs;
 mod lookup;
 mod partition;
 mod producers;
+mod rebuild;
 mod records;
 mod retention;
 mod segment;
@@ -31,6 +33,7 @@ mod validate;
 mod waiters;
 
 pub use batch::{BatchError, RecordBatch, TimestampType};
+pub use compaction::{Cleaned, Cleaning, CompactionRules, LogToClean, Step};
 pub use compression::Codec;
 pub use lookup::{LookUp, OffsetSpec, TimestampOffset};
 pub use partition::{Appended, Isolation, Log, LogRead, OffsetOutOfRange};

@@ -1,12 +1,14 @@
 //! One partition's log: append, read, and find by time.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 use thiserror::Error;
 
 use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
 use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
-use super::producers::{Producers, SequenceError, Sequences};
+use super::producers::{LastRecord, Producers, SequenceError, Sequences};
 use super::records::RecordError;
 use super::segment::SegmentRules;
 use super::segments::Segments;
@@ -102,6 +104,10 @@ pub struct Log {
     leader_epochs: LeaderEpochs,
     producers: Producers,
     waiters: WaitList,
+    /// The first offset that compaction has not seen; `None` before it ran.
+    pub(super) cleaned_up_to: Option<i64>,
+    /// Compaction has met a batch that cannot be read.
+    pub(super) cannot_be_cleaned: bool,
 }
 
 impl Log {
@@ -116,6 +122,8 @@ impl Log {
             leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             waiters: WaitList::default(),
+            cleaned_up_to: None,
+            cannot_be_cleaned: false,
         }
     }
 
@@ -454,6 +462,11 @@ impl Log {
             true => self.waiters.wakeups(),
             false => Wakeups::default(),
         })
+    }
+
+    /// What each producer wrote last.
+    pub(super) fn last_records(&self) -> HashMap<i64, LastRecord> {
+        self.producers.last_records()
     }
 
     /// Moves the log start offset up, and says whether it was before `offset` (`UnifiedLog.maybeIncrementLogStartOffset`).

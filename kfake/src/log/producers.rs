@@ -79,6 +79,15 @@ pub(crate) struct Remembered {
     pub(crate) timestamp: i64,
 }
 
+/// What a producer wrote last to a partition (`LastRecord`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastRecord {
+    /// The offset of the last record of its last batch; `None` when that is not remembered.
+    pub(crate) data_offset: Option<i64>,
+    /// Its newest epoch.
+    pub(crate) epoch: i16,
+}
+
 /// The idempotent producers of one partition.
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
@@ -138,6 +147,18 @@ impl Producers {
                 last,
             })
         }
+    }
+
+    /// What each producer wrote last.
+    pub(crate) fn last_records(&self) -> HashMap<i64, LastRecord> {
+        let last = |producer: &Producer| LastRecord {
+            data_offset: producer.batches.back().map(|batch| batch.last_offset),
+            epoch: producer.epoch,
+        };
+        self.entries
+            .iter()
+            .map(|(id, producer)| (*id, last(producer)))
+            .collect()
     }
 
     /// Remembers that `batch` was appended.

@@ -1,6 +1,7 @@
 //! The records of a batch, walked without being copied: what validation and lookups by time need of each.
 
 use std::io::{self, BufRead};
+use std::ops::Range;
 
 use thiserror::Error;
 
@@ -23,6 +24,18 @@ pub struct RecordMeta {
     pub sizes: (i32, i32),
 }
 
+/// Where in a batch's uncompressed records one of them lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Located {
+    pub offset_delta: i32,
+    /// As [`RecordMeta::timestamp`].
+    pub timestamp: i64,
+    pub key: Option<Range<usize>>,
+    pub has_value: bool,
+    /// The record from its key's length to its end.
+    pub rest: Range<usize>,
+}
+
 /// Why a batch's records cannot be read.
 #[derive(Debug, Error)]
 pub enum RecordError {
@@ -41,6 +54,9 @@ pub enum RecordError {
     /// The compressed stream is broken.
     #[error("the records cannot be decompressed: {0}")]
     Decompress(#[source] io::Error),
+    /// The records cannot be compressed again.
+    #[error("the records cannot be compressed: {0}")]
+    Compress(#[source] io::Error),
     /// The compressed stream goes on beyond what a broker should have to read.
     #[error("the records decompress to more than {MAX_DECOMPRESSED} bytes")]
     TooMuch,
@@ -108,6 +124,14 @@ impl Source<'_> {
         Ok(())
     }
 
+    /// How many bytes have been read; meant for bytes in memory.
+    fn position(&self) -> usize {
+        match self {
+            Self::Plain { at, .. } => *at,
+            Self::Stream { at, .. } => *at as usize,
+        }
+    }
+
     fn at_end(&mut self) -> Result<bool, FieldError> {
         match self {
             Self::Plain { bytes, at } => Ok(*at == bytes.len()),
@@ -158,6 +182,10 @@ pub struct Records<'a> {
     left: i32,
     base_timestamp: i64,
     append_time: Option<i64>,
+    /// Where the last record's key lies, whether it has a value, and where its key's length is.
+    key: Range<usize>,
+    has_value: bool,
+    rest_from: usize,
 }
 
 impl<'a> Records<'a> {
@@ -181,6 +209,23 @@ impl<'a> Records<'a> {
             left: count,
             base_timestamp,
             append_time,
+            key: 0..0,
+            has_value: false,
+            rest_from: 0,
+        })
+    }
+
+    /// The records' places instead of what they are. Only for uncompressed ones.
+    pub(super) fn located(mut self) -> impl Iterator<Item = Result<Located, RecordError>> + use<'a> {
+        std::iter::from_fn(move || {
+            let next = self.next()?;
+            Some(next.map(|record| Located {
+                offset_delta: record.offset_delta,
+                timestamp: record.timestamp,
+                key: record.has_key.then(|| self.key.clone()),
+                has_value: self.has_value,
+                rest: self.rest_from..self.source.position(),
+            }))
         })
     }
 
@@ -217,9 +262,13 @@ impl<'a> Records<'a> {
         let _attributes = source.byte()?;
         let timestamp_delta = source.varlong()?;
         let offset_delta = source.varint()?;
+        self.rest_from = source.position();
         let key = source.varint()?;
+        let key_from = source.position();
         source.skip(key)?;
+        self.key = key_from..source.position();
         let value = source.varint()?;
+        self.has_value = value >= 0;
         source.skip(value)?;
         let headers = source.varint()?;
         if headers < 0 {

@@ -2,37 +2,40 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::segment::Segment;
 
-/// At least one segment; the last is active: the one that batches are appended to.
+/// At least one segment; the last is active: the one that batches are appended to. Those before it do not change any more, so
+/// that compaction can read them while the log goes on.
 #[derive(Debug)]
 pub(super) struct Segments {
-    list: VecDeque<Segment>,
+    list: VecDeque<Arc<Segment>>,
 }
 
 impl Segments {
     /// One empty segment.
     pub fn new(base_offset: i64) -> Self {
         Self {
-            list: VecDeque::from([Segment::new(base_offset, None, 0)]),
+            list: VecDeque::from([Arc::new(Segment::new(base_offset, None, 0))]),
         }
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Segment> + ExactSizeIterator {
-        self.list.iter()
+        self.list.iter().map(|segment| &**segment)
     }
 
     pub fn range(&self, places: Range<usize>) -> impl DoubleEndedIterator<Item = &Segment> {
-        self.list.range(places)
+        self.list.range(places).map(|segment| &**segment)
+    }
+
+    /// Some segments, shared.
+    pub fn shared(&self, places: Range<usize>) -> Vec<Arc<Segment>> {
+        self.list.range(places).cloned().collect()
     }
 
     pub fn count(&self) -> usize {
         self.list.len()
-    }
-
-    pub fn get(&self, place: usize) -> Option<&Segment> {
-        self.list.get(place)
     }
 
     pub fn first(&self) -> &Segment {
@@ -45,7 +48,7 @@ impl Segments {
 
     pub fn active_mut(&mut self) -> &mut Segment {
         let last = self.list.len() - 1;
-        &mut self.list[last]
+        Arc::make_mut(&mut self.list[last])
     }
 
     /// All segments' bytes together.
@@ -62,6 +65,9 @@ impl Segments {
     /// The places of the segments from the one that holds `from` to the one that holds the offset before `to`
     /// (`LogSegments.values`).
     pub fn places(&self, from: i64, to: i64) -> Range<usize> {
+        if from == to {
+            return 0..0;
+        }
         let first = self.place_of(from);
         let end = self.list.partition_point(|segment| segment.base_offset < to);
         first..end.max(first)
@@ -85,7 +91,8 @@ impl Segments {
         } else {
             active.seal();
         }
-        self.list.push_back(Segment::new(base_offset, Some(now_ms), jitter_ms));
+        self.list
+            .push_back(Arc::new(Segment::new(base_offset, Some(now_ms), jitter_ms)));
     }
 
     /// Drops the batches that hold `offset` or lie behind it. The segment that is last then is active.
@@ -102,10 +109,21 @@ impl Segments {
         self.list.drain(..count);
     }
 
-    /// Puts `with` in the place of some segments.
-    pub fn replace(&mut self, places: Range<usize>, with: Segment) {
-        let start = places.start;
+    /// Puts `with` in the place of these segments, if they are still all there, and says so.
+    pub fn replace(&mut self, these: &[Arc<Segment>], with: Segment) -> bool {
+        let Some(first) = these.first() else {
+            return false;
+        };
+        let Some(start) = self.list.iter().position(|segment| Arc::ptr_eq(segment, first)) else {
+            return false;
+        };
+        let places = start..(start + these.len()).min(self.list.len());
+        let same = |(old, new): (&Arc<Segment>, &Arc<Segment>)| Arc::ptr_eq(old, new);
+        if places.len() != these.len() || !self.list.range(places.clone()).zip(these).all(same) {
+            return false;
+        }
         self.list.drain(places);
-        self.list.insert(start, with);
+        self.list.insert(start, Arc::new(with));
+        true
     }
 }

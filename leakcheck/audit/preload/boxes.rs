@@ -6,7 +6,8 @@
 
 use std::ffi::{c_int, c_ulong, c_void};
 
-use super::{anonymous, dl_iterate_phdr, may_be_cell, DlPhdrInfo, PT_LOAD};
+use super::events::may_be_cell;
+use super::libc::{anonymous, dl_iterate_phdr, getpid, DlPhdrInfo, PT_LOAD};
 
 /// Words that the regions of one cell take up, at most.
 pub(super) const SCRATCH: usize = 8192;
@@ -328,6 +329,13 @@ impl Boxes {
     fn read(&self, address: u64, to: &mut [u64]) -> bool {
         read(self.pid, address, to.as_mut_ptr().cast(), to.len() * 8)
     }
+}
+
+/// Reads words of this process' memory, where it is mapped.
+pub(super) fn read_words(address: u64, to: &mut [u64]) -> bool {
+    // SAFETY: no arguments.
+    let pid = unsafe { getpid() };
+    read(pid, address, to.as_mut_ptr().cast(), to.len() * 8)
 }
 
 fn read(pid: c_int, address: u64, to: *mut c_void, len: usize) -> bool {

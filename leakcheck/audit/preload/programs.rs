@@ -6,9 +6,11 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void, CStr};
 
-use super::{
-    close, getenv, mix, open, read, readlink, Real, O_CREATE_NEW, O_RDONLY_CLOEXEC, O_RDWR_CLOEXEC, __errno_location,
+use super::libc::{
+    close, getenv, open, read, readlink, Real, O_CREATE_NEW, O_RDONLY_CLOEXEC, O_RDWR_CLOEXEC, __errno_location,
 };
+use super::start::digits;
+use super::table::mix;
 
 extern "C" {
     fn write(fd: c_int, from: *const c_void, len: usize) -> isize;
@@ -230,7 +232,7 @@ fn has_interpreter(head: &[u8]) -> Option<bool> {
 
 fn write_down(fd: c_int, directory: &[u8]) {
     let mut link = *b"/proc/self/fd/\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    for (place, digit) in link[14..34].iter_mut().zip(super::digits(fd as u64).into_iter().filter(|digit| *digit != 0)) {
+    for (place, digit) in link[14..34].iter_mut().zip(digits(fd as u64).into_iter().filter(|digit| *digit != 0)) {
         *place = digit;
     }
     let mut target = [0_u8; PATH_MAX];

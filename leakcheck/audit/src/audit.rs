@@ -10,6 +10,7 @@ use crate::cargo::{Cargo, Selection};
 use crate::error::AuditError;
 use crate::join;
 use crate::judge::{self, Evidence, Verdict};
+use crate::nextest::NextestRun;
 use crate::observe::{ObserveError, Observer};
 use crate::owners::Owners;
 use crate::plant::{Plant, PlantError};
@@ -18,6 +19,16 @@ use crate::report::{Report, SCHEMA, Shard};
 use crate::run::Run;
 use crate::runner;
 use crate::transcript::BinaryOutcome;
+
+/// What starts the tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Runner {
+    /// `cargo test`: a process a test binary.
+    #[default]
+    Libtest,
+    /// `cargo nextest run`: a process a test, and some more than once.
+    Nextest,
+}
 
 /// What to audit, and how.
 ///
@@ -37,7 +48,17 @@ pub struct Audit {
     baseline: Baseline,
     observe: bool,
     shard: Option<Shard>,
-    runner: Option<PathBuf>,
+    chooser: Option<PathBuf>,
+    runner: Runner,
+}
+
+impl Runner {
+    fn command(self) -> &'static str {
+        match self {
+            Self::Libtest => "cargo test",
+            Self::Nextest => "cargo nextest run",
+        }
+    }
 }
 
 impl Audit {
@@ -54,7 +75,8 @@ impl Audit {
             baseline: Baseline::default(),
             observe: true,
             shard: None,
-            runner: None,
+            chooser: None,
+            runner: Runner::Libtest,
         }
     }
 
@@ -93,17 +115,24 @@ impl Audit {
         self
     }
 
-    /// Runs a part of the tests: always the same ones. Needs [`Audit::runner`].
+    /// Runs a part of the tests: always the same ones. Needs [`Audit::chooser`].
     #[must_use]
     pub fn shard(mut self, shard: Shard) -> Self {
         self.shard = Some(shard);
         self
     }
 
-    /// The program `cargo-leak-audit`, which cargo starts the tests of a shard and doc tests through.
+    /// The program `cargo-leak-audit`, which cargo starts the tests of a shard and doc tests through. Without it, this program.
     #[must_use]
-    pub fn runner(mut self, program: impl Into<PathBuf>) -> Self {
-        self.runner = Some(program.into());
+    pub fn chooser(mut self, program: impl Into<PathBuf>) -> Self {
+        self.chooser = Some(program.into());
+        self
+    }
+
+    /// What starts the tests. nextest is for [`Audit::report`], and has no doc tests.
+    #[must_use]
+    pub fn runner(mut self, runner: Runner) -> Self {
+        self.runner = runner;
         self
     }
 
@@ -179,15 +208,20 @@ impl Audit {
             .as_ref()
             .map(|observer| observer.environment().to_vec())
             .unwrap_or_default();
-        let mut started_by = Vec::new();
-        if self.shard.is_some() || selection.is_doc() && observer.is_some() {
-            started_by = runner::configuration(&self.chooser()?, &crate::cargo::host()?).to_vec();
-            environment.push((runner::KEEP, kept.path().as_os_str().to_owned()));
-        }
-        if let Some(shard) = self.shard {
-            environment.push((runner::SHARD, format!("{}/{}", shard.index, shard.count).into()));
-        }
-        let (outcomes, records) = self.tests(&selection, &binaries, &environment, &started_by, live)?;
+        let (outcomes, records) = match self.runner {
+            Runner::Nextest => self.nextest(&selection, &binaries, &environment, &owners, live)?,
+            Runner::Libtest => {
+                let mut started_by = Vec::new();
+                if self.shard.is_some() || selection.is_doc() && observer.is_some() {
+                    started_by = runner::configuration(&self.choosing_program()?, &crate::cargo::host()?).to_vec();
+                    environment.push((runner::KEEP, kept.path().as_os_str().to_owned()));
+                }
+                if let Some(shard) = self.shard {
+                    environment.push((runner::SHARD, format!("{}/{}", shard.index, shard.count).into()));
+                }
+                self.tests(&selection, &binaries, &environment, &started_by, live)?
+            }
+        };
         join::outcomes(&mut report, &outcomes);
         if let Some(observer) = &observer {
             let workspace = owners.root.clone().unwrap_or_default();
@@ -207,15 +241,40 @@ impl Audit {
         Ok(report)
     }
 
+    fn nextest(
+        &self,
+        selection: &Selection,
+        binaries: &[TestBinary],
+        environment: &[(&'static str, std::ffi::OsString)],
+        owners: &Owners,
+        live: &mut dyn Write,
+    ) -> Result<(Vec<BinaryOutcome>, Records), AuditError> {
+        let reports = tempfile::tempdir().map_err(AuditError::ReportDirectory)?;
+        let beside = self.cargo.manifest_path.parent().map(std::path::Path::to_owned);
+        let outcomes = NextestRun {
+            cargo: &self.cargo,
+            selection,
+            binaries,
+            arguments: &self.arguments,
+            environment,
+            removed: &[&self.plant.variable],
+            shard: self.shard,
+            root: &owners.root.clone().or(beside).unwrap_or_default(),
+            report_dir: reports.path(),
+        }
+        .run(live)?;
+        Ok((outcomes, records::read(reports.path())))
+    }
+
     fn blank(&self) -> Report {
         Report {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: ["cargo test"]
+            command: [self.runner.command()]
                 .into_iter()
                 .chain(self.packages.iter().flat_map(|package| ["-p", package]))
                 .chain(self.targets.iter().chain(&self.more).map(String::as_str))
-                .chain((!self.arguments.is_empty()).then_some("--"))
+                .chain((!self.arguments.is_empty() && self.runner == Runner::Libtest).then_some("--"))
                 .chain(self.arguments.iter().map(String::as_str))
                 .collect::<Vec<_>>()
                 .join(" "),
@@ -245,8 +304,8 @@ impl Audit {
         }
     }
 
-    fn chooser(&self) -> Result<PathBuf, AuditError> {
-        match &self.runner {
+    fn choosing_program(&self) -> Result<PathBuf, AuditError> {
+        match &self.chooser {
             Some(program) => Ok(program.clone()),
             None => std::env::current_exe().map_err(AuditError::NoChooser),
         }

@@ -41,8 +41,15 @@ impl Cargo {
         command
     }
 
-    /// A command that builds nothing.
+    /// A command that builds nothing. `subcommand` may be more than one word.
     pub(crate) fn plain(&self, subcommand: &str) -> Command {
+        let mut command = self.subcommand(subcommand);
+        command.arg("--manifest-path").arg(&self.manifest_path);
+        command
+    }
+
+    /// A command that is about no workspace.
+    pub(crate) fn subcommand(&self, subcommand: &str) -> Command {
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {
             if OF_THE_OUTER_PACKAGE
@@ -52,7 +59,7 @@ impl Cargo {
                 command.env_remove(name);
             }
         }
-        command.arg(subcommand).arg("--manifest-path").arg(&self.manifest_path);
+        command.args(subcommand.split(' '));
         // Its "Running …" lines tell where one test binary's output ends; these settings would change them.
         command
             .env("CARGO_TERM_COLOR", "never")

@@ -147,6 +147,7 @@ fn audited(request: &AuditRequest, manifest: &Path) -> Result<Report, CommandErr
         return Ok(running.report(&mut shown)?);
     }
     let mut audit = Audit::of(manifest)
+        .runner(request.runner)
         .targets(request.targets.iter().cloned())
         .cargo_arguments(request.cargo.iter().cloned());
     for package in &request.packages {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::audit::Runner;
 use crate::report::Shard;
 
 /// What `--help` prints.
@@ -35,6 +36,8 @@ What is run, as cargo takes it:
   --for DURATION          how long it runs: 500ms, 10s, 2m  [10s]
   --until TEXT            until a line that it prints contains this, and no longer than --for
   --shard INDEX/COUNT     a part of the tests, from 1/COUNT: always the same tests. merge judges all parts as one
+  --runner libtest|nextest
+                          nextest: by cargo nextest run, a process a test. What follows -- is then nextest's  [libtest]
   --no-observe            preload nothing: judge by what leakcheck reports alone
   --scan                  read the source too, as leak-audit scan does, and tell which leaks confirm what it suspects
 
@@ -58,7 +61,8 @@ Exit codes:
   1  a leak, whatever else went wrong; a tracked task that panicked unseen; an entry of the baseline that no longer occurs
      (told only where everything was run)
   2  could not judge: the tests do not build or did not run, a test failed (what it would have left behind is not known), a
-     program could not be observed, the program that leaks on purpose was not seen, wrong arguments
+     program could not be observed, the program that leaks on purpose was not seen, wrong arguments, an interruption
+     (Ctrl-C or SIGTERM ends what was started, a second one kills it)
 
 A leak counts however its test ended. Debug info with types shows where tasks wait: cargo's dev profile has it unless
 Cargo.toml says otherwise.
@@ -108,6 +112,8 @@ pub struct AuditRequest {
     pub until: Option<String>,
     /// The part of the tests to run.
     pub shard: Option<Shard>,
+    /// What starts the tests.
+    pub runner: Runner,
     /// Preload nothing.
     pub no_observe: bool,
     /// Read the source too.
@@ -258,6 +264,13 @@ fn audit(parser: &mut Parser) -> Result<Request, ArgumentError> {
             Arg::Long("for") => audit.run_for = Some(duration(&parser.value()?.string()?)?),
             Arg::Long("until") => audit.until = Some(parser.value()?.string()?),
             Arg::Long("shard") => audit.shard = Some(shard(&parser.value()?.string()?)?),
+            Arg::Long("runner") => {
+                audit.runner = match parser.value()?.string()?.as_str() {
+                    "libtest" => Runner::Libtest,
+                    "nextest" => Runner::Nextest,
+                    other => return wrong(&format!("--runner is libtest or nextest, not {other:?}")),
+                }
+            }
             Arg::Long("no-observe") => audit.no_observe = true,
             Arg::Long("scan") => audit.scan = true,
             Arg::Short('q') => reading.judging.quiet = true,
@@ -274,7 +287,12 @@ fn audit(parser: &mut Parser) -> Result<Request, ArgumentError> {
     if audit.targets.iter().any(|target| target == "--doc") && audit.targets.len() > 1 {
         return wrong("--doc runs doc tests alone, as cargo does");
     }
-    if audit.bin.is_some() && (audit.shard.is_some() || !audit.targets.is_empty() || audit.no_observe) {
+    if audit.runner == Runner::Nextest && audit.targets.iter().any(|target| target == "--doc") {
+        return wrong("nextest has no doc tests: --runner libtest runs them");
+    }
+    if audit.bin.is_some()
+        && (audit.runner == Runner::Nextest || audit.shard.is_some() || !audit.targets.is_empty() || audit.no_observe)
+    {
         return wrong("--bin runs a program, observed and whole, and no tests");
     }
     if audit.bin.is_none() && (audit.run_for.is_some() || audit.until.is_some()) {
@@ -446,6 +464,8 @@ mod tests {
         assert_eq!(parsed.targets, ["--test", "one", "--lib"]);
         assert_eq!(parsed.shard, Some(Shard { index: 2, count: 8 }));
         assert!(!parsed.scan && audit("--scan").scan);
+        let nextest = audit("--runner nextest -- -E test(a) --retries 2 -- --skip b");
+        assert_eq!((nextest.runner, nextest.arguments.len()), (Runner::Nextest, 7));
     }
 
     #[test]
@@ -495,6 +515,9 @@ mod tests {
             ("--format text --format json", "one format goes to stdout"),
             ("--reason x", "--reason is for --update-baseline"),
             ("--shard 1/2 --update-baseline", "from all shards"),
+            ("--runner cargo", "--runner is libtest or nextest"),
+            ("--runner nextest --doc", "nextest has no doc tests"),
+            ("--runner nextest --bin a", "--bin runs a program"),
             ("exec", "which command?"),
             ("merge", "which reports?"),
         ] {

@@ -45,6 +45,12 @@ pub enum AuditError {
     /// It was interrupted.
     #[error("interrupted")]
     Interrupted,
+    /// nextest did not do what was expected.
+    #[error(transparent)]
+    Nextest(#[from] crate::nextest::NextestError),
+    /// No test has these names.
+    #[error("no test ran: none is as the filters ask")]
+    NoTestRan,
     /// The selection has no tests.
     #[error("the selected packages have no test binaries")]
     NoTests,

@@ -64,6 +64,7 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
     report.unjudged.extend(rest);
     report.sites.extend(verdict.sites);
     report.totals.tasks += verdict.tasks;
+    report.totals.threads += verdict.threads;
     report.totals.processes += verdict.processes;
 }
 
@@ -85,6 +86,7 @@ fn plain(finding: &observe::Finding) -> Finding {
         awaits: finding.tree.clone(),
         awaits_unknown: finding.awaits_unknown.clone(),
         why: finding.why.clone(),
+        lifetimes: finding.lifetimes.clone(),
         ..Finding::default()
     }
 }
@@ -117,7 +119,12 @@ pub(crate) fn outcomes(report: &mut Report, outcomes: &[BinaryOutcome]) {
     for outcome in outcomes {
         let mut tests: BTreeMap<&str, Outcome> = outcome.tests.iter().map(|(name, how)| (&**name, *how)).collect();
         if let BinaryResult::Failed(failed) = &outcome.result {
-            tests.extend(failed.iter().map(|name| (name.as_str(), Outcome::Failed)));
+            for name in failed {
+                let outcome = tests.entry(name).or_insert(Outcome::Failed);
+                if *outcome != Outcome::Aborted {
+                    *outcome = Outcome::Failed;
+                }
+            }
         }
         report.programs.push(Program {
             name: outcome.binary.name.clone(),

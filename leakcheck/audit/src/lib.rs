@@ -39,6 +39,7 @@ mod interrupt;
 mod join;
 pub mod judge;
 pub mod merge;
+pub mod nextest;
 pub mod observe;
 mod owners;
 pub mod plant;
@@ -51,7 +52,7 @@ mod runner;
 pub mod scan;
 pub mod transcript;
 
-pub use audit::Audit;
+pub use audit::{Audit, Runner};
 pub use baseline::Baseline;
 pub use command::{Defaults, run_command_line};
 pub use error::AuditError;

@@ -61,7 +61,7 @@ impl Run<'_> {
 }
 
 /// Runs a command with both its streams in one pipe, so that their order is kept.
-fn run_with_output(
+pub(crate) fn run_with_output(
     mut command: Command,
     live: &mut dyn Write,
     line: &mut dyn FnMut(&str),

@@ -188,7 +188,7 @@ async fn an_unknown_version_of_api_versions_is_answered_in_version_0() {
         .iter()
         .map(|k| (k.api_key, k.min_version, k.max_version))
         .collect();
-    assert_eq!(offered, [(18, 0, 4)]);
+    assert_eq!(offered, [(18, 0, 5)]);
     // KIP-511: the connection stays, for the client to ask again.
     let again = client
         .send(

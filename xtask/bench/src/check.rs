@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::results::{Results, Row};
+use crate::results::{Anchor, Results, Row};
 use crate::server::Kind;
 
 /// The power of n above which a curve is worse than linear: it leaves room for caches that no longer fit, not for n log n twice.
@@ -36,31 +36,20 @@ impl fmt::Display for Worse {
             } => write!(
                 f,
                 "{}: {now:.2} times its anchor, {before:.2} in the committed results, at most {limit:.2} allowed",
-                row.id()
+                row.id
             ),
-            Self::Missing(row) => write!(f, "{}: not measured", row.id()),
+            Self::Missing(row) => write!(f, "{}: not measured", row.id),
             Self::Curve { name, growth } => write!(f, "{name}: grows with n^{growth:.2}, n^{GROWTH_LIMIT} allowed"),
         }
     }
 }
 
-/// What the row's number is divided by: the loopback's number for the same row, or for another that tells how fast the machine
-/// is. Memory is what it is.
+/// What the row's number is divided by. Memory is what it is.
 fn anchor(results: &Results, row: Row) -> Option<f64> {
-    match row {
-        Row::Kept | Row::PerGroup => Some(1.0),
-        Row::Stop => results.median(Row::Start, Kind::Loopback),
-        Row::StopInside => results.median(Row::StartInside, Kind::Loopback),
-        _ => results.median(row, Kind::Loopback),
-    }
-}
-
-/// How much a ratio may grow: processor time repeats to a few percent, wall time on a shared machine does not.
-fn tolerance(row: Row) -> f64 {
-    match row {
-        Row::Kept | Row::PerGroup => 0.15,
-        Row::Produce | Row::Consume | Row::Single | Row::Life => 0.35,
-        Row::Start | Row::StartInside | Row::Stop | Row::StopInside => 1.0,
+    match row.anchor {
+        Anchor::Nothing => Some(1.0),
+        Anchor::Loopback => results.median(row, Kind::Loopback),
+        Anchor::LoopbackIn(id) => results.median(Row::of(id)?, Kind::Loopback),
     }
 }
 
@@ -73,7 +62,7 @@ pub fn compare(committed: &Results, now: &Results, asked: &[Row]) -> Vec<Worse> 
             (None, _) => {}
             (Some(_), None) => worse.push(Worse::Missing(row)),
             (Some(before), Some(now)) => {
-                let limit = before * (1.0 + tolerance(row));
+                let limit = before * (1.0 + row.tolerance);
                 // A ratio that is no number passes nothing.
                 if now.is_nan() || now > limit {
                     worse.push(Worse::Row {
@@ -102,34 +91,42 @@ mod tests {
     use super::*;
     use crate::results::{Curve, Measured, Point};
 
+    fn row(id: &str) -> Row {
+        Row::of(id).unwrap()
+    }
+
+    fn all() -> Vec<Row> {
+        Row::all().collect()
+    }
+
     /// A run on a machine so many times slower, where kfake's produce is so many times slower besides.
     fn run(machine: f64, produce: f64) -> Results {
         let mut results = Results::default();
         for (row, loopback, kfake) in [
-            (Row::Produce, 0.17, 0.34 * produce),
-            (Row::Single, 8.0, 16.0),
-            (Row::Start, 1.0, 2.0),
+            (row("produce"), 0.17, 0.34 * produce),
+            (row("single"), 8.0, 16.0),
+            (row("start"), 1.0, 2.0),
         ] {
             let of = |value: f64| Measured::of(vec![value * machine]);
             let servers = [("loopback".to_owned(), of(loopback)), ("kfake".to_owned(), of(kfake))];
             results.rows.insert(row, servers.into());
         }
         let kept = [("kfake".to_owned(), Measured::of(vec![1.04]))];
-        results.rows.insert(Row::Kept, kept.into());
+        results.rows.insert(row("kept"), kept.into());
         results
     }
 
     #[test]
     fn a_slower_machine_is_not_slower_code() {
-        assert_eq!(compare(&run(1.0, 1.0), &run(3.0, 1.0), &Row::ALL), []);
+        assert_eq!(compare(&run(1.0, 1.0), &run(3.0, 1.0), &all()), []);
     }
 
     #[test]
     fn a_planted_slowness_is_caught_on_any_machine() {
         for machine in [0.5, 1.0, 3.0] {
-            let worse = compare(&run(1.0, 1.0), &run(machine, 1.5), &Row::ALL);
+            let worse = compare(&run(1.0, 1.0), &run(machine, 1.5), &all());
             assert!(
-                matches!(worse.as_slice(), [Worse::Row { row: Row::Produce, .. }]),
+                matches!(worse.as_slice(), [Worse::Row { row, .. }] if row.id == "produce"),
                 "machine {machine}: {worse:?}"
             );
         }
@@ -139,24 +136,24 @@ mod tests {
     fn memory_that_grew_is_caught() {
         let mut now = run(1.0, 1.0);
         let kept = [("kfake".to_owned(), Measured::of(vec![1.6]))];
-        now.rows.insert(Row::Kept, kept.into());
+        now.rows.insert(row("kept"), kept.into());
         assert!(matches!(
-            compare(&run(1.0, 1.0), &now, &Row::ALL)[..],
-            [Worse::Row { row: Row::Kept, .. }]
+            compare(&run(1.0, 1.0), &now, &all())[..],
+            [Worse::Row { row, .. }] if row.id == "kept"
         ));
     }
 
     #[test]
     fn a_row_that_was_asked_for_and_is_gone_is_caught_and_one_not_asked_for_is_not() {
         let mut now = run(1.0, 1.0);
-        now.rows.remove(&Row::Single);
-        assert_eq!(compare(&run(1.0, 1.0), &now, &Row::ALL), [Worse::Missing(Row::Single)]);
-        assert_eq!(compare(&run(1.0, 1.0), &now, &[Row::Produce]), []);
+        now.rows.remove(&row("single"));
+        assert_eq!(compare(&run(1.0, 1.0), &now, &all()), [Worse::Missing(row("single"))]);
+        assert_eq!(compare(&run(1.0, 1.0), &now, &[row("produce")]), []);
     }
 
     #[test]
     fn a_number_that_is_none_passes_nothing() {
-        assert_eq!(compare(&run(1.0, 1.0), &run(1.0, f64::NAN), &Row::ALL).len(), 1);
+        assert_eq!(compare(&run(1.0, 1.0), &run(1.0, f64::NAN), &all()).len(), 1);
     }
 
     #[test]
@@ -175,9 +172,9 @@ mod tests {
             curves: vec![curve(power)],
             ..run(1.0, 1.0)
         };
-        assert_eq!(compare(&run(1.0, 1.0), &with(1.05), &Row::ALL), []);
+        assert_eq!(compare(&run(1.0, 1.0), &with(1.05), &all()), []);
         assert!(matches!(
-            compare(&run(1.0, 1.0), &with(1.9), &Row::ALL)[..],
+            compare(&run(1.0, 1.0), &with(1.9), &all())[..],
             [Worse::Curve { .. }]
         ));
     }

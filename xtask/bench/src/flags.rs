@@ -18,8 +18,8 @@ those of the server's process, read from outside.
 Usage: cargo xtask bench [OPTIONS]
 
 Options:
-  --only ROW,...     these rows or curves alone: produce, consume, single, life, kept, per-group, start, start-inside, stop,
-                     stop-inside; curves, or partitions, topics, groups, connections, members
+  --only ROW,...     these rows or curves alone: produce, consume, kept, single, life, per-group, stop, start, start-inside,
+                     stop-inside; curves, or partitions, topics, groups, connections, members; observer
   --peers NAME,...   these servers beside kfake: loopback, loopback-keeps, franz-go, librdkafka-mock, kafka; or none  [all that are installed]
   --rounds N         how often each is measured  [3]
   --quick            small loads, one round, curves up to 100: shows that it works within a minute
@@ -37,6 +37,8 @@ What is not installed is left out by name. Exit code: 0; 1 when --check finds so
 pub struct Options {
     pub rows: Vec<Row>,
     pub curves: Vec<String>,
+    /// Programs under the audit's observer.
+    pub observer: bool,
     pub peers: Vec<Kind>,
     pub rounds: usize,
     pub quick: bool,
@@ -50,8 +52,9 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            rows: Row::ALL.to_vec(),
+            rows: Row::all().collect(),
             curves: curve::NAMES.map(str::to_owned).to_vec(),
+            observer: true,
             peers: Kind::ALL.to_vec(),
             rounds: 3,
             quick: false,
@@ -70,6 +73,8 @@ pub enum Command {
     Run(Options),
     /// The process of the bare loopback: how many partitions its answers have, and whether it keeps what it receives.
     Loopback(i32, bool),
+    /// The program that spawns so many tasks.
+    Spawns(usize),
     /// The process of what is measured inside of one: whose, how many groups, how many connections.
     Inside(Kind, usize, usize),
 }
@@ -84,12 +89,15 @@ impl Command {
                 Arg::Value(name) if name == "loopback-keeps" => {
                     return Ok(Self::Loopback(parser.value()?.parse()?, true));
                 }
+                Arg::Value(name) if name == "spawns" => return Ok(Self::Spawns(parser.value()?.parse()?)),
                 Arg::Value(name) if name == "inside" => {
                     let kind = parser.value()?.string()?;
                     let kind = Kind::of(&kind).with_context(|| format!("no server is named {kind}"))?;
                     return Ok(Self::Inside(kind, parser.value()?.parse()?, parser.value()?.parse()?));
                 }
-                Arg::Long("only") => (options.rows, options.curves) = only(&parser.value()?.string()?)?,
+                Arg::Long("only") => {
+                    (options.rows, options.curves, options.observer) = only(&parser.value()?.string()?)?;
+                }
                 Arg::Long("peers") => options.peers = peers(&parser.value()?.string()?)?,
                 Arg::Long("rounds") => options.rounds = parser.value()?.parse_with(str::parse::<usize>)?.max(1),
                 Arg::Long("quick") => options.quick = true,
@@ -104,7 +112,7 @@ impl Command {
         if options.check && !options.peers.contains(&Kind::Loopback) {
             bail!("--check compares with the loopback: name it among the peers");
         }
-        if options.write && (options.quick || options.rows.len() < Row::ALL.len()) {
+        if options.write && (options.quick || options.rows.len() < Row::all().count()) {
             bail!("--write is for whole runs alone");
         }
         if options.quick {
@@ -114,21 +122,22 @@ impl Command {
     }
 }
 
-fn only(list: &str) -> anyhow::Result<(Vec<Row>, Vec<String>)> {
-    let (mut rows, mut curves) = (Vec::new(), Vec::new());
+fn only(list: &str) -> anyhow::Result<(Vec<Row>, Vec<String>, bool)> {
+    let (mut rows, mut curves, mut observer) = (Vec::new(), Vec::new(), false);
     for name in list.split(',') {
         match (Row::of(name), name) {
             (Some(row), _) => rows.push(row),
+            (None, "observer") => observer = true,
             (None, "curves") => curves.extend(curve::NAMES.map(str::to_owned)),
             (None, name) if curve::NAMES.contains(&name) => curves.push(name.to_owned()),
             (None, name) => bail!(
-                "no row is named {name}: {}, curves, {}",
-                table::ids(&Row::ALL),
+                "no row is named {name}: {}, curves, {}, observer",
+                table::ids(),
                 curve::NAMES.join(", ")
             ),
         }
     }
-    Ok((rows, curves))
+    Ok((rows, curves, observer))
 }
 
 fn peers(list: &str) -> anyhow::Result<Vec<Kind>> {
@@ -156,9 +165,18 @@ mod tests {
         };
         assert_eq!(
             (options.rows, options.curves),
-            (vec![Row::Produce], vec!["members".to_owned()])
+            (vec![Row::of("produce").unwrap()], vec!["members".to_owned()])
         );
         assert_eq!((options.peers, options.rounds), (vec![Kind::Loopback, Kind::Kfake], 5));
+    }
+
+    #[test]
+    fn the_help_names_every_row() {
+        let names = HELP.split_once("--only").unwrap().1.split_once("--peers").unwrap().0;
+        let names: Vec<_> = names.split(|c: char| c != '-' && !c.is_alphanumeric()).collect();
+        for row in Row::all() {
+            assert!(names.contains(&row.id), "{row:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What `cargo xtask bench` runs: the load client, and the two processes that are measured besides the servers.
 //!
-//! To add a row: a file in `load/`, a variant of [`results::Row`], a line in `run.rs`. To add a server: a variant of
-//! [`server::Kind`], and a few lines in `tests/peers`.
+//! To add a row: a file in `load/`, and a line in [`load::ALL`]. To add a server: a variant of [`server::Kind`], and a few lines
+//! in `tests/peers`.
 
 mod check;
 mod client;
@@ -46,6 +46,7 @@ fn execute(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Help => print!("{}", flags::HELP),
         Command::Loopback(partitions, keeps) => loopback::run(partitions, keeps)?,
+        Command::Spawns(tasks) => load::observer::spawns(tasks)?,
         Command::Inside(kind, groups, connections) => load::inside::main(kind, groups, connections)?,
         Command::Run(options) => return measure(&options),
     }
@@ -112,8 +113,8 @@ mod tests {
     fn the_committed_results_can_be_read_and_are_of_a_whole_run() {
         let results: Results = serde_json::from_str(include_str!("../../../kfake/benches/results.json")).unwrap();
         assert!(!results.quick && results.rounds >= 3 && results.curves.len() == load::curve::NAMES.len());
-        for row in results::Row::ALL {
-            assert!(results.median(row, server::Kind::Kfake).is_some(), "{}", row.id());
+        for row in results::Row::all() {
+            assert!(results.median(row, server::Kind::Kfake).is_some(), "{}", row.id);
         }
     }
 }

@@ -53,6 +53,19 @@ impl Meter {
     }
 }
 
+/// The processor time of the processes that this one has started and that have ended.
+pub fn of_children() -> anyhow::Result<Duration> {
+    // SAFETY: all bytes zero are such a struct.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: writes one struct to the place given.
+    let code = unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
+    ensure!(code == 0, "no usage is told: {}", std::io::Error::last_os_error());
+    let time = |time: libc::timeval| -> anyhow::Result<Duration> {
+        Ok(Duration::from_secs(u64::try_from(time.tv_sec)?) + Duration::from_micros(u64::try_from(time.tv_usec)?))
+    };
+    Ok(time(usage.ru_utime)? + time(usage.ru_stime)?)
+}
+
 /// Lets this process, and those it starts, open as many files as it may; returns how many.
 pub fn raise_file_limit() -> u64 {
     let mut limit = libc::rlimit {

@@ -1,90 +1,111 @@
 //! What was measured, as data: the rows, their samples, the curves.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::load;
 use crate::server::Kind;
 
-/// A row of the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Row {
-    Produce,
-    Consume,
-    Single,
-    Life,
-    Kept,
-    PerGroup,
-    Start,
-    StartInside,
-    Stop,
-    StopInside,
+/// A row of the table, as its load's file describes it.
+#[derive(Debug)]
+pub struct Spec {
+    /// As options and results call it.
+    pub id: &'static str,
+    /// What is measured.
+    pub title: &'static str,
+    /// What kfake is to reach.
+    pub target: f64,
+    /// How much a ratio may grow before `--check` calls it worse.
+    pub tolerance: f64,
+    /// What `--check` divides kfake's number by.
+    pub anchor: Anchor,
 }
 
-impl Row {
-    pub const ALL: [Self; 10] = [
-        Self::Produce,
-        Self::Consume,
-        Self::Single,
-        Self::Life,
-        Self::Kept,
-        Self::PerGroup,
-        Self::Start,
-        Self::StartInside,
-        Self::Stop,
-        Self::StopInside,
-    ];
+/// How far processor time may differ: it repeats to a few percent.
+pub const CPU: f64 = 0.35;
+/// How far wall time may differ: on a shared machine it does not repeat.
+pub const WALL: f64 = 1.0;
+/// How far memory may differ.
+pub const MEMORY: f64 = 0.15;
 
-    /// As options and results call it.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Produce => "produce",
-            Self::Consume => "consume",
-            Self::Single => "single",
-            Self::Life => "life",
-            Self::Kept => "kept",
-            Self::PerGroup => "per-group",
-            Self::Start => "start",
-            Self::StartInside => "start-inside",
-            Self::Stop => "stop",
-            Self::StopInside => "stop-inside",
-        }
+/// What tells how fast the machine is.
+#[derive(Debug)]
+pub enum Anchor {
+    /// The loopback's number for the same row.
+    Loopback,
+    /// The loopback's number for another row, by its id.
+    LoopbackIn(&'static str),
+    /// Nothing: it is the same on any machine.
+    Nothing,
+}
+
+/// One of the rows that there are.
+#[derive(Clone, Copy)]
+pub struct Row(&'static Spec);
+
+impl Row {
+    /// Every row, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Self> {
+        load::ALL.iter().flat_map(|load| load.rows).map(Self)
     }
 
     pub fn of(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|row| row.id() == id)
+        Self::all().find(|row| row.id == id)
     }
 
-    /// What is measured.
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Produce => "CPU s a GiB produced",
-            Self::Consume => "CPU s a GiB consumed",
-            Self::Single => "CPU µs a one-record synchronous produce",
-            Self::Life => "CPU µs a classic group's life",
-            Self::Kept => "GiB of memory kept a GiB of payload",
-            Self::PerGroup => "KiB of memory a live group with a member",
-            Self::Start => "ms from the process's start to the first answer",
-            Self::StartInside => "µs from the start to the first answer, in-process",
-            Self::Stop => "ms to stop the process, 10,000 groups, 1,000 connections",
-            Self::StopInside => "ms to close, 10,000 groups, 1,000 connections, in-process",
-        }
+    fn place(self) -> Option<usize> {
+        Self::all().position(|row| row == self)
     }
+}
 
-    /// What kfake is to reach.
-    pub fn target(self) -> f64 {
-        match self {
-            Self::Produce => 0.35,
-            Self::Consume => 0.30,
-            Self::Single => 15.0,
-            Self::Life => 90.0,
-            Self::Kept => 1.05,
-            Self::PerGroup => 4.0,
-            Self::Start => 2.0,
-            Self::StartInside => 300.0,
-            Self::Stop | Self::StopInside => 50.0,
-        }
+impl std::ops::Deref for Row {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        self.0
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+impl PartialEq for Row {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Row {}
+
+impl PartialOrd for Row {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Row {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.place().cmp(&other.place())
+    }
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.id)
+    }
+}
+
+impl<'de> Deserialize<'de> for Row {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let id = String::deserialize(deserializer)?;
+        Self::of(&id).ok_or_else(|| D::Error::custom(format!("no row is named {id}")))
     }
 }
 
@@ -149,6 +170,34 @@ impl Curve {
     }
 }
 
+/// What a program costs alone and under the audit's observer: microseconds of its processor time, all together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    pub program: String,
+    /// How many tasks it spawns, where its cost is told by the task.
+    pub tasks: Option<usize>,
+    pub alone: Measured,
+    pub observed: Measured,
+}
+
+impl Observed {
+    /// What observing costs: microseconds a task, or else the part of the program's own cost that comes on top.
+    pub fn cost(&self) -> f64 {
+        match self.tasks {
+            Some(tasks) => (self.observed.median - self.alone.median) / tasks as f64,
+            None => self.observed.median / self.alone.median - 1.0,
+        }
+    }
+
+    /// What the cost is to stay under.
+    pub fn target(&self) -> f64 {
+        match self.tasks {
+            Some(_) => 3.0,
+            None => 0.10,
+        }
+    }
+}
+
 /// A whole run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Results {
@@ -160,6 +209,9 @@ pub struct Results {
     /// By row, then by server.
     pub rows: BTreeMap<Row, BTreeMap<String, Measured>>,
     pub curves: Vec<Curve>,
+    /// Programs alone and under the audit's observer.
+    #[serde(default)]
+    pub observed: Vec<Observed>,
     /// Servers and rows that are not there, and why.
     pub left_out: Vec<String>,
 }
@@ -204,9 +256,25 @@ mod tests {
 
     #[test]
     fn every_row_is_found_by_its_id_and_written_under_it() {
-        for row in Row::ALL {
-            assert_eq!(Row::of(row.id()), Some(row));
-            assert_eq!(serde_json::to_value(row).unwrap(), row.id());
+        for row in Row::all() {
+            assert_eq!(Row::of(row.id), Some(row));
+            assert_eq!(
+                Row::all().filter(|other| *other == row).count(),
+                1,
+                "two have the id {row:?}"
+            );
+            assert_eq!(serde_json::to_value(row).unwrap(), row.id);
+            assert_eq!(serde_json::from_value::<Row>(row.id.into()).unwrap(), row);
+        }
+        assert!(serde_json::from_value::<Row>("speed".into()).is_err());
+    }
+
+    #[test]
+    fn a_row_that_another_is_an_anchor_of_is_there() {
+        for row in Row::all() {
+            if let Anchor::LoopbackIn(id) = row.anchor {
+                assert!(Row::of(id).is_some(), "{row:?}");
+            }
         }
     }
 }

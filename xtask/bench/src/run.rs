@@ -2,87 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::SystemTime;
+
+use anyhow::Context;
 
 use crate::flags::Options;
-use crate::load::{curve, groups, inside, life, payload, single, start};
+use crate::load;
+use crate::load::{Given, Load, curve, now_ms, observer};
 use crate::meter;
 use crate::results::{Measured, Results, Row};
 use crate::server::{Kind, Program, Server};
 
-/// The sizes of the loads.
-struct Sizes {
-    payload: u64,
-    singles: usize,
-    lives: usize,
-    groups: usize,
-    connections: usize,
-    starts: usize,
-    curve: &'static [usize],
-}
-
-const WHOLE: Sizes = Sizes {
-    payload: 1 << 30,
-    singles: 20_000,
-    lives: 2_000,
-    groups: 10_000,
-    connections: 1_000,
-    starts: 15,
-    curve: &[1, 10, 100, 1_000, 10_000],
-};
-
-const QUICK: Sizes = Sizes {
-    payload: 64 << 20,
-    singles: 1_000,
-    lives: 100,
-    groups: 500,
-    connections: 50,
-    starts: 3,
-    curve: &[1, 10, 100],
-};
-
-/// The loads, by the rows that come out of each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Load {
-    Payload,
-    Single,
-    Life,
-    Groups,
-    Start,
-    Inside,
-}
-
-impl Load {
-    const ALL: [(Self, &'static [Row]); 6] = [
-        (Self::Payload, &[Row::Produce, Row::Consume, Row::Kept]),
-        (Self::Single, &[Row::Single]),
-        (Self::Life, &[Row::Life]),
-        (Self::Groups, &[Row::PerGroup, Row::Stop]),
-        (Self::Start, &[Row::Start]),
-        (Self::Inside, &[Row::StartInside, Row::StopInside]),
-    ];
-
-    /// Why the load says nothing of a server.
-    fn is_not_for(self, kind: Kind) -> Option<&'static str> {
-        match (self, kind) {
-            (Self::Single | Self::Life | Self::Groups | Self::Start | Self::Inside, Kind::Keeper) => {
-                Some("is there for the payload alone")
-            }
-            (Self::Groups, Kind::Loopback) => Some("keeps no groups"),
-            (Self::Groups, Kind::Kafka) => Some("keeps groups in a heap of fixed size"),
-            (Self::Life | Self::Groups, Kind::MockRdkafka) => Some("waits three seconds in each group's first join"),
-            (Self::Inside, Kind::KfakeGo | Kind::MockRdkafka | Kind::Kafka) => Some("is not written in Rust"),
-            _ => None,
-        }
-    }
-}
+/// Up to how many the curves go.
+const COUNTS: [&[usize]; 2] = [&[1, 10, 100, 1_000, 10_000], &[1, 10, 100]];
 
 /// Measures what was asked for.
 pub fn run(options: &Options, root: &Path) -> anyhow::Result<Results> {
     let files = usize::try_from(meter::raise_file_limit())?;
-    let sizes = if options.quick { &QUICK } else { &WHOLE };
     let mut bench = Bench {
-        sizes,
         options,
         programs: Vec::new(),
         kafka: None,
@@ -101,21 +37,29 @@ pub fn run(options: &Options, root: &Path) -> anyhow::Result<Results> {
             Err(error) => bench.leave_out(format!("{}: {error:#}", kind.name())),
         }
     }
-    for (load, rows) in Load::ALL {
-        if rows.iter().any(|row| options.rows.contains(row)) {
+    for load in load::ALL {
+        if load
+            .rows
+            .iter()
+            .any(|row| options.rows.iter().any(|asked| asked.id == row.id))
+        {
             bench.load(load)?;
         }
     }
     bench.kafka = None;
     bench.curves(files)?;
+    if options.observer {
+        match observer::run(options, root)? {
+            Ok(observed) => bench.results.observed = observed,
+            Err(why) => bench.leave_out(format!("the audit's observer: {why}")),
+        }
+    }
     Ok(bench.finish())
 }
 
 struct Bench<'a> {
-    sizes: &'a Sizes,
     options: &'a Options,
     programs: Vec<Program>,
-    /// Apache Kafka is started once: it takes seconds, and it is fastest when it is warm.
     kafka: Option<Server>,
     samples: BTreeMap<(Row, Kind), Vec<f64>>,
     results: Results,
@@ -128,19 +72,27 @@ impl Bench<'_> {
     }
 
     /// One load: in each round every server, beginning with another one each time.
-    fn load(&mut self, load: Load) -> anyhow::Result<()> {
+    fn load(&mut self, load: &Load) -> anyhow::Result<()> {
+        let name = load.rows[0].id;
         let mut programs = Vec::new();
         for program in self.programs.clone() {
-            match load.is_not_for(program.kind) {
+            match (load.not_for)(program.kind) {
                 None => programs.push(program),
-                Some(why) => self.leave_out(format!("{}, {load:?}: it {why}", program.kind.name())),
+                Some(why) => self.leave_out(format!("{}, {name}: it {why}", program.kind.name())),
             }
         }
         for round in 0..self.options.rounds {
             for nth in 0..programs.len() {
                 let program = &programs[(nth + round) % programs.len()];
-                eprintln!("{load:?}, round {}, {}", round + 1, program.kind.name());
-                for (row, sample) in self.once(load, program, round)? {
+                eprintln!("{name}, round {}, {}", round + 1, program.kind.name());
+                let samples = (load.run)(&mut Given {
+                    program,
+                    round,
+                    quick: self.options.quick,
+                    kafka: &mut self.kafka,
+                })?;
+                for (id, sample) in samples {
+                    let row = Row::of(id).with_context(|| format!("no row is named {id}"))?;
                     if self.options.rows.contains(&row) {
                         self.samples.entry((row, program.kind)).or_default().push(sample);
                     }
@@ -148,36 +100,6 @@ impl Bench<'_> {
             }
         }
         Ok(())
-    }
-
-    fn once(&mut self, load: Load, program: &Program, round: usize) -> anyhow::Result<Vec<(Row, f64)>> {
-        let sizes = self.sizes;
-        let topics = [(payload::TOPIC, payload::PARTITIONS)];
-        match load {
-            Load::Start if program.kind == Kind::Kafka => {
-                self.kafka = None;
-                return start::run(program, 1);
-            }
-            Load::Start => return start::run(program, sizes.starts),
-            Load::Inside => return inside::run(program.kind, sizes.groups, sizes.connections),
-            Load::Groups => return groups::run(program.start(&topics)?, sizes.groups, sizes.connections),
-            Load::Payload | Load::Single | Load::Life => {}
-        }
-        let fresh;
-        let server = if program.kind == Kind::Kafka {
-            match &mut self.kafka {
-                Some(server) => server,
-                empty => empty.insert(program.start(&topics)?),
-            }
-        } else {
-            fresh = program.start(&topics)?;
-            &fresh
-        };
-        match load {
-            Load::Payload => payload::run(server, sizes.payload, now_ms()),
-            Load::Single => single::run(server, sizes.singles, now_ms()),
-            _ => life::run(server, sizes.lives, round),
-        }
     }
 
     fn curves(&mut self, files: usize) -> anyhow::Result<()> {
@@ -190,8 +112,9 @@ impl Bench<'_> {
             return Ok(());
         };
         for name in &self.options.curves {
-            let counts: Vec<_> = self.sizes.curve.iter().copied().filter(|n| n + 100 < files).collect();
-            if counts.len() < self.sizes.curve.len() {
+            let wanted = COUNTS[usize::from(self.options.quick)];
+            let counts: Vec<_> = wanted.iter().copied().filter(|n| n + 100 < files).collect();
+            if counts.len() < wanted.len() {
                 let what = format!("points of the curves above {counts:?}: at most {files} files may be open");
                 self.leave_out(what);
             }
@@ -209,11 +132,4 @@ impl Bench<'_> {
         }
         self.results
     }
-}
-
-fn now_ms() -> i64 {
-    let since_1970 = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
 }

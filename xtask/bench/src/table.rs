@@ -21,18 +21,18 @@ pub fn render(results: &Results) -> String {
         out += &" ---: |".repeat(kinds.len() + 1);
         out.push('\n');
         for (row, servers) in &results.rows {
-            let _ = write!(out, "| {} |", row.title());
+            let _ = write!(out, "| {} |", row.title);
             for kind in &kinds {
                 let cell = servers.get(kind.name()).map_or_else(|| "–".to_owned(), cell);
                 let _ = write!(out, " {cell} |");
             }
-            let met = results.median(*row, Kind::Kfake).map(|median| median <= row.target());
+            let met = results.median(*row, Kind::Kfake).map(|median| median <= row.target);
             let verdict = match met {
                 Some(true) => ", met",
                 Some(false) => ", missed",
                 None => "",
             };
-            let _ = writeln!(out, " {}{verdict} |", number(row.target()));
+            let _ = writeln!(out, " {}{verdict} |", number(row.target));
         }
         out.push('\n');
     }
@@ -55,6 +55,33 @@ pub fn render(results: &Results) -> String {
                 .growth()
                 .map_or_else(String::new, |growth| format!("n^{growth:.2}"));
             let _ = writeln!(out, " {growth} |");
+        }
+        out.push('\n');
+    }
+    if !results.observed.is_empty() {
+        out += "| under the audit's observer | CPU ms alone | CPU ms observed | observing costs | target |\n";
+        out += "| --- | ---: | ---: | ---: | ---: |\n";
+        for observed in &results.observed {
+            let in_ms = |measured: &Measured| cell(&Measured::of(measured.samples.iter().map(|us| us / 1e3).collect()));
+            let (cost, target) = (observed.cost(), observed.target());
+            let (cost, target) = match observed.tasks {
+                Some(_) => (format!("{} µs a task", number(cost)), format!("{} µs", number(target))),
+                None => (
+                    format!("{} %", number(cost * 100.0)),
+                    format!("{} %", number(target * 100.0)),
+                ),
+            };
+            let verdict = if observed.cost() <= observed.target() {
+                "met"
+            } else {
+                "missed"
+            };
+            let (alone, under) = (in_ms(&observed.alone), in_ms(&observed.observed));
+            let _ = writeln!(
+                out,
+                "| {} | {alone} | {under} | {cost} | {target}, {verdict} |",
+                observed.program
+            );
         }
         out.push('\n');
     }
@@ -81,9 +108,9 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The rows that a page wants to show of `only`: for a message.
-pub fn ids(rows: &[Row]) -> String {
-    rows.iter().map(|row| row.id()).collect::<Vec<_>>().join(", ")
+/// The ids of all rows: for a message.
+pub fn ids() -> String {
+    Row::all().map(|row| row.id).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -97,7 +124,7 @@ mod tests {
             ("kfake".to_owned(), Measured::of(vec![0.30, 0.29, 0.33])),
             ("franz-go".to_owned(), Measured::of(vec![1.8])),
         ];
-        results.rows.insert(Row::Produce, servers.into());
+        results.rows.insert(Row::of("produce").unwrap(), servers.into());
         let text = render(&results);
         assert!(
             text.contains("| CPU s a GiB produced | 0.30 (0.29–0.33) | 1.80 | 0.35, met |"),

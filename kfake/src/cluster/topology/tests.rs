@@ -1,6 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
+use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::topic_config::TopicConfig;
 use crate::log::{Isolation, Rules};
 
@@ -11,7 +12,8 @@ fn ids(ids: &[i32]) -> Vec<BrokerId> {
 /// A topic `t` with one partition on these replicas, among brokers that are all up.
 fn topics(replicas: &[i32], configs: &[(&str, &str)]) -> Topics {
     let mut topics = Topics::default();
-    let configs = TopicConfig::read(configs.iter().map(|(name, value)| (*name, Some(*value)))).unwrap();
+    let configs = configs.iter().map(|(name, value)| (*name, Some(*value)));
+    let configs = TopicConfig::read(configs, &LogConfig::default()).unwrap();
     topics.insert("t", Uuid::from_u128(1), vec![ids(replicas)], configs);
     topics
 }

@@ -24,7 +24,11 @@ const DEEPEST_IN_A_BOX: usize = 8;
 const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
 const OPTION: &str = "core::option::Option";
 /// The standard library's, and what tokio had before there was one.
-const POLL_FN: &[&str] = &["core::future::poll_fn::PollFn", "tokio::future::poll_fn::PollFn"];
+const POLL_FN: &[&str] = &[
+    "core::future::poll_fn::PollFn",
+    "tokio::future::poll_fn::PollFn",
+    "futures_util::future::poll_fn::PollFn",
+];
 
 /// The answer to one question, while it is looked for.
 pub(super) struct Decoder<'p, 'm> {
@@ -266,7 +270,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
             .cloned()
             .collect();
         if holding.is_empty() {
-            return None;
+            let mut tree = AwaitTree::new(Kind::Leaf, name_of(&self.session, closure));
+            tree.leaf = Some(Leaf::Closure);
+            return Some(tree);
         }
         let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
         for field in &holding {
@@ -441,8 +447,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
         let Some(of) = self.session.type_at(place) else {
             return false;
         };
-        if names::is_coroutine(&of.own_name) || self.leaf(&of).is_some() || is_dyn_future(&of) || inside::is_shared(&of)
-        {
+        let is_future =
+            names::is_coroutine(&of.own_name) || self.leaf(&of).is_some() || POLL_FN.contains(&of.plain.as_str());
+        if is_future || is_dyn_future(&of) || inside::is_shared(&of) {
             return true;
         }
         let Some(depth) = depth.checked_sub(1) else {

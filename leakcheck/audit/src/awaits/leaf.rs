@@ -64,6 +64,8 @@ pub enum Leaf {
     Collection,
     /// Its next turn, which it has asked for itself.
     Yield,
+    /// What a closure says, which a person wrote and `poll_fn` made a future of. What that waits for only its code knows.
+    Closure,
     /// `std::future::pending`: nothing at all.
     Never,
 }
@@ -98,6 +100,7 @@ impl fmt::Display for Leaf {
             Leaf::LocalSet => "waits for the tasks of a LocalSet",
             Leaf::Collection => "waits for the futures of a collection",
             Leaf::Yield => "waits for its next turn",
+            Leaf::Closure => "ends when its own code says so",
             Leaf::Never => "waits for nothing at all, for ever",
         };
         to.write_str(plainly)

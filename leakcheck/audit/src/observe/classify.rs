@@ -1,5 +1,7 @@
 //! What a block of memory was, and how it ended, from the functions that allocated and freed it.
 
+use super::records::Seen;
+
 /// What kind of task a block was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -101,23 +103,60 @@ pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> E
     Ending::Ended
 }
 
-/// What a queued task is said to be, once copies of its cell are at hand: their first words.
+/// Whether a function of tokio's that has lost its type in the debug info may make another kind of what [`kind`] said.
+#[must_use]
+pub fn may_be_other_than(kind: Kind, path: &str) -> bool {
+    let function = last_two(path).1;
+    match kind {
+        Kind::Other => path.starts_with("tokio::runtime::task::") || function.starts_with("spawn_blocking"),
+        Kind::Blocking => function == "launch",
+        Kind::Task | Kind::Worker | Kind::Unknown => false,
+    }
+}
+
+/// Whether a function of tokio's that has lost its type in the debug info may be one by which [`ending`] tells what ended a task.
+#[must_use]
+pub fn may_decide(path: &str) -> bool {
+    const TYPES: [&str; 19] = [
+        "AbortHandle",
+        "BlockingPool",
+        "CurrentThread",
+        "Harness",
+        "JoinHandle",
+        "LocalNotified",
+        "LocalOwnedTasks",
+        "LocalRuntime",
+        "LocalSet",
+        "LocalState",
+        "MultiThread",
+        "OwnedTasks",
+        "RawTask",
+        "Runtime",
+        "Task",
+        "UnownedTask",
+        "WakerRef",
+        "raw",
+        "",
+    ];
+    let function = last_two(path).1;
+    let itself = ["complete", "drop_reference"].contains(&function);
+    itself
+        || TYPES
+            .iter()
+            .any(|of| step(&format!("tokio::runtime::{of}::{function}")).is_some())
+}
+
+/// What a queued task is said to be, by what it was seen to be before.
 ///
 /// A task that is aborted while it waits is put into the queue, to be dropped by its worker (`remote_abort` in tokio's
-/// `runtime/task/harness.rs`), and a shutdown leaves the same state behind. Only a task whose `JoinHandle` was seen to be gone
-/// was not aborted by it.
+/// `runtime/task/harness.rs`), and a shutdown leaves the same state behind. A task that was seen aborted has ended by that; of the
+/// others, only one whose `JoinHandle` was seen to be gone was not aborted by it.
 #[must_use]
-pub fn queued(ending: Ending, states: impl IntoIterator<Item = u64>) -> Ending {
-    /// Somebody holds the `JoinHandle`: tokio's `runtime/task/state.rs`, since before 1.29.
-    const JOIN_INTEREST: u64 = 0b1000;
-    if ending != Ending::OutlivedQueued {
-        return ending;
-    }
-    let mut states = states.into_iter().peekable();
-    if states.peek().is_some() && states.all(|state| state & JOIN_INTEREST == 0) {
-        Ending::OutlivedQueued
-    } else {
-        Ending::QueuedOrAborted
+pub fn queued(ending: Ending, seen: Seen) -> Ending {
+    match ending {
+        Ending::OutlivedQueued if seen.aborted => Ending::Ended,
+        Ending::OutlivedQueued if !seen.detached => Ending::QueuedOrAborted,
+        ending => ending,
     }
 }
 
@@ -197,6 +236,30 @@ mod tests {
     }
 
     #[test]
+    fn a_function_without_its_type_may_be_any_of_its_name() {
+        for decides in [
+            "drop",
+            "poll",
+            "run",
+            "close_and_shutdown_all",
+            "shutdown",
+            "complete",
+            "bind_inner",
+        ] {
+            assert!(
+                may_decide(&format!("tokio::runtime::task::list::{decides}")),
+                "{decides}"
+            );
+        }
+        assert!(!may_decide("tokio::runtime::context::enter_runtime"));
+        let launch = "tokio::runtime::scheduler::multi_thread::worker::launch";
+        assert!(may_be_other_than(Kind::Other, "tokio::runtime::task::list::bind"));
+        assert!(may_be_other_than(Kind::Blocking, launch));
+        assert!(!may_be_other_than(Kind::Blocking, "tokio::runtime::task::core::new"));
+        assert!(!may_be_other_than(Kind::Other, "tokio::runtime::builder::build"));
+    }
+
+    #[test]
     fn what_a_runtime_allocates_for_itself_is_no_task() {
         let runtime = "tokio::runtime::scheduler::current_thread::CurrentThread::new";
         assert_eq!(kind(["alloc::sync::Arc::new", runtime, "a::b", POLL]), Kind::Other);
@@ -226,14 +289,18 @@ mod tests {
 
     #[test]
     fn a_queued_task_is_left_behind_where_nobody_could_abort_it() {
-        let (detached, held) = (0x40, 0x48);
-        assert_eq!(queued(Ending::OutlivedQueued, [detached]), Ending::OutlivedQueued);
-        assert_eq!(
-            queued(Ending::OutlivedQueued, [detached, held]),
-            Ending::QueuedOrAborted
-        );
-        assert_eq!(queued(Ending::OutlivedQueued, []), Ending::QueuedOrAborted);
-        assert_eq!(queued(Ending::Outlived, []), Ending::Outlived);
+        let seen = |detached, aborted| Seen {
+            detached,
+            aborted,
+            ..Seen::default()
+        };
+        let queue = Ending::OutlivedQueued;
+        assert_eq!(queued(queue, seen(true, false)), Ending::OutlivedQueued);
+        assert_eq!(queued(queue, seen(false, false)), Ending::QueuedOrAborted);
+        assert_eq!(queued(queue, seen(false, true)), Ending::Ended);
+        // By an `AbortHandle`, which is no `JoinHandle`.
+        assert_eq!(queued(queue, seen(true, true)), Ending::Ended);
+        assert_eq!(queued(Ending::Outlived, seen(false, false)), Ending::Outlived);
     }
 
     #[test]

@@ -29,11 +29,14 @@ pub mod classify;
 mod error;
 mod exec;
 pub mod judge;
+mod judging;
 mod paths;
+mod places;
 pub mod preload;
 mod program;
 pub mod records;
 mod symbols;
+mod threads;
 mod waiting;
 
 pub use crate::report::Origin;

@@ -8,11 +8,21 @@ use std::process::Command;
 use super::error::ObserveError;
 
 /// The whole library: its files by name. The first is its root.
-pub const SOURCES: [(&str, &str); 4] = [
+pub const SOURCES: [(&str, &str); 14] = [
     ("preload.rs", include_str!("../../preload/preload.rs")),
     ("boxes.rs", include_str!("../../preload/boxes.rs")),
+    ("cells.rs", include_str!("../../preload/cells.rs")),
+    ("events.rs", include_str!("../../preload/events.rs")),
+    ("hooks.rs", include_str!("../../preload/hooks.rs")),
+    ("libc.rs", include_str!("../../preload/libc.rs")),
+    ("objects.rs", include_str!("../../preload/objects.rs")),
     ("programs.rs", include_str!("../../preload/programs.rs")),
+    ("start.rs", include_str!("../../preload/start.rs")),
+    ("state.rs", include_str!("../../preload/state.rs")),
+    ("table.rs", include_str!("../../preload/table.rs")),
+    ("tables.rs", include_str!("../../preload/tables.rs")),
     ("threads.rs", include_str!("../../preload/threads.rs")),
+    ("walk.rs", include_str!("../../preload/walk.rs")),
 ];
 
 /// The end of the built library's file name.

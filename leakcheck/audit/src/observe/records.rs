@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::report::Lifetime;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV2");
+const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV3");
 const HEADER: usize = 8192;
 const TEXT: usize = 128;
 const EXECUTABLE_MAX: usize = 4000;
@@ -63,8 +63,8 @@ pub struct Fold {
     pub freed: u64,
     /// The threads they were allocated on.
     pub lineage: u64,
-    /// They were done when a runtime parked, well before they were freed.
-    pub complete: bool,
+    /// What each of them was seen to be.
+    pub seen: Seen,
     /// How many.
     pub count: u64,
     /// When the first was allocated, and the last was freed.
@@ -75,6 +75,27 @@ pub struct Fold {
     pub copies: Vec<Copy>,
 }
 
+/// What a block was seen to be before its end, where it was looked at in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// Done when a runtime parked, well before it was freed.
+    pub complete: bool,
+    /// Not aborted, with nobody holding its `JoinHandle`, by which it could have been aborted later.
+    pub detached: bool,
+    /// Aborted, and not ended yet.
+    pub aborted: bool,
+}
+
+impl Seen {
+    fn of(bits: u64) -> Self {
+        Self {
+            complete: bits & 1 != 0,
+            detached: bits & 2 != 0,
+            aborted: bits & 4 != 0,
+        }
+    }
+}
+
 /// A block that was not freed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Live {
@@ -82,8 +103,8 @@ pub struct Live {
     pub allocated: u64,
     /// The thread it was allocated on.
     pub lineage: u64,
-    /// It was done.
-    pub complete: bool,
+    /// What it was seen to be.
+    pub seen: Seen,
     /// When it was allocated.
     pub from_ns: u64,
     /// Its bytes, if they were copied.
@@ -99,6 +120,8 @@ pub struct Copy {
     pub age: u64,
     /// The bytes: all of the block, or its beginning.
     pub bytes: Vec<u8>,
+    /// The first word of the block when it was freed, where that was seen.
+    pub end: Option<u64>,
     /// What its boxes pointed to at the same time, as far as that was found.
     pub more: Vec<Region>,
 }
@@ -131,6 +154,49 @@ pub struct Threads {
     pub lived: Lifetime,
     /// When those lived that are alive, and some that outlived their creator. The end is 0 for who is alive.
     pub lifetimes: Vec<Lifetime>,
+    /// Those that are alive.
+    pub alive: Vec<Alive>,
+}
+
+/// A thread that had not ended when its process did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Alive {
+    /// When it was created.
+    pub from_ns: u64,
+    /// The thread that created it has ended, that thread's creator too, and so on up to the process' first thread.
+    pub outlived: bool,
+    /// Why it could not end by itself, where that is certain.
+    pub blocked: Option<Blocked>,
+    /// The stack with which it waits, where it is known to wait: see [`Blocked::Waits`].
+    pub stack: u64,
+}
+
+/// What a thread was blocked in when its process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Blocked {
+    /// It waits for another thread: for a mutex, a channel, a condition, or to be unparked.
+    Waits,
+    /// It reads from what has nothing to read.
+    Reads,
+    /// It waits for a connection.
+    Accepts,
+    /// It waits for a file descriptor to be ready.
+    Polls,
+    /// It waits for a child process to end.
+    AwaitsChild,
+}
+
+impl Blocked {
+    fn of(word: u64) -> Option<Self> {
+        match word {
+            1 => Some(Self::Waits),
+            2 => Some(Self::Reads),
+            3 => Some(Self::Accepts),
+            4 => Some(Self::Polls),
+            5 => Some(Self::AwaitsChild),
+            _ => None,
+        }
+    }
 }
 
 /// Why a file is not a process' records.
@@ -236,7 +302,7 @@ impl Process {
             self.live.push(live);
         }
         for threads in &mut self.threads {
-            threads.lifetimes = linked.threads.remove(&threads.lineage).unwrap_or_default();
+            (threads.lifetimes, threads.alive) = linked.threads.remove(&threads.lineage).unwrap_or_default();
         }
     }
 
@@ -257,6 +323,7 @@ impl Process {
                     outlived: word(5)?,
                     lived: lifetime(word(6)?, word(7)?),
                     lifetimes: Vec::new(),
+                    alive: Vec::new(),
                 });
             }
             3 => {
@@ -275,7 +342,7 @@ impl Process {
                     allocated: word(1)?,
                     freed: word(2)?,
                     lineage: word(3)?,
-                    complete: word(4)? != 0,
+                    seen: Seen::of(word(4)?),
                     count: word(5)?,
                     lived: lifetime(word(8)?, word(9)?),
                     lifetimes: Vec::new(),
@@ -290,6 +357,7 @@ impl Process {
                             address: word(1)?,
                             age: linked.passes.saturating_sub(pass),
                             bytes: record.bytes(96, size.min(room))?.to_vec(),
+                            end: None,
                             more: Vec::new(),
                         })
                     })
@@ -297,7 +365,7 @@ impl Process {
                 let live = Live {
                     allocated: word(2)?,
                     lineage: word(3)?,
-                    complete: word(6)? != 0,
+                    seen: Seen::of(word(6)?),
                     from_ns: word(10)?,
                     copy,
                 };
@@ -308,8 +376,9 @@ impl Process {
                 let copy = Copy {
                     address: word(2)?,
                     age: word(4)?,
-                    bytes: record.bytes(56, word(3)?.min(length))?.to_vec(),
-                    more: regions(record, 7_u64.checked_add(length / 8)?, word(6)?)?,
+                    bytes: record.bytes(64, word(3)?.min(length))?.to_vec(),
+                    end: Some(word(7)?).filter(|end| *end != 0),
+                    more: regions(record, 8_u64.checked_add(length / 8)?, word(6)?)?,
                 };
                 linked.copies.entry(word(1)?).or_default().push(copy);
             }
@@ -318,7 +387,15 @@ impl Process {
             }
             8 if word(1)? != 0 => {
                 let threads = linked.threads.entry(word(1)?).or_default();
-                threads.push(lifetime(word(2)?, word(3)?));
+                threads.0.push(lifetime(word(2)?, word(3)?));
+                if word(3)? == 0 {
+                    threads.1.push(Alive {
+                        from_ns: word(2)?,
+                        outlived: word(5)? != 0 && word(8)? == 0,
+                        blocked: Blocked::of(word(13)?),
+                        stack: word(12)?,
+                    });
+                }
             }
             9 => {
                 let lifetimes = linked.lifetimes.entry(word(1)?).or_default();
@@ -378,7 +455,7 @@ struct Linked {
     /// With the offset of their regions.
     live: Vec<(u64, Live)>,
     boxes: HashMap<u64, Vec<Region>>,
-    threads: HashMap<u64, Vec<Lifetime>>,
+    threads: HashMap<u64, (Vec<Lifetime>, Vec<Alive>)>,
 }
 
 fn lifetime(from_ns: u64, to_ns: u64) -> Lifetime {
@@ -447,7 +524,7 @@ mod tests {
         let fold = HEADER as u64;
         let process = Process::parse(&file(&[
             &[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0],
-            &[6, fold, 0x1000, 8, 0, 8, 3, 5, 0x2000, 8, 6],
+            &[6, fold, 0x1000, 8, 0, 8, 3, 0xcc, 5, 0x2000, 8, 6],
             &[9, fold, 1, 10, 20],
         ]))
         .expect("sound");
@@ -458,11 +535,46 @@ mod tests {
             bytes: 6_u64.to_ne_bytes().to_vec(),
         };
         assert_eq!(fold.copies[0].bytes, 5_u64.to_ne_bytes());
-        assert_eq!(fold.copies[0].more, [region]);
+        assert_eq!((fold.copies[0].end, &*fold.copies[0].more), (Some(0xcc), &[region][..]));
         assert_eq!(
             (fold.lived, &*fold.lifetimes),
             (lifetime(10, 30), &[lifetime(10, 20)][..])
         );
+    }
+
+    #[test]
+    fn a_thread_that_is_alive_is_told_of_with_what_blocks_it() {
+        let (lineage, stack) = (HEADER as u64, 9);
+        let thread = |to, outlived, ancestor, blocked| {
+            [
+                8, lineage, 10, to, 0, outlived, 0, 0, ancestor, 77, 0, 0, stack, blocked,
+            ]
+        };
+        let process = Process::parse(&file(&[
+            &[2, 0, 7, 4, 1, 3, 10, 30, 0, 0],
+            &thread(20, 1, 0, 0),
+            &thread(0, 1, 0, 1),
+            &thread(0, 1, 5, 3),
+            &thread(0, 0, 0, 9),
+        ]))
+        .expect("sound");
+
+        let threads = &process.threads[0];
+        assert_eq!(threads.lifetimes[..2], [lifetime(10, 20), lifetime(10, 0)]);
+        let alive: Vec<_> = threads
+            .alive
+            .iter()
+            .map(|alive| (alive.outlived, alive.blocked))
+            .collect();
+        assert_eq!(
+            alive,
+            [
+                (true, Some(Blocked::Waits)),
+                (false, Some(Blocked::Accepts)),
+                (false, None)
+            ]
+        );
+        assert_eq!((threads.alive[0].from_ns, threads.alive[0].stack), (10, stack));
     }
 
     #[test]
@@ -472,9 +584,9 @@ mod tests {
             &[1, 0, 0x30],
             &[4, 1, 2, 3, 0, 9, 0, 64, 1, 2, 0],
             &[5, 1, 2, 3, 8, 8, 0, 1, 0, 0, 7, 0, 1],
-            &[6, 1, 0x1000, 8, 0, 8, 3, 5, 0x2000, 8, 6],
+            &[6, 1, 0x1000, 8, 0, 8, 3, 0, 5, 0x2000, 8, 6],
             &[7, 3, 0, 0, 0x2000, 8, 6],
-            &[8, 1, 2, 3, 0, 0, 0, 0],
+            &[8, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[9, 1, 1, 2, 3],
         ]);
         for _ in 0..2000 {

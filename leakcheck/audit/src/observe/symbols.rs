@@ -10,6 +10,8 @@ use rustc_demangle::demangle;
 use super::paths::plain;
 use super::preload;
 use super::records::Process;
+use crate::owners::by_path;
+use crate::report::Origin;
 
 /// A function on a stack. Inlined functions are frames of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +20,8 @@ pub(super) struct Frame {
     pub(super) name: String,
     /// Without generic arguments.
     pub(super) path: String,
+    /// Debug info has the function's own name alone, as line tables do. The path has the module that its file is.
+    pub(super) is_short: bool,
     /// Where in the source, if the file says so.
     pub(super) source: Option<(String, u32)>,
     /// The address in its object, which debug info is looked up by.
@@ -86,12 +90,16 @@ fn look_up(loader: &Loader, address: u64) -> Vec<Frame> {
             }
         }
     }
-    // The function that the linker knows: the last frame where debug info has no names, or the only one.
-    if frames.last().is_none_or(|frame| frame.name.is_empty())
+    // The function that the linker knows: the last frame where debug info has no names, or names without modules, as line
+    // tables alone do; or the only one.
+    let nameless = |frame: &Frame| frame.name.is_empty() || frame.is_short;
+    if frames.last().is_none_or(nameless)
         && let Some(symbol) = loader.find_symbol(address)
     {
-        let source = frames.pop().and_then(|frame| frame.source);
-        frames.push(named(symbol, source, address));
+        let before = frames.pop().unwrap_or_default();
+        let linked = named(symbol, before.source.clone(), address);
+        let is_it = before.name.is_empty() || !nameless(&linked);
+        frames.push(if is_it { linked } else { before });
     }
     if frames.is_empty() {
         frames.push(Frame {
@@ -104,11 +112,70 @@ fn look_up(loader: &Loader, address: u64) -> Vec<Frame> {
 
 fn named(name: &str, source: Option<(String, u32)>, address: u64) -> Frame {
     let name = format!("{:#}", demangle(name));
-    let path = plain(&name);
+    let mut path = plain(&name);
+    let is_short = !path.is_empty() && !path.contains("::");
+    if is_short
+        && let Some((file, _)) = &source
+        && let Some(module) = module(file)
+    {
+        path = format!("{module}::{path}");
+    }
     Frame {
         name,
         path,
+        is_short,
         source,
         address,
+    }
+}
+
+/// The module that a file is, of the standard library and of tokio: what a task's memory is allocated and freed through.
+fn module(file: &str) -> Option<String> {
+    let krate = match standard_library(file) {
+        Some(library) => library,
+        None => match by_path(file)? {
+            Origin::Dependency { name, .. } if name == "tokio" => "tokio",
+            _ => return None,
+        },
+    };
+    let (_, inside) = file.rsplit_once("/src/")?;
+    let inside = inside.strip_suffix(".rs")?;
+    let inside = inside.strip_suffix("/mod").unwrap_or(inside);
+    Some(format!("{krate}::{}", inside.replace('/', "::")))
+}
+
+/// The crate of the standard library that a file is of: as its sources are named in a toolchain, or installed beside one.
+fn standard_library(file: &str) -> Option<&str> {
+    let (before, library) = file.split_once("/library/")?;
+    let is_rust = before.starts_with("/rustc/") || before.ends_with("/rustlib/src/rust");
+    let name = library.split('/').next().filter(|_| is_rust)?;
+    ["core", "alloc", "std"].contains(&name).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_standard_library_says_whose_a_function_is() {
+        let boxed = "/rustc/0123456789abcdef/library/alloc/src/boxed.rs";
+        assert_eq!(
+            named("new<u8>", Some((boxed.to_owned(), 1)), 0).path,
+            "alloc::boxed::new"
+        );
+        let installed = "/home/u/.rustup/toolchains/stable/lib/rustlib/src/rust/library/core/src/mem/mod.rs";
+        assert_eq!(standard_library(installed), Some("core"));
+        for file in [
+            "/w/library/core/src/lib.rs",
+            "/rustc/01/library/proc_macro/src/lib.rs",
+            "/w/src/main.rs",
+        ] {
+            assert_eq!(standard_library(file), None, "{file}");
+        }
+        assert_eq!(named("new<u8>", Some(("/w/src/a.rs".to_owned(), 1)), 0).path, "new");
+        let tokio = "/r/registry/src/index/tokio-1.47.1/src/runtime/task/mod.rs";
+        let frame = named("new_task<a::b>", Some((tokio.to_owned(), 1)), 0);
+        assert_eq!((&*frame.path, frame.is_short), ("tokio::runtime::task::new_task", true));
+        assert!(!named("tokio::runtime::task::new_task<a::b>", Some((tokio.to_owned(), 1)), 0).is_short);
     }
 }

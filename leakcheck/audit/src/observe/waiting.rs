@@ -32,6 +32,10 @@ pub(super) struct Asked<'a> {
     pub(super) copy: Option<&'a Copy>,
 }
 
+/// The task was put into a queue, and not taken out again: tokio's `runtime/task/state.rs`, since before 1.29. A task that is
+/// spawned begins with it, and its poll takes it away.
+const NOTIFIED: u64 = 0b100;
+
 /// What is known of where a task waited.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Waited {
@@ -113,6 +117,12 @@ impl<'a> Waiting<'a> {
                 )
             });
         }
+        if is_outdated(&tree, copy) {
+            return Err(format!(
+                "{}: it was polled only after it was looked at last",
+                tree.type_name
+            ));
+        }
         tree.map_files(&mut |file| {
             let own = Path::new(file).strip_prefix(workspace);
             own.map_or_else(|_| file.to_owned(), |own| own.display().to_string())
@@ -142,6 +152,11 @@ impl<'a> Waiting<'a> {
             None => Err("its debug info was not opened".to_owned()),
         }
     }
+}
+
+/// Whether a task that had not been polled when it was copied was polled later.
+fn is_outdated(tree: &AwaitTree, copy: &Copy) -> bool {
+    tree.state == State::Unresumed && copy.end.is_some_and(|end| end & NOTIFIED == 0)
 }
 
 fn task<'p>(program: &'p Program, stack: &[u64]) -> Result<TaskType<'p>, String> {
@@ -234,6 +249,17 @@ mod tests {
 
         let (_, gone) = waiting.waiting(asked(Path::new("/nowhere"), None));
         assert!(gone.unknown.expect("a reason").starts_with("cannot read /nowhere"));
+    }
+
+    #[test]
+    fn never_polled_is_said_only_of_what_was_not_polled_later() {
+        let ended = |end| Copy { end, ..Copy::default() };
+        let (queued, idle, alive) = (ended(Some(0x6e)), ended(Some(0x6a)), ended(None));
+        let mut tree = nested(1);
+        tree.state = State::Unresumed;
+        assert!(is_outdated(&tree, &idle));
+        assert!(!is_outdated(&tree, &queued) && !is_outdated(&tree, &alive));
+        assert!(!is_outdated(&nested(1), &idle));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// How the fixture is built.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +39,16 @@ impl Build {
 
     /// Builds the fixture and gives its executable. What was built before is used again.
     pub fn run(self) -> PathBuf {
+        // Every build has the same directory, so that what they have in common is built once. cargo lets one in at a time anyway, and
+        // its copy of the executable is the one that was built last.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/awaits");
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("awaits");
+        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let mut project = source.clone();
         let mut name = self.tokio.unwrap_or("newest").replace(['=', '.'], "_");
         if let Some(version) = self.tokio {
-            project = target.join("projects").join(&name);
+            project = temporary.join("awaits/projects").join(&name);
             copy_with_tokio(&source, &project, version);
         }
         for setting in self.settings {
@@ -53,13 +58,15 @@ impl Build {
         if self.is_small() {
             name.push_str("_small");
         }
-        let target = target.join(name);
+        // As the other fixtures have it.
+        let target = temporary.join("observed");
         let mut cargo = Command::new(env!("CARGO"));
         cargo
             .args(["build", "--quiet", "--profile", self.profile])
             .current_dir(&project);
         cargo
             .env("CARGO_TARGET_DIR", &target)
+            .env("CARGO_INCREMENTAL", "0")
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
         for setting in self.settings {
@@ -73,10 +80,21 @@ impl Build {
         }
         let status = cargo.status().expect("cargo starts");
         assert!(status.success(), "the fixture does not build as {self:?}");
-        target
-            .join(if self.profile == "dev" { "debug" } else { self.profile })
-            .join("awaits-fixture")
+        let built = target.join(if self.profile == "dev" { "debug" } else { self.profile });
+        let kept = temporary.join("awaits").join(self.profile).join(name);
+        std::fs::create_dir_all(&kept).expect("a directory");
+        keep(&built.join("awaits-fixture"), &kept.join("awaits-fixture"));
+        if self.settings.contains(&"split-debuginfo=\"packed\"") {
+            keep(&built.join("awaits-fixture.dwp"), &kept.join("awaits-fixture.dwp"));
+        }
+        kept.join("awaits-fixture")
     }
+}
+
+/// Another name for a file that was built: cargo takes its own away before it gives that to another one.
+fn keep(built: &Path, kept: &Path) {
+    let _ = std::fs::remove_file(kept);
+    std::fs::hard_link(built, kept).expect("the same file system");
 }
 
 fn copy_with_tokio(source: &Path, project: &Path, version: &str) {

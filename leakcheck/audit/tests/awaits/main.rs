@@ -45,8 +45,9 @@ fn assert_read_as_expected(run: &Run, build: Build) {
     for (name, tree) in expected() {
         if run.cells.iter().any(|cell| cell.name == name) {
             seen += 1;
+            let read = run.tree(name);
             // Where tokio 1.20 had its timers.
-            let decoded = run.named(&run.tree(name)).replace("time::driver::sleep", "time::sleep");
+            let decoded = run.named(&read).replace("time::driver::sleep", "time::sleep");
             if decoded != tree {
                 wrong.push_str(&format!("== {name}\n{decoded}\n"));
             }
@@ -55,7 +56,7 @@ fn assert_read_as_expected(run: &Run, build: Build) {
             if task.is_being_polled(&run.memory(), cell.address) != Some(name == "blocking") {
                 wrong.push_str(&format!("{name} is taken for polled, or the other way round\n"));
             }
-            let reason: Vec<_> = awaits::reasons(&run.tree(name)).iter().map(Why::to_string).collect();
+            let reason: Vec<_> = awaits::reasons(&read).iter().map(Why::to_string).collect();
             let reason = run.with_names(reason.join("; "));
             if reason != reasons.get(name).copied().unwrap_or_default() {
                 wrong.push_str(&format!("{name}: {reason}\n"));
@@ -72,7 +73,7 @@ fn assert_read_as_expected(run: &Run, build: Build) {
 
 #[test]
 fn every_task_is_read_as_its_source_says() {
-    assert_as_expected(Build::DEV);
+    assert_read_as_expected(usual(), Build::DEV);
 }
 
 #[test]
@@ -85,7 +86,7 @@ fn optimized_code_is_read_the_same() {
 
 #[test]
 fn older_versions_of_tokio_are_read_the_same() {
-    for tokio in ["=1.47.1", "=1.32.0", "=1.20.6"] {
+    for tokio in ["=1.47.5", "=1.32.1", "=1.20.6"] {
         assert_as_expected(Build {
             tokio: Some(tokio),
             ..Build::DEV

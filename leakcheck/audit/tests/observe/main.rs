@@ -12,5 +12,7 @@ mod flavours;
 mod linkage;
 mod preloaded;
 mod profiles;
+mod queued;
 mod scenarios;
+mod threads;
 mod workspaces;

@@ -9,16 +9,45 @@ use anyhow::{Context, ensure};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::load::groups::{CONNECTIONS, GROUPS};
+use crate::load::{Given, Load, Samples};
 use crate::loopback::{self, Answers};
-use crate::results::{Row, median};
+use crate::results::{Anchor, Spec, WALL, median};
 use crate::server::Kind;
 use crate::wire;
 
 /// How long a task may be counted after the close.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Runs one of the measurements in a process of its own.
-pub fn run(kind: Kind, groups: usize, connections: usize) -> anyhow::Result<Vec<(Row, f64)>> {
+pub const LOAD: Load = Load {
+    rows: &[
+        Spec {
+            id: "start-inside",
+            title: "µs from the start to the first answer, in-process",
+            target: 300.0,
+            tolerance: WALL,
+            anchor: Anchor::Loopback,
+        },
+        Spec {
+            id: "stop-inside",
+            title: "ms to close, 10,000 groups, 1,000 connections, in-process",
+            target: 50.0,
+            tolerance: WALL,
+            anchor: Anchor::LoopbackIn("start-inside"),
+        },
+    ],
+    not_for: |kind| match kind {
+        Kind::Keeper => Some("is there for the payload alone"),
+        Kind::KfakeGo | Kind::MockRdkafka | Kind::Kafka => Some("is not written in Rust"),
+        Kind::Kfake | Kind::Loopback => None,
+    },
+    run,
+};
+
+/// Runs the measurements in a process of their own.
+fn run(given: &mut Given<'_>) -> anyhow::Result<Samples> {
+    let kind = given.program.kind;
+    let [groups, connections] = [GROUPS, CONNECTIONS].map(|[whole, quick]| given.size(whole, quick));
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["inside", kind.name(), &groups.to_string(), &connections.to_string()]);
     let out = command.output()?;
@@ -27,9 +56,9 @@ pub fn run(kind: Kind, groups: usize, connections: usize) -> anyhow::Result<Vec<
     let text = String::from_utf8(out.stdout)?;
     let mut numbers = text.split_whitespace().map(str::parse::<f64>);
     let mut next = || numbers.next().context("a number is missing")?.context("not a number");
-    let mut rows = vec![(Row::StartInside, next()?)];
+    let mut rows = vec![("start-inside", next()?)];
     if kind == Kind::Kfake {
-        rows.push((Row::StopInside, next()?));
+        rows.push(("stop-inside", next()?));
     }
     Ok(rows)
 }

@@ -2,13 +2,32 @@
 
 use crate::client::Conn;
 use crate::load::payload::TOPIC;
-use crate::results::Row;
-use crate::server::Server;
+use crate::load::{Given, Load, Samples};
+use crate::results::{Anchor, CPU, Spec};
+use crate::server::Kind;
 use crate::wire;
 
 const HEARTBEATS: usize = 5;
 
-pub fn run(server: &Server, lives: usize, round: usize) -> anyhow::Result<Vec<(Row, f64)>> {
+pub const LOAD: Load = Load {
+    rows: &[Spec {
+        id: "life",
+        title: "CPU µs a classic group's life",
+        target: 90.0,
+        tolerance: CPU,
+        anchor: Anchor::Loopback,
+    }],
+    not_for: |kind| match kind {
+        Kind::Keeper => Some("is there for the payload alone"),
+        Kind::MockRdkafka => Some("waits three seconds in each group's first join"),
+        _ => None,
+    },
+    run,
+};
+
+fn run(given: &mut Given<'_>) -> anyhow::Result<Samples> {
+    let (lives, round) = (given.size(2_000, 100), given.round);
+    let server = given.server()?;
     let mut conn = server.connect()?;
     await_coordinator(&mut conn)?;
     let warm_up = lives / 10;
@@ -20,7 +39,7 @@ pub fn run(server: &Server, lives: usize, round: usize) -> anyhow::Result<Vec<(R
         live(&mut conn, &format!("life-{round}-{nth}"))?;
     }
     let spent = server.meter.cpu()? - before;
-    Ok(vec![(Row::Life, spent.as_secs_f64() * 1e6 / lives as f64)])
+    Ok(vec![("life", spent.as_secs_f64() * 1e6 / lives as f64)])
 }
 
 /// Apache Kafka makes its coordinators when the first group asks.

@@ -3,9 +3,38 @@
 
 use std::time::Duration;
 
-use crate::results::Row;
+use super::{Given, Load, Samples, now_ms};
+use crate::results::{Anchor, CPU, MEMORY, Spec};
 use crate::server::{Kind, Server};
 use crate::wire;
+
+pub const LOAD: Load = Load {
+    rows: &[
+        Spec {
+            id: "produce",
+            title: "CPU s a GiB produced",
+            target: 0.35,
+            tolerance: CPU,
+            anchor: Anchor::Loopback,
+        },
+        Spec {
+            id: "consume",
+            title: "CPU s a GiB consumed",
+            target: 0.30,
+            tolerance: CPU,
+            anchor: Anchor::Loopback,
+        },
+        Spec {
+            id: "kept",
+            title: "GiB of memory kept a GiB of payload",
+            target: 1.05,
+            tolerance: MEMORY,
+            anchor: Anchor::Nothing,
+        },
+    ],
+    not_for: |_| None,
+    run,
+};
 
 pub const TOPIC: &str = "payload";
 pub const PARTITIONS: i32 = 6;
@@ -13,7 +42,9 @@ const RECORD: usize = 1024;
 const RECORDS: usize = 64;
 const IN_FLIGHT: usize = 5;
 
-pub fn run(server: &Server, bytes: u64, now_ms: i64) -> anyhow::Result<Vec<(Row, f64)>> {
+fn run(given: &mut Given<'_>) -> anyhow::Result<Samples> {
+    let (bytes, now_ms) = (given.size(1_u64 << 30, 64 << 20), now_ms());
+    let server = &*given.server()?;
     let mut conn = server.connect()?;
     let warm = wire::produce(&[TOPIC], 0..PARTITIONS, &wire::batch(1, RECORD, now_ms));
     conn.ask_until(&warm, wire::check_produced)?;
@@ -29,15 +60,15 @@ pub fn run(server: &Server, bytes: u64, now_ms: i64) -> anyhow::Result<Vec<(Row,
 
     let consumed = consume(server, bytes)?;
     let mut rows = vec![
-        (Row::Produce, produced.as_secs_f64() / gib),
+        ("produce", produced.as_secs_f64() / gib),
         (
-            Row::Consume,
+            "consume",
             consumed.as_secs_f64() / (bytes as f64 / (1_u64 << 30) as f64),
         ),
     ];
     // Neither keeps the payload in its memory.
     if !matches!(server.kind, Kind::Loopback | Kind::Kafka | Kind::MockRdkafka) {
-        rows.push((Row::Kept, kept as f64 / (1_u64 << 30) as f64 / gib));
+        rows.push(("kept", kept as f64 / (1_u64 << 30) as f64 / gib));
     }
     Ok(rows)
 }

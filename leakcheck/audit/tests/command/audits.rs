@@ -1,117 +1,16 @@
-//! `cargo leak-audit` from outside, on small workspaces that each test makes for itself.
-
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+//! What an audit of tests finds, accepts and splits.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// Stands for tokio: blocks of memory of a task's alignment, in functions that have its names. It builds in a moment.
-const TOKIO: &str = include_str!("../preload/canary_tokio.rs");
-
-/// A package whose tests do as the text says.
-fn project(tests: &str) -> TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
-    for (path, text) in [
-        (
-            "Cargo.toml",
-            "[package]\nname = \"shop\"\nedition = \"2024\"\n[workspace]\n",
-        ),
-        ("src/lib.rs", ""),
-        ("tests/orders.rs", tests),
-    ] {
-        write(directory.path(), path, text);
-    }
-    directory
-}
-
-fn write(root: &Path, path: &str, text: &str) {
-    let path = root.join(path);
-    fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
-    fs::write(path, text).expect("a file");
-}
-
-fn leak_audit(directory: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cargo-leak-audit"))
-        .arg("leak-audit")
-        .args(arguments)
-        .current_dir(directory)
-        .env("CARGO_TARGET_DIR", directory.join("target"))
-        .env_remove("CARGO_PROFILE_TEST_DEBUG")
-        .env_remove("RUSTFLAGS")
-        .output()
-        .expect("it starts")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The exit code and stdout, with all of it in the message where it is not what was expected.
-fn assert_ends(output: &Output, code: i32, says: &str) {
-    let all = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{all}");
-    assert!(all.contains(says), "{says:?} in {all}");
-}
-
-const PASSES: &str = "#[test] fn one() {}\n#[test] fn two() {}\n#[test] fn three() {}\n";
-
-#[test]
-fn what_cannot_be_judged_says_why_and_exits_2() {
-    let empty = tempfile::tempdir().expect("a directory");
-    assert_ends(&leak_audit(empty.path(), &[]), 2, "there is no Cargo.toml");
-    assert_ends(
-        &leak_audit(empty.path(), &["--manifest-path", "no/Cargo.toml"]),
-        2,
-        "no/Cargo.toml",
-    );
-    assert_ends(
-        &leak_audit(empty.path(), &["--frobnicate"]),
-        2,
-        "invalid option '--frobnicate'",
-    );
-    assert_ends(
-        &leak_audit(empty.path(), &["merge", "no.json"]),
-        2,
-        "cannot read the report no.json",
-    );
-
-    let project = project("this is not Rust");
-    assert_ends(&leak_audit(project.path(), &[]), 2, "the tests do not build");
-
-    for (body, says) in [
-        ("std::process::abort()", "SIGABRT"),
-        ("unsafe { std::ptr::null_mut::<u8>().write_volatile(1) }", "ended early"),
-        ("assert_eq!(1 + 1, 3)", "failed in shop › orders"),
-        ("std::process::exit(0)", "ended early"),
-    ] {
-        write(
-            project.path(),
-            "tests/orders.rs",
-            &format!("#[test] fn one() {{ {body} }}"),
-        );
-        assert_ends(&leak_audit(project.path(), &[]), 2, says);
-    }
-
-    write(project.path(), "tests/orders.rs", PASSES);
-    write(project.path(), "leak-audit.toml", "[[accept]]\nid = 1");
-    assert_ends(&leak_audit(project.path(), &[]), 2, "is not a baseline");
-    assert_ends(
-        &leak_audit(project.path(), &["--baseline", "none.toml"]),
-        2,
-        "cannot read the baseline none.toml",
-    );
-    fs::remove_file(project.path().join("leak-audit.toml")).expect("it is there");
-    assert_ends(&leak_audit(project.path(), &[]), 0, "leak-audit: clean");
-}
+use crate::project::{self, PASSES, assert_ends, depend_on_tokio, leak_audit, leaking_test, package, text, write};
 
 #[test]
 fn shards_run_each_test_once_and_merge_as_one() {
     let names: Vec<String> = (0..12).map(|number| format!("test_{number}")).collect();
     let tests: String = names.iter().map(|name| format!("#[test] fn {name}() {{}}\n")).collect();
-    let project = project(&tests);
+    let project = package(&[("tests/orders.rs", &tests)]);
     let mut ran = Vec::new();
     for index in 1..=3 {
         let (shard, file) = (format!("{index}/3"), format!("json={index}.json"));
@@ -144,33 +43,18 @@ fn shards_run_each_test_once_and_merge_as_one() {
 
 /// A project whose one test leaves a task behind that is spawned in the function `name`. `before` comes before that.
 fn leaky(project: &TempDir, name: &str, before: &str) {
-    let tests = format!(
-        "{before}\nuse tokio::runtime::task::list::OwnedTasks;\n\
-         fn {name}() {{\n    let mut tasks = OwnedTasks::default();\n    tasks.bind();\n    tasks.close_and_shutdown_all();\n}}\n\
-         #[test] fn leaks() {{ {name}(); }}\n{PASSES}"
-    );
+    let tests = format!("{before}\n{}{PASSES}", leaking_test(name));
     write(project.path(), "tests/orders.rs", &tests);
-    write(
-        project.path(),
-        "tokio/Cargo.toml",
-        "[package]\nname = \"tokio\"\nversion = \"1.29.0\"\n",
-    );
-    write(project.path(), "tokio/src/lib.rs", TOKIO);
-    let manifest = "[package]\nname = \"shop\"\nedition = \"2024\"\n[dev-dependencies]\ntokio = { path = \"tokio\" }\n\
-        [workspace]\nexclude = [\"tokio\"]\n";
-    write(project.path(), "Cargo.toml", manifest);
+    depend_on_tokio(project.path());
 }
 
 fn report(project: &TempDir, arguments: &[&str]) -> (Option<i32>, serde_json::Value) {
-    let output = leak_audit(project.path(), &[&["--format", "json"], arguments].concat());
-    let document = serde_json::from_slice(&output.stdout);
-    let document = document.unwrap_or_else(|error| panic!("{error}: {}{}", text(&output.stdout), text(&output.stderr)));
-    (output.status.code(), document)
+    project::report(project.path(), arguments)
 }
 
 #[test]
 fn a_leak_keeps_its_identity_while_the_code_around_it_changes() {
-    let project = project("");
+    let project = package(&[]);
     leaky(&project, "starts", "");
     let (code, document) = report(&project, &[]);
     assert_eq!(code, Some(1), "{document:#}");
@@ -204,7 +88,7 @@ fn a_leak_keeps_its_identity_while_the_code_around_it_changes() {
 
 #[test]
 fn a_baseline_accepts_what_it_lists_and_nothing_else() {
-    let project = project("");
+    let project = package(&[]);
     leaky(&project, "starts", "");
     assert_ends(&leak_audit(project.path(), &[]), 1, "leaked");
     assert_ends(
@@ -229,7 +113,7 @@ fn a_baseline_accepts_what_it_lists_and_nothing_else() {
 
 #[test]
 fn tests_behave_as_without_the_audit() {
-    let project = project("");
+    let project = package(&[]);
     let behaves = "#[test] fn prints() { println!(\"said\"); assert!(std::env::var_os(\"NO\").is_some()); }\n\
         #[test] #[ignore = \"slow\"] fn slow() {}\n#[test] #[should_panic] fn panics() { panic!(\"as it should\") }\n";
     leaky(&project, "starts", behaves);
@@ -258,13 +142,8 @@ fn tests_behave_as_without_the_audit() {
         lines
     };
     let arguments = ["test", "--tests", "--no-fail-fast", "--", "--test-threads", "1"];
-    let plain = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(project.path())
-        .env("CARGO_TARGET_DIR", project.path().join("target"))
-        .env_remove("RUSTFLAGS")
-        .output()
-        .expect("cargo starts");
+    let mut plain = project::plain(env!("CARGO"), project.path());
+    let plain = plain.args(arguments).output().expect("cargo starts");
     let audited = leak_audit(project.path(), &["--test", "orders", "--", "--test-threads", "1"]);
     let plain = text(&plain.stdout);
     let orders = plain.rfind("\nrunning ").expect("tests ran");

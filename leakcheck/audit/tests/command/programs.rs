@@ -1,15 +1,12 @@
 //! `cargo leak-audit` on programs, commands and doc tests, and what ends it before it is done.
 
-#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// Stands for tokio: blocks of memory of a task's alignment, in functions that have its names. It builds in a moment.
-const TOKIO: &str = include_str!("../preload/canary_tokio.rs");
+use crate::project::{command, leak_audit, package_with_tokio};
 
 /// A library whose doc test leaves a task behind.
 const LIBRARY: &str = "/// ```\n/// shop::starts();\n/// ```\n\
@@ -40,41 +37,13 @@ const WAITS: &str = "let said = std::env::var(\"SAID\").unwrap();\n\
     std::fs::rename(format!(\"{said}.new\"), said).unwrap();\n    loop { std::thread::park(); }\n";
 
 fn project() -> TempDir {
-    let directory = tempfile::tempdir().expect("a directory");
     let test = format!("#[test] fn waits() {{ {WAITS} }}\n#[test] fn leaks() {{ shop::starts(); }}\n");
-    for (path, text) in [
-        (
-            "Cargo.toml",
-            "[package]\nname = \"shop\"\nedition = \"2024\"\n[dependencies]\ntokio = { path = \"tokio\" }\n\
-             [workspace]\nexclude = [\"tokio\"]\n",
-        ),
+    package_with_tokio(&[
         ("src/lib.rs", LIBRARY),
         ("src/bin/server.rs", SERVER),
         ("src/bin/waits.rs", &format!("fn main() {{ {WAITS} }}")),
         ("tests/orders.rs", &test),
-        (
-            "tokio/Cargo.toml",
-            "[package]\nname = \"tokio\"\nversion = \"1.29.0\"\n",
-        ),
-        ("tokio/src/lib.rs", TOKIO),
-    ] {
-        let path = directory.path().join(path);
-        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
-        fs::write(path, text).expect("a file");
-    }
-    directory
-}
-
-fn leak_audit(directory: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-leak-audit"));
-    command
-        .arg("leak-audit")
-        .args(arguments)
-        .current_dir(directory)
-        .env("CARGO_TARGET_DIR", directory.join("target"))
-        .env_remove("CARGO_PROFILE_TEST_DEBUG")
-        .env_remove("RUSTFLAGS");
-    command
+    ])
 }
 
 /// stdout, where it ended so.
@@ -86,7 +55,7 @@ fn ends(output: &Output, code: i32) -> String {
 }
 
 fn runs(directory: &Path, arguments: &[&str], code: i32) -> String {
-    ends(&leak_audit(directory, arguments).output().expect("it starts"), code)
+    ends(&leak_audit(directory, arguments), code)
 }
 
 fn findings(document: &str) -> Vec<serde_json::Value> {
@@ -149,7 +118,7 @@ fn a_signal_ends_what_was_started_and_leaves_no_files() {
         let temporary = tempfile::tempdir().expect("a directory");
         let beside = tempfile::tempdir().expect("a directory");
         let said = beside.path().join("said");
-        let mut audit = leak_audit(project.path(), arguments)
+        let mut audit = command(project.path(), arguments)
             .env("TMPDIR", temporary.path())
             .env("SAID", &said)
             .stdout(Stdio::piped())

@@ -1,0 +1,46 @@
+//! IncrementalAlterConfigs (key 44), versions 0–1. Sets, deletes, appends to and subtracts from single configurations (KIP-339).
+//!
+//! - 1: flexible.
+
+use kafka_protocol::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
+use kafka_protocol::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use super::dispatch::Refusal;
+use crate::api::context::Context;
+use crate::cluster::configs::alter::{Alteration, Change, Mode, Operation, alter};
+
+pub(super) async fn handle(
+    context: &Context,
+    _version: i16,
+    request: IncrementalAlterConfigsRequest,
+) -> Result<IncrementalAlterConfigsResponse, Refusal> {
+    let all = request.resources.iter().map(|resource| Alteration {
+        kind: resource.resource_type,
+        name: &resource.resource_name,
+        changes: resource
+            .configs
+            .iter()
+            .map(|config| Change {
+                name: &config.name,
+                operation: Operation::of(config.config_operation),
+                value: config.value.as_deref(),
+            })
+            .collect(),
+    });
+    let all: Vec<_> = all.collect();
+    let mode = Mode::Incremental;
+    let answers = alter(&context.shared, context.broker, &all, mode, request.validate_only);
+    let responses = request.resources.iter().zip(answers).map(|(resource, answer)| {
+        let response = AlterConfigsResourceResponse::default()
+            .with_resource_type(resource.resource_type)
+            .with_resource_name(resource.resource_name.clone());
+        match answer {
+            Ok(()) => response.with_error_message(None),
+            Err(error) => response
+                .with_error_code(error.error().code())
+                .with_error_message(error.message().map(StrBytes::from_string)),
+        }
+    });
+    Ok(IncrementalAlterConfigsResponse::default().with_responses(responses.collect()))
+}

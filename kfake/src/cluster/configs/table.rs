@@ -1,0 +1,294 @@
+//! What configurations there are. `table.txt` and `docs.txt` are Apache Kafka's own definitions, which `cargo xtask configs`
+//! writes (`tests/oracle/Configs.java` describes the columns). They are read when they are first asked for.
+
+use std::sync::LazyLock;
+
+/// In the order of their kinds and names.
+static TABLE: LazyLock<Vec<Definition>> = LazyLock::new(|| read(include_str!("table.txt")));
+static DOCUMENTATION: LazyLock<Vec<(Kind, &str, &str)>> = LazyLock::new(|| {
+    let rows = include_str!("docs.txt").lines().filter_map(|line| {
+        let mut columns = line.splitn(3, '\t');
+        Some((Kind::of(columns.next()?)?, columns.next()?, columns.next()?))
+    });
+    rows.collect()
+});
+
+/// Whose configuration it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Broker,
+    Topic,
+    Group,
+    ClientMetrics,
+    /// Quotas of users and clients.
+    Quota,
+    /// Quotas of addresses.
+    IpQuota,
+}
+
+impl Kind {
+    fn of(column: &str) -> Option<Self> {
+        Some(match column {
+            "B" => Self::Broker,
+            "T" => Self::Topic,
+            "G" => Self::Group,
+            "C" => Self::ClientMetrics,
+            "U" => Self::Quota,
+            "I" => Self::IpQuota,
+            _ => return None,
+        })
+    }
+}
+
+/// `ConfigDef.Type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Boolean,
+    String,
+    Int,
+    Short,
+    Long,
+    Double,
+    List,
+    Class,
+    Password,
+}
+
+impl Type {
+    fn of(column: &str) -> Option<Self> {
+        Some(match column {
+            "BOOLEAN" => Self::Boolean,
+            "STRING" => Self::String,
+            "INT" => Self::Int,
+            "SHORT" => Self::Short,
+            "LONG" => Self::Long,
+            "DOUBLE" => Self::Double,
+            "LIST" => Self::List,
+            "CLASS" => Self::Class,
+            "PASSWORD" => Self::Password,
+            _ => return None,
+        })
+    }
+
+    /// `DescribeConfigsResponse.ConfigType`.
+    pub fn code(self) -> i8 {
+        match self {
+            Self::Boolean => 1,
+            Self::String => 2,
+            Self::Int => 3,
+            Self::Short => 4,
+            Self::Long => 5,
+            Self::Double => 6,
+            Self::List => 7,
+            Self::Class => 8,
+            Self::Password => 9,
+        }
+    }
+}
+
+/// The value of a configuration that nobody set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Initial {
+    /// None: Apache Kafka does not start without one.
+    Required,
+    Null,
+    Value(&'static str),
+}
+
+/// When a broker's configuration can be changed (KIP-226).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    ReadOnly,
+    /// For all brokers, and for one.
+    ClusterWide,
+    /// For one broker alone.
+    PerBroker,
+}
+
+/// What a value of the type must be besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Check {
+    None,
+    /// The bounds as Apache Kafka prints them.
+    Range {
+        least: Option<&'static str>,
+        most: Option<&'static str>,
+    },
+    /// Between the two, or exactly the third.
+    Level(&'static str, &'static str, &'static str),
+    OneOf(Vec<&'static str>),
+    OneOfIgnoringCase(Vec<&'static str>),
+    NonEmpty,
+    /// Different values, each of them one of the words, where there are any.
+    List {
+        may_be_empty: bool,
+        words: Vec<&'static str>,
+    },
+    /// `ThrottledReplicaListValidator`.
+    Replicas,
+    /// `ShareGroupAutoOffsetResetStrategy`.
+    OffsetReset,
+}
+
+/// One configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Definition {
+    pub kind: Kind,
+    pub name: &'static str,
+    pub of: Type,
+    pub initial: Initial,
+    pub scope: Scope,
+    /// Can be set, and is not shown.
+    pub internal: bool,
+    pub check: Check,
+    /// The broker configuration that a topic's or a group's falls back to.
+    pub synonym: Option<&'static str>,
+}
+
+impl Definition {
+    /// Whether its value is never shown (`AbstractKafkaConfig.maybeSensitive`).
+    pub fn is_sensitive(&self) -> bool {
+        self.of == Type::Password
+    }
+
+    /// The value that it has when nobody sets it, where that is not null.
+    pub fn default(&self) -> Option<&'static str> {
+        match self.initial {
+            Initial::Value(value) => Some(value),
+            Initial::Null | Initial::Required => None,
+        }
+    }
+}
+
+fn read(text: &'static str) -> Vec<Definition> {
+    let mut definitions: Vec<_> = text.lines().filter_map(definition).collect();
+    definitions.sort_by_key(|d| (d.kind, d.name));
+    definitions
+}
+
+fn definition(line: &'static str) -> Option<Definition> {
+    let columns: Vec<&'static str> = line.split('\t').collect();
+    let &[kind, name, of, initial, scope, check, synonym] = columns.as_slice() else {
+        return None;
+    };
+    Some(Definition {
+        kind: Kind::of(kind)?,
+        name,
+        of: Type::of(of)?,
+        initial: match initial.strip_prefix('=') {
+            Some(value) => Initial::Value(value),
+            None if initial == "-" => Initial::Null,
+            None => Initial::Required,
+        },
+        scope: match scope.as_bytes().first()? {
+            b'r' => Scope::ReadOnly,
+            b'p' => Scope::PerBroker,
+            _ => Scope::ClusterWide,
+        },
+        internal: scope.ends_with('i'),
+        check: rule(check)?,
+        synonym: (synonym != "-").then_some(synonym),
+    })
+}
+
+fn rule(column: &'static str) -> Option<Check> {
+    let words = |text: &'static str| text.split(',').filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    let (kind, rest) = column.split_once(' ').unwrap_or((column, ""));
+    Some(match kind {
+        "-" | "nonnull" => Check::None,
+        "range" => {
+            let (least, most) = rest.split_once(' ')?;
+            let bound = |bound: &'static str| (bound != "*").then_some(bound);
+            Check::Range {
+                least: bound(least),
+                most: bound(most),
+            }
+        }
+        "level" => {
+            let mut parts = rest.split(' ');
+            Check::Level(parts.next()?, parts.next()?, parts.next()?)
+        }
+        "in" => Check::OneOf(words(rest)),
+        "ignorecase" => Check::OneOfIgnoringCase(words(rest)),
+        "nonempty" => Check::NonEmpty,
+        "list" => {
+            let (flags, list) = rest.split_once(' ')?;
+            Check::List {
+                may_be_empty: flags.contains('e'),
+                words: words(list),
+            }
+        }
+        "replicas" => Check::Replicas,
+        "reset" => Check::OffsetReset,
+        _ => return None,
+    })
+}
+
+/// The configurations of a kind, in the order of their names.
+pub(crate) fn all(kind: Kind) -> &'static [Definition] {
+    let definitions = &*TABLE;
+    let start = definitions.partition_point(|d| d.kind < kind);
+    let end = definitions.partition_point(|d| d.kind <= kind);
+    &definitions[start..end]
+}
+
+/// A configuration by its name.
+pub(crate) fn find(kind: Kind, name: &str) -> Option<&'static Definition> {
+    let all = all(kind);
+    let found = all.binary_search_by(|d| d.name.cmp(name)).ok()?;
+    Some(&all[found])
+}
+
+/// What Apache Kafka says about a configuration.
+pub(crate) fn documentation(definition: &Definition) -> String {
+    let of = DOCUMENTATION
+        .iter()
+        .find(|(kind, name, _)| (*kind, *name) == (definition.kind, definition.name));
+    let mut text = String::new();
+    let mut escaped = false;
+    for c in of.map_or("", |(_, _, text)| text).chars() {
+        match (escaped, c) {
+            (false, '\\') => {
+                escaped = true;
+                continue;
+            }
+            (true, 'n') => text.push('\n'),
+            (true, 't') => text.push('\t'),
+            _ => text.push(c),
+        }
+        escaped = false;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_table_is_understood() {
+        let lines = include_str!("table.txt").lines().count();
+        assert_eq!(TABLE.len(), lines);
+        assert_eq!(DOCUMENTATION.len(), TABLE.len());
+    }
+
+    #[test]
+    fn a_configuration_is_found_by_its_kind_and_name() {
+        let found = find(Kind::Topic, "retention.ms").unwrap();
+        assert_eq!((found.of, found.default()), (Type::Long, Some("604800000")));
+        assert_eq!(found.synonym, Some("log.retention.ms"));
+        assert!(find(Kind::Broker, "retention.ms").is_none());
+        assert_eq!(find(Kind::Broker, "listeners").unwrap().scope, Scope::PerBroker);
+        assert!(documentation(found).contains("retention"));
+    }
+
+    #[test]
+    fn every_default_is_a_value_that_could_be_set() {
+        for definition in &*TABLE {
+            let Initial::Value(value) = definition.initial else {
+                continue;
+            };
+            assert_eq!(definition.parse(value).as_deref(), Ok(value), "{}", definition.name);
+        }
+    }
+}

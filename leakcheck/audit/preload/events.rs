@@ -1,0 +1,310 @@
+//! What happens: cells come and go, runtimes park, threads are created, the process ends.
+
+use std::cell::Cell;
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicUsize, Ordering};
+
+use super::boxes::Segments;
+use super::libc::__errno_location;
+use super::objects::Objects;
+use super::cells::{live, UNCOPIED};
+use super::state::{header, lock};
+use super::threads::{Left, LEFT};
+use super::walk::walk;
+use super::task_state::RUNNING;
+use super::{threads, FRAMES};
+
+thread_local! {
+    /// A hook is at work on this thread.
+    pub(super) static BUSY: Cell<bool> = const { Cell::new(false) };
+    /// Which threads created this one.
+    pub(super) static LINEAGE: Cell<u64> = const { Cell::new(0) };
+    /// Parks that did not wait.
+    pub(super) static YIELDS: Cell<u8> = const { Cell::new(0) };
+    static RECENT: Recent = const { Recent::NONE };
+}
+
+/// Not null where this process records. What it points to is 1, and 0 in a forked child: the kernel wipes it.
+pub(super) static ACTIVE: AtomicPtr<u64> = AtomicPtr::new(std::ptr::null_mut());
+
+/// How many live cells have an address with this hash, so that other frees are let through at once.
+pub(super) static FILTER: [AtomicU16; 1 << 16] = [const { AtomicU16::new(0) }; 1 << 16];
+
+pub(super) fn filter(address: usize) -> &'static AtomicU16 {
+    &FILTER[(address as u64 >> 7).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 48]
+}
+
+pub(super) fn may_be_cell(address: usize) -> bool {
+    filter(address).load(Ordering::Relaxed) != 0
+}
+
+/// A hook's turn on its thread: while it lasts, hooks on the same thread do nothing.
+pub(super) struct Turn {
+    pub(super) errno: c_int,
+}
+
+impl Turn {
+    pub(super) fn begin() -> Option<Self> {
+        let active = ACTIVE.load(Ordering::Relaxed);
+        // SAFETY: a page that stays mapped for as long as the process lives.
+        if active.is_null() || unsafe { active.read_volatile() } == 0 {
+            return None;
+        }
+        if BUSY.try_with(|busy| busy.replace(true)).unwrap_or(true) {
+            return None;
+        }
+        // SAFETY: this thread's own errno.
+        Some(Self {
+            errno: unsafe { *__errno_location() },
+        })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // SAFETY: this thread's own errno.
+        unsafe { *__errno_location() = self.errno };
+        let _ = BUSY.try_with(|busy| busy.set(false));
+    }
+}
+
+/// The loaded files were written down.
+pub(super) static LISTED: AtomicBool = AtomicBool::new(false);
+
+pub(super) fn lineage() -> u64 {
+    LINEAGE.try_with(Cell::get).unwrap_or(0)
+}
+
+#[inline(never)]
+pub(super) fn allocated(address: usize, size: usize) {
+    let Some(_turn) = Turn::begin() else { return };
+    // What is in it is left from whatever was there before, and another thread may look at it before its owner has written
+    // to it. As a cell that is being polled it is left alone until then.
+    if size >= std::mem::size_of::<u64>() {
+        // SAFETY: a block of that size at least, which was allocated just now and is nobody else's yet.
+        unsafe { (address as *mut u64).write_volatile(RUNNING) };
+    }
+    let mut frames = [0; FRAMES];
+    let count = walk(&mut frames);
+    // Once at the first cell, for a process that will not come to its end.
+    if !LISTED.swap(true, Ordering::Relaxed) {
+        list();
+    }
+    let mut state = lock();
+    let node = state.stack(&frames[..count]);
+    let cell = state.insert(address, size, node, lineage());
+    if cell != 0 {
+        let allocated = state.word(cell, live::FROM);
+        drop(state);
+        let _ = RECENT.try_with(|recent| recent.push([cell, allocated]));
+    }
+}
+
+/// The cells that a thread has allocated since it parked last, the newest of them: each its record and when it was allocated,
+/// as a record may be another cell's by now.
+pub(super) struct Recent {
+    count: Cell<usize>,
+    next: Cell<usize>,
+    cells: [Cell<[u64; 2]>; RECENT_CELLS],
+    /// Frees that are let through before the next look.
+    skip: Cell<u32>,
+}
+
+const RECENT_CELLS: usize = 8;
+/// Frees without a look once looks have taken as much time as they may.
+const SKIPPED: u32 = 64;
+
+/// The recent cells of all threads. While there is none, a free costs no look at a thread's own.
+pub(super) static RECENTS: AtomicUsize = AtomicUsize::new(0);
+
+impl Recent {
+    const NONE: Self = Self {
+        count: Cell::new(0),
+        next: Cell::new(0),
+        cells: [const { Cell::new([0; 2]) }; RECENT_CELLS],
+        skip: Cell::new(0),
+    };
+
+    fn push(&self, cell: [u64; 2]) {
+        self.cells[self.next.get()].set(cell);
+        self.next.set((self.next.get() + 1) % RECENT_CELLS);
+        if self.count.get() < RECENT_CELLS {
+            self.count.set(self.count.get() + 1);
+            RECENTS.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn clear(&self) {
+        RECENTS.fetch_sub(self.count.replace(0), Ordering::Relaxed);
+        self.cells.iter().for_each(|cell| cell.set([0; 2]));
+        self.next.set(0);
+    }
+}
+
+/// Something is freed: this thread has done something since it allocated a cell, and the cell holds still.
+///
+/// A runtime of one thread need not park between the spawn of a task and its own end. To look whenever that thread frees
+/// something shows the task as it was spawned, and as it was polled.
+#[inline(never)]
+pub(super) fn look() {
+    let due = RECENT.try_with(|recent| {
+        let skip = recent.skip.get();
+        recent.skip.set(skip.saturating_sub(1));
+        recent.count.get() != 0 && skip == 0
+    });
+    if due != Ok(true) {
+        return;
+    }
+    let Some(_turn) = Turn::begin() else { return };
+    let mut state = lock();
+    let Some(begin) = state.may_look() else {
+        let _ = RECENT.try_with(|recent| recent.skip.set(SKIPPED));
+        return;
+    };
+    let _ = RECENT.try_with(|recent| {
+        let mut live = 0;
+        for place in &recent.cells {
+            let [cell, allocated] = place.get();
+            if cell == 0 {
+                continue;
+            }
+            let same = state.word(cell, live::ADDRESS) != 0 && state.word(cell, live::FROM) == allocated;
+            if same && state.look(cell) {
+                live += 1;
+            } else {
+                place.set([0; 2]);
+            }
+        }
+        if live == 0 {
+            recent.clear();
+        }
+    });
+    state.looked_since(begin);
+}
+
+/// Writes down what is loaded.
+#[cold]
+#[inline(never)]
+pub(super) fn list() {
+    let (objects, segments) = (Objects::loaded(), Segments::loaded());
+    let mut state = lock();
+    state.objects(&objects);
+    state.boxes.segments = segments;
+}
+
+#[inline(never)]
+pub(super) fn freed(address: usize) {
+    let Some(_turn) = Turn::begin() else { return };
+    if !lock().knows(address) {
+        return;
+    }
+    // SAFETY: a cell that is not freed yet, and at least as large as a word; nobody else has it any more.
+    let end = unsafe { (address as *const u64).read_volatile() };
+    let mut frames = [0; FRAMES];
+    let count = walk(&mut frames);
+    let mut state = lock();
+    let node = state.stack(&frames[..count]);
+    state.remove(address, node, end);
+    // What this cell's end leaves alone holds still for now, and is about to end with its runtime, perhaps.
+    state.pass(false);
+}
+
+pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
+    if timeout == 0 {
+        // A runtime that only looks for events does so often.
+        let yields = YIELDS
+            .try_with(|yields| yields.replace(yields.get().wrapping_add(1)))
+            .unwrap_or(1);
+        if yields % 16 != 0 {
+            return;
+        }
+    }
+    let Some(_turn) = Turn::begin() else { return };
+    forget_recent();
+    let own = threads::own();
+    let Some((futex, value)) = waits.filter(|_| own != 0) else {
+        let mut state = lock();
+        state.park();
+        state.pass(true);
+        return;
+    };
+    let mut frames = [0; FRAMES];
+    let count = walk(&mut frames);
+    let mut state = lock();
+    state.park();
+    state.pass(true);
+    let node = state.stack(&frames[..count]);
+    state.thread_waits(own, futex, value, node);
+}
+
+/// This thread's recent cells are no more worth a look than all others.
+pub(super) fn forget_recent() {
+    let _ = RECENT.try_with(Recent::clear);
+}
+
+/// A thread has been woken. What others have spawned meanwhile is about to run, or to end with its runtime.
+pub(super) fn woken() {
+    if UNCOPIED.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let Some(_turn) = Turn::begin() else { return };
+    let mut state = lock();
+    if let Some(begin) = state.may_look() {
+        state.fresh_pass();
+        state.looked_since(begin);
+    }
+}
+
+/// The lineage and the record of a thread that this one is about to create.
+pub(super) fn thread_created() -> (u64, u64) {
+    let Some(_turn) = Turn::begin() else { return (0, 0) };
+    let mut frames = [0; FRAMES];
+    let count = walk(&mut frames);
+    let mut state = lock();
+    let node = state.stack(&frames[..count]);
+    let lineage = state.lineage(lineage(), node);
+    let now = state.now();
+    (lineage, state.thread_created(lineage, threads::own(), now))
+}
+
+pub(super) fn thread_failed(record: u64) {
+    if record != 0 {
+        if let Some(_turn) = Turn::begin() {
+            lock().thread_failed(record);
+        }
+    }
+}
+
+pub(super) extern "C" fn exiting() {
+    let Some(_turn) = Turn::begin() else { return };
+    // More may be loaded than at the first cell.
+    let objects = LISTED.load(Ordering::Relaxed).then(Objects::loaded);
+    let mut state = lock();
+    state.park();
+    state.ending = true;
+    state.last_pass();
+    let mut left = [Left::NONE; LEFT];
+    let count = state.threads_left(&mut left);
+    // Who waits for our lock must not be taken for blocked.
+    drop(state);
+    left[..count].iter_mut().for_each(Left::examine);
+    let mut state = lock();
+    state.threads_blocked(&left[..count]);
+    if let Some(objects) = objects {
+        state.objects(&objects);
+    }
+    let now = state.now();
+    state.set_header(header::TO, now);
+    state.set_header(header::ENDED, 1);
+    drop(state);
+    stop();
+}
+
+/// Records nothing from here on.
+pub(super) fn stop() {
+    let active = ACTIVE.load(Ordering::Relaxed);
+    if !active.is_null() {
+        // SAFETY: as in `Turn::begin`.
+        unsafe { active.write_volatile(0) };
+    }
+}

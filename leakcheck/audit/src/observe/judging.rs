@@ -1,0 +1,337 @@
+//! One process after another is judged: what each task was, whose, how it ended, and where it waited.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+use super::classify::{self, Ending, Kind};
+use super::judge::{Key, What};
+use super::places::{is_short, name, spawned, test_of};
+use super::preload;
+use super::program::Program;
+use super::records::{Copy, Process};
+use super::symbols::{Frame, Symbols};
+use super::waiting::{Asked, Waited, Waiting};
+use crate::owners::Owners;
+use crate::report::{self, Lifetime, Origin, Place};
+
+/// Why a program is not judged whose functions have no names that say whose they are.
+const UNTOLD: &str = "has no debug info, or line tables alone: what tokio allocated or freed could not be told apart";
+
+/// What is known of tasks or threads that were left behind alike.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) count: u64,
+    pub(super) text: Option<String>,
+    pub(super) waited: Waited,
+    /// Its tasks' addresses, with the number of their process.
+    pub(super) cells: Vec<(usize, u64)>,
+    /// The task whose end the one waits for of which `waited` tells.
+    pub(super) waits_for: Option<(usize, u64)>,
+    /// When some of them lived.
+    pub(super) lifetimes: Vec<Lifetime>,
+    /// How many copies were looked into, without an answer.
+    tried: u32,
+}
+
+impl Found {
+    pub(super) fn add(&mut self, count: u64, lifetimes: impl IntoIterator<Item = Lifetime>) {
+        self.count += count;
+        let room = LIFETIMES.saturating_sub(self.lifetimes.len());
+        self.lifetimes.extend(lifetimes.into_iter().take(room));
+    }
+}
+
+/// Tasks that were spawned alike and had the same end.
+struct Tasks<'a> {
+    kind: Kind,
+    ending: Ending,
+    /// The stack that allocated them, and the thread.
+    allocated: u64,
+    lineage: u64,
+    count: u64,
+    lived: Lifetime,
+    /// Of some of them.
+    lifetimes: &'a [Lifetime],
+    copies: &'a [Copy],
+}
+
+/// What became of what a line has spawned.
+#[derive(Default)]
+pub(super) struct Spawned {
+    pub(super) tasks: u64,
+    /// How many of them outlived their test.
+    pub(super) left: u64,
+    pub(super) lived: Option<Lifetime>,
+}
+
+/// From when the first of both began until the last of both ended.
+fn both(one: Lifetime, other: Lifetime) -> Lifetime {
+    Lifetime {
+        from_ns: one.from_ns.min(other.from_ns),
+        to_ns: one.to_ns.max(other.to_ns),
+    }
+}
+
+pub(super) type SiteKey = (String, Option<String>, Origin, Vec<Place>);
+
+/// How many copies of tasks that were left behind alike are looked into until one tells where it waits.
+const TRIES: u32 = 4;
+/// How many addresses of tasks that were left behind alike are kept: a root is one task, seldom one of hundreds.
+const CELLS: usize = 64;
+/// How many lifetimes are told of tasks that were left behind alike.
+const LIFETIMES: usize = 64;
+
+pub(super) struct Judging<'a> {
+    pub(super) workspace: &'a Path,
+    pub(super) owners: &'a Owners,
+    pub(super) symbols: Symbols,
+    pub(super) found: BTreeMap<Key, Found>,
+    pub(super) sites: BTreeMap<SiteKey, Spawned>,
+    /// A program, and what is to be said of it.
+    pub(super) unjudged: BTreeSet<(String, String)>,
+    pub(super) tasks: u64,
+    /// Threads that the user's own code created.
+    pub(super) threads: u64,
+    /// The number of the process that is being judged.
+    process: usize,
+    /// Of that process, by the stack's node.
+    kinds: HashMap<u64, Kind>,
+    waiting: Waiting<'a>,
+}
+
+impl<'a> Judging<'a> {
+    pub(super) fn new(workspace: &'a Path, owners: &'a Owners) -> Self {
+        Self {
+            workspace,
+            owners,
+            symbols: Symbols::default(),
+            found: BTreeMap::new(),
+            sites: BTreeMap::new(),
+            unjudged: BTreeSet::new(),
+            tasks: 0,
+            threads: 0,
+            process: 0,
+            kinds: HashMap::new(),
+            waiting: Waiting::new(workspace),
+        }
+    }
+
+    /// Another process is begun.
+    pub(super) fn next_process(&mut self) {
+        self.process += 1;
+        self.kinds.clear();
+    }
+
+    pub(super) fn cannot(&mut self, process: &Process, why: impl Into<String>) {
+        self.unjudged.insert((name(process), why.into()));
+    }
+
+    pub(super) fn process(&mut self, process: &Process, program: &Program, replaced: bool) {
+        if let Some(version) = program.too_old() {
+            self.cannot(
+                process,
+                format!("uses tokio {version}, whose tasks cannot be told from other memory: 1.29 is the first"),
+            );
+            return;
+        }
+        if process.folds.is_empty() && process.live.is_empty() && program.has_own_allocator {
+            self.cannot(process, "has an allocator of its own: its tasks could not be observed");
+            return;
+        }
+        let seen = self.tasks;
+        if program.is_stripped {
+            self.cannot(process, "is stripped: what it allocated could not be told apart");
+            return;
+        }
+        if process.dropped > 0 {
+            self.cannot(
+                process,
+                format!("did more than there was room to record ({} records)", process.dropped),
+            );
+        }
+        for fold in &process.folds {
+            let kind = self.kind(process, fold.allocated);
+            if !self.is_task(process, kind, fold.count) {
+                continue;
+            }
+            let freed = self.symbols.stack(process, &process.stack(fold.freed));
+            if freed
+                .iter()
+                .any(|frame| is_short(frame) && classify::may_decide(&frame.path))
+            {
+                self.cannot(process, UNTOLD);
+                continue;
+            }
+            let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.seen.complete);
+            let tasks = Tasks {
+                kind,
+                ending: classify::queued(ending, fold.seen),
+                allocated: fold.allocated,
+                lineage: fold.lineage,
+                count: fold.count,
+                lived: fold.lived,
+                lifetimes: &fold.lifetimes,
+                copies: &fold.copies,
+            };
+            self.found(process, &tasks);
+        }
+        for live in &process.live {
+            let kind = self.kind(process, live.allocated);
+            if !self.is_task(process, kind, 1) || !process.exited {
+                continue;
+            }
+            let lived = Lifetime {
+                from_ns: live.from_ns,
+                to_ns: process.to_ns,
+            };
+            let tasks = Tasks {
+                kind,
+                ending: if live.seen.complete {
+                    Ending::Ended
+                } else {
+                    Ending::AliveAtExit
+                },
+                allocated: live.allocated,
+                lineage: live.lineage,
+                count: 1,
+                lived,
+                lifetimes: &[lived],
+                copies: live.copy.as_slice(),
+            };
+            self.found(process, &tasks);
+        }
+        self.threads(process);
+        // Some allocators pass tasks on to libc in a way that cannot be recognized: that none was seen says nothing then.
+        if self.tasks == seen && program.has_own_allocator && program.has_tokio() {
+            self.cannot(
+                process,
+                "has an allocator of its own and showed no task: its tasks could not be observed",
+            );
+        }
+        if !process.exited && !replaced {
+            self.cannot(process, "did not come to its end: it was killed or it aborted");
+        }
+    }
+
+    fn kind(&mut self, process: &Process, stack: u64) -> Kind {
+        if let Some(kind) = self.kinds.get(&stack) {
+            return *kind;
+        }
+        let frames = self.symbols.stack(process, &process.stack(stack));
+        let mut kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
+        let is_unsure = |frame: &Frame| is_short(frame) && classify::may_be_other_than(kind, &frame.path);
+        if frames.iter().any(is_unsure) {
+            kind = Kind::Unknown;
+        }
+        self.kinds.insert(stack, kind);
+        kind
+    }
+
+    /// Whether it is a task of the user's, which is counted.
+    fn is_task(&mut self, process: &Process, kind: Kind, count: u64) -> bool {
+        match kind {
+            Kind::Task | Kind::Blocking => {
+                self.tasks += count;
+                true
+            }
+            Kind::Unknown => {
+                self.cannot(process, UNTOLD);
+                false
+            }
+            Kind::Worker | Kind::Other => false,
+        }
+    }
+
+    /// Adds tasks that were spawned alike and had the same end to what is known.
+    fn found(&mut self, process: &Process, tasks: &Tasks<'_>) {
+        let how = match (tasks.ending, tasks.kind) {
+            (Ending::Ended, _) => "",
+            (Ending::AliveAtExit, Kind::Blocking) => "it was running when the process ended",
+            (Ending::AliveAtExit, _) => "it was alive when the process ended: its runtime was never dropped",
+            (Ending::Outlived, _) => "it was waiting when its runtime was dropped",
+            (Ending::OutlivedQueued, _) => "it was due to run when its runtime was dropped",
+            (Ending::QueuedOrAborted, _) => {
+                "it was due to run when its runtime was dropped, perhaps because it had been aborted"
+            }
+            (Ending::Unsure, _) => "another task held it that outlived the runtime",
+        };
+        let stack = process.stack(tasks.allocated);
+        let frames = self.symbols.stack(process, &stack);
+        let spawned = spawned(&frames, self.owners, self.workspace);
+        let origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
+        let what = match (tasks.ending, tasks.kind, &origin) {
+            (Ending::Unsure | Ending::QueuedOrAborted, ..) => What::Unsure,
+            (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
+            (_, _, Origin::Own) => What::Leaked,
+            (_, _, Origin::Dependency { .. }) => What::ThirdParty,
+        };
+        let test = test_of(&frames).or_else(|| self.test_of_thread(process, tasks.lineage));
+        let spawned: Vec<Place> = spawned.into_iter().map(|(place, _)| place).collect();
+        let site = self
+            .sites
+            .entry((name(process), test.clone(), origin.clone(), spawned.clone()))
+            .or_default();
+        site.tasks += tasks.count;
+        site.lived = Some(site.lived.map_or(tasks.lived, |lived| both(lived, tasks.lived)));
+        if tasks.ending == Ending::Ended {
+            return;
+        }
+        site.left += if tasks.ending == Ending::Unsure { 0 } else { tasks.count };
+        let named = match tasks.kind {
+            Kind::Blocking => report::Kind::Blocking,
+            _ => report::Kind::Task,
+        };
+        let key = (what, how, name(process), test, origin, spawned, named);
+        let mut found = self.found.remove(&key).unwrap_or_default();
+        found.add(tasks.count, tasks.lifetimes.iter().copied());
+        for copy in tasks.copies {
+            if found.cells.len() < CELLS {
+                found.cells.push((self.process, copy.address));
+            }
+        }
+        let copies = tasks.copies.iter().map(Some);
+        let without = tasks.copies.is_empty().then_some(None);
+        for copy in copies.chain(without) {
+            if found.waited.awaits.is_some() || found.tried == TRIES {
+                break;
+            }
+            found.tried += 1;
+            if let Some((text, waited)) = self.waited(process, &stack, copy) {
+                found.waits_for = waited.waits_for.map(|cell| (self.process, cell));
+                (found.text, found.waited) = (text, waited);
+            }
+        }
+        self.found.insert(key, found);
+    }
+
+    /// The test that created a thread, or one of the threads that led to it.
+    pub(super) fn test_of_thread(&mut self, process: &Process, lineage: u64) -> Option<String> {
+        let creators = process.creators(lineage).into_iter();
+        creators
+            .map(|creator| self.symbols.stack(process, &process.stack(creator)))
+            .find_map(|frames| test_of(&frames))
+    }
+
+    /// Where a task waited, as text and as data. `None` where no object that was loaded has its code.
+    fn waited(&mut self, process: &Process, stack: &[u64], copy: Option<&Copy>) -> Option<(Option<String>, Waited)> {
+        // The object that the future's type is in: what called libc.
+        let mut objects = stack
+            .iter()
+            .filter_map(|address| process.object(address.wrapping_sub(1)));
+        let object = objects.find(|object| !object.path.ends_with(preload::FILE))?;
+        let path = if object.path.is_empty() {
+            &process.executable
+        } else {
+            &object.path
+        };
+        let inside = stack.iter().filter(|address| object.range.contains(*address));
+        let addresses: Vec<u64> = inside.map(|address| address.wrapping_sub(object.base)).collect();
+        let asked = Asked {
+            object: Path::new(path),
+            stack: &addresses,
+            bias: object.base,
+            copy,
+        };
+        Some(self.waiting.waiting(asked))
+    }
+}
