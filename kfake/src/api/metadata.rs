@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::creation::{self, TopicSpec};
+use crate::cluster::internal::Internal;
 use crate::cluster::topics::{BrokerId, Topic, Topics, check_name, is_internal};
 
 /// What a client may do with a topic where there is no authorizer: every operation that topics have (KIP-430), as bits.
@@ -135,6 +136,11 @@ fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataRes
         return error(ResponseError::InvalidTopicException);
     }
     if !(may_create && shared.config.auto_create_topics) {
+        return error(ResponseError::UnknownTopicOrPartition);
+    }
+    // With what Kafka's own topics have, whoever asks for them first.
+    if let Some(internal) = Internal::named(name) {
+        shared.ensure(internal);
         return error(ResponseError::UnknownTopicOrPartition);
     }
     let spec = TopicSpec {

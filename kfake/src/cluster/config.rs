@@ -162,6 +162,20 @@ broker_configs! {
     group_max_session_timeout: Duration = "group.max.session.timeout.ms";
     /// The most members of a group (KIP-389).
     group_max_size: Count = "group.max.size";
+    /// Partitions of `__consumer_offsets`.
+    offsets_partitions: Count = "offsets.topic.num.partitions";
+    /// Replicas of `__consumer_offsets`, where there are as many brokers.
+    offsets_replication: Count = "offsets.topic.replication.factor";
+    /// `segment.bytes` of `__consumer_offsets`.
+    offsets_segment_bytes: Count = "offsets.topic.segment.bytes";
+    /// Partitions of `__transaction_state`.
+    transaction_partitions: Count = "transaction.state.log.num.partitions";
+    /// Replicas of `__transaction_state`, where there are as many brokers.
+    transaction_replication: Count = "transaction.state.log.replication.factor";
+    /// `min.insync.replicas` of `__transaction_state`.
+    transaction_min_isr: Count = "transaction.state.log.min.isr";
+    /// `segment.bytes` of `__transaction_state`.
+    transaction_segment_bytes: Count = "transaction.state.log.segment.bytes";
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
     /// How often retention looks for what may go.

@@ -11,6 +11,7 @@ pub(crate) mod exits;
 pub(crate) mod fetch_sessions;
 pub(crate) mod handle;
 pub(crate) mod housekeeping;
+pub(crate) mod internal;
 pub(crate) mod lifeline;
 pub(crate) mod log_config;
 pub(crate) mod partition;

@@ -17,6 +17,9 @@ async fn cluster(setup: &Setup) -> Cluster {
     for (key, value) in setup.all_configs() {
         builder = builder.broker_config(key, value);
     }
+    for (key, value) in setup.internal_topics() {
+        builder = builder.broker_config(key, value);
+    }
     builder.start().await.unwrap()
 }
 

@@ -139,6 +139,9 @@ pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Runnin
         command.args(["--broker-config", &format!("{key}={value}")]);
     }
     if !peer {
+        for (key, value) in setup.internal_topics() {
+            command.args(["--broker-config", &format!("{key}={value}")]);
+        }
         command.args(["--log-level", "off"]);
     }
     let mut child = command
