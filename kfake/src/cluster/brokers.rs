@@ -34,6 +34,8 @@ pub struct PartitionView {
     pub high_watermark: i64,
     /// The offset after the last record.
     pub log_end_offset: i64,
+    /// Fetches that wait for this partition's next record.
+    pub waiting_fetches: usize,
 }
 
 impl PartitionView {
@@ -50,6 +52,7 @@ impl PartitionView {
             log_start_offset: log.start_offset(),
             high_watermark: log.high_watermark(),
             log_end_offset: log.end_offset(),
+            waiting_fetches: log.waiters().len(),
         }
     }
 }

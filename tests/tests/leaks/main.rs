@@ -6,3 +6,4 @@ mod connections;
 mod explored;
 mod planted;
 mod scenario;
+mod topology;

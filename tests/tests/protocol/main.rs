@@ -4,4 +4,5 @@ mod frames;
 mod groups;
 mod static_members;
 mod topics;
+mod topology;
 mod versions;
