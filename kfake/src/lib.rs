@@ -54,6 +54,7 @@ mod net;
 mod txn;
 
 pub use api::VersionError;
+pub use cluster::brokers::{BrokerError, PartitionView};
 pub use cluster::builder::{Builder, StartError};
 pub use cluster::cleaner::CompactError;
 pub use cluster::config::ConfigError;
@@ -65,5 +66,6 @@ pub use cluster::releases::UnknownRelease;
 pub use cluster::state::Broker;
 pub use cluster::telemetry::ClientMetrics;
 pub use cluster::topics::{BrokerId, TopicError};
+pub use cluster::topology::MoveError;
 pub use group::handle::EndGroupError;
 pub use group::view::{GroupState, GroupView, MemberView};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use kafka_protocol::error::ResponseError;
 
 use crate::api::context::Context;
+use crate::cluster::partition::Partition;
 use crate::cluster::state::Broker;
-use crate::cluster::topics::{BrokerId, Partition, Topic};
+use crate::cluster::topics::{BrokerId, Topic};
 
 /// The leader that a client should ask instead (KIP-951).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,19 +30,49 @@ impl Refused {
     }
 }
 
+/// Who may answer for a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Its leader alone.
+    Leader,
+    /// Any replica (KIP-392).
+    Replica,
+}
+
+/// A partition, as the broker that was asked has it.
+#[derive(Debug)]
+pub(super) struct Hosted {
+    pub partition: Arc<Partition>,
+    /// Where this broker's log ends, if it has fallen behind.
+    pub ends: Option<i64>,
+}
+
 /// The partition, if this broker leads it in the epoch that the client expects; -1 expects none.
+pub(super) fn led(context: &Context, topic: &Topic, index: i32, client_epoch: i32) -> Result<Arc<Partition>, Refused> {
+    hosted(context, topic, index, client_epoch, Asked::Leader).map(|hosted| hosted.partition)
+}
+
+/// The partition, if this broker may answer for it in the epoch that the client expects; -1 expects none.
 ///
 /// A replica compares epochs before it says that it does not lead (`Partition.checkCurrentLeaderEpoch`); a broker without
-/// a replica has no epoch to compare. Unlike Apache Kafka's, a follower does not serve reads (KIP-392).
-pub(super) fn led(context: &Context, topic: &Topic, index: i32, client_epoch: i32) -> Result<Arc<Partition>, Refused> {
+/// a replica has no epoch to compare.
+pub(super) fn hosted(
+    context: &Context,
+    topic: &Topic,
+    index: i32,
+    client_epoch: i32,
+    asked: Asked,
+) -> Result<Hosted, Refused> {
     let Some(partition) = topic.partition(index) else {
         return Err(Refused::new(ResponseError::UnknownTopicOrPartition));
     };
-    let leader = partition.leader.map(|id| Leader {
-        id,
+    // Where nobody leads, it is said of nobody.
+    let leader = Some(Leader {
+        id: partition.leader.unwrap_or(BrokerId(-1)),
         epoch: partition.leader_epoch,
     });
-    if client_epoch >= 0 && partition.replicas.contains(&context.broker) {
+    let is_replica = partition.replicas.contains(&context.broker);
+    if client_epoch >= 0 && is_replica {
         if client_epoch < partition.leader_epoch {
             let error = ResponseError::FencedLeaderEpoch;
             return Err(Refused { error, leader });
@@ -50,11 +81,18 @@ pub(super) fn led(context: &Context, topic: &Topic, index: i32, client_epoch: i3
             return Err(Refused::new(ResponseError::UnknownLeaderEpoch));
         }
     }
-    if partition.leader != Some(context.broker) {
+    let may_answer = match asked {
+        Asked::Leader => partition.leader == Some(context.broker),
+        Asked::Replica => is_replica,
+    };
+    if !may_answer {
         let error = ResponseError::NotLeaderOrFollower;
         return Err(Refused { error, leader });
     }
-    Ok(partition.clone())
+    Ok(Hosted {
+        ends: partition.behind.get(&context.broker).copied(),
+        partition: partition.clone(),
+    })
 }
 
 /// The brokers of `leaders`, each once, in the order of their ids.

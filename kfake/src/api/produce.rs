@@ -4,7 +4,7 @@
 //! - 10: the leader to ask instead (KIP-951). 11: TRANSACTION_ABORTABLE may come back. 12: partitions are added to the
 //!   transaction, without AddPartitionsToTxn (KIP-890). 13: topic ids.
 //!
-//! One replica is as good as any here, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
+//! A follower in sync has what its leader has, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,8 @@ use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, led};
 use crate::api::context::Context;
 use crate::cluster::log_config;
-use crate::cluster::topics::{Partition, Topic};
+use crate::cluster::partition::Partition;
+use crate::cluster::topics::Topic;
 use crate::log::{
     Appended, BatchError, Envelope, Log, Rules, SequenceError, ValidBatch, ValidateError, begins_transactional,
     check_envelope,
@@ -221,6 +222,7 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
             .with_node_id(WireBrokerId(broker.id.0))
             .with_host(StrBytes::from_string(broker.host.clone()))
             .with_port(i32::from(broker.port))
+            .with_rack(broker.rack.clone().map(StrBytes::from_string))
     };
     brokers.map(endpoint).collect()
 }
@@ -271,6 +273,14 @@ fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Resu
         }),
     }
     .cloned()
+}
+
+/// The leader may have changed since it was looked up.
+fn still_leads(partition: &Partition, log: &Log) -> Result<(), Failure> {
+    match log.leader_epoch() == partition.leader_epoch {
+        true => Ok(()),
+        false => Err(ResponseError::NotLeaderOrFollower.into()),
+    }
 }
 
 impl Batch<'_> {
@@ -330,13 +340,22 @@ impl Batch<'_> {
         if let Some(id) = transaction {
             self.verify(id, topic, &partition, &envelope)?;
         }
-        // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
-        // of them are in sync.
+        // `Partition.appendRecordsToLeader`.
+        if self.acks == ACKS_ALL && partition.is_under_min_isr(topic.min_isr()) {
+            return Err(Failure {
+                log_start_offset: partition.log.lock().start_offset(),
+                ..ResponseError::NotEnoughReplicas.into()
+            });
+        }
         let rules = log_config::rules(&topic.config);
         let judged = self.judge(rules, records).await?;
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = match transaction {
-            None => self.append_to(topic, &mut partition.log.lock(), valid),
+            None => {
+                let mut log = partition.log.lock();
+                still_leads(&partition, &log)?;
+                self.append_to(topic, &mut log, valid)
+            }
             Some(id) => self.append_in_transaction(id, topic, &partition, &envelope, valid)?,
         };
         let mut appended = appended.map_err(|error| Failure {
@@ -407,6 +426,7 @@ impl Batch<'_> {
         let producer = (envelope.producer_id, envelope.producer_epoch);
         let held = self.context.transactions.hold();
         let mut log = partition.log.lock();
+        still_leads(partition, &log)?;
         let is_open = log.has_open_transaction(producer.0, producer.1);
         if !is_open && held.verify(id, producer, &topic.name, partition.index).is_err() {
             return Err(Failure {

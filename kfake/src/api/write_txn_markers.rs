@@ -17,7 +17,6 @@ use super::leader::led;
 use super::transaction::OFFSETS_TOPIC;
 use crate::api::context::Context;
 use crate::cluster::topics::Topic;
-use crate::group::registry::offsets_partition;
 use crate::log::Marker;
 use crate::txn::complete::stamp;
 
@@ -51,8 +50,8 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
             let written = match &known {
                 // Apache Kafka's builder of markers throws, and the request fails as a whole.
                 _ if marker.producer_id < 0 || marker.producer_epoch < 0 => Err(ResponseError::UnknownServerError),
+                _ if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 Some(known) => write_one(context, known, *index, marker),
-                None if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
             WritableTxnMarkerPartitionResult::default()
@@ -83,7 +82,7 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
 fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), ResponseError> {
     let shared = &context.shared;
     for group in context.groups.all() {
-        if offsets_partition(&group.id) == index && context.coordinates(&group.id) {
+        if shared.offsets_partition(&group.id) == index && context.coordinates(&group.id) {
             let expires_ms = {
                 let mut state = group.state.lock();
                 state.offsets.decide(marker.producer_id, marker.committed);

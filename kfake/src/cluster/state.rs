@@ -17,6 +17,7 @@ use super::exits::Exits;
 use super::features::Features;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
+use super::lifeline::Lifeline;
 use super::quotas::store::Quotas;
 use super::releases::Offered;
 use super::telemetry::Telemetry;
@@ -31,6 +32,10 @@ pub struct Broker {
     pub host: String,
     /// The port that Metadata names.
     pub port: u16,
+    /// The rack that the broker is in: `broker.rack`.
+    pub rack: Option<String>,
+    /// Where it listens; `None` in memory.
+    pub(crate) bound: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -45,6 +50,8 @@ impl Broker {
             id,
             host: ip.to_string(),
             port: address.port(),
+            rack: None,
+            bound: Some(address),
         }
     }
 }
@@ -108,6 +115,7 @@ pub(crate) struct Shared {
     /// Where the cluster was started: its tasks run there, whoever asks for them.
     pub runtime: Handle,
     clock: Clock,
+    lifelines: Vec<(BrokerId, Lifeline)>,
     fetch_sessions: Vec<(BrokerId, Mutex<FetchSessions>)>,
     random: Mutex<fastrand::Rng>,
     next_producer_id: AtomicI64,
@@ -129,6 +137,8 @@ impl Shared {
                 Mutex::new(FetchSessions::new(given.config.fetch_session_slots)),
             )
         };
+        let lifeline = |broker: &Broker| (broker.id, Lifeline::new(broker.bound));
+        let lifelines = brokers.iter().map(lifeline).collect();
         let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
@@ -152,6 +162,7 @@ impl Shared {
             housekeeping: Housekeeping::default(),
             cleaner: Semaphore::new(1),
             clock: Clock::start(time_of_day),
+            lifelines,
             fetch_sessions,
             runtime: Handle::current(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -192,6 +203,12 @@ impl Shared {
         self.random.lock().i64(0..limit)
     }
 
+    /// What a broker's tasks live by.
+    pub fn lifeline(&self, broker: BrokerId) -> Option<&Lifeline> {
+        let of_broker = self.lifelines.iter().find(|(id, _)| *id == broker);
+        of_broker.map(|(_, lifeline)| lifeline)
+    }
+
     /// A broker's incremental fetch sessions.
     pub fn fetch_sessions(&self, broker: BrokerId) -> Option<&Mutex<FetchSessions>> {
         let of_broker = self.fetch_sessions.iter().find(|(id, _)| *id == broker);
@@ -203,7 +220,7 @@ impl Shared {
         self.random.lock().i32(1..)
     }
 
-    /// The broker that says to be the controller.
+    /// The broker whose configurations stand for the controller's.
     pub fn controller(&self) -> BrokerId {
         self.brokers[0].id
     }
@@ -212,6 +229,12 @@ impl Shared {
     pub fn metadata_end(&self) -> i64 {
         const IDLE_MS: u128 = 500;
         i64::try_from(self.clock.since.elapsed().as_millis() / IDLE_MS).map_or(i64::MAX, |records| records + 1)
+    }
+
+    /// The broker that clients are told to be the controller: the first that is up.
+    pub fn active_controller(&self, topics: &Topics) -> BrokerId {
+        let up = self.brokers.iter().find(|b| topics.is_active(b.id));
+        up.map_or(self.controller(), |broker| broker.id)
     }
 
     pub fn broker_ids(&self) -> Vec<BrokerId> {

@@ -29,7 +29,7 @@ mod retention;
 mod segment;
 mod segments;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod transactions;
 mod validate;
 mod waiters;

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
 use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
-use super::producers::{LastRecord, ProducerView, Producers, SequenceError};
+use super::producers::{LastRecord, ProducerView, Producers, SequenceError, Sequences};
 use super::records::RecordError;
 use super::segment::SegmentRules;
 use super::segments::Segments;
@@ -100,6 +100,8 @@ pub struct Log {
     segment_rules: SegmentRules,
     start_offset: i64,
     end_offset: i64,
+    /// Where the high watermark stays, while too few replicas are in sync for it to follow the end.
+    held_high_watermark: Option<i64>,
     leader_epochs: LeaderEpochs,
     producers: Producers,
     transactions: Transactions,
@@ -118,6 +120,7 @@ impl Log {
             segment_rules: SegmentRules::default(),
             start_offset: 0,
             end_offset: 0,
+            held_high_watermark: None,
             leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             transactions: Transactions::default(),
@@ -139,7 +142,7 @@ impl Log {
 
     /// The offset after the last committed record.
     pub fn high_watermark(&self) -> i64 {
-        self.end_offset
+        self.held_high_watermark.unwrap_or(self.end_offset)
     }
 
     /// The offset up to which no transaction is open.
@@ -170,6 +173,43 @@ impl Log {
     /// knows nothing of it.
     pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         self.leader_epochs.end_of(epoch, self.end_offset)
+    }
+
+    /// Drops what lies at `offset` and behind it, as a replica does that another leader knows nothing more of
+    /// (`UnifiedLog.truncateTo`). Batches go whole. Producers are what the batches that stay say of them.
+    pub fn truncate(&mut self, offset: i64) {
+        let offset = offset.max(self.start_offset);
+        if offset >= self.end_offset {
+            return;
+        }
+        self.segments.truncate(offset);
+        self.end_offset = offset;
+        self.leader_epochs.truncate(offset);
+        if let Some(held) = &mut self.held_high_watermark {
+            *held = offset.min(*held);
+        }
+        self.producers = Producers::default();
+        let batches = self.segments.iter().flat_map(|segment| &segment.batches);
+        for batch in batches.map(|stored| &stored.batch).filter(|b| b.has_producer_id()) {
+            let sequences = Sequences {
+                producer_id: batch.producer_id(),
+                epoch: batch.producer_epoch(),
+                first: batch.base_sequence(),
+                last: batch.last_sequence(),
+            };
+            let (base, last) = (batch.base_offset(), batch.last_offset());
+            self.producers.record(&sequences, base, last, batch.max_timestamp());
+        }
+    }
+
+    /// Keeps the high watermark where it is, or lets it follow the log end offset again: with fewer replicas in sync than
+    /// `min.insync.replicas` nothing more is committed (KIP-966, `Partition.maybeIncrementLeaderHW`).
+    pub fn hold_high_watermark(&mut self, hold: bool) {
+        self.held_high_watermark = match (hold, self.held_high_watermark) {
+            (false, _) => None,
+            (true, Some(held)) => Some(held),
+            (true, None) => Some(self.end_offset),
+        };
     }
 
     /// The bytes of all batches together.
@@ -350,7 +390,23 @@ impl Log {
         at_least_one: bool,
         isolation: Isolation,
     ) -> Result<LogRead, OffsetOutOfRange> {
-        let (start, end) = (self.start_offset, self.end_offset);
+        self.read_below(i64::MAX, from, max_bytes, at_least_one, isolation)
+    }
+
+    /// Reads as [`read`](Self::read) does from a replica whose log ends at `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `from` is before the log start offset or beyond that end.
+    pub fn read_below(
+        &self,
+        limit: i64,
+        from: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<LogRead, OffsetOutOfRange> {
+        let (start, end) = (self.start_offset, self.end_offset.min(limit));
         if from < start || from > end {
             return Err(OffsetOutOfRange {
                 offset: from,
@@ -358,7 +414,7 @@ impl Log {
                 end,
             });
         }
-        let visible_end = self.visible_end(isolation);
+        let visible_end = self.visible_end(isolation).min(limit);
         let mut read = LogRead::default();
         if from >= visible_end {
             return Ok(read);

@@ -139,6 +139,13 @@ impl Segment {
         });
     }
 
+    /// Drops the batches that hold `offset` or lie behind it.
+    pub fn truncate(&mut self, offset: i64) {
+        let kept = self.position(offset);
+        let gone = self.batches.drain(kept..);
+        self.size -= gone.map(|stored| stored.batch.size()).sum::<usize>();
+    }
+
     /// The segment takes no more batches (`LogSegment.onBecomeInactiveSegment`).
     pub fn seal(&mut self) {
         self.indexes.add_time(self.max_timestamp());

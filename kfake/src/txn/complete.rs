@@ -5,7 +5,9 @@ use std::sync::Arc;
 use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
 use super::coordinator::Held;
-use crate::cluster::topics::{Partition, Topic, Topics};
+use crate::cluster::internal::Internal;
+use crate::cluster::partition::Partition;
+use crate::cluster::topics::{Topic, Topics};
 use crate::group::classic::ClassicGroup;
 use crate::group::handle::Group;
 use crate::log::{Log, Marker, TimestampType};
@@ -39,7 +41,9 @@ impl Held<'_> {
             TopicsLock::Shared(topics) => &**topics,
         };
         let now_ms = shared.now_ms();
-        let found = partitions.iter().filter_map(|(name, index)| {
+        // Groups' offsets are kept with the groups, not in their topic.
+        let of_logs = partitions.iter().filter(|(name, _)| *name != Internal::Offsets.name());
+        let found = of_logs.filter_map(|(name, index)| {
             let topic = known.by_name(name)?;
             Some((topic.partition(index)?.clone(), stamp(topic, now_ms)))
         });

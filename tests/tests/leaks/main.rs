@@ -6,4 +6,5 @@ mod connections;
 mod explored;
 mod planted;
 mod scenario;
+mod topology;
 mod transactions;

@@ -8,4 +8,5 @@ mod releases;
 mod retention;
 mod static_members;
 mod topics;
+mod topology;
 mod versions;

@@ -20,6 +20,12 @@ impl Value for usize {
     }
 }
 
+impl Value for bool {
+    fn read(text: &str) -> Self {
+        text.eq_ignore_ascii_case("true")
+    }
+}
+
 impl Value for f64 {
     fn read(text: &str) -> Self {
         text.parse().unwrap_or_default()
@@ -120,6 +126,10 @@ log_config! {
     gzip_level: i32 = "compression.gzip.level";
     lz4_level: i32 = "compression.lz4.level";
     zstd_level: i32 = "compression.zstd.level";
+    /// How many replicas must be in sync for a record to be committed.
+    min_insync_replicas: usize = "min.insync.replicas";
+    /// Whether a replica that lacks committed records may come to lead.
+    unclean_leader_election: bool = "unclean.leader.election.enable";
 }
 
 impl LogConfig {

@@ -17,6 +17,7 @@ pub fn parse_file(name: &str, text: &str) -> Result<File, ParseError> {
         name: name.to_owned(),
         setup: Setup {
             brokers: 1,
+            shows_brokers: false,
             configs: BTreeMap::new(),
         },
         scenarios: Vec::new(),
@@ -39,6 +40,8 @@ fn header(scanner: &mut Scanner<'_>, setup: &mut Setup) -> Result<(), ParseError
         "brokers" => {
             scanner.skip(false);
             setup.brokers = number(scanner, "how many brokers")?;
+            scanner.skip(false);
+            setup.shows_brokers = scanner.eat("shown");
         }
         "config" => {
             scanner.skip(false);

@@ -10,6 +10,8 @@ use crate::tree::Value;
 pub struct Setup {
     /// How many brokers.
     pub brokers: usize,
+    /// Whether answers are compared with the brokers that they name. Where Apache Kafka places replicas by chance, they are not.
+    pub shows_brokers: bool,
     /// Broker configurations by their Kafka names.
     pub configs: BTreeMap<String, String>,
 }
@@ -24,6 +26,19 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 impl Setup {
+    /// How large the oracle's internal topics are (`start-kafka.sh`): a partition for each broker, and at most three replicas.
+    pub fn internal_topics(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let (partitions, replicas) = (self.brokers, self.brokers.min(3));
+        let sizes = [
+            ("offsets.topic.num.partitions", partitions),
+            ("offsets.topic.replication.factor", replicas),
+            ("transaction.state.log.num.partitions", partitions),
+            ("transaction.state.log.replication.factor", replicas),
+            ("transaction.state.log.min.isr", 1),
+        ];
+        sizes.into_iter().map(|(name, size)| (name, size.to_string()))
+    }
+
     /// Every broker configuration: what all clusters are told, and what this one is.
     pub fn all_configs(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
