@@ -7,7 +7,7 @@ struct Readme;
 
 pub mod records;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
@@ -16,6 +16,7 @@ use kafka_protocol::messages::{
     SyncGroupResponse,
 };
 use kafka_protocol::protocol::StrBytes;
+use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 use kfake::client::{Client, ClientError, Pending};
 use kfake::{BrokerId, Cluster};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -27,6 +28,36 @@ pub const MEMBER_ID_REQUIRED: i16 = 79;
 /// Text as kafka-protocol has it.
 pub fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_owned())
+}
+
+/// A record without a key, of no producer.
+pub fn record(timestamp: i64, value: Bytes) -> Record {
+    Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: -1,
+        producer_id: -1,
+        producer_epoch: -1,
+        timestamp_type: TimestampType::Creation,
+        offset: 0,
+        sequence: -1,
+        timestamp,
+        key: None,
+        value: Some(value),
+        headers: Default::default(),
+    }
+}
+
+/// An uncompressed batch of one record.
+pub fn batch_of(record: &Record) -> Bytes {
+    let options = RecordEncodeOptions {
+        version: 2,
+        compression: Compression::None,
+    };
+    let mut bytes = BytesMut::new();
+    RecordBatchEncoder::encode(&mut bytes, [record], &options).expect("it can be encoded");
+    bytes.freeze()
 }
 
 /// A client of the broker that coordinates a group.

@@ -1,42 +1,20 @@
 //! Records for a topic `orders`, and the requests that carry them.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, ProduceResponse};
 use kafka_protocol::messages::{FetchRequest, FetchResponse, ProduceRequest, TopicName};
-use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 
-use crate::text;
+use crate::{batch_of, record, text};
 
 /// The topic that the requests are about.
 pub const TOPIC: &str = "orders";
 
 /// A batch with one record.
 pub fn batch() -> Bytes {
-    let record = Record {
-        transactional: false,
-        control: false,
-        delete_horizon: false,
-        partition_leader_epoch: -1,
-        producer_id: -1,
-        producer_epoch: -1,
-        timestamp_type: TimestampType::Creation,
-        offset: 0,
-        sequence: -1,
-        timestamp: 1,
-        key: None,
-        value: Some(Bytes::from_static(b"a book")),
-        headers: Default::default(),
-    };
-    let options = RecordEncodeOptions {
-        version: 2,
-        compression: Compression::None,
-    };
-    let mut bytes = BytesMut::new();
-    RecordBatchEncoder::encode(&mut bytes, &[record], &options).expect("it can be encoded");
-    bytes.freeze()
+    batch_of(&record(1, Bytes::from_static(b"a book")))
 }
 
 /// A Produce of one record to partition 0, for a version below 13.

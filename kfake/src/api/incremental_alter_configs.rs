@@ -4,11 +4,11 @@
 
 use crate::messages::incremental_alter_configs_response::AlterConfigsResourceResponse;
 use crate::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
-use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::configs::alter::{Alteration, Change, Mode, Operation, alter};
+use crate::cluster::configs::error::told;
 
 pub(super) async fn handle(
     context: &Context,
@@ -31,17 +31,12 @@ pub(super) async fn handle(
     let all: Vec<_> = all.collect();
     let mode = Mode::Incremental;
     let answers = alter(&context.shared, context.broker, &all, mode, request.validate_only);
-    context.shared.housekeeping.look_at_all(&context.shared);
     let responses = request.resources.iter().zip(answers).map(|(resource, answer)| {
         let response = AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone());
-        match answer {
-            Ok(()) => response.with_error_message(None),
-            Err(error) => response
-                .with_error_code(error.error().code())
-                .with_error_message(error.message().map(StrBytes::from_string)),
-        }
+        let (code, message) = told(answer);
+        response.with_error_code(code).with_error_message(message)
     });
     Ok(IncrementalAlterConfigsResponse::default().with_responses(responses.collect()))
 }

@@ -21,6 +21,15 @@ use super::offsets::Committed;
 use super::view::GroupState;
 use crate::cluster::config::BrokerConfig;
 
+/// Who commits.
+enum Committer {
+    /// Without a generation, in a group that has no members: an administrator, or a consumer that assigns partitions to itself.
+    OfEmptyGroup,
+    Member,
+    /// Without a generation, a member id or an instance, in a group that has members.
+    Unnamed,
+}
+
 impl ClassicGroup {
     /// Commits, all or nothing but for what a partition itself forbids.
     pub(super) fn commit(
@@ -50,14 +59,10 @@ impl ClassicGroup {
                     None => None,
                 };
                 if error.is_none() {
+                    let (offset, epoch) = (partition.committed_offset, partition.committed_leader_epoch);
                     let committed = Committed {
-                        offset: partition.committed_offset,
-                        leader_epoch: partition.committed_leader_epoch,
-                        // Copied: what is kept must not hold the buffer that its request came in.
-                        metadata: StrBytes::from_string(metadata.to_string()),
-                        topic_id: topic.topic_id,
-                        at_ms: now_ms,
                         expires_ms,
+                        ..Committed::new(offset, epoch, &metadata, topic.topic_id, now_ms)
                     };
                     let expires_ms = self.expires_at(&topic.name, &committed, config.offsets_retention.0);
                     self.expires_first_ms = [self.expires_first_ms, expires_ms].into_iter().flatten().min();
@@ -82,25 +87,36 @@ impl ClassicGroup {
     /// Kafka's `ClassicGroup.validateOffsetCommit`.
     fn check_commit(&self, request: &OffsetCommitRequest) -> Result<(), ResponseError> {
         let generation = request.generation_id_or_member_epoch;
-        let instance = request.group_instance_id.as_ref();
+        match self.committer(generation, &request.member_id, request.group_instance_id.as_ref())? {
+            Committer::OfEmptyGroup => Ok(()),
+            Committer::Unnamed => Err(ResponseError::UnknownMemberId),
+            Committer::Member if self.state == GroupState::CompletingRebalance => {
+                Err(ResponseError::RebalanceInProgress)
+            }
+            Committer::Member => Ok(()),
+        }
+    }
+
+    /// Who commits, whose membership has been checked.
+    fn committer(
+        &self,
+        generation: i32,
+        member: &StrBytes,
+        instance: Option<&StrBytes>,
+    ) -> Result<Committer, ResponseError> {
         if self.state == GroupState::Dead {
             return Err(ResponseError::CoordinatorNotAvailable);
         }
-        // No generation: an administrator, or a consumer that assigns partitions to itself.
         if generation < 0 && self.state == GroupState::Empty {
-            return Ok(());
+            return Ok(Committer::OfEmptyGroup);
         }
-        if generation >= 0 || !request.member_id.is_empty() || instance.is_some() {
-            self.check_member(&request.member_id, instance)?;
-            if generation != self.generation {
-                return Err(ResponseError::IllegalGeneration);
-            }
-        } else if self.state != GroupState::Empty {
-            return Err(ResponseError::UnknownMemberId);
+        if generation < 0 && member.is_empty() && instance.is_none() {
+            return Ok(Committer::Unnamed);
         }
-        match self.state {
-            GroupState::CompletingRebalance => Err(ResponseError::RebalanceInProgress),
-            _ => Ok(()),
+        self.check_member(member, instance)?;
+        match generation == self.generation {
+            true => Ok(Committer::Member),
+            false => Err(ResponseError::IllegalGeneration),
         }
     }
 
@@ -118,14 +134,8 @@ impl ClassicGroup {
                 let error = refused.or((metadata.len() > config.offset_metadata_max_bytes)
                     .then_some(ResponseError::OffsetMetadataTooLarge));
                 if error.is_none() {
-                    let committed = Committed {
-                        offset: partition.committed_offset,
-                        leader_epoch: partition.committed_leader_epoch,
-                        metadata,
-                        topic_id: topic.topic_id,
-                        at_ms: now_ms,
-                        expires_ms: None,
-                    };
+                    let (offset, epoch) = (partition.committed_offset, partition.committed_leader_epoch);
+                    let committed = Committed::new(offset, epoch, &metadata, topic.topic_id, now_ms);
                     let producer_id = request.producer_id.0;
                     self.offsets
                         .commit_pending(producer_id, &topic.name, partition.partition_index, committed);
@@ -145,23 +155,9 @@ impl ClassicGroup {
     /// Kafka's `ClassicGroup.validateOffsetCommit` of a transaction: who names neither member nor generation, as all did before
     /// version 3 (KIP-447), is not held against the group.
     fn check_commit_in_transaction(&self, request: &TxnOffsetCommitRequest) -> Result<(), ResponseError> {
-        let (generation, instance) = (
-            request.generation_id_or_member_epoch,
-            request.group_instance_id.as_ref(),
-        );
-        if self.state == GroupState::Dead {
-            return Err(ResponseError::CoordinatorNotAvailable);
-        }
-        if generation < 0 && self.state == GroupState::Empty {
-            return Ok(());
-        }
-        if generation >= 0 || !request.member_id.is_empty() || instance.is_some() {
-            self.check_member(&request.member_id, instance)?;
-            if generation != self.generation {
-                return Err(ResponseError::IllegalGeneration);
-            }
-        }
-        Ok(())
+        let generation = request.generation_id_or_member_epoch;
+        self.committer(generation, &request.member_id, request.group_instance_id.as_ref())
+            .map(|_| ())
     }
 
     /// The committed offsets that are asked for. With `stable`, a partition that an undecided transaction commits is refused

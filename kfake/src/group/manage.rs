@@ -3,13 +3,12 @@
 //! It ends by DeleteGroups, with the group's last offset, by the cluster's shutdown, and on request when the group is empty. Each of its waits lists the
 //! shutdown.
 
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::handle::Group;
 use super::registry::Groups;
@@ -64,31 +63,9 @@ pub(crate) fn manage(
     run(Tenure { groups, group, inbox })
 }
 
-/// The group's timer. Each heartbeat moves the deadline back: the timer is left where it is then, and set anew once it has
-/// gone off, so that a request costs no trip to the runtime's timers.
-struct Timer<'a>(Pin<&'a mut Option<Sleep>>);
-
-impl Timer<'_> {
-    /// Returns at `until`, or sooner.
-    async fn wait(&mut self, until: Instant) {
-        let timer = self.0.as_ref().as_pin_ref();
-        if timer.is_none_or(|timer| timer.is_elapsed() || timer.deadline() > until) {
-            self.0.set(Some(sleep_until(until)));
-        }
-        if let Some(timer) = self.0.as_mut().as_pin_mut() {
-            timer.await;
-        }
-    }
-
-    fn stop(&mut self) {
-        self.0.set(None);
-    }
-}
-
 async fn run(mut tenure: Tenure) {
     let (groups, group) = (tenure.groups.clone(), tenure.group.clone());
     let (exits, config) = (&groups.shared.exits, &groups.shared.config);
-    let mut timer = Timer(pin!(None));
     while let Some(inbox) = &mut tenure.inbox {
         if group.is_dead() {
             // What is left in the queue is dropped with it: those who wait look the group up again.
@@ -100,14 +77,11 @@ async fn run(mut tenure: Tenure) {
         } else {
             let watch = group.state.lock().watch();
             match watch {
-                Watch::Nothing => {
-                    timer.stop();
-                    idle(&group, exits, inbox).await
-                }
+                Watch::Nothing => idle(&group, exits, inbox).await,
                 // A timer takes a millisecond at least, and a trip through the driver.
                 Watch::Rebalance { until } if until <= Instant::now() => Event::Time,
-                Watch::Rebalance { until } => rebalancing(&group, exits, inbox, &mut timer, until).await,
-                Watch::Session { until } => watching(&group, exits, inbox, &mut timer, until).await,
+                Watch::Rebalance { until } => rebalancing(&group, exits, inbox, until).await,
+                Watch::Session { until } => watching(&group, exits, inbox, until).await,
             }
         };
         let now = Instant::now();
@@ -161,36 +135,24 @@ async fn idle(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Box<Reque
 }
 
 /// Waits for members to join and to sync, at most for the rebalance timeout.
-async fn rebalancing(
-    group: &Group,
-    exits: &Exits,
-    inbox: &mut mpsc::Receiver<Box<Request>>,
-    timer: &mut Timer<'_>,
-    until: Instant,
-) -> Event {
+async fn rebalancing(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Box<Request>>, until: Instant) -> Event {
     tokio::select! {
         biased;
         () = exits.shutdown(), if exits.heard_in(Wait::Rebalance) => Event::Shutdown,
         () = group.control.notified() => Event::Control,
         request = inbox.recv() => asked(request),
-        () = timer.wait(until) => Event::Time,
+        () = sleep_until(until) => Event::Time,
     }
 }
 
 /// Waits for requests of a group whose members live by their heartbeats.
-async fn watching(
-    group: &Group,
-    exits: &Exits,
-    inbox: &mut mpsc::Receiver<Box<Request>>,
-    timer: &mut Timer<'_>,
-    until: Instant,
-) -> Event {
+async fn watching(group: &Group, exits: &Exits, inbox: &mut mpsc::Receiver<Box<Request>>, until: Instant) -> Event {
     tokio::select! {
         biased;
         () = exits.shutdown(), if exits.heard_in(Wait::Session) => Event::Shutdown,
         () = group.control.notified() => Event::Control,
         request = inbox.recv() => asked(request),
-        () = timer.wait(until) => Event::Time,
+        () = sleep_until(until) => Event::Time,
     }
 }
 

@@ -22,6 +22,21 @@ pub(crate) struct Committed {
     pub expires_ms: Option<i64>,
 }
 
+impl Committed {
+    /// What a partition of a request commits. The metadata is copied: what is kept must not hold the buffer that its request came
+    /// in.
+    pub fn new(offset: i64, leader_epoch: i32, metadata: &str, topic_id: Uuid, at_ms: i64) -> Self {
+        Self {
+            offset,
+            leader_epoch,
+            metadata: StrBytes::from_string(metadata.to_owned()),
+            topic_id,
+            at_ms,
+            expires_ms: None,
+        }
+    }
+}
+
 /// By topic and partition.
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {

@@ -189,7 +189,7 @@ impl FrameReader {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncWriteExt, duplex};
+    use tokio::io::{AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
 
@@ -229,6 +229,17 @@ mod tests {
         let mut reader = reader_with(&(90_i32 << 20).to_be_bytes(), 100 << 20).await;
         assert_eq!(reader.next_frame(), Ok(None));
         assert!(reader.capacity() <= FIRST_READ);
+    }
+
+    /// A reader that has given out a frame, with its end of the connection and the peer's.
+    async fn after(frame: &[u8], limit: usize) -> (DuplexStream, DuplexStream, FrameReader) {
+        let (mut near, mut far) = duplex(1 << 20);
+        let mut reader = FrameReader::new(limit);
+        far.write_all(frame).await.unwrap();
+        while reader.next_frame().unwrap().is_none() {
+            reader.fill(&mut near).await.unwrap();
+        }
+        (near, far, reader)
     }
 
     #[tokio::test]
@@ -283,12 +294,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_departure_is_waited_for_behind_a_large_frame() {
         let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
-        let (mut near, mut far) = duplex(1 << 20);
-        let mut reader = FrameReader::new(300_000);
-        far.write_all(&frame).await.unwrap();
-        while reader.next_frame().unwrap().is_none() {
-            reader.fill(&mut near).await.unwrap();
-        }
+        let (mut near, mut far, mut reader) = after(&frame, 300_000).await;
         far.write_all(&frame).await.unwrap();
         let stays = tokio::time::timeout(std::time::Duration::from_secs(1), reader.departure(&mut near)).await;
         assert!(stays.is_err() && reader.mapped.is_some());
@@ -301,12 +307,7 @@ mod tests {
     #[tokio::test]
     async fn a_peer_that_leaves_within_a_large_frame_is_seen() {
         let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
-        let (mut near, mut far) = duplex(1 << 20);
-        let mut reader = FrameReader::new(300_000);
-        far.write_all(&frame).await.unwrap();
-        while reader.next_frame().unwrap().is_none() {
-            reader.fill(&mut near).await.unwrap();
-        }
+        let (mut near, mut far, mut reader) = after(&frame, 300_000).await;
         far.write_all(&frame[..150_000]).await.unwrap();
         drop(far);
         while reader.fill(&mut near).await.unwrap() {}
@@ -316,12 +317,7 @@ mod tests {
     #[tokio::test]
     async fn a_much_larger_claim_than_the_frame_before_reserves_nothing() {
         let frame = [&200_000_i32.to_be_bytes()[..], &[7; 200_000]].concat();
-        let (mut near, mut far) = duplex(1 << 20);
-        let mut reader = FrameReader::new(100 << 20);
-        far.write_all(&frame).await.unwrap();
-        while reader.next_frame().unwrap().is_none() {
-            reader.fill(&mut near).await.unwrap();
-        }
+        let (mut near, mut far, mut reader) = after(&frame, 100 << 20).await;
         far.write_all(&(3_i32 << 20).to_be_bytes()).await.unwrap();
         reader.fill(&mut near).await.unwrap();
         reader.map();

@@ -6,17 +6,16 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
     DeleteGroupsRequest, FetchRequest, GroupId, OffsetCommitRequest, ProduceRequest, TopicName,
 };
-use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
 use kfake::client::{Client, ClientError};
 use kfake::{Cluster, Plant};
-use kfake_tests::{Member, first_broker, text};
+use kfake_tests::{Member, batch_of, first_broker, record, text};
 use leakcheck::{Exploration, Explore, Shutdown};
 use tokio::io::DuplexStream;
 
@@ -137,35 +136,10 @@ async fn commit(cluster: &Cluster) -> Result<(), ClientError> {
 }
 
 /// A batch with one record.
-fn batch() -> Bytes {
-    let record = |offset: i64| Record {
-        transactional: false,
-        control: false,
-        delete_horizon: false,
-        partition_leader_epoch: -1,
-        producer_id: -1,
-        producer_epoch: -1,
-        timestamp_type: TimestampType::Creation,
-        offset,
-        sequence: -1,
-        timestamp: 1,
-        key: None,
-        value: Some(Bytes::from_static(b"a book")),
-        headers: Default::default(),
-    };
-    let options = RecordEncodeOptions {
-        version: 2,
-        compression: Compression::None,
-    };
-    let mut bytes = BytesMut::new();
-    RecordBatchEncoder::encode(&mut bytes, &[record(0)], &options).expect("it can be encoded");
-    bytes.freeze()
-}
-
 async fn send_batch(client: &mut Client<DuplexStream>) -> Result<(), ClientError> {
     let partition = PartitionProduceData::default()
         .with_index(0)
-        .with_records(Some(batch()));
+        .with_records(Some(batch_of(&record(1, Bytes::from_static(b"a book")))));
     let topic = TopicProduceData::default()
         .with_name(TopicName(text("orders")))
         .with_partition_data(vec![partition]);

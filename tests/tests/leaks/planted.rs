@@ -130,7 +130,7 @@ fn the_manage_loop_without_shutdown_is_caught() {
 fn the_rebalance_timer_without_shutdown_is_caught() {
     let leak = caught(Plant::Rebalance, "group:billing", group_task(), rebalancing);
     waits_in(&leak, MANAGE, "async fn rebalancing");
-    let timer = line_of(MANAGE, "async fn rebalancing", "timer.wait(until) =>");
+    let timer = line_of(MANAGE, "async fn rebalancing", "sleep_until(until) =>");
     assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
 }
 
@@ -138,7 +138,7 @@ fn the_rebalance_timer_without_shutdown_is_caught() {
 fn the_session_timeout_without_shutdown_is_caught() {
     let leak = caught(Plant::Session, "group:billing", group_task(), stable);
     waits_in(&leak, MANAGE, "async fn watching");
-    let timer = line_of(MANAGE, "async fn watching", "timer.wait(until) =>");
+    let timer = line_of(MANAGE, "async fn watching", "sleep_until(until) =>");
     assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
 }
 

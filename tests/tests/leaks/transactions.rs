@@ -1,7 +1,7 @@
 //! A cluster that is closed in the middle of a transaction: its timeout is pending, a fetch waits for its end, and a group
 //! waits to be asked.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::txn_offset_commit_request::{
@@ -11,10 +11,10 @@ use kafka_protocol::messages::{
     EndTxnRequest, FetchRequest, GroupId, InitProducerIdRequest, MetadataRequest, ProduceRequest, ProducerId,
     TopicName, TransactionalId, TxnOffsetCommitRequest,
 };
-use kafka_protocol::records::{Compression, Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType};
+use kafka_protocol::records::Record;
 use kfake::client::{Client, ClientError, Pending};
 use kfake::{BrokerId, Cluster, Plant};
-use kfake_tests::{Member, coordinator, first_broker, text};
+use kfake_tests::{Member, batch_of, coordinator, first_broker, record, text};
 use leakcheck::leakcheck;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpStream;
@@ -59,28 +59,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Producer<S> {
     async fn begin(&mut self) -> Result<(), ClientError> {
         let record = Record {
             transactional: true,
-            control: false,
-            delete_horizon: false,
-            partition_leader_epoch: -1,
             producer_id: self.id,
             producer_epoch: self.epoch,
-            timestamp_type: TimestampType::Creation,
-            offset: 0,
             sequence: 0,
-            timestamp: 1,
-            key: None,
-            value: Some(Bytes::from_static(b"a transfer")),
-            headers: Default::default(),
+            ..record(1, Bytes::from_static(b"a transfer"))
         };
-        let options = RecordEncodeOptions {
-            version: 2,
-            compression: Compression::None,
-        };
-        let mut bytes = BytesMut::new();
-        RecordBatchEncoder::encode(&mut bytes, &[record], &options).expect("it can be encoded");
         let partition = PartitionProduceData::default()
             .with_index(0)
-            .with_records(Some(bytes.freeze()));
+            .with_records(Some(batch_of(&record)));
         let topic = TopicProduceData::default()
             .with_name(TopicName(text("orders")))
             .with_partition_data(vec![partition]);

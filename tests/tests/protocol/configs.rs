@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::indexmap::IndexMap;
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
 use kafka_protocol::messages::alter_replica_log_dirs_request::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -16,13 +15,9 @@ use kafka_protocol::messages::{
     GetTelemetrySubscriptionsRequest, IncrementalAlterConfigsRequest, MetadataRequest, ProduceRequest,
     PushTelemetryRequest, TopicName, UpdateFeaturesRequest,
 };
-use kafka_protocol::records::{
-    Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Record, RecordBatchEncoder,
-    RecordEncodeOptions, TimestampType,
-};
 use kfake::client::Client;
 use kfake::{BrokerId, Cluster};
-use kfake_tests::text;
+use kfake_tests::{batch_of, record, text};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
@@ -58,34 +53,9 @@ async fn set(client: &mut Client<DuplexStream>, kind: i8, resource: &str, name: 
     );
 }
 
-fn batch(value_bytes: usize) -> Bytes {
-    let record = Record {
-        transactional: false,
-        control: false,
-        delete_horizon: false,
-        partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
-        producer_id: NO_PRODUCER_ID,
-        producer_epoch: NO_PRODUCER_EPOCH,
-        timestamp_type: TimestampType::Creation,
-        offset: 0,
-        sequence: NO_SEQUENCE,
-        timestamp: 0,
-        key: None,
-        value: Some(vec![0; value_bytes].into()),
-        headers: IndexMap::new(),
-    };
-    let options = RecordEncodeOptions {
-        version: 2,
-        compression: Compression::None,
-    };
-    let mut bytes = bytes::BytesMut::new();
-    RecordBatchEncoder::encode(&mut bytes, [&record], &options).unwrap();
-    bytes.freeze()
-}
-
 /// The error and the throttle time.
 async fn produce(client: &mut Client<DuplexStream>, value_bytes: usize) -> (i16, i32) {
-    let data = PartitionProduceData::default().with_records(Some(batch(value_bytes)));
+    let data = PartitionProduceData::default().with_records(Some(batch_of(&record(0, vec![0; value_bytes].into()))));
     let topic = TopicProduceData::default()
         .with_name(TopicName(text("orders")))
         .with_partition_data(vec![data]);

@@ -82,7 +82,7 @@ pub(crate) enum Mode {
 
 /// Changes resources, or only says what would come of it. The answers are in the order of the resources.
 pub(crate) fn alter(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     asked: BrokerId,
     all: &[Alteration<'_>],
     mode: Mode,
@@ -109,7 +109,12 @@ pub(crate) fn alter(
             "Each resource must appear at most once.".to_owned(),
         )),
     });
-    answers.collect()
+    let answers = answers.collect();
+    drop((changed, topics));
+    if !validate_only {
+        shared.housekeeping.look_at_all(shared);
+    }
+    answers
 }
 
 struct Altering<'a> {

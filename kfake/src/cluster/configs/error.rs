@@ -1,6 +1,7 @@
 //! Why configurations cannot be changed.
 
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::protocol::StrBytes;
 use thiserror::Error;
 
 /// Why a resource's configurations cannot be changed. The text is what Apache Kafka answers.
@@ -37,5 +38,13 @@ impl AlterError {
     /// What a client is told.
     pub fn message(&self) -> Option<String> {
         (*self != Self::Inside).then(|| self.to_string())
+    }
+}
+
+/// A resource's answer: its error code, and what is said of it.
+pub(crate) fn told(answer: Result<(), AlterError>) -> (i16, Option<StrBytes>) {
+    match answer {
+        Ok(()) => (0, None),
+        Err(error) => (error.error().code(), error.message().map(StrBytes::from_string)),
     }
 }

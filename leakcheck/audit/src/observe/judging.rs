@@ -9,7 +9,7 @@ use super::places::{is_short, name, spawned, test_of};
 use super::preload;
 use super::program::Program;
 use super::records::{Copy, Process};
-use super::symbols::{Frame, Symbols};
+use super::symbols::Symbols;
 use super::waiting::{Asked, Waited, Waiting};
 use crate::owners::Owners;
 use crate::report::{self, Lifetime, Origin, Place};
@@ -149,19 +149,22 @@ impl<'a> Judging<'a> {
                 format!("did more than there was room to record ({} records)", process.dropped),
             );
         }
+        if process.torn > 0 {
+            self.cannot(
+                process,
+                "was ended while it was being recorded: some of its records are torn",
+            );
+        }
+        if self.lacks_names(process) {
+            self.cannot(process, UNTOLD);
+            return;
+        }
         for fold in &process.folds {
             let kind = self.kind(process, fold.allocated);
             if !self.is_task(process, kind, fold.count) {
                 continue;
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
-            if freed
-                .iter()
-                .any(|frame| is_short(frame) && classify::may_decide(&frame.path))
-            {
-                self.cannot(process, UNTOLD);
-                continue;
-            }
             let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.seen.complete);
             let tasks = Tasks {
                 kind,
@@ -213,16 +216,29 @@ impl<'a> Judging<'a> {
         }
     }
 
+    /// Whether functions of tokio's by which tasks and their ends are told have lost their types, as in optimised code with line
+    /// tables alone. What could be told of such a program's other tasks has no names either.
+    fn lacks_names(&mut self, process: &Process) -> bool {
+        let ended = process.folds.iter().map(|fold| (fold.allocated, Some(fold.freed)));
+        let mut all = ended.chain(process.live.iter().map(|live| (live.allocated, None)));
+        all.any(|(allocated, freed)| {
+            let kind = self.kind(process, allocated);
+            let mut lacks = |stack: u64, matters: &dyn Fn(&str) -> bool| {
+                let frames = self.symbols.stack(process, &process.stack(stack));
+                frames.iter().any(|frame| is_short(frame) && matters(&frame.path))
+            };
+            let is_task = matches!(kind, Kind::Task | Kind::Blocking);
+            lacks(allocated, &|path| classify::may_be_other_than(kind, path))
+                || freed.is_some_and(|freed| is_task && lacks(freed, &classify::may_decide))
+        })
+    }
+
     fn kind(&mut self, process: &Process, stack: u64) -> Kind {
         if let Some(kind) = self.kinds.get(&stack) {
             return *kind;
         }
         let frames = self.symbols.stack(process, &process.stack(stack));
-        let mut kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
-        let is_unsure = |frame: &Frame| is_short(frame) && classify::may_be_other_than(kind, &frame.path);
-        if frames.iter().any(is_unsure) {
-            kind = Kind::Unknown;
-        }
+        let kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
         self.kinds.insert(stack, kind);
         kind
     }

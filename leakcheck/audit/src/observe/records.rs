@@ -29,6 +29,8 @@ pub struct Process {
     pub exited: bool,
     /// What there was no room to record.
     pub dropped: u64,
+    /// Records that were being written when the process was killed or became another program. They are left out.
+    pub torn: u64,
     /// Files that were loaded.
     pub objects: Vec<Object>,
     /// Blocks that were freed, counted by where they came from and ended.
@@ -279,9 +281,12 @@ impl Process {
                 return Err(Broken("a record has no sound length"));
             }
             let record = words.bytes(at, length).ok_or(Broken("a record is cut off"))?;
-            process
-                .record(kind, at, &Words(record), &mut linked)
-                .ok_or(Broken("a record is too short"))?;
+            match process.record(kind, at, &Words(record), &mut linked) {
+                Some(()) => (),
+                // Each thread of a process that is ended from outside may have been in the middle of one.
+                None if !process.exited => process.torn += 1,
+                None => return Err(Broken("a record is too short")),
+            }
             at += length;
         }
         process.link(linked);
@@ -517,6 +522,24 @@ mod tests {
         for length in 0..whole.len() {
             assert!(Process::parse(&whole[..length]).is_err(), "{length} bytes");
         }
+    }
+
+    #[test]
+    fn a_record_that_a_killed_process_was_writing_is_left_out_and_counted() {
+        let fold = HEADER as u64;
+        // A region that claims more bytes than its record has.
+        let torn = [6, fold, 0x1000, 8, 0, 8, 3, 0, 5, 0x2000, 800, 6];
+        let mut killed = file(&[&[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0], &torn, &[1, 0, 0x30]]);
+        let process = Process::parse(&killed).expect("what else there is");
+        assert_eq!(
+            (process.torn, process.folds[0].count, process.folds[0].copies.len()),
+            (1, 9, 0)
+        );
+        assert_eq!(process.stack(fold + 8 * (11 + 12)), [0x30]);
+
+        killed[24..32].copy_from_slice(&1_u64.to_ne_bytes());
+        let refused = Process::parse(&killed).expect_err("nothing ended it");
+        assert_eq!(refused.to_string(), "a record is too short");
     }
 
     #[test]

@@ -213,16 +213,23 @@ func committedEnd(name string, wanted int64) error {
 	return cases.Same("the end of what is committed", end.Offset, wanted)
 }
 
-func transactionCommit() error {
-	name, err := topic(1, nil)
-	if err != nil {
-		return err
+// inTransactions is a case of a transactional producer and a topic of its own.
+func inTransactions(run func(*kgo.Client, string) error) func() error {
+	return func() error {
+		name, err := topic(1, nil)
+		if err != nil {
+			return err
+		}
+		to, err := transactional(cases.Fresh("transactional"))
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		return run(to, name)
 	}
-	to, err := transactional(cases.Fresh("transactional"))
-	if err != nil {
-		return err
-	}
-	defer to.Close()
+}
+
+func transactionCommit(to *kgo.Client, name string) error {
 	if err := to.BeginTransaction(); err != nil {
 		return err
 	}
@@ -246,16 +253,7 @@ func transactionCommit() error {
 	return errors.Join(committed(name, "a", "b", "c"), committedEnd(name, 5))
 }
 
-func transactionAbort() error {
-	name, err := topic(1, nil)
-	if err != nil {
-		return err
-	}
-	to, err := transactional(cases.Fresh("transactional"))
-	if err != nil {
-		return err
-	}
-	defer to.Close()
+func transactionAbort(to *kgo.Client, name string) error {
 	if err := transact(to, kgo.TryAbort, name, "a", "b"); err != nil {
 		return err
 	}
@@ -888,8 +886,8 @@ func main() {
 		{Name: "compression-zstd", Run: compression(kgo.ZstdCompression())},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: func() error { return roundTrip(500, kgo.ProducerBatchMaxBytes(1000)) }},
-		{Name: "transaction-commit", Run: transactionCommit},
-		{Name: "transaction-abort", Run: transactionAbort},
+		{Name: "transaction-commit", Run: inTransactions(transactionCommit)},
+		{Name: "transaction-abort", Run: inTransactions(transactionAbort)},
 		{Name: "transaction-offsets", Run: transactionOffsets},
 		{Name: "transaction-fenced", Run: transactionFenced},
 		{Name: "group-of-two", Run: groupOf(2)},

@@ -174,16 +174,23 @@ func committed(name string, wanted ...string) error {
 	return sameValues(messages, wanted)
 }
 
-func transactionCommit() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
+// inTransactions is a case of a transactional producer and a topic of its own.
+func inTransactions(run func(sarama.SyncProducer, string) error) func() error {
+	return func() error {
+		name, err := topic(1)
+		if err != nil {
+			return err
+		}
+		to, err := transactional(cases.Fresh("transactional"))
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		return run(to, name)
 	}
-	to, err := transactional(cases.Fresh("transactional"))
-	if err != nil {
-		return err
-	}
-	defer to.Close()
+}
+
+func transactionCommit(to sarama.SyncProducer, name string) error {
 	if err := transact(to, to.CommitTxn, name, "a", "b"); err != nil {
 		return err
 	}
@@ -196,16 +203,7 @@ func transactionCommit() error {
 	return committed(name, "a", "b", "c")
 }
 
-func transactionAbort() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
-	}
-	to, err := transactional(cases.Fresh("transactional"))
-	if err != nil {
-		return err
-	}
-	defer to.Close()
+func transactionAbort(to sarama.SyncProducer, name string) error {
 	if err := transact(to, to.AbortTxn, name, "a", "b"); err != nil {
 		return err
 	}
@@ -215,20 +213,11 @@ func transactionAbort() error {
 	return committed(name, "c")
 }
 
-func transactionOffsets() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
-	}
+func transactionOffsets(to sarama.SyncProducer, name string) error {
 	into, err := topic(1)
 	if err != nil {
 		return err
 	}
-	to, err := transactional(cases.Fresh("transactional"))
-	if err != nil {
-		return err
-	}
-	defer to.Close()
 	group := cases.Fresh("group")
 	for _, one := range []struct {
 		offset int64
@@ -880,9 +869,9 @@ func main() {
 		{Name: "compression-zstd", Run: since(sarama.V2_1_0_0, compression(sarama.CompressionZSTD))},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: idempotent},
-		{Name: "transaction-commit", Run: transactionCommit},
-		{Name: "transaction-abort", Run: transactionAbort},
-		{Name: "transaction-offsets", Run: transactionOffsets},
+		{Name: "transaction-commit", Run: inTransactions(transactionCommit)},
+		{Name: "transaction-abort", Run: inTransactions(transactionAbort)},
+		{Name: "transaction-offsets", Run: inTransactions(transactionOffsets)},
 		{Name: "transaction-fenced", Run: transactionFenced},
 		{Name: "group-of-two", Run: groupOf(2)},
 		{Name: "group-of-three", Run: groupOf(3)},
@@ -893,7 +882,7 @@ func main() {
 		{Name: "seek", Run: seek},
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
-		{Name: "configs", Run: configs},
+		{Name: "configs", Run: since(sarama.V2_3_0_0, configs)},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},

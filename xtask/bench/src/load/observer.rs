@@ -83,14 +83,18 @@ fn build(root: &Path, flags: &[&str]) -> anyhow::Result<PathBuf> {
         .stderr(Stdio::inherit());
     let out = command.output().context("cannot run cargo")?;
     ensure!(out.status.success(), "the build failed");
-    let text = String::from_utf8(out.stdout)?;
-    let messages = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let built = messages
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .next_back();
-    built.context("cargo named no program")
+    named(&String::from_utf8(out.stdout)?, !flags.is_empty()).context("cargo named no program")
+}
+
+/// The program that cargo's messages name: the test suite, or the other. A test suite's program is built along with it, and run
+/// in its place it would measure everything again, and itself.
+fn named(messages: &str, is_test: bool) -> Option<PathBuf> {
+    let messages = messages.lines();
+    let mut messages = messages.filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    messages.find_map(|message| {
+        let path = message["executable"].as_str().map(PathBuf::from);
+        path.filter(|_| message["profile"]["test"] == is_test)
+    })
 }
 
 struct Observer {
@@ -192,6 +196,19 @@ mod tests {
         let refused = observer.observe(Command::new("true")).unwrap_err();
         assert!(refused.to_string().contains("nothing was recorded"), "{refused}");
         std::fs::remove_dir_all(&observer.records).unwrap();
+    }
+
+    #[test]
+    fn the_suite_and_its_program_are_told_apart_whichever_is_named_first() {
+        let program = r#"{"profile":{"test":false},"executable":"/t/xtask-bench"}"#;
+        let suite = r#"{"profile":{"test":true},"executable":"/t/deps/suite-1"}"#;
+        let library = r#"{"profile":{"test":false},"executable":null}"#;
+        for messages in [[library, program, suite], [library, suite, program]] {
+            let messages = messages.join("\n");
+            assert_eq!(named(&messages, true), Some("/t/deps/suite-1".into()));
+            assert_eq!(named(&messages, false), Some("/t/xtask-bench".into()));
+        }
+        assert_eq!(named(library, false), None);
     }
 
     #[test]
