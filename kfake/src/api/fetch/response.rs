@@ -357,8 +357,8 @@ mod tests {
                 (key("a", 1), good(read(&[]), Some(&[]))),
                 (key("a", 3), good(read(&[70]), Some(&[7, 1 << 40]))),
                 (key("a", 2), elsewhere),
-                (key("a", 3), diverged),
-                (key("a", 4), nearer),
+                (key("a", 4), diverged),
+                (key("a", 5), nearer),
             ],
         }
     }
