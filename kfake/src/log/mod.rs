@@ -31,6 +31,7 @@ mod segments;
 #[cfg(test)]
 pub(crate) mod testing;
 mod transactions;
+mod truncation;
 mod validate;
 mod waiters;
 

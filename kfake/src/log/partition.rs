@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
 use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
-use super::producers::{LastRecord, ProducerView, Producers, SequenceError, Sequences};
+use super::producers::{LastRecord, ProducerView, Producers, SequenceError};
 use super::records::RecordError;
 use super::segment::SegmentRules;
 use super::segments::Segments;
@@ -97,14 +97,14 @@ pub struct LogRead {
 #[derive(Debug)]
 pub struct Log {
     pub(super) segments: Segments,
-    segment_rules: SegmentRules,
-    start_offset: i64,
-    end_offset: i64,
+    pub(super) segment_rules: SegmentRules,
+    pub(super) start_offset: i64,
+    pub(super) end_offset: i64,
     /// Where the high watermark stays, while too few replicas are in sync for it to follow the end.
-    held_high_watermark: Option<i64>,
-    leader_epochs: LeaderEpochs,
-    producers: Producers,
-    transactions: Transactions,
+    pub(super) held_high_watermark: Option<i64>,
+    pub(super) leader_epochs: LeaderEpochs,
+    pub(super) producers: Producers,
+    pub(super) transactions: Transactions,
     waiters: WaitList,
     /// The first offset that compaction has not seen; `None` before it ran.
     pub(super) cleaned_up_to: Option<i64>,
@@ -145,10 +145,12 @@ impl Log {
         self.held_high_watermark.unwrap_or(self.end_offset)
     }
 
-    /// The offset up to which no transaction is open.
+    /// The offset up to which every transaction has ended for good, and no further than the high watermark
+    /// (`UnifiedLog.fetchLastStableOffsetMetadata`). One whose marker lies behind the high watermark has not ended yet.
     pub fn last_stable_offset(&self) -> i64 {
-        let undecided = self.transactions.first_unstable();
-        undecided.map_or(self.high_watermark(), |first| first.min(self.high_watermark()))
+        let committed = self.high_watermark();
+        let unstable = self.transactions.first_unstable();
+        unstable.map_or(committed, |first| first.max(self.start_offset).min(committed))
     }
 
     /// The offset after the last record that a reader may see.
@@ -175,33 +177,6 @@ impl Log {
         self.leader_epochs.end_of(epoch, self.end_offset)
     }
 
-    /// Drops what lies at `offset` and behind it, as a replica does that another leader knows nothing more of
-    /// (`UnifiedLog.truncateTo`). Batches go whole. Producers are what the batches that stay say of them.
-    pub fn truncate(&mut self, offset: i64) {
-        let offset = offset.max(self.start_offset);
-        if offset >= self.end_offset {
-            return;
-        }
-        self.segments.truncate(offset);
-        self.end_offset = offset;
-        self.leader_epochs.truncate(offset);
-        if let Some(held) = &mut self.held_high_watermark {
-            *held = offset.min(*held);
-        }
-        self.producers = Producers::default();
-        let batches = self.segments.iter().flat_map(|segment| &segment.batches);
-        for batch in batches.map(|stored| &stored.batch).filter(|b| b.has_producer_id()) {
-            let sequences = Sequences {
-                producer_id: batch.producer_id(),
-                epoch: batch.producer_epoch(),
-                first: batch.base_sequence(),
-                last: batch.last_sequence(),
-            };
-            let (base, last) = (batch.base_offset(), batch.last_offset());
-            self.producers.record(&sequences, base, last, batch.max_timestamp());
-        }
-    }
-
     /// Keeps the high watermark where it is, or lets it follow the log end offset again: with fewer replicas in sync than
     /// `min.insync.replicas` nothing more is committed (KIP-966, `Partition.maybeIncrementLeaderHW`).
     pub fn hold_high_watermark(&mut self, hold: bool) {
@@ -210,6 +185,9 @@ impl Log {
             (true, Some(held)) => Some(held),
             (true, None) => Some(self.end_offset),
         };
+        if !hold {
+            self.transactions.committed();
+        }
     }
 
     /// The bytes of all batches together.
@@ -320,6 +298,9 @@ impl Log {
         if let Some(first_offset) = self.producers.end(marker, stamp.1) {
             self.transactions
                 .end(first_offset, marker.producer_id, offset, marker.committed);
+            if self.held_high_watermark.is_some() {
+                self.transactions.await_commit(first_offset, offset);
+            }
         }
         Ok(self.waiters.wakeups())
     }
