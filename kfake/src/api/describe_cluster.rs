@@ -56,7 +56,7 @@ pub(super) async fn handle(
     let response = DescribeClusterResponse::default()
         .with_error_message(None)
         .with_cluster_id(StrBytes::from_string(shared.cluster_id.clone()))
-        .with_controller_id(WireBrokerId(shared.active_controller(&topics).0))
+        .with_controller_id(WireBrokerId(shared.controller().0))
         .with_brokers(brokers.collect());
     Ok(match request.include_cluster_authorized_operations {
         true => response.with_cluster_authorized_operations(CLUSTER_OPERATIONS),

@@ -8,6 +8,7 @@ use crate::api::context::Context;
 use crate::cluster::partition::Partition;
 use crate::cluster::state::Broker;
 use crate::cluster::topics::{BrokerId, Topic};
+use crate::log::Log;
 
 /// The leader that a client should ask instead (KIP-951).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,8 +96,60 @@ pub(super) fn hosted(
     })
 }
 
+/// Whether the partition, as it was looked up, is led so still. Who changes a log asks while it holds the log: a change of leader
+/// begins its epoch under the same lock.
+///
+/// # Errors
+///
+/// NOT_LEADER_OR_FOLLOWER.
+pub(super) fn still_led(partition: &Partition, log: &Log) -> Result<(), ResponseError> {
+    match log.leader_epoch() == partition.leader_epoch {
+        true => Ok(()),
+        false => Err(ResponseError::NotLeaderOrFollower),
+    }
+}
+
+/// Whether a record that is to be on every replica in sync may be appended: there are as many as `min.insync.replicas`
+/// (`Partition.appendRecordsToLeader`). The log is held, so that none goes before the append.
+///
+/// # Errors
+///
+/// NOT_ENOUGH_REPLICAS.
+pub(super) fn enough_in_sync(log: &Log) -> Result<(), ResponseError> {
+    match log.holds_high_watermark() {
+        true => Err(ResponseError::NotEnoughReplicas),
+        false => Ok(()),
+    }
+}
+
 /// The brokers of `leaders`, each once, in the order of their ids.
 pub(super) fn brokers_of(context: &Context, leaders: impl Iterator<Item = Leader>) -> Vec<&Broker> {
     let ids: std::collections::BTreeSet<_> = leaders.map(|leader| leader.id).collect();
     ids.into_iter().filter_map(|id| context.shared.broker(id)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_the_partition_as_it_was_may_not_append_to_it() {
+        let partition = Partition::new(0, vec![BrokerId(1)], vec![BrokerId(1)]);
+        assert_eq!(still_led(&partition, &partition.log.lock()), Ok(()));
+        partition.log.lock().begin_leader_epoch(1);
+        assert_eq!(
+            still_led(&partition, &partition.log.lock()),
+            Err(ResponseError::NotLeaderOrFollower)
+        );
+    }
+
+    #[test]
+    fn with_too_few_in_sync_nothing_is_appended_for_all_of_them() {
+        let mut log = Log::new(0);
+        assert_eq!(enough_in_sync(&log), Ok(()));
+        log.hold_high_watermark(true);
+        assert_eq!(enough_in_sync(&log), Err(ResponseError::NotEnoughReplicas));
+        log.hold_high_watermark(false);
+        assert_eq!(enough_in_sync(&log), Ok(()));
+    }
 }

@@ -72,7 +72,7 @@ pub(super) async fn handle(
         .collect();
     let known = shared.topics.read();
     let up = shared.brokers.iter().filter(|b| known.is_active(b.id));
-    let controller = shared.active_controller(&known);
+    let controller = shared.controller();
     let brokers = up
         .map(|b| {
             MetadataResponseBroker::default()

@@ -20,7 +20,7 @@ use kafka_protocol::messages::{BrokerId as WireBrokerId, ProduceRequest, Produce
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::{Answer, Refusal, Respond};
-use super::leader::{Leader, Refused, brokers_of, led};
+use super::leader::{Leader, Refused, brokers_of, enough_in_sync, led, still_led};
 use crate::api::context::Context;
 use crate::cluster::log_config;
 use crate::cluster::partition::Partition;
@@ -275,14 +275,6 @@ fn find_topic(context: &Context, version: i16, topic: &TopicProduceData) -> Resu
     .cloned()
 }
 
-/// The leader may have changed since it was looked up.
-fn still_leads(partition: &Partition, log: &Log) -> Result<(), Failure> {
-    match log.leader_epoch() == partition.leader_epoch {
-        true => Ok(()),
-        false => Err(ResponseError::NotLeaderOrFollower.into()),
-    }
-}
-
 impl Batch<'_> {
     /// Judges a batch; elsewhere where that means to compress a large one, so that others are served meanwhile.
     async fn judge(&self, rules: Rules, records: Bytes) -> Result<Result<ValidBatch, ValidateError>, Failure> {
@@ -340,7 +332,7 @@ impl Batch<'_> {
         if let Some(id) = transaction {
             self.verify(id, topic, &partition, &envelope)?;
         }
-        // `Partition.appendRecordsToLeader`.
+        // Before the batch is judged, and again when it is appended.
         if self.acks == ACKS_ALL && partition.is_under_min_isr(topic.min_isr()) {
             return Err(Failure {
                 log_start_offset: partition.log.lock().start_offset(),
@@ -353,7 +345,7 @@ impl Batch<'_> {
         let appended = match transaction {
             None => {
                 let mut log = partition.log.lock();
-                still_leads(&partition, &log)?;
+                self.may_append(&partition, &log)?;
                 self.append_to(topic, &mut log, valid)
             }
             Some(id) => self.append_in_transaction(id, topic, &partition, &envelope, valid)?,
@@ -403,6 +395,18 @@ impl Batch<'_> {
         })
     }
 
+    /// What may have changed since the partition was looked up: its leader, and how many are in sync.
+    fn may_append(&self, partition: &Partition, log: &Log) -> Result<(), Failure> {
+        still_led(partition, log)?;
+        if self.acks == ACKS_ALL {
+            enough_in_sync(log).map_err(|error| Failure {
+                log_start_offset: log.start_offset(),
+                ..error.into()
+            })?;
+        }
+        Ok(())
+    }
+
     fn append_to(&self, topic: &Topic, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
         let shared = &self.context.shared;
         log.set_segment_rules(log_config::segment_rules(&topic.config, |limit| {
@@ -426,7 +430,7 @@ impl Batch<'_> {
         let producer = (envelope.producer_id, envelope.producer_epoch);
         let held = self.context.transactions.hold();
         let mut log = partition.log.lock();
-        still_leads(partition, &log)?;
+        self.may_append(partition, &log)?;
         let is_open = log.has_open_transaction(producer.0, producer.1);
         if !is_open && held.verify(id, producer, &topic.name, partition.index).is_err() {
             return Err(Failure {

@@ -13,7 +13,7 @@ use crate::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use kafka_protocol::error::ResponseError;
 
 use super::dispatch::Refusal;
-use super::leader::led;
+use super::leader::{enough_in_sync, led, still_led};
 use super::transaction::OFFSETS_TOPIC;
 use crate::api::context::Context;
 use crate::cluster::topics::Topic;
@@ -73,7 +73,12 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition = led(context, topic, index, -1).map_err(|refused| refused.error)?;
     let stamp = stamp(topic, context.shared.now_ms());
-    let written = partition.log.lock().end_transaction(marker, stamp);
+    let mut log = partition.log.lock();
+    still_led(&partition, &log)?;
+    // Markers are written with `acks=all`.
+    enough_in_sync(&log)?;
+    let written = log.end_transaction(marker, stamp);
+    drop(log);
     written.map_err(|error| error.code())?.notify();
     Ok(())
 }

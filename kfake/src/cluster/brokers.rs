@@ -176,8 +176,7 @@ impl Cluster {
     /// [`BrokerError::Unknown`].
     pub async fn stop_broker(&self, broker: BrokerId) -> Result<(), BrokerError> {
         let lifeline = self.shared.lifeline(broker).ok_or(BrokerError::Unknown(broker))?;
-        let woken = self.shared.topics.write().fence(broker);
-        woken.notify();
+        self.change_brokers(|topics| topics.fence(broker));
         if let Some(mut ended) = lifeline.stop() {
             // Every task of the broker holds the other end. No message ever comes.
             let _ = ended.recv().await;
@@ -206,8 +205,16 @@ impl Cluster {
             })?;
             tcp::listen(&self.transactions, broker, listener);
         }
-        let woken = self.shared.topics.write().unfence(broker);
-        woken.notify();
+        self.change_brokers(|topics| topics.unfence(broker));
         Ok(())
+    }
+
+    /// Changes which brokers are up.
+    fn change_brokers(&self, change: impl FnOnce(&mut Topics) -> Woken) {
+        let mut topics = self.shared.topics.write();
+        let woken = change(&mut topics);
+        self.shared.elect_controller(&topics);
+        drop(topics);
+        woken.notify();
     }
 }

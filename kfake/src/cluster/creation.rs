@@ -228,9 +228,10 @@ pub(crate) fn grow(shared: &Shared, wanted: &Growth<'_>, validate_only: bool) ->
     }
     let mut grown = Topic::clone(&topic);
     let added = (there as i32..).zip(assignment);
+    let min_isr = topic.min_isr();
     grown
         .partitions
-        .extend(added.map(|(index, replicas)| topics.new_partition(index, replicas)));
+        .extend(added.map(|(index, replicas)| topics.new_partition(index, replicas, min_isr)));
     topics.replace(Arc::new(grown));
     Ok(())
 }

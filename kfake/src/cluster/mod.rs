@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod cleaner;
 pub(crate) mod config;
 pub(crate) mod configs;
+pub(crate) mod controller;
 pub(crate) mod creation;
 pub(crate) mod exits;
 pub(crate) mod features;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::config::{BrokerConfig, Given};
 use super::configs::store::Configs;
+use super::controller::Controller;
 use super::exits::Exits;
 use super::features::Features;
 use super::fetch_sessions::FetchSessions;
@@ -104,6 +105,7 @@ pub(crate) struct Shared {
     /// The levels of features that are others than in a new cluster, and how often they were changed.
     pub features: Mutex<Features>,
     pub brokers: Vec<Broker>,
+    controller: Controller,
     pub topics: RwLock<Topics>,
     /// What the brokers were told to offer.
     pub versions: Offered,
@@ -145,6 +147,7 @@ impl Shared {
             cluster_id,
             config: given.config,
             configs: Configs::new(given.fixed, &brokers),
+            controller: Controller::new(brokers[0].id),
             brokers,
             topics: RwLock::default(),
             versions,
@@ -220,21 +223,27 @@ impl Shared {
         self.random.lock().i32(1..)
     }
 
-    /// The broker whose configurations stand for the controller's.
+    /// The active controller, which clients are told and whose configurations count where the controller's do. No lock.
     pub fn controller(&self) -> BrokerId {
-        self.brokers[0].id
+        self.controller.active().0
+    }
+
+    /// The active controller, and the epoch in which it leads the others. No lock.
+    pub fn controller_in_epoch(&self) -> (BrokerId, i32) {
+        self.controller.active()
+    }
+
+    /// Looks for another controller where the active one is down. Whoever changes which brokers are up calls it before the lock of
+    /// the topics is released.
+    pub fn elect_controller(&self, topics: &Topics) {
+        let brokers = self.brokers.iter().map(|broker| broker.id);
+        self.controller.elect(brokers, |broker| topics.is_active(broker));
     }
 
     /// The end of the controllers' log, which grows by a record each `metadata.max.idle.interval.ms` while nothing else happens.
     pub fn metadata_end(&self) -> i64 {
         const IDLE_MS: u128 = 500;
         i64::try_from(self.clock.since.elapsed().as_millis() / IDLE_MS).map_or(i64::MAX, |records| records + 1)
-    }
-
-    /// The broker that clients are told to be the controller: the first that is up.
-    pub fn active_controller(&self, topics: &Topics) -> BrokerId {
-        let up = self.brokers.iter().find(|b| topics.is_active(b.id));
-        up.map_or(self.controller(), |broker| broker.id)
     }
 
     pub fn broker_ids(&self) -> Vec<BrokerId> {

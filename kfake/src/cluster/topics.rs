@@ -171,17 +171,21 @@ impl Topics {
             .collect()
     }
 
-    /// A new partition on these brokers.
-    pub fn new_partition(&self, index: i32, replicas: Vec<BrokerId>) -> Arc<Partition> {
+    /// A new partition on these brokers. Where fewer than `min_isr` of them are up, nothing is committed yet.
+    pub fn new_partition(&self, index: i32, replicas: Vec<BrokerId>, min_isr: usize) -> Arc<Partition> {
         let up = replicas.iter().copied().filter(|b| self.is_active(*b)).collect();
-        Arc::new(Partition::new(index, replicas, up))
+        let partition = Partition::new(index, replicas, up);
+        let held = partition.is_under_min_isr(min_isr);
+        partition.log.lock().hold_high_watermark(held);
+        Arc::new(partition)
     }
 
     /// Adds a topic whose name and assignment have been checked.
     pub fn insert(&mut self, name: &str, id: Uuid, assignment: Assignment, config: TopicConfig) -> Arc<Topic> {
+        let min_isr = config.min_insync_replicas.max(1);
         let partitions = (0..)
             .zip(assignment)
-            .map(|(index, replicas)| self.new_partition(index, replicas))
+            .map(|(index, replicas)| self.new_partition(index, replicas, min_isr))
             .collect();
         let topic = Arc::new(Topic {
             name: name.to_owned(),

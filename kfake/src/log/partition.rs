@@ -190,6 +190,11 @@ impl Log {
         }
     }
 
+    /// Whether the high watermark is held back.
+    pub fn holds_high_watermark(&self) -> bool {
+        self.held_high_watermark.is_some()
+    }
+
     /// The bytes of all batches together.
     pub fn size(&self) -> usize {
         self.segments.size()

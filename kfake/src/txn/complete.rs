@@ -55,7 +55,8 @@ impl Held<'_> {
         let mut wakeups = Vec::with_capacity(found.len());
         let mut expires_ms: Option<i64> = None;
         {
-            // Everything is held before anything is written; what was written is seen once everything is released.
+            // Everything is held before anything is written; what was written is seen once everything is released. The topics are
+            // kept from changing, so that each log is led in the epoch that its partition says.
             let logs = found.iter().map(|(partition, stamp)| (partition.log.lock(), *stamp));
             let mut logs: Vec<(MutexGuard<'_, Log>, _)> = logs.collect();
             let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();

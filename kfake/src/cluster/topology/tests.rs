@@ -118,6 +118,22 @@ fn with_too_few_in_sync_nothing_more_is_committed() {
 }
 
 #[test]
+fn a_topic_that_is_created_with_too_few_brokers_up_commits_nothing_until_they_come() {
+    let mut topics = topics(&[1, 2], &[]);
+    topics.fence(BrokerId(2)).notify();
+    let configs = TopicConfig::read([("min.insync.replicas", Some("2"))].into_iter(), &LogConfig::default());
+    let before = topics.by_name("t").unwrap().id;
+    topics.remove("t");
+    topics.insert("t", Uuid::from_u128(2), vec![ids(&[1, 2])], configs.unwrap());
+    assert_ne!(topics.by_name("t").unwrap().id, before);
+    append(&topics);
+    let held = partition(&topics);
+    assert_eq!((held.isr.clone(), held.log.lock().high_watermark()), (ids(&[1]), 0));
+    topics.unfence(BrokerId(2)).notify();
+    assert_eq!(partition(&topics).log.lock().high_watermark(), 1);
+}
+
+#[test]
 fn a_leader_that_is_moved_keeps_what_was_written_and_one_that_lags_does_not() {
     let mut topics = topics(&[1, 2, 3], &[]);
     append(&topics);
