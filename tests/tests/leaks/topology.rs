@@ -74,6 +74,29 @@ async fn stopping_a_broker_ends_its_connections_alone() {
     assert_eq!(cluster.task_count(), 0);
 }
 
+#[leakcheck(start_paused)]
+async fn closing_ends_a_fetch_at_a_follower_while_the_leader_is_stopped() {
+    let cluster = memory().await;
+    let _clients = waiting(&cluster).await;
+    cluster.shrink_isr(TOPIC, 0, TWO).unwrap();
+    cluster.stop_broker(ONE).await.unwrap();
+    let stopped = cluster.partition(TOPIC, 0).unwrap();
+    assert_eq!((stopped.leader, stopped.in_sync), (None, vec![]));
+    assert_eq!(cluster.task_count(), 1);
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+}
+
+#[leakcheck(start_paused)]
+async fn closing_ends_the_wait_for_a_broker_that_is_being_stopped() {
+    let cluster = memory().await;
+    let _clients = waiting(&cluster).await;
+    // The broker's connection has not been dropped when the cluster begins to close.
+    let (stopped, ()) = tokio::join!(cluster.stop_broker(ONE), cluster.close());
+    stopped.unwrap();
+    assert_eq!(cluster.task_count(), 0);
+}
+
 #[leakcheck(flavor = "multi_thread", worker_threads = 4)]
 async fn closing_while_brokers_stop_and_start_leaves_no_task_and_no_port() {
     let builder = Cluster::builder().topic_spec(TOPIC, Some(3), Some(3));

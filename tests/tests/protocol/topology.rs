@@ -2,17 +2,22 @@
 
 use kafka_protocol::error::ResponseError::{self, *};
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use kafka_protocol::messages::describe_quorum_request::{PartitionData as QuorumPartition, TopicData as QuorumTopic};
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
+use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
+use kafka_protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, DescribeClusterRequest,
-    DescribeTopicPartitionsRequest, ElectLeadersRequest, FetchRequest, ListPartitionReassignmentsRequest,
-    MetadataRequest, OffsetForLeaderEpochRequest, TopicName,
+    AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, DescribeClusterRequest, DescribeQuorumRequest,
+    DescribeTopicPartitionsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
+    InitProducerIdRequest, ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProducerId,
+    TopicName, TransactionalId, WriteTxnMarkersRequest,
 };
+use kafka_protocol::records::Record;
 use kfake::client::Client;
 use kfake::{BrokerError, BrokerId, Builder, Cluster, MoveError, PartitionView};
 use kfake_tests::records::{TOPIC, fetch, fetched, produce, produced};
-use kfake_tests::{Member, coordinator, text};
+use kfake_tests::{Member, batch_of, coordinator, record, text};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 
@@ -161,6 +166,157 @@ async fn with_too_few_in_sync_acks_all_is_refused_and_what_is_written_with_less_
     let answer = fetched(reader.finish(waits).await.unwrap());
     assert_eq!((answer.error_code, answer.high_watermark), (0, 2));
     assert_eq!(produce_one(&cluster, ONE, -1).await, 0);
+    cluster.close().await;
+}
+
+/// A transaction's producer, at its coordinator.
+struct Transaction {
+    coordinator: Client<DuplexStream>,
+    producer: (ProducerId, i16),
+}
+
+const ID: &str = "transfers";
+
+fn id() -> TransactionalId {
+    TransactionalId(text(ID))
+}
+
+impl Transaction {
+    /// Begins with one record at the leader.
+    async fn begin(cluster: &Cluster) -> Self {
+        let find = FindCoordinatorRequest::default()
+            .with_key_type(1)
+            .with_coordinator_keys(vec![text(ID)]);
+        let found = cluster.client(ONE).unwrap().send(find).await.unwrap();
+        let mut coordinator = cluster.client(BrokerId(found.coordinators[0].node_id.0)).unwrap();
+        let init = InitProducerIdRequest::default()
+            .with_transactional_id(Some(id()))
+            .with_transaction_timeout_ms(60_000)
+            .with_producer_id(ProducerId(-1))
+            .with_producer_epoch(-1);
+        let init = coordinator.send(init).await.unwrap();
+        assert_eq!(init.error_code, 0);
+        let (producer_id, producer_epoch) = (init.producer_id, init.producer_epoch);
+        let record = Record {
+            transactional: true,
+            producer_id: producer_id.0,
+            producer_epoch,
+            sequence: 0,
+            ..record(1, "a transfer".into())
+        };
+        let mut request = produce(-1).with_transactional_id(Some(id()));
+        request.topic_data[0].partition_data[0].records = Some(batch_of(&record));
+        let mut leader = cluster.client(view(cluster).leader.unwrap()).unwrap();
+        let answer = produced(leader.send_version(request, 12).await.unwrap());
+        assert_eq!(answer.error_code, 0);
+        Self {
+            coordinator,
+            producer: (producer_id, producer_epoch),
+        }
+    }
+
+    async fn end(mut self, committed: bool) {
+        let request = EndTxnRequest::default()
+            .with_transactional_id(id())
+            .with_producer_id(self.producer.0)
+            .with_producer_epoch(self.producer.1)
+            .with_committed(committed);
+        assert_eq!(self.coordinator.send(request).await.unwrap().error_code, 0);
+    }
+}
+
+/// What a consumer of committed records gets from the beginning on.
+async fn committed(cluster: &Cluster) -> PartitionData {
+    let mut reader = cluster.client(view(cluster).leader.unwrap()).unwrap();
+    let request = fetch(0, 0).with_isolation_level(1);
+    fetched(reader.send_version(request, 12).await.unwrap())
+}
+
+#[leakcheck(start_paused)]
+async fn a_transaction_that_a_new_leader_lacks_never_was_for_its_readers() {
+    let cluster = builder().start().await.unwrap();
+    cluster.shrink_isr(TOPIC, 0, THREE).unwrap();
+    let transaction = Transaction::begin(&cluster).await;
+    assert_eq!(produce_one(&cluster, ONE, -1).await, 0);
+    let open = committed(&cluster).await;
+    assert_eq!((open.high_watermark, open.last_stable_offset), (2, 0));
+
+    assert_eq!(cluster.set_leader(TOPIC, 0, THREE).unwrap().log_end_offset, 0);
+    assert_eq!(produce_one(&cluster, THREE, -1).await, 0);
+    let read = committed(&cluster).await;
+    assert_eq!((read.high_watermark, read.last_stable_offset), (1, 1));
+    assert_eq!(read.records.unwrap().len(), kfake_tests::records::batch().len());
+    // Its end finds nothing to abort.
+    transaction.end(false).await;
+    let read = committed(&cluster).await;
+    assert_eq!((read.high_watermark, read.last_stable_offset), (2, 2));
+    assert_eq!(read.aborted_transactions, Some(vec![]));
+    cluster.close().await;
+}
+
+#[leakcheck(start_paused)]
+async fn an_end_that_too_few_have_ends_the_transaction_for_nobody_yet() {
+    let cluster = builder()
+        .broker_config("min.insync.replicas", "2")
+        .start()
+        .await
+        .unwrap();
+    let transaction = Transaction::begin(&cluster).await;
+    cluster.shrink_isr(TOPIC, 0, TWO).unwrap();
+    cluster.shrink_isr(TOPIC, 0, THREE).unwrap();
+    transaction.end(true).await;
+    let held = committed(&cluster).await;
+    assert_eq!((held.high_watermark, held.last_stable_offset), (1, 0));
+    assert!(held.records.unwrap().is_empty());
+    // Who writes markers by hand is told.
+    let topic = WritableTxnMarkerTopic::default()
+        .with_name(TopicName(text(TOPIC)))
+        .with_partition_indexes(vec![0]);
+    let marker = WritableTxnMarker::default()
+        .with_producer_id(ProducerId(77))
+        .with_topics(vec![topic]);
+    let request = WriteTxnMarkersRequest::default().with_markers(vec![marker]);
+    let answer = cluster.client(ONE).unwrap().send_version(request, 1).await.unwrap();
+    let refused = answer.markers[0].topics[0].partitions[0].error_code;
+    assert_eq!(refused, code(NotEnoughReplicas));
+    cluster.expand_isr(TOPIC, 0, THREE).unwrap();
+    let read = committed(&cluster).await;
+    assert_eq!((read.high_watermark, read.last_stable_offset), (2, 2));
+    assert!(!read.records.unwrap().is_empty());
+    cluster.close().await;
+}
+
+/// The active controller by Metadata and by DescribeCluster; by DescribeQuorum with its epoch and those that follow it.
+async fn controllers(cluster: &Cluster, asked: BrokerId) -> (i32, i32, (i32, i32, Vec<i32>)) {
+    let mut client = cluster.client(asked).unwrap();
+    let metadata = client.send(MetadataRequest::default()).await.unwrap();
+    let described = client.send(DescribeClusterRequest::default()).await.unwrap();
+    let topic = QuorumTopic::default()
+        .with_topic_name(TopicName(text("__cluster_metadata")))
+        .with_partitions(vec![QuorumPartition::default()]);
+    let request = DescribeQuorumRequest::default().with_topics(vec![topic]);
+    let quorum = client.send(request).await.unwrap();
+    let partition = &quorum.topics[0].partitions[0];
+    assert_eq!(partition.current_voters.len(), 1);
+    assert_eq!(partition.current_voters[0].replica_id, partition.leader_id);
+    assert_eq!(quorum.nodes[0].node_id, partition.leader_id);
+    let observers = partition.observers.iter().map(|observer| observer.replica_id.0);
+    (
+        metadata.controller_id.0,
+        described.controller_id.0,
+        (partition.leader_id.0, partition.leader_epoch, observers.collect()),
+    )
+}
+
+#[leakcheck(start_paused)]
+async fn every_answer_names_the_same_controller_which_is_up() {
+    let cluster = builder().start().await.unwrap();
+    assert_eq!(controllers(&cluster, TWO).await, (1, 1, (1, 1, vec![2, 3])));
+    cluster.stop_broker(ONE).await.unwrap();
+    assert_eq!(controllers(&cluster, TWO).await, (2, 2, (2, 2, vec![3])));
+    // Who comes back follows.
+    cluster.start_broker(ONE).await.unwrap();
+    assert_eq!(controllers(&cluster, ONE).await, (2, 2, (2, 2, vec![1, 3])));
     cluster.close().await;
 }
 
