@@ -150,7 +150,7 @@ impl Log {
     pub fn last_stable_offset(&self) -> i64 {
         let committed = self.high_watermark();
         let unstable = self.transactions.first_unstable();
-        unstable.map_or(committed, |first| first.max(self.start_offset).min(committed))
+        unstable.map_or(committed, |first| first.min(committed))
     }
 
     /// The offset after the last record that a reader may see.

@@ -268,15 +268,6 @@ fn a_cut_takes_the_high_watermark_with_it_and_a_marker_before_it_counts() {
     assert_eq!((log.high_watermark(), log.last_stable_offset()), (1, 0));
 }
 
-#[test]
-fn an_open_transaction_holds_the_last_stable_offset_no_further_than_the_log_start() {
-    let mut log = Log::new(0);
-    write(&mut log, 7, 0);
-    write_plainly(&mut log);
-    let _ = log.delete_records(1).unwrap();
-    assert_eq!(log.last_stable_offset(), 1);
-}
-
 #[derive(Debug, Clone)]
 enum Step {
     Plain,
