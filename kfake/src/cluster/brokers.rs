@@ -75,6 +75,17 @@ pub enum BrokerError {
 
 impl Cluster {
     /// A partition as it is now; `None` if there is none of that topic and index.
+    ///
+    /// ```
+    /// # use kfake::{BrokerId, Cluster};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().in_memory().topic_spec("orders", Some(1), Some(2)).start().await?;
+    /// let partition = cluster.partition("orders", 0).unwrap();
+    /// assert_eq!(partition.replicas, [BrokerId(1), BrokerId(2)]);
+    /// assert_eq!((partition.high_watermark, partition.waiting_fetches), (0, 0));
+    /// assert!(cluster.partition("orders", 1).is_none());
+    /// # cluster.close().await; Ok(()) }
+    /// ```
     pub fn partition(&self, topic: &str, index: i32) -> Option<PartitionView> {
         let topics = self.shared.topics.read();
         let partition = topics.by_name(topic)?.partition(index)?.clone();
@@ -127,7 +138,17 @@ impl Cluster {
         self.change(topic, index, |topics| topics.hold_back(topic, index, follower))
     }
 
-    /// Lets a follower that [`shrink_isr`](Self::shrink_isr) holds back catch up: it is in sync at once, if its broker is up.
+    /// Lets a follower that [`shrink_isr`](Self::shrink_isr) holds back catch up: it is in sync at once, if its broker is up. What
+    /// was not committed for want of it is, and fetches that wait for that end.
+    ///
+    /// ```
+    /// # use kfake::{BrokerId, Cluster};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().in_memory().topic_spec("orders", Some(1), Some(2)).start().await?;
+    /// cluster.shrink_isr("orders", 0, BrokerId(2))?;
+    /// assert_eq!(cluster.expand_isr("orders", 0, BrokerId(2))?.in_sync, [BrokerId(1), BrokerId(2)]);
+    /// # cluster.close().await; Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -151,6 +172,25 @@ impl Cluster {
 
     /// Holds reassignments: the replicas that AlterPartitionReassignments brings get no records, and
     /// ListPartitionReassignments lists them, until they are let go. Unless held, a reassignment is complete at once.
+    ///
+    /// ```
+    /// use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+    /// use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, BrokerId as Wire, TopicName};
+    /// # use kfake::{BrokerId, Cluster};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().in_memory().topic_spec("orders", Some(1), Some(1)).start().await?;
+    /// cluster.hold_reassignments(true);
+    /// let partition = ReassignablePartition::default().with_replicas(Some(vec![Wire(2)]));
+    /// let topic = ReassignableTopic::default().with_name(TopicName("orders".into())).with_partitions(vec![partition]);
+    /// let request = AlterPartitionReassignmentsRequest::default().with_topics(vec![topic]);
+    /// cluster.client(BrokerId(1))?.send(request).await?;
+    /// let held = cluster.partition("orders", 0).unwrap();
+    /// assert_eq!((held.leader, held.adding), (Some(BrokerId(1)), vec![BrokerId(2)]));
+    /// cluster.hold_reassignments(false);
+    /// assert_eq!(cluster.partition("orders", 0).unwrap().replicas, [BrokerId(2)]);
+    /// # cluster.close().await; Ok(()) }
+    /// ```
     pub fn hold_reassignments(&self, hold: bool) {
         let woken = self.shared.topics.write().hold_reassignments(hold);
         woken.notify();
@@ -185,7 +225,19 @@ impl Cluster {
     }
 
     /// Starts a broker that was stopped: it listens on the port that it had, leads what nobody leads, and is in sync again.
-    /// It gets no leadership back before an election is asked for. A broker that runs already stays as it is.
+    /// It gets no leadership back before an election is asked for. A broker that runs already stays as it is. A cluster that is
+    /// closed starts nothing.
+    ///
+    /// ```
+    /// # use kfake::{BrokerId, Cluster};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().topic_spec("orders", Some(1), Some(1)).start().await?;
+    /// cluster.stop_broker(BrokerId(1)).await?;
+    /// assert_eq!(cluster.partition("orders", 0).unwrap().leader, None); // nobody else has it
+    /// cluster.start_broker(BrokerId(1)).await?;
+    /// assert_eq!(cluster.partition("orders", 0).unwrap().leader, Some(BrokerId(1)));
+    /// # cluster.close().await; Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
