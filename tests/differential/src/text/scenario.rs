@@ -118,6 +118,51 @@ pub struct Request {
     pub body: Value,
 }
 
+/// What an answer has to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// Into the answer.
+    pub path: String,
+    /// How what is there relates to the value.
+    pub relation: Relation,
+    /// What it is compared with.
+    pub value: Value,
+}
+
+/// How what an answer has at a path relates to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// It is that value.
+    Is,
+    /// It is a list with a struct that has these fields.
+    Has,
+    /// It is a list without one.
+    Lacks,
+}
+
+impl Relation {
+    /// Whether this answer, or its absence, is so.
+    pub fn holds(self, found: Option<&Value>, wanted: &Value) -> bool {
+        match (self, found) {
+            (Self::Is, found) => found == Some(wanted),
+            (Self::Has, Some(Value::List(list))) => list.iter().any(|item| item.covers(wanted)),
+            (Self::Lacks, Some(Value::List(list))) => !list.iter().any(|item| item.covers(wanted)),
+            _ => false,
+        }
+    }
+}
+
+impl Display for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let relation = match self.relation {
+            Relation::Is => "=",
+            Relation::Has => "has",
+            Relation::Lacks => "lacks",
+        };
+        write!(f, "{} {relation} {}", self.path, self.value)
+    }
+}
+
 /// What a step does. What is answered in `Ask`, `Receive`, `Until` and `Raw` is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
@@ -138,8 +183,8 @@ pub enum Action {
     Send(String, Request),
     /// Waits for the answer of what was sent.
     Receive(String),
-    /// Asks until the answer has a value at a path.
-    Until(Request, String, Value),
+    /// Asks until the answer is as wanted.
+    Until(Request, Condition),
     /// Keeps a value of the last answer.
     Let(String, String),
     /// The last answer has this value at this path, on both sides.
@@ -193,7 +238,7 @@ impl Display for Action {
             Self::Ask(request) => request.fmt(f),
             Self::Send(label, request) => write!(f, "send {label} {request}"),
             Self::Receive(label) => write!(f, "receive {label}"),
-            Self::Until(request, path, value) => write!(f, "until {path} = {value} {request}"),
+            Self::Until(request, condition) => write!(f, "until {condition} {request}"),
             Self::Let(name, path) => write!(f, "let {name} = {path}"),
             Self::Expect(path, value) => write!(f, "expect {path} = {value}"),
             Self::Close(connection) => write!(f, "close {connection}"),
