@@ -12,7 +12,7 @@ use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
 
 use super::dispatch::Refusal;
-use super::leader::led;
+use super::leader::{led, still_led};
 use crate::api::context::Context;
 use crate::cluster::topics::is_internal;
 
@@ -69,6 +69,7 @@ fn delete(context: &Context, name: &TopicName, index: i32, offset: i64) -> Resul
         return Err(ResponseError::PolicyViolation);
     }
     let mut log = partition.log.lock();
+    still_led(&partition, &log)?;
     let wakeups = log
         .delete_records(offset)
         .map_err(|_| ResponseError::OffsetOutOfRange)?;

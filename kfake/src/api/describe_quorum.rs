@@ -16,9 +16,6 @@ use crate::cluster::topics::BrokerId;
 /// The controllers' own log, which has one partition.
 const METADATA_TOPIC: &str = "__cluster_metadata";
 
-/// The epoch in which the first and only controller leads.
-const LEADER_EPOCH: i32 = 1;
-
 const NOT_HOSTED: &str = "This server does not host this topic-partition.";
 
 pub(super) async fn handle(
@@ -65,7 +62,7 @@ fn is_asked(request: &DescribeQuorumRequest) -> bool {
     matches!(request.topics.as_slice(), [topic] if is_it(topic))
 }
 
-/// One controller votes, the other brokers follow, and all of them have everything.
+/// The active controller alone votes, the other brokers that are up follow, and all of them have everything.
 fn described(context: &Context) -> PartitionData {
     let shared = &context.shared;
     let (end, now) = (shared.metadata_end(), shared.now_ms());
@@ -76,11 +73,13 @@ fn described(context: &Context) -> PartitionData {
             .with_last_fetch_timestamp(now)
             .with_last_caught_up_timestamp(now)
     };
-    let controller = shared.controller();
-    let observers = shared.broker_ids().into_iter().filter(|id| *id != controller);
+    let topics = shared.topics.read();
+    let (controller, epoch) = shared.controller_in_epoch();
+    let up = shared.broker_ids().into_iter().filter(|id| topics.is_active(*id));
+    let observers = up.filter(|id| *id != controller);
     PartitionData::default()
         .with_leader_id(WireBrokerId(controller.0))
-        .with_leader_epoch(LEADER_EPOCH)
+        .with_leader_epoch(epoch)
         .with_high_watermark(end)
         .with_error_message(Some(StrBytes::default()))
         .with_current_voters(vec![replica(controller)])

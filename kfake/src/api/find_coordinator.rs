@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
+use crate::cluster::internal::Internal;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -58,14 +59,17 @@ fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordin
             .with_node_id(WireBrokerId(-1))
             .with_port(-1)
     };
-    match key_type {
-        GROUP | TRANSACTION => {}
+    let internal = match key_type {
+        GROUP => Internal::Offsets,
+        TRANSACTION => Internal::Transactions,
         // There are no share groups yet: no key is a share group's.
         SHARE if version >= 4 => return refused(ResponseError::InvalidRequest, ""),
         _ => return refused(ResponseError::InvalidRequest, INVALID_REQUEST),
-    }
-    let id = context.shared.coordinator(&key);
-    match context.shared.broker(id) {
+    };
+    // Apache Kafka answers COORDINATOR_NOT_AVAILABLE until the topic is there, which takes it a moment.
+    context.shared.ensure(internal);
+    let id = context.shared.coordinator_in(internal, &key);
+    match id.and_then(|id| context.shared.broker(id)) {
         Some(broker) => Coordinator::default()
             .with_key(key)
             .with_node_id(WireBrokerId(broker.id.0))

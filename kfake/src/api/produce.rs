@@ -4,7 +4,7 @@
 //! - 10: the leader to ask instead (KIP-951). 11: TRANSACTION_ABORTABLE may come back. 12: partitions are added to the
 //!   transaction, without AddPartitionsToTxn (KIP-890). 13: topic ids.
 //!
-//! One replica is as good as any here, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
+//! A follower in sync has what its leader has, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
 
 use std::collections::BTreeSet;
@@ -21,11 +21,12 @@ use kafka_protocol::messages::{BrokerId as WireBrokerId, ProduceRequest, Produce
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::{Answer, Refusal, Respond};
-use super::leader::{Leader, Refused, brokers_of, led};
+use super::leader::{Leader, Refused, brokers_of, enough_in_sync, led, still_led};
 use crate::api::context::Context;
 use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::log_config;
-use crate::cluster::topics::{Partition, Topic};
+use crate::cluster::partition::Partition;
+use crate::cluster::topics::Topic;
 use crate::log::{
     Appended, BatchError, Envelope, Log, Rules, SequenceError, ValidBatch, ValidateError, begins_transactional,
     check_envelope,
@@ -228,6 +229,7 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
             .with_node_id(WireBrokerId(broker.id.0))
             .with_host(StrBytes::from_string(broker.host.clone()))
             .with_port(i32::from(broker.port))
+            .with_rack(broker.rack.clone().map(StrBytes::from_string))
     };
     brokers.map(endpoint).collect()
 }
@@ -338,14 +340,23 @@ impl Batch<'_> {
         if let Some(id) = transaction {
             self.verify(id, topic, &partition, &envelope)?;
         }
-        // NOT_ENOUGH_REPLICAS never comes: `Partition.effectiveMinIsr` asks for no more replicas than there are, and here all
-        // of them are in sync.
+        // Before the batch is judged, and again when it is appended.
+        if self.acks == ACKS_ALL && partition.is_under_min_isr(topic.min_isr()) {
+            return Err(Failure {
+                log_start_offset: partition.log.lock().start_offset(),
+                ..ResponseError::NotEnoughReplicas.into()
+            });
+        }
         let config = topic.log_config(&partition);
         let rules = log_config::rules(config);
         let judged = self.judge(rules, records).await?;
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = match transaction {
-            None => self.append_to(config, &mut partition.log.lock(), valid),
+            None => {
+                let mut log = partition.log.lock();
+                self.may_append(&partition, &log)?;
+                self.append_to(config, &mut log, valid)
+            }
             Some(id) => self.append_in_transaction(id, topic, &partition, &envelope, valid)?,
         };
         let mut appended = appended.map_err(|error| Failure {
@@ -394,6 +405,18 @@ impl Batch<'_> {
         })
     }
 
+    /// What may have changed since the partition was looked up: its leader, and how many are in sync.
+    fn may_append(&self, partition: &Partition, log: &Log) -> Result<(), Failure> {
+        still_led(partition, log)?;
+        if self.acks == ACKS_ALL {
+            enough_in_sync(log).map_err(|error| Failure {
+                log_start_offset: log.start_offset(),
+                ..error.into()
+            })?;
+        }
+        Ok(())
+    }
+
     fn append_to(&self, config: &LogConfig, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
         let shared = &self.context.shared;
         log.set_segment_rules(log_config::segment_rules(config, |limit| shared.random_below(limit)));
@@ -415,6 +438,7 @@ impl Batch<'_> {
         let producer = (envelope.producer_id, envelope.producer_epoch);
         let held = self.context.transactions.hold();
         let mut log = partition.log.lock();
+        self.may_append(partition, &log)?;
         let config = topic.log_config(partition);
         let is_open = log.has_open_transaction(producer.0, producer.1);
         if !is_open && config.verifies_transactions && held.verify(id, producer, &topic.name, partition.index).is_err()

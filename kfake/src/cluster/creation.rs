@@ -7,7 +7,7 @@ use super::state::Shared;
 use super::topic_config::TopicConfig;
 use uuid::Uuid;
 
-use super::topics::{Assignment, BrokerId, Partition, Topic, TopicError, Topics};
+use super::topics::{Assignment, BrokerId, Topic, TopicError, Topics};
 
 /// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: what one request may add.
 const MAX_PARTITIONS: usize = 10_000;
@@ -147,7 +147,7 @@ fn assigned(shared: &Shared, wanted: &Wanted<'_>) -> Result<Assignment, TopicErr
 
 /// Whether these brokers can be a partition's replicas, `width` of them where the topic's partitions have so many
 /// (`ReplicationControlManager.validateManualPartitionAssignment`, which looks at the brokers in the order of their ids).
-pub(super) fn check_assignment(shared: &Shared, replicas: &[BrokerId], width: Option<usize>) -> Result<(), TopicError> {
+pub(crate) fn check_assignment(shared: &Shared, replicas: &[BrokerId], width: Option<usize>) -> Result<(), TopicError> {
     let invalid = |why: String| Err(TopicError::InvalidReplicaAssignment(why));
     if replicas.is_empty() {
         return invalid("The manual partition assignment includes an empty replica list.".to_owned());
@@ -244,9 +244,10 @@ pub(crate) fn grow(
     }
     let mut grown = Topic::clone(&topic);
     let added = (there as i32..).zip(assignment);
+    let min_isr = topic.min_isr();
     grown
         .partitions
-        .extend(added.map(|(index, replicas)| Arc::new(Partition::new(index, replicas))));
+        .extend(added.map(|(index, replicas)| topics.new_partition(index, replicas, min_isr)));
     topics.replace(Arc::new(grown));
     Ok(())
 }

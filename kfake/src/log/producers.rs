@@ -8,8 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use kafka_protocol::error::ResponseError;
 use thiserror::Error;
 
-use super::batch::NO_PRODUCER_EPOCH;
-use super::transactions::{Marker, MarkerError};
+use super::batch::{NO_PRODUCER_EPOCH, RecordBatch};
+use super::transactions::{Marker, MarkerError, read_marker};
 
 /// How many batches of a producer are remembered, so that a resent one is answered as the first was
 /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, the most requests that an idempotent producer may have in flight).
@@ -115,7 +115,7 @@ pub(crate) struct LastRecord {
 }
 
 /// The idempotent producers of one partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     entries: HashMap<i64, Producer>,
     /// Producers whose transaction was verified and has not begun here.
@@ -124,8 +124,17 @@ pub(crate) struct Producers {
     written_since: Option<i64>,
 }
 
+/// What a log that is read anew says of transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reloaded {
+    /// One began.
+    Begun { first_offset: i64, producer_id: i64 },
+    /// The one that began there ended.
+    Ended { first_offset: i64, marker_offset: i64 },
+}
+
 /// That a producer's transaction may begin in this partition (`VerificationStateEntry`).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Verification {
     epoch: i16,
     /// The lowest sequence number that came with a batch of this epoch.
@@ -135,7 +144,7 @@ struct Verification {
     since: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Producer {
     epoch: i16,
     /// Oldest first, at most [`BATCHES_RETAINED`]; of the newest epoch alone.
@@ -347,6 +356,46 @@ impl Producers {
         let began = producer.open_since.take();
         self.wrote_at(timestamp);
         began
+    }
+
+    /// Forgets every producer and reads them from the log's batches of producers anew (`ProducerStateManager.truncateAndReload`).
+    /// Whose transaction may begin here stays verified. Says in the log's order which transactions began and ended.
+    pub(crate) fn reload<'a>(
+        &mut self,
+        batches: impl Iterator<Item = &'a RecordBatch>,
+        mut transaction: impl FnMut(Reloaded),
+    ) {
+        let verified = std::mem::take(&mut self.verified);
+        (self.entries, self.written_since) = (HashMap::new(), None);
+        for batch in batches {
+            let (producer_id, base_offset) = (batch.producer_id(), batch.base_offset());
+            if batch.is_control() {
+                // One whose record compaction has taken ends nothing any more.
+                let marker = read_marker(batch);
+                if let Some(first_offset) = marker.and_then(|marker| self.end(&marker, batch.max_timestamp())) {
+                    transaction(Reloaded::Ended {
+                        first_offset,
+                        marker_offset: base_offset,
+                    });
+                }
+                continue;
+            }
+            let sequences = Sequences {
+                producer_id,
+                epoch: batch.producer_epoch(),
+                first: batch.base_sequence(),
+                last: batch.last_sequence(),
+            };
+            self.record(&sequences, base_offset, batch.last_offset(), batch.max_timestamp());
+            if batch.is_transactional() && self.open_since(producer_id).is_none() {
+                self.begin(producer_id, base_offset);
+                transaction(Reloaded::Begun {
+                    first_offset: base_offset,
+                    producer_id,
+                });
+            }
+        }
+        self.verified = verified;
     }
 
     fn wrote_at(&mut self, timestamp: i64) {

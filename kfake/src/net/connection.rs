@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use super::frame::FrameReader;
 use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
+use crate::cluster::lifeline::Lifeline;
 use crate::cluster::quotas::connections::Counted;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
@@ -56,13 +57,23 @@ pub(crate) fn open<S: Transport>(
         request_bytes: 0,
         connection: Arc::new(Connection::new(port)),
     };
+    // A broker that has been stopped meanwhile serves nobody: the stream is closed.
+    let Some(life) = shared.lifeline(broker).and_then(Lifeline::hold) else {
+        return;
+    };
     let name = peer.clone();
     let Some((stream, counted)) = admit(stream, &context, &peer) else {
         return;
     };
     let task = async move {
         let _counted = counted;
-        if let End::Refused(refusal) = serve(stream, context).await {
+        // A broker that is stopped breaks off in the middle, as one that crashes does.
+        let end = tokio::select! {
+            biased;
+            () = life.stopped() => End::Shutdown,
+            end = serve(stream, context) => end,
+        };
+        if let End::Refused(refusal) = end {
             tracing::warn!(%peer, %broker, %refusal, "closing the connection");
         }
     };

@@ -6,9 +6,11 @@ use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
 use super::coordinator::Held;
 use crate::cluster::configs::logs::LogConfig;
+use crate::cluster::internal::Internal;
 use crate::cluster::log_config;
+use crate::cluster::partition::Partition;
 use crate::cluster::state::Shared;
-use crate::cluster::topics::{Partition, Topic, Topics};
+use crate::cluster::topics::{Topic, Topics};
 use crate::group::classic::ClassicGroup;
 use crate::group::handle::Group;
 use crate::log::{Log, Marker, MarkerError, Wakeups};
@@ -42,7 +44,9 @@ impl Held<'_> {
             TopicsLock::Shared(topics) => &**topics,
         };
         let now_ms = shared.now_ms();
-        let found = partitions.iter().filter_map(|(name, index)| {
+        // Groups' offsets are kept with the groups, not in their topic.
+        let of_logs = partitions.iter().filter(|(name, _)| *name != Internal::Offsets.name());
+        let found = of_logs.filter_map(|(name, index)| {
             let topic = known.by_name(name)?;
             Some((topic.clone(), topic.partition(index)?.clone()))
         });
@@ -54,7 +58,8 @@ impl Held<'_> {
         let mut wakeups = Vec::with_capacity(found.len());
         let mut expires_ms: Option<i64> = None;
         {
-            // Everything is held before anything is written; what was written is seen once everything is released.
+            // Everything is held before anything is written; what was written is seen once everything is released. The topics are
+            // kept from changing, so that each log is led in the epoch that its partition says.
             let logs = found
                 .iter()
                 .map(|(topic, partition)| (topic, partition, partition.log.lock()));

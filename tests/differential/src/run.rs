@@ -108,10 +108,10 @@ impl Run<'_> {
                 self.keep(line, label, pending.api, came);
                 Ok(())
             }
-            Action::Until(request, path, value) => {
-                let wanted = self.resolved(value)?;
-                let holds = |body: &Value| body.at(path) == Some(&wanted);
-                self.until(line, request, &format!("{path} does not become {wanted}"), holds)
+            Action::Until(request, condition) => {
+                let wanted = self.resolved(&condition.value)?;
+                let holds = |body: &Value| condition.relation.holds(body.at(&condition.path), &wanted);
+                self.until(line, request, &format!("not {condition}"), holds)
             }
             Action::Settle(request) => self.until(line, request, "a transaction does not end", |body| {
                 // PrepareCommit, PrepareAbort and, in a refused answer, nothing.

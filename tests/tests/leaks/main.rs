@@ -7,4 +7,5 @@ mod explored;
 mod planted;
 mod quotas;
 mod scenario;
+mod topology;
 mod transactions;

@@ -9,5 +9,6 @@ mod releases;
 mod retention;
 mod static_members;
 mod topics;
+mod topology;
 mod transactions;
 mod versions;

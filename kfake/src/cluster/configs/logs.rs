@@ -23,6 +23,12 @@ impl Value for usize {
     }
 }
 
+impl Value for bool {
+    fn read(text: &str) -> Self {
+        text.eq_ignore_ascii_case("true")
+    }
+}
+
 impl Value for f64 {
     fn read(text: &str) -> Self {
         text.parse().unwrap_or_default()
@@ -75,12 +81,6 @@ impl Value for Cleanup {
             compact: has("compact"),
             delete: has("delete"),
         }
-    }
-}
-
-impl Value for bool {
-    fn read(text: &str) -> Self {
-        text == "true"
     }
 }
 
@@ -143,6 +143,10 @@ log_config! {
         gzip_level: i32 = "compression.gzip.level";
         lz4_level: i32 = "compression.lz4.level";
         zstd_level: i32 = "compression.zstd.level";
+        /// How many replicas must be in sync for a record to be committed.
+        min_insync_replicas: usize = "min.insync.replicas";
+        /// Whether a replica that lacks committed records may come to lead.
+        unclean_leader_election: bool = "unclean.leader.election.enable";
     }
     of brokers {
         /// How long the partition remembers an idempotent producer that does not write.

@@ -137,8 +137,10 @@ fn own(broker: &Broker) -> Values {
         ("listeners", listener.clone()),
         ("advertised.listeners", listener),
     ];
+    let rack = broker.rack.iter().map(|rack| ("broker.rack", rack.clone()));
     pairs
         .into_iter()
+        .chain(rack)
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }
@@ -162,6 +164,8 @@ mod tests {
             id: BrokerId(1),
             host: "::1".to_owned(),
             port: 9092,
+            rack: None,
+            bound: None,
         };
         let fixed = fixed.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         Configs::new(fixed, &[broker])
@@ -187,6 +191,8 @@ mod tests {
             id: BrokerId(1),
             host: String::new(),
             port: 1,
+            rack: None,
+            bound: None,
         });
         assert!(own.keys().map(String::as_str).eq(OWN.iter().copied()));
         let listeners = configs.fixed(BrokerId(1), "listeners").unwrap();
