@@ -200,9 +200,9 @@ type member struct {
 	done   chan struct{}
 }
 
-func join(name, group string, got chan<- string) *member {
+func join(name, group string, got chan<- string, change ...func(*kafka.ReaderConfig)) *member {
 	ctx, cancel := context.WithCancel(context.Background())
-	one := &member{reader: inGroup(name, group), stop: cancel, done: make(chan struct{})}
+	one := &member{reader: inGroup(name, group, change...), stop: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(one.done)
 		for {
@@ -216,8 +216,8 @@ func join(name, group string, got chan<- string) *member {
 	return one
 }
 
-func inGroup(name, group string) *kafka.Reader {
-	return reader(name, func(config *kafka.ReaderConfig) { config.GroupID = group })
+func inGroup(name, group string, change ...func(*kafka.ReaderConfig)) *kafka.Reader {
+	return reader(name, append(change, func(config *kafka.ReaderConfig) { config.GroupID = group })...)
 }
 
 func (one *member) leave() error {
@@ -396,6 +396,281 @@ func topics() error {
 	})
 }
 
+func configs() error {
+	name := cases.Fresh("kafka-go")
+	if err := create(name, 1, kafka.ConfigEntry{ConfigName: "retention.ms", ConfigValue: "1000"}); err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	described := func(kind kafka.ResourceType, of string) (map[string]string, error) {
+		resource := kafka.DescribeConfigRequestResource{ResourceType: kind, ResourceName: of}
+		answer, err := client().DescribeConfigs(ctx, &kafka.DescribeConfigsRequest{
+			Resources: []kafka.DescribeConfigRequestResource{resource}})
+		if err != nil {
+			return nil, err
+		}
+		found := map[string]string{}
+		for _, entry := range answer.Resources[0].ConfigEntries {
+			found[entry.ConfigName] = entry.ConfigValue
+		}
+		return found, answer.Resources[0].Error
+	}
+	alter := func(key string, how kafka.ConfigOperation, value string) error {
+		change := kafka.IncrementalAlterConfigsRequestConfig{Name: key, Value: value, ConfigOperation: how}
+		answer, err := client().IncrementalAlterConfigs(ctx, &kafka.IncrementalAlterConfigsRequest{
+			Resources: []kafka.IncrementalAlterConfigsRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: name,
+				Configs: []kafka.IncrementalAlterConfigsRequestConfig{change}}}})
+		if err != nil {
+			return err
+		}
+		return answer.Resources[0].Error
+	}
+	before, err := described(kafka.ResourceTypeTopic, name)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(cases.Same("the topic's own value", before["retention.ms"], "1000"),
+		alter("max.message.bytes", kafka.ConfigOperationSet, "1000"), alter("cleanup.policy", kafka.ConfigOperationAppend, "compact"),
+		alter("retention.ms", kafka.ConfigOperationDelete, ""))
+	if err != nil {
+		return err
+	}
+	after, err := described(kafka.ResourceTypeTopic, name)
+	if err != nil {
+		return err
+	}
+	broker, err := described(kafka.ResourceTypeBroker, "1")
+	got := []string{after["max.message.bytes"], after["cleanup.policy"], after["retention.ms"]}
+	return errors.Join(err, cases.Same("the altered values", got, []string{"1000", "delete,compact", "604800000"}),
+		expect(kafka.InvalidConfiguration, alter("retention.ms", kafka.ConfigOperationSet, "soon")),
+		cases.Same("the broker's", []string{broker["node.id"], broker["ssl.key.password"]}, []string{"1", ""}))
+}
+
+func compacted() error {
+	name := cases.Fresh("kafka-go")
+	var settings []kafka.ConfigEntry
+	for key, value := range cases.CompactedTopic {
+		settings = append(settings, kafka.ConfigEntry{ConfigName: key, ConfigValue: value})
+	}
+	if err := create(name, 1, settings...); err != nil {
+		return err
+	}
+	write := func(ms int64, batch []cases.Pair) error {
+		var made []kafka.Message
+		for _, pair := range batch {
+			made = append(made, kafka.Message{Key: pair.Key, Value: pair.Value, Time: time.UnixMilli(ms)})
+		}
+		return send(name, 0, made)
+	}
+	return cases.Compacted(write, func(last int64) ([]string, error) {
+		from := reader(name)
+		var found []string
+		for offset := int64(-1); offset < last; {
+			got, err := read(from, 1)
+			if err != nil {
+				return nil, errors.Join(err, from.Close())
+			}
+			offset = got[0].Offset
+			found = append(found, cases.Entry(offset, got[0].Key, got[0].Value))
+		}
+		return found, from.Close()
+	})
+}
+
+func partitionsAdded() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	group, got := cases.Fresh("group"), make(chan string, 1000)
+	one := join(name, group, got, func(config *kafka.ReaderConfig) {
+		config.WatchPartitionChanges, config.PartitionWatchInterval = true, 200*time.Millisecond
+	})
+	if err := shared(group, 1, 1); err != nil {
+		return err
+	}
+	reached := map[int]bool{}
+	to := &kafka.Writer{
+		Addr: kafka.TCP(cases.Servers()...), Topic: name, Balancer: &kafka.RoundRobin{}, RequiredAcks: kafka.RequireAll,
+		BatchTimeout: time.Millisecond, Transport: &kafka.Transport{MetadataTTL: 200 * time.Millisecond},
+		Completion: func(messages []kafka.Message, err error) {
+			if err == nil {
+				for _, message := range messages {
+					reached[message.Partition] = true
+				}
+			}
+		},
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	if err := to.WriteMessages(ctx, kafka.Message{Value: []byte("before")}); err != nil {
+		return err
+	}
+	more := []kafka.TopicPartitionsConfig{{Name: name, Count: 3}}
+	made, err := client().CreatePartitions(ctx, &kafka.CreatePartitionsRequest{Topics: more})
+	if err != nil || made.Errors[name] != nil {
+		return errors.Join(err, made.Errors[name])
+	}
+	for len(reached) < 3 {
+		if err := to.WriteMessages(ctx, kafka.Message{Value: []byte("later")}); err != nil {
+			return err
+		}
+	}
+	err = shared(group, 1, 3)
+	for partition := range 3 {
+		err = errors.Join(err, send(name, partition, messages([]string{fmt.Sprint("to ", partition)})))
+	}
+	for left := map[string]bool{"to 0": true, "to 1": true, "to 2": true}; err == nil && len(left) > 0; {
+		select {
+		case value := <-got:
+			delete(left, value)
+		case <-ctx.Done():
+			err = fmt.Errorf("what did not arrive: %v", left)
+		}
+	}
+	return errors.Join(err, one.leave(), to.Close())
+}
+
+// withMember runs with a group of one member, which has both partitions of its topic.
+func withMember(work func(name, group string, leave func() error) error) error {
+	name, err := topic(2)
+	if err != nil {
+		return err
+	}
+	group := cases.Fresh("group")
+	one := join(name, group, make(chan string, 100), func(config *kafka.ReaderConfig) {
+		config.Dialer = &kafka.Dialer{ClientID: "one-member"}
+	})
+	if err := shared(group, 1, 2); err != nil {
+		return errors.Join(err, one.leave())
+	}
+	return work(name, group, one.leave)
+}
+
+// listed are the groups of that name: one, or none.
+func listed(group string) ([]kafka.ListGroupsResponseGroup, error) {
+	ctx, cancel := limited()
+	defer cancel()
+	all, err := client().ListGroups(ctx, &kafka.ListGroupsRequest{})
+	if err != nil {
+		return nil, err
+	}
+	isOther := func(one kafka.ListGroupsResponseGroup) bool { return one.GroupID != group }
+	return slices.DeleteFunc(all.Groups, isOther), all.Error
+}
+
+func groupDescribed() error {
+	return withMember(func(name, group string, leave func() error) error {
+		ctx, cancel := limited()
+		defer cancel()
+		known, err := listed(group)
+		if err != nil {
+			return err
+		}
+		if err := cases.Same("the group in the list", len(known), 1); err != nil {
+			return err
+		}
+		described := func() (kafka.DescribeGroupsResponseGroup, error) {
+			all, err := client().DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+			if err != nil {
+				return kafka.DescribeGroupsResponseGroup{}, err
+			}
+			return all.Groups[0], all.Groups[0].Error
+		}
+		found, err := described()
+		if err != nil {
+			return err
+		}
+		got := []any{known[0].ProtocolType, found.GroupState, len(found.Members)}
+		if err := cases.Same("the group", got, []any{"consumer", "Stable", 1}); err != nil {
+			return err
+		}
+		one := found.Members[0]
+		err = errors.Join(cases.Same("its member's client", one.ClientID, "one-member"),
+			cases.Same("its member's topic", one.MemberAssignments.Topics[0].Topic, name),
+			cases.Same("its member's partitions", one.MemberAssignments.Topics[0].Partitions, []int{0, 1}), leave())
+		if err != nil {
+			return err
+		}
+		found, err = described()
+		got = []any{found.GroupState, len(found.Members)}
+		return errors.Join(err, cases.Same("the group without its member", got, []any{"Empty", 0}))
+	})
+}
+
+func groupDeleted() error {
+	return withMember(func(_, group string, leave func() error) error {
+		ctx, cancel := limited()
+		defer cancel()
+		remove := func() error {
+			done, err := client().DeleteGroups(ctx, &kafka.DeleteGroupsRequest{GroupIDs: []string{group}})
+			if err != nil {
+				return err
+			}
+			return done.Errors[group]
+		}
+		if err := errors.Join(expect(kafka.NonEmptyGroup, remove()), leave(), remove()); err != nil {
+			return err
+		}
+		known, err := listed(group)
+		return errors.Join(err, cases.Same("the group in the list", len(known), 0), expect(kafka.GroupIdNotFound, remove()))
+	})
+}
+
+func offsetsDeleted() error {
+	return withMember(func(name, group string, leave func() error) error {
+		ctx, cancel := limited()
+		defer cancel()
+		remove := func(partition int) error {
+			done, err := client().OffsetDelete(ctx, &kafka.OffsetDeleteRequest{
+				GroupID: group, Topics: map[string][]int{name: {partition}}})
+			if err != nil {
+				return err
+			}
+			return errors.Join(done.Error, done.Topics[name][0].Error)
+		}
+		err := errors.Join(expect(kafka.GroupSubscribedToTopic, remove(0)), leave())
+		if err != nil {
+			return err
+		}
+		made, err := client().OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: group, GenerationID: -1,
+			Topics: map[string][]kafka.OffsetCommit{name: {{Partition: 0, Offset: 3}, {Partition: 1, Offset: 4}}}})
+		if err != nil {
+			return err
+		}
+		for _, one := range made.Topics[name] {
+			err = errors.Join(err, one.Error)
+		}
+		if err := errors.Join(err, remove(0)); err != nil {
+			return err
+		}
+		left, err := client().OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{name: {0, 1}}})
+		if err != nil {
+			return err
+		}
+		offsets := map[int]int64{}
+		for _, one := range left.Topics[name] {
+			offsets[one.Partition] = one.CommittedOffset
+		}
+		return cases.Same("the offsets", offsets, map[int]int64{0: -1, 1: 4})
+	})
+}
+
+func describeCluster() error {
+	ctx, cancel := limited()
+	defer cancel()
+	found, err := client().Metadata(ctx, &kafka.MetadataRequest{})
+	if err != nil {
+		return err
+	}
+	ports := map[int]int{}
+	for _, broker := range found.Brokers {
+		ports[broker.ID] = broker.Port
+	}
+	return cases.SameCluster(found.ClusterID, ports, found.Controller.ID)
+}
+
 func expect(wanted, err error) error {
 	if !errors.Is(err, wanted) {
 		return fmt.Errorf("got %v, not %v", err, wanted)
@@ -457,6 +732,9 @@ func returns() error {
 	return errors.Join(err, sameValues(got, []string{"after"}))
 }
 
+// Its client has the requests of transactions, and no way to write records that carry a producer's id.
+const noTransactions = "kafka-go has no transactional producer"
+
 func main() {
 	cases.Run([]cases.Case{
 		{Name: "compression-none", Run: compression(0)},
@@ -466,6 +744,10 @@ func main() {
 		{Name: "compression-zstd", Run: compression(kafka.Zstd)},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: cases.Skip("kafka-go has no idempotent producer")},
+		{Name: "transaction-commit", Run: cases.Skip(noTransactions)},
+		{Name: "transaction-abort", Run: cases.Skip(noTransactions)},
+		{Name: "transaction-offsets", Run: cases.Skip(noTransactions)},
+		{Name: "transaction-fenced", Run: cases.Skip(noTransactions)},
 		{Name: "group-of-two", Run: groupOf(2)},
 		{Name: "group-of-three", Run: groupOf(3)},
 		{Name: "rebalance", Run: rebalance},
@@ -475,6 +757,14 @@ func main() {
 		{Name: "seek", Run: seek},
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
+		{Name: "configs", Run: configs},
+		{Name: "delete-records", Run: cases.Skip("kafka-go has no function for it")},
+		{Name: "compacted-topic", Run: compacted},
+		{Name: "partitions-added", Run: partitionsAdded},
+		{Name: "group-described", Run: groupDescribed},
+		{Name: "group-deleted", Run: groupDeleted},
+		{Name: "offsets-deleted", Run: offsetsDeleted},
+		{Name: "describe-cluster", Run: describeCluster},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},

@@ -360,7 +360,7 @@ async function deleteRecords() {
     await remove("4");
     same("first and next offset", await ends(), ["4", "10"]);
     const error = await remove("11").then(() => null, (error) => error);
-    same("the error past the end", error?.partitions?.map((one) => one.error.type), ["OFFSET_OUT_OF_RANGE"]);
+    same("the error past the end", error?.cause?.partitions?.map((one) => one.error.type), ["OFFSET_OUT_OF_RANGE"]);
   });
   // Where the cluster calls an offset out of range, kafkajs begins anew at the first one.
   const member = await new Member(fresh("alone"), name).start();
