@@ -35,7 +35,10 @@ pub(crate) fn check(context: &Context<'_, '_>, found: &mut Vec<Raw>) {
             continue;
         }
         let sync = spawn.kind != Kind::Task;
-        let all = spawn.started.iter().flat_map(|body| reached(body, context.scopes, sync));
+        let all = spawn
+            .started
+            .iter()
+            .flat_map(|body| reached(body, context.scopes, sync));
         let told = all.into_iter().find_map(|body| {
             let (at, why) = ends_by_signal(&body, context)?;
             Some((body.function, at, why))
@@ -47,8 +50,9 @@ pub(crate) fn check(context: &Context<'_, '_>, found: &mut Vec<Raw>) {
                 function,
                 line: at,
                 why: format!("{why}: its owner cannot end it, and it outlives every test that starts it"),
-                fix: "wait for a CancellationToken of the owner's here, and cancel that in main once the signal has come"
-                    .to_owned(),
+                fix:
+                    "wait for a CancellationToken of the owner's here, and cancel that in main once the signal has come"
+                        .to_owned(),
                 spawned_at: Some(context.started_by(number)),
                 note: false,
             });
@@ -140,7 +144,8 @@ fn is_signal<'a>(future: &Expr, scope: &Scope<'_, 'a>, context: &Context<'_, 'a>
                 }
                 if let [one] = scope.callees(call)[..] {
                     let function = context.krate.function_of(one);
-                    return function.is_async() && waits_for_signals(function.body, &context.scopes[one.0], context, deeper);
+                    return function.is_async()
+                        && waits_for_signals(function.body, &context.scopes[one.0], context, deeper);
                 }
             }
         }
@@ -155,12 +160,7 @@ fn is_signal<'a>(future: &Expr, scope: &Scope<'_, 'a>, context: &Context<'_, 'a>
 }
 
 /// Whether a block awaits something, and nothing but signals: each alone, or the branches of a `select!`.
-fn waits_for_signals<'a>(
-    block: &syn::Block,
-    scope: &Scope<'_, 'a>,
-    context: &Context<'_, 'a>,
-    deeper: usize,
-) -> bool {
+fn waits_for_signals<'a>(block: &syn::Block, scope: &Scope<'_, 'a>, context: &Context<'_, 'a>, deeper: usize) -> bool {
     let all = waits(block);
     // One after the other: the first that is no signal may end it. A loop may go on to anything.
     !all.is_empty()
@@ -203,7 +203,10 @@ fn is_source(receiver: &Expr, scope: &Scope<'_, '_>) -> bool {
             Expr::Paren(inner) => &inner.expr,
             Expr::Reference(inner) => &inner.expr,
             Expr::MethodCall(call)
-                if matches!(call.method.to_string().as_str(), "unwrap" | "expect" | "context" | "map_err") =>
+                if matches!(
+                    call.method.to_string().as_str(),
+                    "unwrap" | "expect" | "context" | "map_err"
+                ) =>
             {
                 &call.receiver
             }

@@ -1,8 +1,8 @@
 //! Which rules there are.
 
 use super::{
-    blocking_loop, detached_task, end_ignored, ends_by_signal, interval_without_exit, join_set_not_drained, select_misses_shutdown,
-    select_without_exit,
+    blocking_loop, detached_task, end_ignored, ends_by_signal, interval_without_exit, join_set_not_drained,
+    select_misses_shutdown, select_without_exit,
 };
 use crate::scan::context::{Context, Raw};
 
