@@ -18,6 +18,7 @@ Usage: kfake [OPTIONS]
   --listen ADDRESS                        the address to listen on [127.0.0.1]
   --ports PORT,...                        the i-th port is the i-th node's; 0, or no port: any free one
   --first-node ID                         the first node's id; each further one's is one more [1]
+  --racks RACK,...                        the i-th rack is the i-th node's
   --topic NAME[:PARTITIONS[:REPLICAS]]    creates a topic; repeatable
   --default-partitions N                  partitions of topics created without a number [10]
   --auto-create-topics                    Metadata creates the topics that it names
@@ -108,6 +109,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     .map(|port| number_like("ports", port, "ports separated by commas"));
                 builder.ports(ports.collect::<Result<Vec<u16>, _>>()?)
             }
+            "racks" => builder.racks(value()?.split(',')),
             "topic" => topic(builder, &value()?)?,
             "default-partitions" => {
                 let partitions: i32 = number("default-partitions", &value()?, "a number from 1", 1)?;
