@@ -619,7 +619,361 @@ func returns() error {
 	return errors.Join(err, sameValues(messages, []string{"after"}))
 }
 
-const elsewhere = "not written for it: confluent-kafka-python runs it with the same librdkafka"
+func transactional(id string) (*kafka.Producer, error) {
+	to, err := kafka.NewProducer(settings(kafka.ConfigMap{"transactional.id": id}))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	return to, to.InitTransactions(ctx)
+}
+
+func limited() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), cases.Limit)
+}
+
+// sendIn sends within a transaction that the caller has begun.
+func sendIn(to *kafka.Producer, name string, all ...string) error {
+	delivered := make(chan kafka.Event, len(all))
+	for _, value := range all {
+		if err := to.Produce(message(name, 0, []byte(value)), delivered); err != nil {
+			return err
+		}
+	}
+	_, err := reports(delivered, len(all))
+	return err
+}
+
+// transact sends within a transaction, and ends it.
+func transact(to *kafka.Producer, end func(context.Context) error, name string, all ...string) error {
+	if err := to.BeginTransaction(); err != nil {
+		return err
+	}
+	if err := sendIn(to, name, all...); err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	return end(ctx)
+}
+
+// committed is what a consumer of committed records alone reads.
+func committed(name string, wanted ...string) error {
+	from, err := consumer(cases.Fresh("alone"), kafka.ConfigMap{"isolation.level": "read_committed"})
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := from.Assign(at(name, 0)); err != nil {
+		return err
+	}
+	messages, err := read(from, len(wanted))
+	return errors.Join(err, sameValues(messages, wanted))
+}
+
+// committedEnd is the offset up to which such a consumer may read.
+func committedEnd(name string, wanted int64) error {
+	from, err := consumer(cases.Fresh("alone"), kafka.ConfigMap{"isolation.level": "read_committed"})
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	_, end, err := from.QueryWatermarkOffsets(name, 0, limitMs)
+	return errors.Join(err, cases.Same("the end of what is committed", end, wanted))
+}
+
+// inTransactions is a case of a transactional producer and a topic of its own.
+func inTransactions(run func(*kafka.Producer, string) error) func() error {
+	return func() error {
+		name, err := topic(1)
+		if err != nil {
+			return err
+		}
+		to, err := transactional(cases.Fresh("transactional"))
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		return run(to, name)
+	}
+}
+
+func transactionCommit(to *kafka.Producer, name string) error {
+	if err := to.BeginTransaction(); err != nil {
+		return err
+	}
+	if err := errors.Join(sendIn(to, name, "a", "b"), committedEnd(name, 0)); err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	if err := to.CommitTransaction(ctx); err != nil {
+		return err
+	}
+	if err := committed(name, "a", "b"); err != nil {
+		return err
+	}
+	if err := transact(to, to.CommitTransaction, name, "c"); err != nil {
+		return err
+	}
+	return errors.Join(committed(name, "a", "b", "c"), committedEnd(name, 5))
+}
+
+func transactionAbort(to *kafka.Producer, name string) error {
+	if err := transact(to, to.AbortTransaction, name, "a", "b"); err != nil {
+		return err
+	}
+	if err := transact(to, to.CommitTransaction, name, "c"); err != nil {
+		return err
+	}
+	return committed(name, "c")
+}
+
+func transactionOffsets(to *kafka.Producer, name string) error {
+	into, err := topic(1)
+	if err != nil {
+		return err
+	}
+	if _, err := produce(name, 0, []string{"0", "1", "2", "3", "4", "5"}, nil); err != nil {
+		return err
+	}
+	from, err := member(name, cases.Fresh("group"), nil)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	for _, end := range []func(context.Context) error{to.CommitTransaction, to.AbortTransaction} {
+		messages, err := read(from, 3)
+		if err != nil {
+			return err
+		}
+		var results []string
+		for _, one := range messages {
+			results = append(results, "from "+string(one.Value))
+		}
+		group, err := from.GetConsumerGroupMetadata()
+		if err != nil {
+			return err
+		}
+		next := at(name, int64(messages[2].TopicPartition.Offset)+1)
+		err = transact(to, func(ctx context.Context) error {
+			return errors.Join(to.SendOffsetsToTransaction(ctx, next, group), end(ctx))
+		}, into, results...)
+		if err != nil {
+			return err
+		}
+	}
+	offsets, err := from.Committed(at(name, 0), limitMs)
+	if err != nil {
+		return err
+	}
+	return errors.Join(cases.Same("the committed offset", offsets[0].Offset, kafka.Offset(3)),
+		committed(into, "from 0", "from 1", "from 2"))
+}
+
+func transactionFenced() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	id := cases.Fresh("transactional")
+	first, err := transactional(id)
+	if err != nil {
+		return err
+	}
+	defer first.Close()
+	if err := errors.Join(first.BeginTransaction(), sendIn(first, name, "of the first")); err != nil {
+		return err
+	}
+	second, err := transactional(id)
+	if err != nil {
+		return err
+	}
+	defer second.Close()
+	ctx, cancel := limited()
+	defer cancel()
+	if err := expect(kafka.ErrFenced, first.CommitTransaction(ctx)); err != nil {
+		return err
+	}
+	if err := transact(second, second.CommitTransaction, name, "of the second"); err != nil {
+		return err
+	}
+	return committed(name, "of the second")
+}
+
+func configs() error {
+	name := cases.Fresh("confluent-go")
+	if err := create(name, 1, map[string]string{"retention.ms": "1000"}); err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	return withAdmin(func(admin *kafka.AdminClient) error {
+		described := func(kind kafka.ResourceType, of string) (map[string]kafka.ConfigEntryResult, error) {
+			found, err := admin.DescribeConfigs(ctx, []kafka.ConfigResource{{Type: kind, Name: of}})
+			if err != nil {
+				return nil, err
+			}
+			return found[0].Config, noError(found[0].Error)
+		}
+		alter := func(key, value string) error {
+			change := kafka.StringMapToConfigEntries(map[string]string{key: value}, kafka.AlterOperationSet)
+			done, err := admin.AlterConfigs(ctx, []kafka.ConfigResource{{Type: kafka.ResourceTopic, Name: name, Config: change}})
+			if err != nil {
+				return err
+			}
+			return noError(done[0].Error)
+		}
+		before, err := described(kafka.ResourceTopic, name)
+		if err != nil {
+			return err
+		}
+		if err := cases.Same("the topic's own value", before["retention.ms"].Value, "1000"); err != nil {
+			return err
+		}
+		if err := alter("max.message.bytes", "1000"); err != nil {
+			return err
+		}
+		after, err := described(kafka.ResourceTopic, name)
+		if err != nil {
+			return err
+		}
+		broker, err := described(kafka.ResourceBroker, "1")
+		if err != nil {
+			return err
+		}
+		return errors.Join(cases.Same("what was set", after["max.message.bytes"].Value, "1000"),
+			cases.Same("where what was replaced is from", after["retention.ms"].Source, kafka.ConfigSourceDefault),
+			expect(kafka.ErrInvalidConfig, alter("retention.ms", "soon")),
+			cases.Same("the broker's id", broker["node.id"].Value, "1"),
+			cases.Same("whether a secret is shown", broker["ssl.key.password"].Value, ""))
+	})
+}
+
+// noError is nil where the error that librdkafka gives is none.
+func noError(err kafka.Error) error {
+	if err.Code() == kafka.ErrNoError {
+		return nil
+	}
+	return err
+}
+
+func compacted() error {
+	name := cases.Fresh("confluent-go")
+	if err := create(name, 1, cases.CompactedTopic); err != nil {
+		return err
+	}
+	write := func(ms int64, batch []cases.Pair) error {
+		var messages []*kafka.Message
+		for _, pair := range batch {
+			one := message(name, 0, pair.Value)
+			one.Key, one.Timestamp = pair.Key, time.UnixMilli(ms)
+			messages = append(messages, one)
+		}
+		_, err := send(messages, nil)
+		return err
+	}
+	return cases.Compacted(write, func(last int64) ([]string, error) {
+		from, err := consumer(cases.Fresh("alone"))
+		if err != nil {
+			return nil, err
+		}
+		defer from.Close()
+		if err := from.Assign(at(name, 0)); err != nil {
+			return nil, err
+		}
+		var found []string
+		for offset := int64(-1); offset < last; {
+			got, err := read(from, 1)
+			if err != nil {
+				return nil, err
+			}
+			offset = int64(got[0].TopicPartition.Offset)
+			found = append(found, cases.Entry(offset, got[0].Key, got[0].Value))
+		}
+		return found, nil
+	})
+}
+
+func partitionsAdded() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	refresh := kafka.ConfigMap{"topic.metadata.refresh.interval.ms": 200}
+	from, err := member(name, cases.Fresh("group"), refresh)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := shared([]*kafka.Consumer{from}, 1); err != nil {
+		return err
+	}
+	to, err := kafka.NewProducer(settings(refresh, kafka.ConfigMap{"partitioner": "random"}))
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	produce := func() error {
+		delivered := make(chan kafka.Event, 1)
+		if err := to.Produce(message(name, kafka.PartitionAny, []byte("v")), delivered); err != nil {
+			return err
+		}
+		_, err := reports(delivered, 1)
+		return err
+	}
+	if err := produce(); err != nil {
+		return err
+	}
+	err = withAdmin(func(admin *kafka.AdminClient) error {
+		more := []kafka.PartitionsSpecification{{Topic: name, IncreaseTo: 3}}
+		made, err := admin.CreatePartitions(context.Background(), more, kafka.SetAdminOperationTimeout(cases.Limit))
+		if err != nil {
+			return err
+		}
+		return noError(made[0].Error)
+	})
+	if err != nil {
+		return err
+	}
+	reached := map[int32]bool{}
+	err = until("a record by each of three partitions", func() (bool, error) {
+		if err := produce(); err != nil {
+			return false, err
+		}
+		got, err := poll(from)
+		if got != nil {
+			reached[got.TopicPartition.Partition] = true
+		}
+		return len(reached) == 3, err
+	})
+	return errors.Join(err, shared([]*kafka.Consumer{from}, 3))
+}
+
+func describeCluster() error {
+	ctx, cancel := limited()
+	defer cancel()
+	return withAdmin(func(admin *kafka.AdminClient) error {
+		id, err := admin.ClusterID(ctx)
+		if err != nil {
+			return err
+		}
+		controller, err := admin.ControllerID(ctx)
+		if err != nil {
+			return err
+		}
+		known, err := admin.GetMetadata(nil, true, limitMs)
+		if err != nil {
+			return err
+		}
+		ports := map[int]int{}
+		for _, broker := range known.Brokers {
+			ports[int(broker.ID)] = broker.Port
+		}
+		return errors.Join(cases.SameCluster(id, ports, int(controller)), describedToo(admin, id))
+	})
+}
 
 func main() {
 	cases.Run([]cases.Case{
@@ -630,6 +984,10 @@ func main() {
 		{Name: "compression-zstd", Run: compression("zstd")},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: idempotent},
+		{Name: "transaction-commit", Run: inTransactions(transactionCommit)},
+		{Name: "transaction-abort", Run: inTransactions(transactionAbort)},
+		{Name: "transaction-offsets", Run: inTransactions(transactionOffsets)},
+		{Name: "transaction-fenced", Run: transactionFenced},
 		{Name: "group-of-two", Run: groupOf(2)},
 		{Name: "group-of-three", Run: groupOf(3)},
 		{Name: "rebalance", Run: rebalance},
@@ -639,15 +997,18 @@ func main() {
 		{Name: "seek", Run: seek},
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
+		{Name: "configs", Run: configs},
+		{Name: "delete-records", Run: deleteRecords},
+		{Name: "compacted-topic", Run: compacted},
+		{Name: "partitions-added", Run: partitionsAdded},
+		{Name: "group-described", Run: groupDescribed},
+		{Name: "group-deleted", Run: groupDeleted},
+		{Name: "offsets-deleted", Run: cases.Skip("confluent-kafka-go has no function for it")},
+		{Name: "describe-cluster", Run: describeCluster},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},
 		{Name: "error-record-too-large", Run: largeRecord},
 		{Name: "cluster-returns", Run: returns},
-		{Name: "configs", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-commit", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-abort", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-offsets", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-fenced", Run: cases.Skip(elsewhere)},
 	})
 }

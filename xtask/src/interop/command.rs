@@ -22,6 +22,8 @@ use crate::flags::Interop;
 const LIMIT: Duration = Duration::from_secs(300);
 /// A group's first rebalance waits for so long, in milliseconds, and not for Kafka's three seconds.
 const REBALANCE_DELAY: &str = "group.initial.rebalance.delay.ms=100";
+/// So often the log cleaner looks, in milliseconds, and not every fifteen seconds.
+const CLEANER_BACKOFF: &str = "log.cleaner.backoff.ms=100";
 
 /// Runs it, and gives the exit code: 0 where no case failed, 1 where one did.
 pub fn run(options: Interop) -> anyhow::Result<u8> {
@@ -151,6 +153,8 @@ fn arguments(client: &Client) -> Vec<String> {
         "error",
         "--broker-config",
         REBALANCE_DELAY,
+        "--broker-config",
+        CLEANER_BACKOFF,
     ];
     all.into_iter()
         .map(str::to_owned)

@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
-	"sync"
+	"maps"
+	"slices"
 	"time"
 
 	"kfake.test/interop/cases"
@@ -71,8 +71,8 @@ func place(to *kgo.Client, records ...*kgo.Record) ([]int64, error) {
 }
 
 // read gives so many records of one partition, from an offset on.
-func read(name string, at kgo.Offset, count int) ([]*kgo.Record, error) {
-	from, err := client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: at}}))
+func read(name string, at kgo.Offset, count int, options ...kgo.Opt) ([]*kgo.Record, error) {
+	from, err := client(append(options, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: at}}))...)
 	if err != nil {
 		return nil, err
 	}
@@ -350,53 +350,36 @@ func transactionFenced() error {
 
 // members of a group, each polled by its own goroutine until it ends.
 type members struct {
+	*cases.Members
 	name, group string
-	mutex       sync.Mutex
-	changed     *sync.Cond
 	all         []*member
-	values      []string
 }
 
 type member struct {
+	*cases.Member
 	client *kgo.Client
-	parts  map[int32]bool
 	ended  chan struct{}
 }
 
 func group(partitions int32) (*members, error) {
 	name, err := topic(partitions, nil)
-	all := &members{name: name, group: cases.Fresh("group")}
-	all.changed = sync.NewCond(&all.mutex)
-	return all, err
+	return &members{Members: cases.NewMembers(), name: name, group: cases.Fresh("group")}, err
 }
 
 func (all *members) add(options ...kgo.Opt) (*member, error) {
-	one := &member{parts: map[int32]bool{}, ended: make(chan struct{})}
-	change := func(has bool) func(context.Context, *kgo.Client, map[string][]int32) {
-		return func(_ context.Context, _ *kgo.Client, parts map[string][]int32) {
-			all.mutex.Lock()
-			defer all.mutex.Unlock()
-			for _, part := range parts[all.name] {
-				if has {
-					one.parts[part] = true
-				} else {
-					delete(one.parts, part)
-				}
-			}
-			all.changed.Broadcast()
-		}
+	one := &member{Member: all.Join(), ended: make(chan struct{})}
+	change := func(how func([]int32)) func(context.Context, *kgo.Client, map[string][]int32) {
+		return func(_ context.Context, _ *kgo.Client, parts map[string][]int32) { how(parts[all.name]) }
 	}
-	from, err := client(append(options, kgo.ConsumerGroup(all.group), kgo.ConsumeTopics(all.name),
-		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(200*time.Millisecond),
-		kgo.SessionTimeout(6*time.Second), kgo.OnPartitionsAssigned(change(true)),
-		kgo.OnPartitionsRevoked(change(false)), kgo.OnPartitionsLost(change(false)))...)
+	from, err := client(append([]kgo.Opt{kgo.ConsumerGroup(all.group), kgo.ConsumeTopics(all.name),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(200 * time.Millisecond),
+		kgo.SessionTimeout(6 * time.Second), kgo.OnPartitionsAssigned(change(one.Take)),
+		kgo.OnPartitionsRevoked(change(one.Give)), kgo.OnPartitionsLost(change(one.Give))}, options...)...)
 	if err != nil {
 		return nil, err
 	}
 	one.client = from
-	all.mutex.Lock()
 	all.all = append(all.all, one)
-	all.mutex.Unlock()
 	go func() {
 		defer close(one.ended)
 		for {
@@ -404,30 +387,17 @@ func (all *members) add(options ...kgo.Opt) (*member, error) {
 			if fetches.IsClientClosed() {
 				return
 			}
-			all.mutex.Lock()
 			for _, record := range fetches.Records() {
-				all.values = append(all.values, string(record.Value))
+				all.Got(string(record.Value))
 			}
-			all.changed.Broadcast()
-			all.mutex.Unlock()
 		}
 	}()
 	return one, nil
 }
 
-func (all *members) remove(one *member) {
-	all.mutex.Lock()
-	defer all.mutex.Unlock()
-	for i := range all.all {
-		if all.all[i] == one {
-			all.all = append(all.all[:i], all.all[i+1:]...)
-			return
-		}
-	}
-}
-
 func (all *members) end(one *member) {
-	all.remove(one)
+	one.Leave()
+	all.all = slices.DeleteFunc(all.all, func(other *member) bool { return other == one })
 	one.client.Close()
 	<-one.ended
 }
@@ -436,42 +406,6 @@ func (all *members) close() {
 	for len(all.all) > 0 {
 		all.end(all.all[0])
 	}
-}
-
-func (all *members) wait(what string, look func() bool) error {
-	late := false
-	timer := time.AfterFunc(cases.Limit, func() {
-		all.mutex.Lock()
-		defer all.mutex.Unlock()
-		late = true
-		all.changed.Broadcast()
-	})
-	defer timer.Stop()
-	all.mutex.Lock()
-	defer all.mutex.Unlock()
-	for !look() {
-		if late {
-			return fmt.Errorf("%s: not within %s", what, cases.Limit)
-		}
-		all.changed.Wait()
-	}
-	return nil
-}
-
-func (all *members) assigned(partitions int) error {
-	return all.wait(fmt.Sprintf("%d members share %d partitions", len(all.all), partitions), func() bool {
-		taken, sum := map[int32]bool{}, 0
-		for _, one := range all.all {
-			if len(one.parts) == 0 {
-				return false
-			}
-			sum += len(one.parts)
-			for part := range one.parts {
-				taken[part] = true
-			}
-		}
-		return sum == len(taken) && sum == partitions
-	})
 }
 
 // several makes a group of so many members, which have shared its partitions.
@@ -485,7 +419,7 @@ func several(count int, partitions int32, options ...kgo.Opt) (*members, error) 
 			return nil, err
 		}
 	}
-	return all, all.assigned(int(partitions))
+	return all, all.Assigned(int(partitions))
 }
 
 func groupOf(count int) func() error {
@@ -500,13 +434,7 @@ func groupOf(count int) func() error {
 				return err
 			}
 		}
-		if err := all.wait("every record arrives", func() bool { return len(all.values) >= 6 }); err != nil {
-			return err
-		}
-		all.mutex.Lock()
-		defer all.mutex.Unlock()
-		sort.Strings(all.values)
-		return cases.Same("values", all.values, []string{"0", "1", "2", "3", "4", "5"})
+		return all.Read("0", "1", "2", "3", "4", "5")
 	}
 }
 
@@ -519,11 +447,11 @@ func rebalance() error {
 	if _, err := all.add(); err != nil {
 		return err
 	}
-	if err := all.assigned(6); err != nil {
+	if err := all.Assigned(6); err != nil {
 		return err
 	}
 	all.end(all.all[0])
-	return all.assigned(6)
+	return all.Assigned(6)
 }
 
 func memberDies() error {
@@ -536,11 +464,11 @@ func memberDies() error {
 	if _, err := all.add(); err != nil {
 		return err
 	}
-	if err := all.assigned(4); err != nil {
+	if err := all.Assigned(4); err != nil {
 		return err
 	}
 	all.end(all.all[0])
-	return all.assigned(4)
+	return all.Assigned(4)
 }
 
 func staticMember() error {
@@ -556,19 +484,19 @@ func staticMember() error {
 	if _, err := all.add(kgo.InstanceID("instance-2")); err != nil {
 		return err
 	}
-	if err := all.assigned(4); err != nil {
+	if err := all.Assigned(4); err != nil {
 		return err
 	}
-	before := fmt.Sprint(first.parts)
+	before := first.Parts()
 	all.end(first)
 	again, err := all.add(kgo.InstanceID("instance-1"))
 	if err != nil {
 		return err
 	}
-	if err := all.assigned(4); err != nil {
+	if err := all.Assigned(4); err != nil {
 		return err
 	}
-	return cases.Same("the assignment that it finds again", fmt.Sprint(again.parts), before)
+	return cases.Same("the assignment that it finds again", again.Parts(), before)
 }
 
 func commit() error {
@@ -773,6 +701,249 @@ func configs() error {
 	return cases.Same("the broker's id", broker["node.id"].MaybeValue(), "1")
 }
 
+func deleteRecords() error {
+	name, err := topic(1, nil)
+	if err != nil {
+		return err
+	}
+	if _, err := produce(name, 0, values(10)); err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	remove := func(before int64) (int64, error) {
+		offsets := kadm.Offsets{}
+		offsets.AddOffset(name, 0, before, -1)
+		answer, err := admin.DeleteRecords(ctx, offsets)
+		if err != nil {
+			return 0, err
+		}
+		one, _ := answer.Lookup(name, 0)
+		return one.LowWatermark, one.Err
+	}
+	low, err := remove(4)
+	if err != nil {
+		return err
+	}
+	starts, err := admin.ListStartOffsets(ctx, name)
+	if err != nil {
+		return err
+	}
+	start, _ := starts.Lookup(name, 0)
+	records, err := read(name, kgo.NewOffset().AtStart(), 6)
+	if err != nil {
+		return err
+	}
+	_, past := remove(11)
+	_, gone := read(name, kgo.NewOffset().At(3), 1, kgo.ConsumeResetOffset(kgo.NoResetOffset()))
+	return errors.Join(cases.Same("the low watermark", low, int64(4)), cases.Same("the first offset", start.Offset, int64(4)),
+		sameValues(records, values(10)[4:]), expect(kerr.OffsetOutOfRange, past), expect(kerr.OffsetOutOfRange, gone))
+}
+
+func compacted() error {
+	settings := map[string]*string{}
+	for key, value := range cases.CompactedTopic {
+		settings[key] = &value
+	}
+	name, err := topic(1, settings)
+	if err != nil {
+		return err
+	}
+	write := func(ms int64, batch []cases.Pair) error {
+		to, err := client(kgo.ProducerLinger(20 * time.Millisecond))
+		if err != nil {
+			return err
+		}
+		defer to.Close()
+		var records []*kgo.Record
+		for _, pair := range batch {
+			records = append(records, &kgo.Record{Topic: name, Key: pair.Key, Value: pair.Value, Timestamp: time.UnixMilli(ms)})
+		}
+		_, err = place(to, records...)
+		return err
+	}
+	return cases.Compacted(write, func(last int64) ([]string, error) {
+		from, err := client(kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: {0: kgo.NewOffset().AtStart()}}))
+		if err != nil {
+			return nil, err
+		}
+		defer from.Close()
+		var found []string
+		for at := int64(-1); at < last; {
+			records, err := poll(from, 1)
+			if err != nil {
+				return nil, err
+			}
+			at = records[0].Offset
+			found = append(found, cases.Entry(at, records[0].Key, records[0].Value))
+		}
+		return found, nil
+	})
+}
+
+func partitionsAdded() error {
+	refresh := []kgo.Opt{kgo.MetadataMaxAge(200 * time.Millisecond), kgo.MetadataMinAge(100 * time.Millisecond)}
+	all, err := several(1, 1, refresh...)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	to, err := client(append(refresh, kgo.RecordPartitioner(kgo.RoundRobinPartitioner()))...)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	if _, err := place(to, &kgo.Record{Topic: all.name, Value: []byte("before")}); err != nil {
+		return err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	answer, err := admin.UpdatePartitions(ctx, 3, all.name)
+	if err != nil || answer[all.name].Err != nil {
+		return errors.Join(err, answer[all.name].Err)
+	}
+	wanted := []string{"before"}
+	for reached := map[int32]bool{}; len(reached) < 3; {
+		record := &kgo.Record{Topic: all.name, Value: []byte("later")}
+		if err := to.ProduceSync(ctx, record).FirstErr(); err != nil {
+			return err
+		}
+		reached[record.Partition] = true
+		wanted = append(wanted, "later")
+	}
+	return errors.Join(all.Assigned(3), all.Read(wanted...))
+}
+
+func listed(ctx context.Context, group string) (string, error) {
+	all, err := admin.ListGroups(ctx)
+	return all[group].State, err
+}
+
+func groupDescribed() error {
+	all, err := several(1, 2, kgo.ClientID("one-member"))
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	ctx, cancel := limited()
+	defer cancel()
+	state, err := listed(ctx, all.group)
+	if err != nil {
+		return err
+	}
+	described := func() (kadm.DescribedGroup, error) {
+		found, err := admin.DescribeGroups(ctx, all.group)
+		return found[all.group], errors.Join(err, found[all.group].Err)
+	}
+	found, err := described()
+	if err != nil {
+		return err
+	}
+	got := []any{state, found.State, found.ProtocolType, found.Protocol, len(found.Members)}
+	if err := cases.Same("the group", got, []any{"Stable", "Stable", "consumer", "cooperative-sticky", 1}); err != nil {
+		return err
+	}
+	assigned, _ := found.Members[0].Assigned.AsConsumer()
+	err = errors.Join(cases.Same("its member's client", found.Members[0].ClientID, "one-member"),
+		cases.Same("its member's topic", assigned.Topics[0].Topic, all.name),
+		cases.Same("its member's partitions", assigned.Topics[0].Partitions, []int32{0, 1}))
+	if err != nil {
+		return err
+	}
+	all.close()
+	if found, err = described(); err != nil {
+		return err
+	}
+	return cases.Same("the group without its member", []any{found.State, len(found.Members)}, []any{"Empty", 0})
+}
+
+func groupDeleted() error {
+	all, err := several(1, 2)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	ctx, cancel := limited()
+	defer cancel()
+	remove := func() error {
+		_, err := admin.DeleteGroup(ctx, all.group)
+		return err
+	}
+	if err := expect(kerr.NonEmptyGroup, remove()); err != nil {
+		return err
+	}
+	all.close()
+	if err := remove(); err != nil {
+		return err
+	}
+	state, err := listed(ctx, all.group)
+	return errors.Join(err, cases.Same("the group in the list", state, ""), expect(kerr.GroupIDNotFound, remove()))
+}
+
+func offsetsDeleted() error {
+	other, err := topic(1, nil)
+	if err != nil {
+		return err
+	}
+	all, err := group(1)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	ctx, cancel := limited()
+	defer cancel()
+	offsets := kadm.Offsets{}
+	offsets.AddOffset(all.name, 0, 0, -1)
+	offsets.AddOffset(other, 0, 0, -1)
+	if err := admin.CommitAllOffsets(ctx, all.group, offsets); err != nil {
+		return err
+	}
+	// With a commit of its own on the way, the offset would come back.
+	if _, err := all.add(kgo.DisableAutoCommit()); err != nil {
+		return err
+	}
+	if err := all.Assigned(1); err != nil {
+		return err
+	}
+	remove := func(name string) error {
+		set := kadm.TopicsSet{}
+		set.Add(name, 0)
+		answer, err := admin.DeleteOffsets(ctx, all.group, set)
+		if err != nil {
+			return err
+		}
+		return answer.Error()
+	}
+	committed := func(wanted ...string) error {
+		found, err := admin.FetchOffsets(ctx, all.group)
+		if err != nil {
+			return err
+		}
+		names := slices.Sorted(maps.Keys(found))
+		return cases.Same("the topics with offsets", names, wanted)
+	}
+	err = errors.Join(expect(kerr.GroupSubscribedToTopic, remove(all.name)), remove(other), committed(all.name))
+	if err != nil {
+		return err
+	}
+	all.close()
+	return errors.Join(remove(all.name), committed())
+}
+
+func describeCluster() error {
+	ctx, cancel := limited()
+	defer cancel()
+	found, err := admin.BrokerMetadata(ctx)
+	if err != nil {
+		return err
+	}
+	ports := map[int]int{}
+	for _, broker := range found.Brokers {
+		ports[int(broker.NodeID)] = int(broker.Port)
+	}
+	return cases.SameCluster(found.Cluster, ports, int(found.Controller))
+}
+
 func byKey(all []kadm.Config) map[string]*kadm.Config {
 	found := map[string]*kadm.Config{}
 	for _, one := range all {
@@ -900,6 +1071,13 @@ func main() {
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
 		{Name: "configs", Run: configs},
+		{Name: "delete-records", Run: deleteRecords},
+		{Name: "compacted-topic", Run: compacted},
+		{Name: "partitions-added", Run: partitionsAdded},
+		{Name: "group-described", Run: groupDescribed},
+		{Name: "group-deleted", Run: groupDeleted},
+		{Name: "offsets-deleted", Run: offsetsDeleted},
+		{Name: "describe-cluster", Run: describeCluster},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"sort"
-	"sync"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"kfake.test/interop/cases"
@@ -108,6 +110,16 @@ func send(messages []*sarama.ProducerMessage, change ...func(*sarama.Config)) ([
 
 // read gives so many messages of one partition, from an offset on.
 func read(name string, at int64, count int, change ...func(*sarama.Config)) ([]*sarama.ConsumerMessage, error) {
+	left := count
+	return readUntil(name, at, func(*sarama.ConsumerMessage) bool {
+		left--
+		return left == 0
+	}, change...)
+}
+
+func readUntil(
+	name string, at int64, isLast func(*sarama.ConsumerMessage) bool, change ...func(*sarama.Config),
+) ([]*sarama.ConsumerMessage, error) {
 	from, err := sarama.NewConsumer(cases.Servers(), config(change...))
 	if err != nil {
 		return nil, err
@@ -120,17 +132,19 @@ func read(name string, at int64, count int, change ...func(*sarama.Config)) ([]*
 	defer part.Close()
 	late := time.After(cases.Limit)
 	var messages []*sarama.ConsumerMessage
-	for len(messages) < count {
+	for {
 		select {
 		case message := <-part.Messages():
 			messages = append(messages, message)
+			if isLast(message) {
+				return messages, nil
+			}
 		case err := <-part.Errors():
 			return nil, err
 		case <-late:
-			return nil, fmt.Errorf("%d of %d messages within %s", len(messages), count, cases.Limit)
+			return nil, fmt.Errorf("%d messages, and not the last, within %s", len(messages), cases.Limit)
 		}
 	}
-	return messages, nil
 }
 
 func transactional(id string) (sarama.SyncProducer, error) {
@@ -351,35 +365,30 @@ func contents() error {
 
 // members of a group, each in a session of its own until it ends.
 type members struct {
+	*cases.Members
 	name, group string
-	mutex       sync.Mutex
-	changed     *sync.Cond
 	all         []*member
-	values      []string
-	failed      error
 }
 
 type member struct {
+	*cases.Member
 	of     *members
 	group  sarama.ConsumerGroup
-	parts  []int32
 	cancel context.CancelFunc
 	ended  chan struct{}
 }
 
-func (one *member) set(parts []int32) error {
-	one.of.mutex.Lock()
-	defer one.of.mutex.Unlock()
-	one.parts = parts
-	one.of.changed.Broadcast()
+func (one *member) Setup(session sarama.ConsumerGroupSession) error {
+	one.Take(session.Claims()[one.of.name])
 	return nil
 }
 
-func (one *member) Setup(session sarama.ConsumerGroupSession) error {
-	return one.set(session.Claims()[one.of.name])
+func (one *member) Cleanup(session sarama.ConsumerGroupSession) error {
+	// A session that begins anew goes on from there. With each message it would wait for the fetch on the same connection.
+	session.Commit()
+	one.Give(session.Claims()[one.of.name])
+	return nil
 }
-
-func (one *member) Cleanup(sarama.ConsumerGroupSession) error { return one.set(nil) }
 
 func (one *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	for {
@@ -388,10 +397,8 @@ func (one *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim saram
 			if !more {
 				return nil
 			}
-			one.of.mutex.Lock()
-			one.of.values = append(one.of.values, string(message.Value))
-			one.of.changed.Broadcast()
-			one.of.mutex.Unlock()
+			session.MarkMessage(message, "")
+			one.of.Got(string(message.Value))
 		case <-session.Context().Done():
 			return nil
 		}
@@ -404,10 +411,8 @@ func (all *members) add(change ...func(*sarama.Config)) (*member, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	one := &member{of: all, group: group, cancel: cancel, ended: make(chan struct{})}
-	all.mutex.Lock()
+	one := &member{Member: all.Join(), of: all, group: group, cancel: cancel, ended: make(chan struct{})}
 	all.all = append(all.all, one)
-	all.mutex.Unlock()
 	go func() {
 		for range group.Errors() {
 		}
@@ -416,10 +421,7 @@ func (all *members) add(change ...func(*sarama.Config)) (*member, error) {
 		defer close(one.ended)
 		for ctx.Err() == nil {
 			if err := group.Consume(ctx, []string{all.name}, one); err != nil && ctx.Err() == nil {
-				all.mutex.Lock()
-				all.failed = err
-				all.changed.Broadcast()
-				all.mutex.Unlock()
+				all.Fail(err)
 				return
 			}
 		}
@@ -428,14 +430,8 @@ func (all *members) add(change ...func(*sarama.Config)) (*member, error) {
 }
 
 func (all *members) end(one *member) error {
-	all.mutex.Lock()
-	for i := range all.all {
-		if all.all[i] == one {
-			all.all = append(all.all[:i], all.all[i+1:]...)
-			break
-		}
-	}
-	all.mutex.Unlock()
+	one.Leave()
+	all.all = slices.DeleteFunc(all.all, func(other *member) bool { return other == one })
 	one.cancel()
 	<-one.ended
 	return one.group.Close()
@@ -447,62 +443,22 @@ func (all *members) close() {
 	}
 }
 
-func (all *members) wait(what string, look func() bool) error {
-	late := false
-	timer := time.AfterFunc(cases.Limit, func() {
-		all.mutex.Lock()
-		defer all.mutex.Unlock()
-		late = true
-		all.changed.Broadcast()
-	})
-	defer timer.Stop()
-	all.mutex.Lock()
-	defer all.mutex.Unlock()
-	for !look() {
-		if all.failed != nil {
-			return all.failed
-		}
-		if late {
-			return fmt.Errorf("%s: not within %s", what, cases.Limit)
-		}
-		all.changed.Wait()
-	}
-	return nil
-}
-
-func (all *members) assigned(partitions int) error {
-	return all.wait(fmt.Sprintf("%d members share %d partitions", len(all.all), partitions), func() bool {
-		taken, sum := map[int32]bool{}, 0
-		for _, one := range all.all {
-			if len(one.parts) == 0 {
-				return false
-			}
-			sum += len(one.parts)
-			for _, part := range one.parts {
-				taken[part] = true
-			}
-		}
-		return sum == len(taken) && sum == partitions
-	})
-}
-
 // several makes a group of so many members, which have shared its partitions.
-func several(count int, partitions int32) (*members, error) {
+func several(count int, partitions int32, change ...func(*sarama.Config)) (*members, error) {
 	name, err := topic(partitions)
 	if err != nil {
 		return nil, err
 	}
-	all := &members{name: name, group: cases.Fresh("group")}
-	all.changed = sync.NewCond(&all.mutex)
+	all := &members{Members: cases.NewMembers(), name: name, group: cases.Fresh("group")}
 	for range count {
-		if _, err := all.add(); err != nil {
+		if _, err := all.add(change...); err != nil {
 			return nil, err
 		}
 	}
 	if count == 0 {
 		return all, nil
 	}
-	return all, all.assigned(int(partitions))
+	return all, all.Assigned(int(partitions))
 }
 
 func groupOf(count int) func() error {
@@ -517,14 +473,7 @@ func groupOf(count int) func() error {
 				return err
 			}
 		}
-		if err := all.wait("every record arrives", func() bool { return len(all.values) >= 6 }); err != nil {
-			return err
-		}
-		all.mutex.Lock()
-		sort.Strings(all.values)
-		err = cases.Same("values", all.values, []string{"0", "1", "2", "3", "4", "5"})
-		all.mutex.Unlock()
-		return err
+		return all.Read("0", "1", "2", "3", "4", "5")
 	}
 }
 
@@ -537,13 +486,13 @@ func rebalance() error {
 	if _, err := all.add(); err != nil {
 		return err
 	}
-	if err := all.assigned(6); err != nil {
+	if err := all.Assigned(6); err != nil {
 		return err
 	}
 	if err := all.end(all.all[0]); err != nil {
 		return err
 	}
-	return all.assigned(6)
+	return all.Assigned(6)
 }
 
 func instance(id string) func(*sarama.Config) {
@@ -564,13 +513,13 @@ func memberDies() error {
 	if _, err := all.add(); err != nil {
 		return err
 	}
-	if err := all.assigned(4); err != nil {
+	if err := all.Assigned(4); err != nil {
 		return err
 	}
 	if err := all.end(dying); err != nil {
 		return err
 	}
-	return all.assigned(4)
+	return all.Assigned(4)
 }
 
 func staticMember() error {
@@ -586,10 +535,10 @@ func staticMember() error {
 	if _, err := all.add(instance("instance-2")); err != nil {
 		return err
 	}
-	if err := all.assigned(4); err != nil {
+	if err := all.Assigned(4); err != nil {
 		return err
 	}
-	before := fmt.Sprint(first.parts)
+	before := first.Parts()
 	if err := all.end(first); err != nil {
 		return err
 	}
@@ -597,10 +546,10 @@ func staticMember() error {
 	if err != nil {
 		return err
 	}
-	if err := all.assigned(4); err != nil {
+	if err := all.Assigned(4); err != nil {
 		return err
 	}
-	return cases.Same("the assignment that it finds again", fmt.Sprint(again.parts), before)
+	return cases.Same("the assignment that it finds again", again.Parts(), before)
 }
 
 func commit() error {
@@ -784,6 +733,231 @@ func configs() error {
 	})
 }
 
+func deleteRecords() error {
+	name, err := topic(1)
+	if err != nil {
+		return err
+	}
+	if _, err := produce(name, 0, values(0, 10)); err != nil {
+		return err
+	}
+	err = withAdmin(func(admin sarama.ClusterAdmin) error {
+		if err := admin.DeleteRecords(name, map[int32]int64{0: 4}); err != nil {
+			return err
+		}
+		return expect(sarama.ErrOffsetOutOfRange, admin.DeleteRecords(name, map[int32]int64{0: 11}))
+	})
+	if err != nil {
+		return err
+	}
+	messages, err := read(name, sarama.OffsetOldest, 6)
+	if err != nil {
+		return err
+	}
+	_, gone := read(name, 3, 1)
+	return withClient(func(connection sarama.Client) error {
+		first, err := connection.GetOffset(name, 0, sarama.OffsetOldest)
+		return errors.Join(err, cases.Same("the first offset", first, int64(4)), sameValues(messages, values(4, 10)),
+			expect(sarama.ErrOffsetOutOfRange, gone))
+	})
+}
+
+func compacted() error {
+	name, settings := cases.Fresh("sarama"), map[string]*string{}
+	for key, value := range cases.CompactedTopic {
+		settings[key] = &value
+	}
+	if err := create(name, 1, settings); err != nil {
+		return err
+	}
+	write := func(ms int64, batch []cases.Pair) error {
+		var messages []*sarama.ProducerMessage
+		for _, pair := range batch {
+			message := &sarama.ProducerMessage{Topic: name, Key: sarama.ByteEncoder(pair.Key), Timestamp: time.UnixMilli(ms)}
+			if pair.Value != nil {
+				message.Value = sarama.ByteEncoder(pair.Value)
+			}
+			messages = append(messages, message)
+		}
+		_, err := send(messages)
+		return err
+	}
+	return cases.Compacted(write, func(last int64) ([]string, error) {
+		var found []string
+		messages, err := readUntil(name, sarama.OffsetOldest, func(message *sarama.ConsumerMessage) bool {
+			return message.Offset >= last
+		})
+		for _, message := range messages {
+			found = append(found, cases.Entry(message.Offset, message.Key, message.Value))
+		}
+		return found, err
+	})
+}
+
+func refresh(config *sarama.Config) {
+	config.Metadata.RefreshFrequency = 200 * time.Millisecond
+	config.Producer.Partitioner = sarama.NewRoundRobinPartitioner
+}
+
+func partitionsAdded() error {
+	all, err := several(1, 1, refresh)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	to, err := sarama.NewSyncProducer(cases.Servers(), config(refresh))
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	message := func(value string) *sarama.ProducerMessage {
+		return &sarama.ProducerMessage{Topic: all.name, Value: sarama.StringEncoder(value)}
+	}
+	if _, _, err := to.SendMessage(message("before")); err != nil {
+		return err
+	}
+	err = withAdmin(func(admin sarama.ClusterAdmin) error { return admin.CreatePartitions(all.name, 3, nil, false) })
+	if err != nil {
+		return err
+	}
+	wanted, late := []string{"before"}, time.Now().Add(cases.Limit)
+	for reached := map[int32]bool{}; len(reached) < 3; wanted = append(wanted, "later") {
+		part, _, err := to.SendMessage(message("later"))
+		if err != nil {
+			return err
+		}
+		if reached[part] = true; time.Now().After(late) {
+			return fmt.Errorf("the producer knows %v alone", reached)
+		}
+	}
+	return errors.Join(all.Assigned(3), all.Read(wanted...))
+}
+
+// withMember runs with a group of one member, which has the partitions of its topic.
+func withMember(partitions int32, work func(*members, sarama.ClusterAdmin) error) error {
+	all, err := several(1, partitions, func(config *sarama.Config) { config.ClientID = "one-member" })
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	return withAdmin(func(admin sarama.ClusterAdmin) error { return work(all, admin) })
+}
+
+func groupDescribed() error {
+	return withMember(2, func(all *members, admin sarama.ClusterAdmin) error {
+		listed, err := admin.ListConsumerGroups()
+		if err != nil {
+			return err
+		}
+		described := func() (*sarama.GroupDescription, error) {
+			found, err := admin.DescribeConsumerGroups([]string{all.group})
+			if err != nil {
+				return nil, err
+			}
+			if found[0].ErrorCode != 0 {
+				return nil, found[0].Err
+			}
+			return found[0], nil
+		}
+		found, err := described()
+		if err != nil {
+			return err
+		}
+		got := []any{listed[all.group], found.State, found.ProtocolType, found.Protocol, len(found.Members)}
+		if err := cases.Same("the group", got, []any{"consumer", "Stable", "consumer", "range", 1}); err != nil {
+			return err
+		}
+		for _, one := range found.Members {
+			assigned, err := one.GetMemberAssignment()
+			if err != nil {
+				return err
+			}
+			err = errors.Join(cases.Same("its member's client", one.ClientId, "one-member"),
+				cases.Same("its member's partitions", assigned.Topics, map[string][]int32{all.name: {0, 1}}))
+			if err != nil {
+				return err
+			}
+		}
+		all.close()
+		if found, err = described(); err != nil {
+			return err
+		}
+		return cases.Same("the group without its member", []any{found.State, len(found.Members)}, []any{"Empty", 0})
+	})
+}
+
+func groupDeleted() error {
+	return withMember(2, func(all *members, admin sarama.ClusterAdmin) error {
+		if err := expect(sarama.ErrNonEmptyGroup, admin.DeleteConsumerGroup(all.group)); err != nil {
+			return err
+		}
+		all.close()
+		if err := admin.DeleteConsumerGroup(all.group); err != nil {
+			return err
+		}
+		listed, err := admin.ListConsumerGroups()
+		return errors.Join(err, cases.Same("the group in the list", listed[all.group], ""),
+			expect(sarama.ErrGroupIDNotFound, admin.DeleteConsumerGroup(all.group)))
+	})
+}
+
+func offsetsDeleted() error {
+	other, err := topic(1)
+	if err != nil {
+		return err
+	}
+	all, err := several(0, 1)
+	if err != nil {
+		return err
+	}
+	defer all.close()
+	return withAdmin(func(admin sarama.ClusterAdmin) error {
+		offsets := map[string]map[int32]sarama.OffsetAndMetadata{all.name: {0: {}}, other: {0: {}}}
+		if _, err := admin.AlterConsumerGroupOffsets(all.group, offsets, nil); err != nil {
+			return err
+		}
+		if _, err := all.add(); err != nil {
+			return err
+		}
+		if err := all.Assigned(1); err != nil {
+			return err
+		}
+		remove := func(name string) error { return admin.DeleteConsumerGroupOffset(all.group, name, 0) }
+		committed := func(wanted ...string) error {
+			found, err := admin.ListConsumerGroupOffsets(all.group, nil)
+			if err != nil {
+				return err
+			}
+			return cases.Same("the topics with offsets", slices.Sorted(maps.Keys(found.Blocks)), wanted)
+		}
+		err := errors.Join(expect(sarama.ErrGroupSubscribedToTopic, remove(all.name)), remove(other), committed(all.name))
+		if err != nil {
+			return err
+		}
+		all.close()
+		return errors.Join(remove(all.name), committed())
+	})
+}
+
+func describeCluster() error {
+	return withAdmin(func(admin sarama.ClusterAdmin) error {
+		brokers, controller, err := admin.DescribeCluster()
+		if err != nil {
+			return err
+		}
+		ports := map[int]int{}
+		for _, broker := range brokers {
+			_, port, _ := strings.Cut(broker.Addr(), ":")
+			if ports[int(broker.ID())], err = strconv.Atoi(port); err != nil {
+				return err
+			}
+		}
+		_, known := ports[int(controller)]
+		return errors.Join(cases.Same("the brokers", ports, cases.Brokers()),
+			cases.Same("whether the controller is one of them", known, true))
+	})
+}
+
 func expect(wanted error, got error) error {
 	if !errors.Is(got, wanted) {
 		return fmt.Errorf("the error: got %v, not %v", got, wanted)
@@ -883,6 +1057,13 @@ func main() {
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
 		{Name: "configs", Run: since(sarama.V2_3_0_0, configs)},
+		{Name: "delete-records", Run: deleteRecords},
+		{Name: "compacted-topic", Run: compacted},
+		{Name: "partitions-added", Run: since(sarama.V1_0_0_0, partitionsAdded)},
+		{Name: "group-described", Run: groupDescribed},
+		{Name: "group-deleted", Run: since(sarama.V1_1_0_0, groupDeleted)},
+		{Name: "offsets-deleted", Run: since(sarama.V2_4_0_0, offsetsDeleted)},
+		{Name: "describe-cluster", Run: describeCluster},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},

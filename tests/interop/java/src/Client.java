@@ -21,15 +21,25 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
+import org.apache.kafka.clients.admin.ConsumerGroupDescription;
+import org.apache.kafka.clients.admin.DescribeClusterResult;
+import org.apache.kafka.clients.admin.MemberDescription;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.RecordsToDelete;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndMetadata;
+import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
+import org.apache.kafka.common.errors.GroupNotEmptyException;
+import org.apache.kafka.common.errors.GroupSubscribedToTopicException;
 import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.ProducerFencedException;
@@ -545,6 +555,177 @@ public final class Client {
         }
     }
 
+    static void deleteRecords() throws Exception {
+        String name = topic(1);
+        produce(name, 0, values(0, 10), Map.of());
+        TopicPartition part = new TopicPartition(name, 0);
+        try (Admin admin = admin(); KafkaConsumer<byte[], byte[]> from = consumer(Map.of("auto.offset.reset", "none"))) {
+            var deleted = admin.deleteRecords(Map.of(part, RecordsToDelete.beforeOffset(4)));
+            same("the low watermark", within(deleted.lowWatermarks().get(part)).lowWatermark(), 4L);
+            same("the first offset", from.beginningOffsets(List.of(part)).get(part), 4L);
+            same("the next offset", from.endOffsets(List.of(part)).get(part), 10L);
+            same("what is left", text(readAll(name, 6)), values(4, 10));
+            from.assign(List.of(part));
+            from.seek(part, 3);
+            expect(OffsetOutOfRangeException.class, () -> read(from, 1));
+            expect(org.apache.kafka.common.errors.OffsetOutOfRangeException.class,
+                () -> within(admin.deleteRecords(Map.of(part, RecordsToDelete.beforeOffset(11))).all()));
+        }
+    }
+
+    /** Everything up to an offset: offset, key and value. */
+    static List<String> content(String name, long last) {
+        List<String> found = new ArrayList<>();
+        TopicPartition part = new TopicPartition(name, 0);
+        try (KafkaConsumer<byte[], byte[]> from = consumer(Map.of())) {
+            from.assign(List.of(part));
+            from.seekToBeginning(List.of(part));
+            long at = -1;
+            while (at < last) {
+                for (ConsumerRecord<byte[], byte[]> record : read(from, 1)) {
+                    String value = record.value() == null ? "null" : new String(record.value());
+                    found.add(record.offset() + " " + new String(record.key()) + "=" + value);
+                    at = record.offset();
+                }
+            }
+        }
+        return found;
+    }
+
+    /** Writes one batch of keys and values. */
+    static void write(String name, long time, String... pairs) throws Exception {
+        try (KafkaProducer<byte[], byte[]> to = producer(Map.of("linger.ms", 20))) {
+            List<Future<RecordMetadata>> sent = new ArrayList<>();
+            for (String pair : pairs) {
+                String[] both = pair.split("=");
+                byte[] value = both.length < 2 ? null : both[1].getBytes();
+                sent.add(to.send(new ProducerRecord<>(name, 0, time, both[0].getBytes(), value)));
+            }
+            for (Future<RecordMetadata> future : sent) {
+                within(future);
+            }
+        }
+    }
+
+    static void left(String name, long last, List<String> wanted) {
+        long end = System.nanoTime() + LIMIT.toNanos();
+        List<String> found;
+        while (!(found = content(name, last)).equals(wanted)) {
+            if (System.nanoTime() > end) {
+                same("what is left", found, wanted);
+            }
+        }
+    }
+
+    static void compacted() throws Exception {
+        String name = fresh("java");
+        // A segment takes no second batch, any part may be dirty, and a tombstone goes with the compaction after the one that
+        // met it first.
+        create(name, 1, Map.of("cleanup.policy", "compact", "segment.ms", "1", "min.cleanable.dirty.ratio", "0",
+            "delete.retention.ms", "0"));
+        write(name, 1_000_000, "a=1", "b=1", "c=1");
+        write(name, 1_001_000, "a=2", "b");
+        write(name, 1_002_000, "end=1");
+        left(name, 5, List.of("2 c=1", "3 a=2", "4 b=null", "5 end=1"));
+        write(name, 1_003_000, "end=2");
+        left(name, 6, List.of("2 c=1", "3 a=2", "5 end=1", "6 end=2"));
+    }
+
+    static void partitionsAdded() throws Exception {
+        Map<String, Object> refresh = Map.of("metadata.max.age.ms", 200);
+        try (Members members = new Members(1, 0); KafkaProducer<byte[], byte[]> to = producer(refresh); Admin admin = admin()) {
+            members.add(refresh);
+            members.assigned(1);
+            within(to.send(new ProducerRecord<>(members.name, 0, null, "to 0".getBytes())));
+            within(admin.createPartitions(Map.of(members.name, NewPartitions.increaseTo(3))).all());
+            for (int part : List.of(1, 2)) {
+                within(to.send(new ProducerRecord<>(members.name, part, null, ("to " + part).getBytes())));
+            }
+            members.assigned(3);
+            members.await("every record arrives", () -> members.values.equals(Set.of("to 0", "to 1", "to 2")));
+        }
+    }
+
+    static long listed(Admin admin, String group) throws Exception {
+        return within(admin.listConsumerGroups().all()).stream().filter(one -> one.groupId().equals(group)).count();
+    }
+
+    static ConsumerGroupDescription described(Admin admin, String group) throws Exception {
+        return within(admin.describeConsumerGroups(List.of(group)).all()).get(group);
+    }
+
+    static void groupDescribed() throws Exception {
+        try (Members members = new Members(2, 0); Admin admin = admin()) {
+            members.add(Map.of("client.id", "one-member"));
+            members.assigned(2);
+            same("the group in the list", listed(admin, members.group), 1L);
+            ConsumerGroupDescription found = described(admin, members.group);
+            same("its state", found.state().toString(), "Stable");
+            same("its assignor", found.partitionAssignor(), "range");
+            same("its members", found.members().size(), 1);
+            MemberDescription member = found.members().iterator().next();
+            same("its member's client", member.clientId(), "one-member");
+            same("its member's partitions", member.assignment().topicPartitions(),
+                Set.of(new TopicPartition(members.name, 0), new TopicPartition(members.name, 1)));
+            members.close();
+            found = described(admin, members.group);
+            same("the state without its member", found.state().toString() + found.members(), "Empty[]");
+        }
+    }
+
+    static void groupDeleted() throws Exception {
+        try (Members members = new Members(2, 1); Admin admin = admin()) {
+            Case delete = () -> within(admin.deleteConsumerGroups(List.of(members.group)).all());
+            expect(GroupNotEmptyException.class, delete);
+            members.close();
+            delete.run();
+            same("the group in the list", listed(admin, members.group), 0L);
+            expect(GroupIdNotFoundException.class, delete);
+        }
+    }
+
+    static void offsetsDeleted() throws Exception {
+        String other = topic(1);
+        try (Members members = new Members(1, 1); Admin admin = admin()) {
+            TopicPartition subscribed = new TopicPartition(members.name, 0);
+            TopicPartition free = new TopicPartition(other, 0);
+            Map<TopicPartition, OffsetAndMetadata> offsets =
+                Map.of(subscribed, new OffsetAndMetadata(0), free, new OffsetAndMetadata(0));
+            members.end(members.all.get(0));
+            within(admin.alterConsumerGroupOffsets(members.group, offsets).all());
+            Members.Member member = members.add(Map.of());
+            members.assigned(1);
+            expect(GroupSubscribedToTopicException.class,
+                () -> within(admin.deleteConsumerGroupOffsets(members.group, Set.of(subscribed)).all()));
+            within(admin.deleteConsumerGroupOffsets(members.group, Set.of(free)).all());
+            same("what is committed still", committed(admin, members.group), Set.of(subscribed));
+            members.end(member);
+            within(admin.deleteConsumerGroupOffsets(members.group, Set.of(subscribed)).all());
+            same("what is committed in the end", committed(admin, members.group), Set.of());
+        }
+    }
+
+    static Set<TopicPartition> committed(Admin admin, String group) throws Exception {
+        return within(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata()).keySet();
+    }
+
+    static void describeCluster() throws Exception {
+        Map<Integer, Integer> ports = new HashMap<>();
+        for (String server : SERVERS.split(",")) {
+            ports.put(ports.size() + 1, Integer.valueOf(server.split(":")[1]));
+        }
+        try (Admin admin = admin()) {
+            DescribeClusterResult found = admin.describeCluster();
+            Map<Integer, Integer> nodes = new HashMap<>();
+            for (Node node : within(found.nodes())) {
+                nodes.put(node.id(), node.port());
+            }
+            same("the brokers", nodes, ports);
+            same("the length of the cluster's id", within(found.clusterId()).length(), 22);
+            same("whether the controller is one of them", nodes.containsKey(within(found.controller()).id()), true);
+        }
+    }
+
     static void expect(Class<? extends Exception> wanted, Case work) throws Exception {
         try {
             work.run();
@@ -603,6 +784,13 @@ public final class Client {
         cases.put("timestamps", Client::timestamps);
         cases.put("create-and-delete-topic", Client::topics);
         cases.put("configs", Client::configs);
+        cases.put("delete-records", Client::deleteRecords);
+        cases.put("compacted-topic", Client::compacted);
+        cases.put("partitions-added", Client::partitionsAdded);
+        cases.put("group-described", Client::groupDescribed);
+        cases.put("group-deleted", Client::groupDeleted);
+        cases.put("offsets-deleted", Client::offsetsDeleted);
+        cases.put("describe-cluster", Client::describeCluster);
         cases.put("error-unknown-topic", Client::unknownTopic);
         cases.put("error-topic-exists", () -> {
             String name = topic(1);
