@@ -17,6 +17,7 @@ Usage: kfake [OPTIONS]
   --brokers N                             how many brokers [3]
   --listen ADDRESS                        the address to listen on [127.0.0.1]
   --ports PORT,...                        the i-th port is node i; 0, or no port: any free one
+  --racks RACK,...                        the i-th rack is node i's
   --topic NAME[:PARTITIONS[:REPLICAS]]    creates a topic; repeatable
   --default-partitions N                  partitions of topics created without a number [10]
   --auto-create-topics                    Metadata creates the topics that it names
@@ -106,6 +107,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     .map(|port| number_like("ports", port, "ports separated by commas"));
                 builder.ports(ports.collect::<Result<Vec<u16>, _>>()?)
             }
+            "racks" => builder.racks(value()?.split(',')),
             "topic" => topic(builder, &value()?)?,
             "default-partitions" => {
                 let partitions: i32 = number("default-partitions", &value()?, "a number from 1", 1)?;

@@ -37,10 +37,34 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Leaders that move, brokers that stop
+//!
+//! [`Cluster::set_leader`], [`Cluster::shrink_isr`], [`Cluster::hold_reassignments`] and [`Cluster::stop_broker`] change the
+//! cluster under the clients' feet, and [`Cluster::partition`] shows what it is now. `docs/topology.md` says what clients see.
+//!
+//! ```
+//! use kfake::BrokerId;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let cluster = kfake::Cluster::builder().brokers(3).topic_spec("orders", Some(1), Some(3)).start().await?;
+//! let moved = cluster.set_leader("orders", 0, BrokerId(2))?;
+//! assert_eq!(moved.leader_epoch, 1);
+//! cluster.stop_broker(BrokerId(2)).await?; // its connections break, and its port is closed
+//! assert_eq!(cluster.partition("orders", 0).unwrap().leader, Some(BrokerId(1)));
+//! cluster.start_broker(BrokerId(2)).await?; // on the same port
+//! cluster.close().await;
+//! # Ok(()) }
+//! ```
+//!
 //! # Features
 //!
 //! `bin`, on by default, is the binary. A library's dev-dependency turns it off: `default-features = false`.
 #![deny(clippy::disallowed_methods)]
+
+/// The examples of the page are run as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/topology.md")]
+struct TopologyPage;
 
 pub mod client;
 #[doc(hidden)]
@@ -54,6 +78,7 @@ mod net;
 mod txn;
 
 pub use api::VersionError;
+pub use cluster::brokers::{BrokerError, PartitionView};
 pub use cluster::builder::{Builder, StartError};
 pub use cluster::cleaner::CompactError;
 pub use cluster::config::ConfigError;
@@ -65,5 +90,6 @@ pub use cluster::releases::UnknownRelease;
 pub use cluster::state::Broker;
 pub use cluster::telemetry::ClientMetrics;
 pub use cluster::topics::{BrokerId, TopicError};
+pub use cluster::topology::MoveError;
 pub use group::handle::EndGroupError;
 pub use group::view::{GroupState, GroupView, MemberView};

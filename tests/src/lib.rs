@@ -5,6 +5,8 @@
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
+pub mod records;
+
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;

@@ -9,7 +9,6 @@ use kafka_protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
 use super::dispatch::Refusal;
 use super::transaction::{OFFSETS_TOPIC, fenced_as_of};
 use crate::api::context::Context;
-use crate::group::registry::offsets_partition;
 
 pub(super) async fn handle(
     context: &Context,
@@ -19,8 +18,11 @@ pub(super) async fn handle(
     let id = &request.transactional_id;
     let producer = (request.producer_id.0, request.producer_epoch);
     let added = context.check_transactional_id(id).and_then(|()| {
+        let partition = (
+            OFFSETS_TOPIC.to_owned(),
+            context.shared.offsets_partition(&request.group_id),
+        );
         let mut held = context.transactions.hold();
-        let partition = (OFFSETS_TOPIC.to_owned(), offsets_partition(&request.group_id));
         let added = held.add(id, producer, [partition]);
         drop(held);
         added

@@ -15,7 +15,6 @@ use super::versions;
 use crate::api::context::Context;
 use crate::cluster::features::Features;
 use crate::cluster::releases::Feature;
-use crate::cluster::state::Shared;
 
 pub(crate) const KEY: i16 = ApiKey::ApiVersions as i16;
 
@@ -29,8 +28,8 @@ const REBOOTSTRAP_REQUIRED: i16 = 129;
 const TELEMETRY: [ApiKey; 2] = [ApiKey::GetTelemetrySubscriptions, ApiKey::PushTelemetry];
 
 /// Apache Kafka hands metrics to those of its `metric.reporters` that want them; its own does not.
-fn takes_metrics(shared: &Shared) -> bool {
-    let reporters = shared.configs.fixed(shared.controller(), "metric.reporters");
+fn takes_metrics(context: &Context) -> bool {
+    let reporters = context.shared.configs.fixed(context.broker, "metric.reporters");
     let own = "org.apache.kafka.common.metrics.JmxReporter";
     let mut others = reporters
         .iter()
@@ -64,7 +63,7 @@ pub(super) async fn handle(
         *context.connection.software.lock() = (software.0.to_owned(), software.1.to_owned());
     }
     let versions = &context.shared.versions;
-    let offered = super::all().filter(|api| !TELEMETRY.contains(&api.key) || takes_metrics(&context.shared));
+    let offered = super::all().filter(|api| !TELEMETRY.contains(&api.key) || takes_metrics(context));
     let offered = offered.filter_map(|api| Some(row(api.key, versions::of(&api, versions)?)));
     let response = ApiVersionsResponse::default().with_api_keys(offered.collect());
     let features = context.shared.features.lock();

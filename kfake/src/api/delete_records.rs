@@ -12,7 +12,7 @@ use kafka_protocol::messages::delete_records_response::{DeleteRecordsPartitionRe
 use kafka_protocol::messages::{DeleteRecordsRequest, DeleteRecordsResponse, TopicName};
 
 use super::dispatch::Refusal;
-use super::leader::led;
+use super::leader::{led, still_led};
 use crate::api::context::Context;
 use crate::cluster::topics::is_internal;
 
@@ -64,18 +64,17 @@ fn delete(context: &Context, name: &TopicName, index: i32, offset: i64) -> Resul
     }
     let partition = led(context, &topic, index, -1).map_err(|refused| refused.error)?;
     // An empty policy deletes nothing by itself, and lets a client do so (`UnifiedLog.deleteOldSegments`).
-    if topic.config.cleanup.compact && !topic.config.cleanup.delete {
+    let config = topic.log_config(&partition);
+    if config.cleanup.compact && !config.cleanup.delete {
         return Err(ResponseError::PolicyViolation);
     }
     let mut log = partition.log.lock();
+    still_led(&partition, &log)?;
     let wakeups = log
         .delete_records(offset)
         .map_err(|_| ResponseError::OffsetOutOfRange)?;
     let low_watermark = log.start_offset();
-    context
-        .shared
-        .housekeeping
-        .look_at(&context.shared, &topic.config, &log);
+    context.shared.housekeeping.look_at(&context.shared, config, &log);
     drop(log);
     wakeups.notify();
     Ok(low_watermark)

@@ -9,6 +9,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
+use crate::cluster::state::Broker;
 
 /// `EndpointType`.
 const BROKERS: i8 = 1;
@@ -40,11 +41,17 @@ pub(super) async fn handle(
         }
     }
     let shared = &context.shared;
-    let brokers = shared.brokers.iter().map(|broker| {
+    let topics = shared.topics.read();
+    let fenced = |broker: &Broker| !topics.is_active(broker.id);
+    let shown = shared.brokers.iter();
+    let shown = shown.filter(|broker| request.include_fenced_brokers || !fenced(broker));
+    let brokers = shown.map(|broker| {
         DescribeClusterBroker::default()
             .with_broker_id(WireBrokerId(broker.id.0))
             .with_host(StrBytes::from_string(broker.host.clone()))
             .with_port(i32::from(broker.port))
+            .with_rack(broker.rack.clone().map(StrBytes::from_string))
+            .with_is_fenced(fenced(broker))
     });
     let response = DescribeClusterResponse::default()
         .with_error_message(None)

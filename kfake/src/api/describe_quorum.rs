@@ -8,15 +8,13 @@ use crate::messages::{BrokerId as WireBrokerId, DescribeQuorumRequest, DescribeQ
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::topics::BrokerId;
 
 /// The controllers' own log, which has one partition.
 const METADATA_TOPIC: &str = "__cluster_metadata";
-
-/// The epoch in which the first and only controller leads.
-const LEADER_EPOCH: i32 = 1;
 
 const NOT_HOSTED: &str = "This server does not host this topic-partition.";
 
@@ -27,19 +25,28 @@ pub(super) async fn handle(
 ) -> Result<DescribeQuorumResponse, Refusal> {
     let response = DescribeQuorumResponse::default().with_error_message(Some(StrBytes::default()));
     let asks = is_asked(&request);
-    let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|partition| match asks {
-            true => described(context),
-            false => PartitionData::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(ResponseError::UnknownTopicOrPartition.code())
-                .with_error_message(Some(StrBytes::from_static_str(NOT_HOSTED))),
-        });
-        TopicData::default()
-            .with_topic_name(topic.topic_name.clone())
-            .with_partitions(partitions.collect())
-    });
-    let response = response.with_topics(topics.collect());
+    let mut topics = Vec::new();
+    let mut budget = Budget::of_a_frame();
+    for topic in &request.topics {
+        budget.spend(size_of::<TopicData>() + topic.topic_name.len())?;
+        let mut partitions = Vec::new();
+        for partition in &topic.partitions {
+            budget.spend(size_of::<PartitionData>() + NOT_HOSTED.len())?;
+            partitions.push(match asks {
+                true => described(context),
+                false => PartitionData::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(ResponseError::UnknownTopicOrPartition.code())
+                    .with_error_message(Some(StrBytes::from_static_str(NOT_HOSTED))),
+            });
+        }
+        topics.push(
+            TopicData::default()
+                .with_topic_name(topic.topic_name.clone())
+                .with_partitions(partitions),
+        );
+    }
+    let response = response.with_topics(topics);
     Ok(match asks && version >= 2 {
         true => response.with_nodes(controllers(context)),
         false => response,
@@ -55,7 +62,7 @@ fn is_asked(request: &DescribeQuorumRequest) -> bool {
     matches!(request.topics.as_slice(), [topic] if is_it(topic))
 }
 
-/// One controller votes, the other brokers follow, and all of them have everything.
+/// The active controller alone votes, the other brokers that are up follow, and all of them have everything.
 fn described(context: &Context) -> PartitionData {
     let shared = &context.shared;
     let (end, now) = (shared.metadata_end(), shared.now_ms());
@@ -66,11 +73,13 @@ fn described(context: &Context) -> PartitionData {
             .with_last_fetch_timestamp(now)
             .with_last_caught_up_timestamp(now)
     };
-    let controller = shared.controller();
-    let observers = shared.broker_ids().into_iter().filter(|id| *id != controller);
+    let topics = shared.topics.read();
+    let (controller, epoch) = shared.controller_in_epoch();
+    let up = shared.broker_ids().into_iter().filter(|id| topics.is_active(*id));
+    let observers = up.filter(|id| *id != controller);
     PartitionData::default()
         .with_leader_id(WireBrokerId(controller.0))
-        .with_leader_epoch(LEADER_EPOCH)
+        .with_leader_epoch(epoch)
         .with_high_watermark(end)
         .with_error_message(Some(StrBytes::default()))
         .with_current_voters(vec![replica(controller)])

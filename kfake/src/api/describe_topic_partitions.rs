@@ -16,7 +16,8 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::Refusal;
 use super::metadata::TOPIC_OPERATIONS;
 use crate::api::context::Context;
-use crate::cluster::topics::{BrokerId, Partition, Topics, check_name, is_internal};
+use crate::cluster::partition::Partition;
+use crate::cluster::topics::{BrokerId, Topics, check_name, is_internal};
 
 pub(super) async fn handle(
     context: &Context,
@@ -100,10 +101,10 @@ fn describe(topics: &Topics, name: &str, first: usize, room: usize) -> DescribeT
     let partitions = topic.partitions.iter().skip(first).take(room);
     response
         .with_topic_id(topic.id)
-        .with_partitions(partitions.map(|p| partition(p)).collect())
+        .with_partitions(partitions.map(|p| partition(topics, p)).collect())
 }
 
-fn partition(partition: &Partition) -> DescribeTopicPartitionsResponsePartition {
+fn partition(topics: &Topics, partition: &Partition) -> DescribeTopicPartitionsResponsePartition {
     let wire = |brokers: &[BrokerId]| brokers.iter().map(|b| WireBrokerId(b.0)).collect::<Vec<_>>();
     DescribeTopicPartitionsResponsePartition::default()
         .with_partition_index(partition.index)
@@ -111,6 +112,7 @@ fn partition(partition: &Partition) -> DescribeTopicPartitionsResponsePartition 
         .with_leader_epoch(partition.leader_epoch)
         .with_replica_nodes(wire(&partition.replicas))
         .with_isr_nodes(wire(&partition.isr))
-        .with_eligible_leader_replicas(Some(Vec::new()))
-        .with_last_known_elr(Some(Vec::new()))
+        .with_eligible_leader_replicas(Some(wire(&partition.elr)))
+        .with_last_known_elr(Some(wire(&partition.last_known_elr)))
+        .with_offline_replicas(wire(&topics.offline(partition)))
 }

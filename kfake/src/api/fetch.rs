@@ -4,7 +4,8 @@
 //! - 11: racks (KIP-392). 12: flexible; diverging epochs for replicas (KIP-595). 13: topic ids (KIP-516). 15: the replica's
 //!   state is tagged (KIP-903). 16: the leader to ask instead (KIP-951). 17, 18: for replicas (KIP-853, KIP-1166).
 //!
-//! A consumer's fetch and a replica's are answered alike: brokers share their logs, so none replicates.
+//! A consumer's fetch and a replica's are answered alike: brokers share their logs, so none replicates. A follower answers
+//! consumers too (KIP-392), as far as its log goes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,14 +16,16 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::dispatch::{Answer, Refusal};
-use super::leader::{Refused, led};
+use super::leader::{Asked, Hosted, Refused, hosted};
 use crate::api::context::Context;
+use crate::cluster::config::ReplicaSelector;
 use crate::cluster::exits::Wait;
 use crate::cluster::fetch_sessions::{
     FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Quiet, Round, Seen, SessionRequest, TopicKey, Wanted,
 };
-use crate::cluster::topics::{Partition, Topics};
-use crate::log::{AbortedTransaction, Isolation, LogRead, Registration};
+use crate::cluster::partition::Partition;
+use crate::cluster::topics::{BrokerId, Topics};
+use crate::log::{AbortedTransaction, Isolation, Log, LogRead, Registration};
 use response::{FetchAnswer, PartitionAnswer};
 
 mod response;
@@ -36,6 +39,8 @@ struct Limits {
     max_bytes: i32,
     min_bytes: i32,
     isolation: Isolation,
+    /// Who may answer: a consumer that says which rack it is in, as it can from version 11 on, may read from a follower.
+    asked: Asked,
 }
 
 /// Since when a partition is missing.
@@ -64,6 +69,10 @@ enum Outcome {
         high_watermark: i64,
         last_stable_offset: i64,
         log_start_offset: i64,
+        /// Where the client's log has left this one (KIP-595).
+        diverging: Option<(i32, i64)>,
+        /// Who should be read from instead (KIP-392).
+        preferred: Option<BrokerId>,
     },
 }
 
@@ -91,7 +100,13 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             READ_COMMITTED => Isolation::Committed,
             _ => Isolation::Uncommitted,
         },
+        // A replica that copies the log asks its leader alone.
+        asked: match version >= 11 && replica_of(version, &request) < 0 {
+            true => Asked::Replica,
+            false => Asked::Leader,
+        },
     };
+    let rack = request.rack_id.to_string();
     let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let Some(sessions) = context.shared.fetch_sessions(context.broker) else {
         return Ok(FetchAnswer::failed(ResponseError::BrokerNotAvailable).encode(context, version));
@@ -112,7 +127,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
                     FetchAnswer {
                         error: None,
                         session_id: id,
-                        throttle_ms: 0,
+                        throttle_ms: context.throttle(context.requested()),
                         partitions: Vec::new(),
                     }
                 }
@@ -121,8 +136,14 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         }
         opened.wanted = sessions.lock().wanted(opened.round);
     }
-    let (outcomes, quiet) = wait_for_records(context, &opened, limits, deadline).await?;
-    let wait = context.would_fetch(outcomes.iter().map(Outcome::size).sum());
+    let (outcomes, quiet) = wait_for_records(context, &opened, limits, &rack, deadline).await?;
+    let asked = context.requested();
+    let size = outcomes.iter().map(Outcome::size).sum();
+    // What is not handed out does not count as fetched.
+    let wait = match asked.is_zero() {
+        true => context.would_fetch(size),
+        false => asked,
+    };
     if !wait.is_zero() {
         // Nothing is handed out, and the session does not go on.
         let session_id = match opened.round {
@@ -181,6 +202,7 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
                 offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
                 leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
                 resolved: false,
             };
             (key, wanted)
@@ -229,9 +251,10 @@ async fn wait_for_records(
     context: &Context,
     opened: &Opened,
     limits: Limits,
+    rack: &str,
     deadline: Instant,
 ) -> Result<(Vec<Outcome>, Option<Quiet>), Refusal> {
-    let (mut outcomes, _) = read_all(context, opened, limits);
+    let (mut outcomes, _) = read_all(context, opened, limits, rack);
     let has_session = opened.round != Round::Sessionless;
     let may_be_quiet = has_session && is_quiet(&outcomes);
     let mut out_of_time = deadline <= Instant::now();
@@ -246,7 +269,7 @@ async fn wait_for_records(
     loop {
         // After registering, so that an append in between is seen here or leaves its notice.
         let topics;
-        (outcomes, topics) = read_all(context, opened, limits);
+        (outcomes, topics) = read_all(context, opened, limits, rack);
         if !registered.covers(&outcomes) {
             // A topic has been deleted and created again: its new logs are other ones.
             registered = register(&outcomes, &notify);
@@ -314,9 +337,17 @@ fn count_unknown(outcomes: &[Outcome]) -> usize {
     outcomes.iter().filter(|o| matches!(o, Outcome::Unknown(..))).count()
 }
 
-/// Whether nothing was read, and nothing failed.
+/// Whether nothing was read, nothing failed, and nobody is sent elsewhere.
 fn is_quiet(outcomes: &[Outcome]) -> bool {
-    let is_empty = |outcome: &Outcome| matches!(outcome, Outcome::Read { read, .. } if read.size == 0);
+    let is_empty = |outcome: &Outcome| match outcome {
+        Outcome::Read {
+            read,
+            diverging: None,
+            preferred: None,
+            ..
+        } => read.size == 0,
+        _ => false,
+    };
     outcomes.iter().all(is_empty)
 }
 
@@ -328,6 +359,8 @@ fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
         match outcome {
             Outcome::Unknown(..) => {}
             Outcome::Refused(_) => return true,
+            // The client has something else to do than to wait.
+            Outcome::Read { diverging: Some(_), .. } | Outcome::Read { preferred: Some(_), .. } => return true,
             Outcome::Read { read, .. } => {
                 nothing_to_wait_for = false;
                 ends_with_segment |= read.ends_with_segment;
@@ -341,14 +374,15 @@ fn is_complete(outcomes: &[Outcome], limits: Limits) -> bool {
 /// `ReplicaManager.readFromLog`: the first partition with records gives at least one batch, whatever the limits (KIP-74).
 ///
 /// Also says which version of the topics was looked at.
-fn read_all(context: &Context, opened: &Opened, limits: Limits) -> (Vec<Outcome>, u64) {
+fn read_all(context: &Context, opened: &Opened, limits: Limits, rack: &str) -> (Vec<Outcome>, u64) {
     let topics = context.shared.topics.read();
     let mut left = limits.max_bytes;
     let mut at_least_one = true;
     let mut outcomes = Vec::with_capacity(opened.wanted.len());
     for (key, wanted) in &opened.wanted {
         let max_bytes = wanted.max_bytes.min(left);
-        let outcome = read_one(context, &topics, key, wanted, max_bytes, at_least_one, limits.isolation);
+        let limits = Limits { max_bytes, ..limits };
+        let outcome = read_one(context, &topics, key, wanted, at_least_one, limits, rack);
         if let Outcome::Read { read, .. } = &outcome
             && read.size > 0
         {
@@ -365,9 +399,9 @@ fn read_one(
     topics: &Topics,
     key: &PartitionKey,
     wanted: &Wanted,
-    max_bytes: i32,
     at_least_one: bool,
-    isolation: Isolation,
+    limits: Limits,
+    rack: &str,
 ) -> Outcome {
     let (topic, missing) = match &key.topic {
         TopicKey::Name(name) => (topics.by_name(name), ResponseError::UnknownTopicOrPartition),
@@ -380,34 +414,93 @@ fn read_one(
     if topic.partition(key.index).is_none() {
         return Outcome::Unknown(ResponseError::UnknownTopicOrPartition, Since::NoPartition);
     }
-    let partition = match led(context, topic, key.index, wanted.leader_epoch) {
-        Ok(partition) => partition,
+    let isolation = limits.isolation;
+    let Hosted { partition, ends } = match hosted(context, topic, key.index, wanted.leader_epoch, limits.asked) {
+        Ok(hosted) => hosted,
         Err(refused) => return Outcome::Refused(refused),
     };
+    let ends = ends.unwrap_or(i64::MAX);
     let log = partition.log.lock();
-    let size = usize::try_from(max_bytes);
-    let read = match log.read(wanted.offset, size.unwrap_or(0), at_least_one, isolation) {
+    let mut answer = Outcome::Read {
+        partition: partition.clone(),
+        read: LogRead::default(),
+        aborted: (isolation == Isolation::Committed).then(Vec::new),
+        high_watermark: log.high_watermark().min(ends),
+        last_stable_offset: log.last_stable_offset().min(ends),
+        log_start_offset: log.start_offset(),
+        diverging: None,
+        preferred: None,
+    };
+    let out_of_range = || Outcome::Refused(Refused::new(ResponseError::OffsetOutOfRange));
+    if let Some(closer) = preferred_replica(context, &partition, wanted, &log, limits.asked, rack) {
+        if let Outcome::Read { preferred, .. } = &mut answer {
+            *preferred = Some(closer);
+        }
+        return answer;
+    }
+    // `Partition.readRecords`: of an epoch that the log never had, nothing can be said.
+    if wanted.last_fetched_epoch >= 0 {
+        let Some((epoch, end)) = log.end_of_epoch(wanted.last_fetched_epoch) else {
+            return out_of_range();
+        };
+        if wanted.offset < log.start_offset() {
+            return out_of_range();
+        }
+        if epoch < wanted.last_fetched_epoch || end < wanted.offset {
+            if let Outcome::Read { diverging, .. } = &mut answer {
+                *diverging = Some((epoch, end));
+            }
+            return answer;
+        }
+    }
+    let size = usize::try_from(limits.max_bytes);
+    let room = size.unwrap_or(0);
+    let found = match log.read_below(ends, wanted.offset, room, at_least_one, isolation) {
         Ok(read) => read,
-        Err(_) => return Outcome::Refused(Refused::new(ResponseError::OffsetOutOfRange)),
+        Err(_) => return out_of_range(),
     };
     // A negative limit is an illegal argument in Apache Kafka, once there is something to read.
     if size.is_err() && wanted.offset < log.visible_end(isolation) {
         return Outcome::Refused(Refused::new(ResponseError::UnknownServerError));
     }
-    let (high_watermark, last_stable_offset) = (log.high_watermark(), log.last_stable_offset());
-    let log_start_offset = log.start_offset();
-    let aborted = match isolation {
+    let listed = match isolation {
         Isolation::Uncommitted => None,
-        Isolation::Committed => Some(log.aborted_transactions(wanted.offset, &read)),
+        Isolation::Committed => Some(log.aborted_transactions(wanted.offset, &found)),
     };
-    drop(log);
-    Outcome::Read {
-        partition,
-        read,
-        aborted,
-        high_watermark,
-        last_stable_offset,
-        log_start_offset,
+    if let Outcome::Read { read, aborted, .. } = &mut answer {
+        *read = found;
+        *aborted = listed;
+    }
+    answer
+}
+
+/// Which replica asks; negative is none (`FetchRequest.replicaId`).
+fn replica_of(version: i16, request: &FetchRequest) -> i32 {
+    match version {
+        15.. => request.replica_state.replica_id.0,
+        _ => request.replica_id.0,
+    }
+}
+
+/// The replica in sync that is in the client's rack, where the leader is not (`RackAwareReplicaSelector`).
+fn preferred_replica(
+    context: &Context,
+    partition: &Partition,
+    wanted: &Wanted,
+    log: &Log,
+    asked: Asked,
+    rack: &str,
+) -> Option<BrokerId> {
+    let shared = &context.shared;
+    let selects = asked == Asked::Replica && shared.config.replica_selector == ReplicaSelector::RackAware;
+    let has = log.start_offset()..=log.end_offset();
+    if !selects || rack.is_empty() || partition.leader != Some(context.broker) || !has.contains(&wanted.offset) {
+        return None;
+    }
+    let is_near = |broker: &&BrokerId| shared.broker(**broker).is_some_and(|b| b.rack.as_deref() == Some(rack));
+    match is_near(&&context.broker) {
+        true => None,
+        false => partition.isr.iter().find(is_near).copied(),
     }
 }
 
@@ -427,18 +520,22 @@ impl Outcome {
                 log_start_offset: -1,
                 failed: true,
                 has_records: false,
+                redirects: false,
                 topic_exists: !matches!(self, Self::Unknown(_, Since::NoTopic)),
             },
             Self::Read {
                 read,
                 high_watermark,
                 log_start_offset,
+                diverging,
+                preferred,
                 ..
             } => Seen {
                 high_watermark: *high_watermark,
                 log_start_offset: *log_start_offset,
                 failed: false,
                 has_records: read.size > 0,
+                redirects: diverging.is_some() || preferred.is_some(),
                 topic_exists: true,
             },
         }
@@ -459,6 +556,8 @@ impl Outcome {
                 high_watermark,
                 last_stable_offset,
                 log_start_offset,
+                diverging,
+                preferred,
                 ..
             } => PartitionAnswer {
                 error: None,
@@ -467,6 +566,8 @@ impl Outcome {
                 log_start_offset,
                 aborted,
                 leader: None,
+                diverging,
+                preferred_read_replica: preferred,
                 records: read,
             },
         }

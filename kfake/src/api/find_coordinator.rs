@@ -7,8 +7,10 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId as WireBrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
+use crate::cluster::internal::Internal;
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -23,11 +25,9 @@ pub(super) async fn handle(
     request: FindCoordinatorRequest,
 ) -> Result<FindCoordinatorResponse, Refusal> {
     if version >= 4 {
-        let coordinators = request
-            .coordinator_keys
-            .into_iter()
-            .map(|key| find(context, version, request.key_type, key))
-            .collect();
+        let keys = request.coordinator_keys.into_iter();
+        let found = keys.map(|key| find(context, version, request.key_type, key));
+        let coordinators = Budget::of_a_frame().collect(found, size_of_coordinator)?;
         return Ok(FindCoordinatorResponse::default().with_coordinators(coordinators));
     }
     let found = find(context, version, request.key_type, request.key);
@@ -44,6 +44,12 @@ pub(super) async fn handle(
         .with_port(found.port))
 }
 
+/// The room that it takes, here and in the frame.
+fn size_of_coordinator(found: &Coordinator) -> usize {
+    let message = found.error_message.as_ref().map_or(0, |message| message.len());
+    size_of::<Coordinator>() + found.key.len() + found.host.len() + message
+}
+
 fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordinator {
     let refused = |error: ResponseError, message: &'static str| {
         Coordinator::default()
@@ -53,14 +59,17 @@ fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordin
             .with_node_id(WireBrokerId(-1))
             .with_port(-1)
     };
-    match key_type {
-        GROUP | TRANSACTION => {}
+    let internal = match key_type {
+        GROUP => Internal::Offsets,
+        TRANSACTION => Internal::Transactions,
         // There are no share groups yet: no key is a share group's.
         SHARE if version >= 4 => return refused(ResponseError::InvalidRequest, ""),
         _ => return refused(ResponseError::InvalidRequest, INVALID_REQUEST),
-    }
-    let id = context.shared.coordinator(&key);
-    match context.shared.broker(id) {
+    };
+    // Apache Kafka answers COORDINATOR_NOT_AVAILABLE until the topic is there, which takes it a moment.
+    context.shared.ensure(internal);
+    let id = context.shared.coordinator_in(internal, &key);
+    match id.and_then(|id| context.shared.broker(id)) {
         Some(broker) => Coordinator::default()
             .with_key(key)
             .with_node_id(WireBrokerId(broker.id.0))

@@ -12,13 +12,15 @@ use crate::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use kafka_protocol::error::ResponseError;
 
 use super::dispatch::Refusal;
-use super::leader::led;
+use super::leader::{Asked, hosted};
 use crate::api::context::Context;
 use crate::log::{Isolation, OffsetSpec, TimestampOffset};
 
 const READ_COMMITTED: i8 = 1;
 /// The replica id of those who are none.
 const CONSUMER: i32 = -1;
+/// A replica id that lets followers answer (`ListOffsetsRequest.DEBUGGING_REPLICA_ID`).
+const DEBUGGING_CONSUMER: i32 = -2;
 
 pub(super) async fn handle(
     context: &Context,
@@ -30,12 +32,16 @@ pub(super) async fn handle(
         READ_COMMITTED if request.replica_id.0 == CONSUMER => Isolation::Committed,
         _ => Isolation::Uncommitted,
     };
+    let who = match request.replica_id.0 {
+        DEBUGGING_CONSUMER => Asked::Replica,
+        _ => Asked::Leader,
+    };
     let topics = request.topics.into_iter().map(|topic| {
         let twice = named_twice(&topic);
         let answer = |asked: &ListOffsetsPartition| {
             let found = match twice.contains(&asked.partition_index) {
                 true => Err(ResponseError::InvalidRequest),
-                false => find(context, version, isolation, &topic, asked),
+                false => find(context, version, isolation, who, &topic, asked),
             };
             let response = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
             match found {
@@ -67,6 +73,7 @@ fn find(
     context: &Context,
     version: i16,
     isolation: Isolation,
+    who: Asked,
     topic: &ListOffsetsTopic,
     asked: &ListOffsetsPartition,
 ) -> Result<TimestampOffset, ResponseError> {
@@ -77,8 +84,9 @@ fn find(
         .ok_or(ResponseError::UnsupportedVersion)?;
     let known = context.shared.topics.read().by_name(&topic.name).cloned();
     let known = known.ok_or(ResponseError::UnknownTopicOrPartition)?;
-    let partition =
-        led(context, &known, asked.partition_index, asked.current_leader_epoch).map_err(|refused| refused.error)?;
+    let (index, epoch) = (asked.partition_index, asked.current_leader_epoch);
+    let hosted = hosted(context, &known, index, epoch, who).map_err(|refused| refused.error)?;
+    let partition = hosted.partition;
     // Walking a compressed batch takes time that nobody else should wait for.
     let look_up = partition.log.lock().look_up(spec, isolation);
     let nothing = TimestampOffset {
@@ -87,7 +95,11 @@ fn find(
         leader_epoch: -1,
     };
     match look_up.resolve() {
-        Ok(found) => Ok(found.unwrap_or(nothing)),
+        // A replica that has fallen behind ends earlier.
+        Ok(found) => Ok(found.unwrap_or(nothing)).map(|found| TimestampOffset {
+            offset: found.offset.min(hosted.ends.unwrap_or(i64::MAX)),
+            ..found
+        }),
         Err(error) => {
             tracing::error!(topic = %topic.name.as_str(), %error, "a stored batch cannot be walked");
             Err(ResponseError::UnknownServerError)

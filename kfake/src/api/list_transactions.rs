@@ -40,7 +40,7 @@ pub(super) async fn handle(
     let held = context.transactions.hold();
     let listed = held
         .all()
-        .filter(|(id, transaction)| context.coordinates(id) && filters.want(id, transaction));
+        .filter(|(id, transaction)| context.coordinates_transactions(id) && filters.want(id, transaction));
     let listed = listed.map(|(id, transaction)| {
         Listed::default()
             .with_transactional_id(TransactionalId(StrBytes::from_string(id.to_owned())))

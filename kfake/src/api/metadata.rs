@@ -7,7 +7,6 @@
 //! - 13: an error for the whole response (KIP-1102).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
@@ -21,7 +20,8 @@ use uuid::Uuid;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::creation::{self, TopicSpec};
-use crate::cluster::topics::{BrokerId, Topic, check_name, is_internal};
+use crate::cluster::internal::Internal;
+use crate::cluster::topics::{BrokerId, Topic, Topics, check_name, is_internal};
 
 /// What a client may do with a topic where there is no authorizer: every operation that topics have (KIP-430), as bits.
 pub(super) const TOPIC_OPERATIONS: i32 = 0x0df8;
@@ -70,20 +70,23 @@ pub(super) async fn handle(
             false => t,
         })
         .collect();
-    let brokers = shared
-        .brokers
-        .iter()
+    let known = shared.topics.read();
+    let up = shared.brokers.iter().filter(|b| known.is_active(b.id));
+    let controller = shared.controller();
+    let brokers = up
         .map(|b| {
             MetadataResponseBroker::default()
                 .with_node_id(WireBrokerId(b.id.0))
                 .with_host(StrBytes::from_string(b.host.clone()))
                 .with_port(i32::from(b.port))
+                .with_rack(b.rack.clone().map(StrBytes::from_string).filter(|_| version >= 1))
         })
         .collect();
+    drop(known);
     let response = MetadataResponse::default()
         .with_brokers(brokers)
         .with_cluster_id(Some(StrBytes::from_string(shared.cluster_id.clone())))
-        .with_controller_id(WireBrokerId(shared.controller().0))
+        .with_controller_id(WireBrokerId(controller.0))
         .with_topics(topics);
     Ok(
         match (8..=10).contains(&version) && request.include_cluster_authorized_operations {
@@ -109,13 +112,19 @@ fn all_refused(topics: &[MetadataRequestTopic], version: i16, error: ResponseErr
 }
 
 fn every_topic(context: &Context) -> Vec<MetadataResponseTopic> {
-    context.shared.topics.read().iter().map(describe).collect()
+    {
+        let topics = context.shared.topics.read();
+        topics.iter().map(|topic| describe(&topics, topic)).collect()
+    }
 }
 
 fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataResponseTopic {
     let shared = &context.shared;
-    if let Some(topic) = shared.topics.read().by_name(name) {
-        return describe(topic);
+    {
+        let topics = shared.topics.read();
+        if let Some(topic) = topics.by_name(name) {
+            return describe(&topics, topic);
+        }
     }
     let error = |error: ResponseError| {
         MetadataResponseTopic::default()
@@ -127,6 +136,11 @@ fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataRes
         return error(ResponseError::InvalidTopicException);
     }
     if !(may_create && shared.config.auto_create_topics) {
+        return error(ResponseError::UnknownTopicOrPartition);
+    }
+    // With what Kafka's own topics have, whoever asks for them first.
+    if let Some(internal) = Internal::named(name) {
+        shared.ensure(internal);
         return error(ResponseError::UnknownTopicOrPartition);
     }
     let spec = TopicSpec {
@@ -143,8 +157,9 @@ fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataRes
 }
 
 fn by_id_alone(context: &Context, id: Uuid) -> MetadataResponseTopic {
-    match context.shared.topics.read().by_id(&id) {
-        Some(topic) => describe(topic),
+    let topics = context.shared.topics.read();
+    match topics.by_id(&id) {
+        Some(topic) => describe(&topics, topic),
         None => MetadataResponseTopic::default()
             .with_error_code(ResponseError::UnknownTopicId.code())
             .with_name(None)
@@ -152,7 +167,7 @@ fn by_id_alone(context: &Context, id: Uuid) -> MetadataResponseTopic {
     }
 }
 
-fn describe(topic: &Arc<Topic>) -> MetadataResponseTopic {
+fn describe(topics: &Topics, topic: &Topic) -> MetadataResponseTopic {
     let partitions = topic
         .partitions
         .iter()
@@ -160,6 +175,11 @@ fn describe(topic: &Arc<Topic>) -> MetadataResponseTopic {
             let wire = |brokers: &[BrokerId]| brokers.iter().map(|b| WireBrokerId(b.0)).collect();
             MetadataResponsePartition::default()
                 .with_partition_index(p.index)
+                .with_error_code(match p.leader {
+                    Some(_) => 0,
+                    None => ResponseError::LeaderNotAvailable.code(),
+                })
+                .with_offline_replicas(wire(&topics.offline(p)))
                 .with_leader_id(WireBrokerId(p.leader.map_or(-1, |leader| leader.0)))
                 .with_leader_epoch(p.leader_epoch)
                 .with_isr_nodes(wire(&p.isr))

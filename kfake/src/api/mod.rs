@@ -15,6 +15,7 @@ mod add_offsets_to_txn;
 mod add_partitions_to_txn;
 mod alter_client_quotas;
 mod alter_configs;
+mod alter_partition_reassignments;
 mod alter_replica_log_dirs;
 mod api_versions;
 mod budget;
@@ -36,6 +37,7 @@ mod describe_transactions;
 pub(crate) mod dispatch;
 #[cfg(test)]
 mod docs;
+mod elect_leaders;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -49,6 +51,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
@@ -58,6 +61,7 @@ mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
 mod sync_group;
+mod throttle;
 mod topic_error;
 mod transaction;
 mod txn_offset_commit;
@@ -91,7 +95,8 @@ macro_rules! table {
             versions: <messages::$request as Message>::VERSIONS,
             handle: |context, version, body| Box::pin(async move {
                 let request = dispatch::decode::<messages::$request>(version, body)?;
-                dispatch::Respond::respond($module::handle(context, version, request).await?, version)
+                let response = $module::handle(context, version, request).await?;
+                dispatch::Respond::respond(throttle::Throttle::throttled(response, context), version)
             }),
             #[cfg(test)]
             decodes: |version, body| dispatch::decode::<messages::$request>(version, body).is_ok(),
@@ -132,7 +137,10 @@ table! {
     DescribeLogDirs => describe_log_dirs(DescribeLogDirsRequest);
     CreatePartitions => create_partitions(CreatePartitionsRequest);
     DeleteGroups => delete_groups(DeleteGroupsRequest);
+    ElectLeaders => elect_leaders(ElectLeadersRequest);
     IncrementalAlterConfigs => incremental_alter_configs(IncrementalAlterConfigsRequest);
+    AlterPartitionReassignments => alter_partition_reassignments(AlterPartitionReassignmentsRequest);
+    ListPartitionReassignments => list_partition_reassignments(ListPartitionReassignmentsRequest);
     OffsetDelete => offset_delete(OffsetDeleteRequest);
     DescribeClientQuotas => describe_client_quotas(DescribeClientQuotasRequest);
     AlterClientQuotas => alter_client_quotas(AlterClientQuotasRequest);

@@ -3,11 +3,17 @@
 use kafka_protocol::error::ResponseError;
 
 use crate::api::context::Context;
+use crate::cluster::internal::Internal;
 
 /// The topic that groups' offsets are in, as transactions name its partitions.
 pub(super) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 
 impl Context {
+    /// Whether the broker that was asked coordinates the transactional id.
+    pub fn coordinates_transactions(&self, id: &str) -> bool {
+        self.shared.coordinator_in(Internal::Transactions, id) == Some(self.broker)
+    }
+
     /// What every request of a transactional id asks first: that it is one, and that its coordinator was asked.
     ///
     /// # Errors
@@ -17,7 +23,7 @@ impl Context {
         if id.is_empty() {
             return Err(ResponseError::InvalidRequest);
         }
-        match self.coordinates(id) {
+        match self.coordinates_transactions(id) {
             true => Ok(()),
             false => Err(ResponseError::NotCoordinator),
         }

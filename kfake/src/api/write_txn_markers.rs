@@ -13,13 +13,12 @@ use crate::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use kafka_protocol::error::ResponseError;
 
 use super::dispatch::Refusal;
-use super::leader::led;
+use super::leader::{enough_in_sync, led, still_led};
 use super::transaction::OFFSETS_TOPIC;
 use crate::api::context::Context;
 use crate::cluster::topics::Topic;
-use crate::group::registry::offsets_partition;
 use crate::log::Marker;
-use crate::txn::complete::stamp;
+use crate::txn::complete::write_marker;
 
 pub(super) async fn handle(
     context: &Context,
@@ -49,10 +48,9 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
         let known = context.shared.topics.read().by_name(&topic.name).cloned();
         let partitions = topic.partition_indexes.iter().map(|index| {
             let written = match &known {
-                // Apache Kafka's builder of markers throws, and the request fails as a whole.
-                _ if marker.producer_id < 0 || marker.producer_epoch < 0 => Err(ResponseError::UnknownServerError),
+                _ if &**topic.name == OFFSETS_TOPIC && is_nobodys(marker) => Err(ResponseError::UnknownServerError),
+                _ if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 Some(known) => write_one(context, known, *index, marker),
-                None if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
             WritableTxnMarkerPartitionResult::default()
@@ -66,6 +64,11 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
     topics.collect()
 }
 
+/// Apache Kafka's builder of markers throws over a producer that there cannot be.
+fn is_nobodys(marker: &Marker) -> bool {
+    marker.producer_id < 0 || marker.producer_epoch < 0
+}
+
 fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker) -> Result<(), ResponseError> {
     // Who has no replica does not know the partition (`ReplicaManager.onlinePartition`).
     let known = topic.partition(index);
@@ -73,8 +76,15 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
         .filter(|partition| partition.replicas.contains(&context.broker))
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition = led(context, topic, index, -1).map_err(|refused| refused.error)?;
-    let stamp = stamp(topic, context.shared.now_ms());
-    let written = partition.log.lock().end_transaction(marker, stamp);
+    if is_nobodys(marker) {
+        return Err(ResponseError::UnknownServerError);
+    }
+    let mut log = partition.log.lock();
+    still_led(&partition, &log)?;
+    // Markers are written with `acks=all`.
+    enough_in_sync(&log)?;
+    let written = write_marker(&context.shared, topic.log_config(&partition), &mut log, marker);
+    drop(log);
     written.map_err(|error| error.code())?.notify();
     Ok(())
 }
@@ -83,7 +93,7 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
 fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), ResponseError> {
     let shared = &context.shared;
     for group in context.groups.all() {
-        if offsets_partition(&group.id) == index && context.coordinates(&group.id) {
+        if shared.offsets_partition(&group.id) == index && context.coordinates(&group.id) {
             let expires_ms = {
                 let mut state = group.state.lock();
                 state.offsets.decide(marker.producer_id, marker.committed);

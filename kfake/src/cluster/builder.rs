@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 
 use super::config::{self, ConfigError};
 use super::creation::{self, TopicSpec};
@@ -20,10 +20,6 @@ use crate::api::versions::{self, VersionError};
 use crate::group::registry::Groups;
 use crate::net::tcp;
 use crate::txn::coordinator::Transactions;
-
-/// Pending connections that a broker's port keeps, as Kafka's `socket.listen.backlog.size` does with 50 — more here, since
-/// tests open many at once.
-const BACKLOG: u32 = 1024;
 
 /// The port that brokers without a port of their own are said to have.
 const MEMORY_PORT: u16 = 9092;
@@ -90,6 +86,7 @@ pub struct Builder {
     brokers: usize,
     listen: IpAddr,
     ports: Vec<u16>,
+    racks: Vec<String>,
     in_memory: bool,
     cluster_id: Option<String>,
     topics: Vec<TopicSpec>,
@@ -108,6 +105,7 @@ impl Default for Builder {
             brokers: 3,
             listen: Ipv4Addr::LOCALHOST.into(),
             ports: Vec::new(),
+            racks: Vec::new(),
             in_memory: false,
             cluster_id: None,
             topics: Vec::new(),
@@ -139,6 +137,22 @@ impl Builder {
     /// The i-th port is the i-th broker's. Port 0, and a broker without a port, take any free one.
     pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         self.ports = ports.into_iter().collect();
+        self
+    }
+
+    /// The i-th rack is the i-th broker's (`broker.rack`); brokers beyond have none. Metadata names them. With
+    /// `replica.selector.class` set to Kafka's `RackAwareReplicaSelector`, a consumer whose `client.rack` a follower has is sent
+    /// there (KIP-392).
+    ///
+    /// ```
+    /// let builder = kfake::Cluster::builder().racks(["a", "b", "c"]).broker_config(
+    ///     "replica.selector.class",
+    ///     "org.apache.kafka.common.replica.RackAwareReplicaSelector",
+    /// );
+    /// # let _ = builder;
+    /// ```
+    pub fn racks<R: Into<String>>(mut self, racks: impl IntoIterator<Item = R>) -> Self {
+        self.racks = racks.into_iter().map(Into::into).collect();
         self
     }
 
@@ -280,6 +294,12 @@ impl Builder {
         Ok(Cluster::new(transactions))
     }
 
+    /// The rack of a broker: its own, or what `broker.rack` says for all.
+    fn rack(&self, index: usize) -> Option<String> {
+        let own = self.racks.get(index);
+        own.or_else(|| self.configs.get("broker.rack")).cloned()
+    }
+
     fn bind(&self) -> Result<(Vec<Broker>, Listeners), StartError> {
         let mut brokers = Vec::new();
         let mut listeners = Vec::new();
@@ -290,18 +310,23 @@ impl Builder {
                     id,
                     host: format!("broker-{id}.memory"),
                     port: MEMORY_PORT,
+                    rack: self.rack(index),
+                    bound: None,
                 });
                 continue;
             }
             let address = SocketAddr::new(self.listen, self.ports.get(index).copied().unwrap_or(0));
-            let listener = bind(address).map_err(|source| match source.kind() {
+            let listener = tcp::bind(address).map_err(|source| match source.kind() {
                 io::ErrorKind::AddrInUse => StartError::AddressInUse(address),
                 _ => StartError::Listen { address, source },
             })?;
             let bound = listener
                 .local_addr()
                 .map_err(|source| StartError::Listen { address, source })?;
-            brokers.push(Broker::at(id, bound));
+            brokers.push(Broker {
+                rack: self.rack(index),
+                ..Broker::at(id, bound)
+            });
             listeners.push((id, listener));
         }
         Ok((brokers, listeners))
@@ -310,19 +335,6 @@ impl Builder {
 
 /// Who listens where.
 type Listeners = Vec<(BrokerId, TcpListener)>;
-
-/// Binds with SO_REUSEADDR, so that a port can be bound again at once after its cluster has closed.
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
 
 /// 16 random bytes in the form of Kafka's `Uuid.randomUuid().toString()`.
 fn random_cluster_id(seed: u64) -> String {

@@ -83,6 +83,27 @@ impl Value for Duration {
     }
 }
 
+/// Which replica a consumer is sent to: `replica.selector.class` (KIP-392).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReplicaSelector {
+    /// The leader: no class, or Kafka's `LeaderSelector`.
+    Leader,
+    /// One in the consumer's rack: Kafka's `RackAwareReplicaSelector`.
+    RackAware,
+}
+
+impl Value for ReplicaSelector {
+    const EXPECTED: &'static str =
+        "org.apache.kafka.common.replica.RackAwareReplicaSelector or org.apache.kafka.common.replica.LeaderSelector";
+    fn read(text: &str) -> Option<Self> {
+        match text.trim() {
+            "" | "org.apache.kafka.common.replica.LeaderSelector" => Some(Self::Leader),
+            "org.apache.kafka.common.replica.RackAwareReplicaSelector" => Some(Self::RackAware),
+            _ => None,
+        }
+    }
+}
+
 impl Value for Minutes {
     const EXPECTED: &'static str = "minutes from 0 to 2147483647";
     fn read(text: &str) -> Option<Self> {
@@ -139,6 +160,8 @@ broker_configs! {
     socket_request_max_bytes: usize = "socket.request.max.bytes";
     /// The most partitions that DescribeTopicPartitions answers at once (KIP-966).
     max_request_partition_size_limit: Count = "max.request.partition.size.limit";
+    /// Which replica a consumer is sent to (KIP-392).
+    replica_selector: ReplicaSelector = "replica.selector.class";
     /// The most bytes that a fetch returns (KIP-541).
     fetch_max_bytes: usize = "fetch.max.bytes";
     /// The most incremental fetch sessions that a broker keeps (KIP-227).
@@ -151,6 +174,20 @@ broker_configs! {
     group_max_session_timeout: Duration = "group.max.session.timeout.ms";
     /// The most members of a group (KIP-389).
     group_max_size: Count = "group.max.size";
+    /// Partitions of `__consumer_offsets`.
+    offsets_partitions: Count = "offsets.topic.num.partitions";
+    /// Replicas of `__consumer_offsets`, where there are as many brokers.
+    offsets_replication: Count = "offsets.topic.replication.factor";
+    /// `segment.bytes` of `__consumer_offsets`.
+    offsets_segment_bytes: Count = "offsets.topic.segment.bytes";
+    /// Partitions of `__transaction_state`.
+    transaction_partitions: Count = "transaction.state.log.num.partitions";
+    /// Replicas of `__transaction_state`, where there are as many brokers.
+    transaction_replication: Count = "transaction.state.log.replication.factor";
+    /// `min.insync.replicas` of `__transaction_state`.
+    transaction_min_isr: Count = "transaction.state.log.min.isr";
+    /// `segment.bytes` of `__transaction_state`.
+    transaction_segment_bytes: Count = "transaction.state.log.segment.bytes";
     /// The longest metadata, in bytes, of a committed offset.
     offset_metadata_max_bytes: usize = "offset.metadata.max.bytes";
     /// The longest transaction timeout, in milliseconds, that a producer may ask for.
@@ -161,14 +198,14 @@ broker_configs! {
     quota_windows: Count = "quota.window.num";
     /// How long each of them is.
     quota_window_size: Seconds = "quota.window.size.seconds";
+    /// How many windows of time the controller's quotas are measured over.
+    controller_quota_windows: Count = "controller.quota.window.num";
+    /// How long each of them is.
+    controller_quota_window_size: Seconds = "controller.quota.window.size.seconds";
     /// How often retention looks for what may go.
     log_retention_check_interval: Duration = "log.retention.check.interval.ms";
     /// How long after the start it looks for the first time.
     log_initial_task_delay: Duration = "log.initial.task.delay.ms";
-    /// How long the log cleaner waits when there was nothing to clean.
-    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms";
-    /// How long a partition remembers an idempotent producer that does not write.
-    producer_id_expiration: Duration = "producer.id.expiration.ms";
     /// How often such producers are looked for.
     producer_id_expiration_check_interval: Duration = "producer.id.expiration.check.interval.ms";
     /// How long committed offsets are kept (KIP-211).

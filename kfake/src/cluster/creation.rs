@@ -7,7 +7,7 @@ use super::state::Shared;
 use super::topic_config::TopicConfig;
 use uuid::Uuid;
 
-use super::topics::{Assignment, BrokerId, Partition, Topic, TopicError, Topics};
+use super::topics::{Assignment, BrokerId, Topic, TopicError, Topics};
 
 /// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: what one request may add.
 const MAX_PARTITIONS: usize = 10_000;
@@ -49,14 +49,22 @@ pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, To
     Ok(topics.insert(&spec.name, id, assignment, config))
 }
 
+/// Whether a number of partitions may be added now: the last thing that is asked, also where nothing will be added.
+pub(crate) type Permit<'a> = &'a dyn Fn(usize) -> Result<(), TopicError>;
+
 /// Creates the topics of a request, as one step.
-pub(crate) fn create_all(shared: &Shared, all: &[Wanted<'_>], validate_only: bool) -> Vec<Result<Plan, TopicError>> {
+pub(crate) fn create_all(
+    shared: &Shared,
+    all: &[Wanted<'_>],
+    validate_only: bool,
+    permit: Permit<'_>,
+) -> Vec<Result<Plan, TopicError>> {
     let mut topics = shared.topics.write();
     // Names of one request may collide with each other: Apache Kafka looks at those that there were before.
     let names: Vec<_> = all.iter().map(|wanted| topics.check_new_name(wanted.name)).collect();
     let plans = all.iter().zip(names);
     plans
-        .map(|(wanted, name)| name.and_then(|()| create_as(shared, &mut topics, wanted, validate_only)))
+        .map(|(wanted, name)| name.and_then(|()| create_as(shared, &mut topics, wanted, validate_only, permit)))
         .collect()
 }
 
@@ -65,6 +73,7 @@ fn create_as(
     topics: &mut Topics,
     wanted: &Wanted<'_>,
     validate_only: bool,
+    permit: Permit<'_>,
 ) -> Result<Plan, TopicError> {
     let id = shared.new_uuid();
     let config =
@@ -73,6 +82,7 @@ fn create_as(
         true => spread(shared, topics, wanted.partitions, wanted.replicas)?,
         false => assigned(shared, wanted)?,
     };
+    permit(assignment.len())?;
     if !validate_only {
         topics.insert(wanted.name, id, assignment.clone(), config.clone());
     }
@@ -137,7 +147,7 @@ fn assigned(shared: &Shared, wanted: &Wanted<'_>) -> Result<Assignment, TopicErr
 
 /// Whether these brokers can be a partition's replicas, `width` of them where the topic's partitions have so many
 /// (`ReplicationControlManager.validateManualPartitionAssignment`, which looks at the brokers in the order of their ids).
-pub(super) fn check_assignment(shared: &Shared, replicas: &[BrokerId], width: Option<usize>) -> Result<(), TopicError> {
+pub(crate) fn check_assignment(shared: &Shared, replicas: &[BrokerId], width: Option<usize>) -> Result<(), TopicError> {
     let invalid = |why: String| Err(TopicError::InvalidReplicaAssignment(why));
     if replicas.is_empty() {
         return invalid("The manual partition assignment includes an empty replica list.".to_owned());
@@ -188,7 +198,12 @@ pub(crate) fn is_too_much(shared: &Shared, wanted: &[Growth<'_>]) -> bool {
 }
 
 /// Adds partitions to a topic, or only finds out whether they could be (`ReplicationControlManager.createPartitions`).
-pub(crate) fn grow(shared: &Shared, wanted: &Growth<'_>, validate_only: bool) -> Result<(), TopicError> {
+pub(crate) fn grow(
+    shared: &Shared,
+    wanted: &Growth<'_>,
+    validate_only: bool,
+    permit: Permit<'_>,
+) -> Result<(), TopicError> {
     let mut topics = shared.topics.write();
     let topic = topics.by_name(wanted.name).ok_or(TopicError::Unknown)?.clone();
     let there = topic.partitions.len();
@@ -223,14 +238,16 @@ pub(crate) fn grow(shared: &Shared, wanted: &Growth<'_>, validate_only: bool) ->
         }
         None => topics.spread_on(&shared.broker_ids(), &topic, more),
     };
+    permit(more)?;
     if validate_only {
         return Ok(());
     }
     let mut grown = Topic::clone(&topic);
     let added = (there as i32..).zip(assignment);
+    let min_isr = topic.min_isr();
     grown
         .partitions
-        .extend(added.map(|(index, replicas)| Arc::new(Partition::new(index, replicas))));
+        .extend(added.map(|(index, replicas)| topics.new_partition(index, replicas, min_isr)));
     topics.replace(Arc::new(grown));
     Ok(())
 }

@@ -43,6 +43,8 @@ pub(crate) struct Wanted {
     pub max_bytes: i32,
     /// The leader epoch that the client knows; -1 when it does not say.
     pub leader_epoch: i32,
+    /// The leader epoch of the last record that the client has; -1 when it does not say.
+    pub last_fetched_epoch: i32,
     /// Whether the session has seen the topic that the id stands for: then it is missed by its name
     /// (`CachedPartition.maybeSetTopicName`).
     pub resolved: bool,
@@ -55,6 +57,8 @@ pub(crate) struct Seen {
     pub log_start_offset: i64,
     pub failed: bool,
     pub has_records: bool,
+    /// Whether the answer says that the log has diverged, or who should be asked instead.
+    pub redirects: bool,
     /// Whether there is such a topic.
     pub topic_exists: bool,
 }
@@ -125,6 +129,7 @@ impl Cached {
     /// Whether the answer must name the partition; remembers what it says (`CachedPartition.maybeUpdateResponseData`).
     fn answer(&mut self, seen: &Seen) -> bool {
         let changed = seen.has_records
+            || seen.redirects
             || seen.failed
             || self.high_watermark != seen.high_watermark
             || self.log_start_offset != seen.log_start_offset;

@@ -31,9 +31,9 @@ use crate::txn::coordinator::Transactions;
 /// ```
 #[derive(Debug)]
 pub struct Cluster {
-    shared: Arc<Shared>,
-    groups: Arc<Groups>,
-    transactions: Arc<Transactions>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) groups: Arc<Groups>,
+    pub(super) transactions: Arc<Transactions>,
 }
 
 /// Why a group did not come to the state waited for.

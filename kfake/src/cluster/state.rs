@@ -13,10 +13,13 @@ use uuid::Uuid;
 
 use super::config::{BrokerConfig, Given};
 use super::configs::store::Configs;
+use super::controller::Controller;
 use super::exits::Exits;
 use super::features::Features;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
+use super::lifeline::Lifeline;
+use super::quotas::connections::OpenConnections;
 use super::quotas::store::Quotas;
 use super::releases::Offered;
 use super::telemetry::Telemetry;
@@ -31,6 +34,10 @@ pub struct Broker {
     pub host: String,
     /// The port that Metadata names.
     pub port: u16,
+    /// The rack that the broker is in: `broker.rack`.
+    pub rack: Option<String>,
+    /// Where it listens; `None` in memory.
+    pub(crate) bound: Option<SocketAddr>,
 }
 
 impl Broker {
@@ -45,6 +52,8 @@ impl Broker {
             id,
             host: ip.to_string(),
             port: address.port(),
+            rack: None,
+            bound: Some(address),
         }
     }
 }
@@ -93,10 +102,12 @@ pub(crate) struct Shared {
     /// Every configuration, as clients see and change it.
     pub configs: Configs,
     pub quotas: Quotas,
+    pub open_connections: OpenConnections,
     pub telemetry: Telemetry,
     /// The levels of features that are others than in a new cluster, and how often they were changed.
     pub features: Mutex<Features>,
     pub brokers: Vec<Broker>,
+    controller: Controller,
     pub topics: RwLock<Topics>,
     /// What the brokers were told to offer.
     pub versions: Offered,
@@ -108,6 +119,7 @@ pub(crate) struct Shared {
     /// Where the cluster was started: its tasks run there, whoever asks for them.
     pub runtime: Handle,
     clock: Clock,
+    lifelines: Vec<(BrokerId, Lifeline)>,
     fetch_sessions: Vec<(BrokerId, Mutex<FetchSessions>)>,
     random: Mutex<fastrand::Rng>,
     next_producer_id: AtomicI64,
@@ -129,12 +141,15 @@ impl Shared {
                 Mutex::new(FetchSessions::new(given.config.fetch_session_slots)),
             )
         };
+        let lifeline = |broker: &Broker| (broker.id, Lifeline::new(broker.bound));
+        let lifelines = brokers.iter().map(lifeline).collect();
         let fetch_sessions = brokers.iter().map(sessions).collect();
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
             cluster_id,
             config: given.config,
             configs: Configs::new(given.fixed, &brokers),
+            controller: Controller::new(brokers[0].id),
             brokers,
             topics: RwLock::default(),
             versions,
@@ -147,11 +162,13 @@ impl Shared {
                 all,
             },
             quotas: Quotas::default(),
+            open_connections: OpenConnections::default(),
             telemetry: Telemetry::default(),
             features: Mutex::default(),
             housekeeping: Housekeeping::default(),
             cleaner: Semaphore::new(1),
             clock: Clock::start(time_of_day),
+            lifelines,
             fetch_sessions,
             runtime: Handle::current(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
@@ -192,6 +209,12 @@ impl Shared {
         self.random.lock().i64(0..limit)
     }
 
+    /// What a broker's tasks live by.
+    pub fn lifeline(&self, broker: BrokerId) -> Option<&Lifeline> {
+        let of_broker = self.lifelines.iter().find(|(id, _)| *id == broker);
+        of_broker.map(|(_, lifeline)| lifeline)
+    }
+
     /// A broker's incremental fetch sessions.
     pub fn fetch_sessions(&self, broker: BrokerId) -> Option<&Mutex<FetchSessions>> {
         let of_broker = self.fetch_sessions.iter().find(|(id, _)| *id == broker);
@@ -203,9 +226,21 @@ impl Shared {
         self.random.lock().i32(1..)
     }
 
-    /// The broker that says to be the controller.
+    /// The active controller, which clients are told and whose configurations count where the controller's do. No lock.
     pub fn controller(&self) -> BrokerId {
-        self.brokers[0].id
+        self.controller.active().0
+    }
+
+    /// The active controller, and the epoch in which it leads the others. No lock.
+    pub fn controller_in_epoch(&self) -> (BrokerId, i32) {
+        self.controller.active()
+    }
+
+    /// Looks for another controller where the active one is down. Whoever changes which brokers are up calls it before the lock of
+    /// the topics is released.
+    pub fn elect_controller(&self, topics: &Topics) {
+        let brokers = self.brokers.iter().map(|broker| broker.id);
+        self.controller.elect(brokers, |broker| topics.is_active(broker));
     }
 
     /// The end of the controllers' log, which grows by a record each `metadata.max.idle.interval.ms` while nothing else happens.

@@ -1,14 +1,15 @@
 //! Topics and their partitions: names, ids, replicas, leaders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::configs::logs::LogConfig;
+use super::partition::Partition;
 use super::topic_config::TopicConfig;
-use crate::log::Log;
+use super::topology::Held;
 
 /// A broker's node id. The first broker is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +51,9 @@ pub enum TopicError {
     /// POLICY_VIOLATION.
     #[error("{0}")]
     PolicyViolation(String),
+    /// THROTTLING_QUOTA_EXCEEDED. Apache Kafka's answers have no message for it.
+    #[error("The throttling quota has been exceeded.")]
+    QuotaExceeded,
     /// UNKNOWN_TOPIC_OR_PARTITION.
     #[error("This server does not host this topic-partition.")]
     Unknown,
@@ -70,38 +74,10 @@ impl Topic {
     pub fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
         self.partitions.get(usize::try_from(index).ok()?)
     }
-}
 
-/// A partition as it is at one moment: who leads it, and its log, which the replicas share. Kafka's `PartitionRegistration`.
-#[derive(Debug, Clone)]
-pub(crate) struct Partition {
-    pub index: i32,
-    /// `None` while no replica may lead.
-    pub leader: Option<BrokerId>,
-    /// Rises with each new leader.
-    pub leader_epoch: i32,
-    /// Rises with each change of the partition.
-    #[expect(dead_code, reason = "elections and reassignments raise it")]
-    pub partition_epoch: i32,
-    /// In the order of preference: the first is the preferred leader.
-    pub replicas: Vec<BrokerId>,
-    /// The replicas that are in sync.
-    pub isr: Vec<BrokerId>,
-    pub log: Arc<Mutex<Log>>,
-}
-
-impl Partition {
-    /// A new partition, led by its first replica.
-    pub fn new(index: i32, replicas: Vec<BrokerId>) -> Self {
-        Self {
-            index,
-            leader: replicas.first().copied(),
-            leader_epoch: 0,
-            partition_epoch: 0,
-            isr: replicas.clone(),
-            replicas,
-            log: Arc::new(Mutex::new(Log::new(0))),
-        }
+    /// What a partition's log works by: the topic's own values, and those of the broker that leads it.
+    pub fn log_config(&self, partition: &Partition) -> &LogConfig {
+        self.config.at(partition.leader)
     }
 }
 
@@ -116,6 +92,9 @@ pub(crate) struct Topics {
     version: u64,
     /// Topics ever created: the first leader of each next topic is one broker further.
     created: usize,
+    /// The brokers that are down. They are registered all the same, as Kafka's fenced brokers are.
+    pub fenced: BTreeSet<BrokerId>,
+    pub held: Held,
 }
 
 /// Where a new topic's replicas go: a list of brokers a partition.
@@ -157,15 +136,20 @@ impl Topics {
         Ok(())
     }
 
-    /// Spreads leaders over `brokers`, and each partition's replicas behind its leader.
+    /// Whether a broker is up.
+    pub fn is_active(&self, broker: BrokerId) -> bool {
+        !self.fenced.contains(&broker)
+    }
+
+    /// The replicas of a partition whose brokers are down.
+    pub fn offline(&self, partition: &Partition) -> Vec<BrokerId> {
+        let down = partition.replicas.iter().filter(|b| !self.is_active(**b));
+        down.copied().collect()
+    }
+
+    /// Spreads the leaders of a new topic over `brokers`, and each partition's replicas behind its leader.
     pub fn spread(&self, brokers: &[BrokerId], partitions: usize, replicas: usize) -> Assignment {
-        (0..partitions)
-            .map(|partition| {
-                (0..replicas)
-                    .map(|replica| brokers[(self.created + partition + replica) % brokers.len()])
-                    .collect()
-            })
-            .collect()
+        self.spread_from(brokers, self.created, partitions, replicas)
     }
 
     /// Spreads `more` partitions of a topic as those before them were: each leader one broker further.
@@ -174,25 +158,43 @@ impl Topics {
         let start = last
             .and_then(|last| brokers.iter().position(|b| b == last))
             .unwrap_or(0);
-        let width = topic
-            .partitions
-            .first()
-            .map_or(1, |p| p.replicas.len())
-            .min(brokers.len());
-        (1..=more)
-            .map(|partition| {
-                (0..width)
-                    .map(|replica| brokers[(start + partition + replica) % brokers.len()])
-                    .collect()
+        let replicas = topic.partitions.first().map_or(1, |p| p.replicas.len());
+        self.spread_from(brokers, start + 1, more, replicas)
+    }
+
+    /// As `StripedReplicaPlacer`, brokers that are down only follow.
+    pub fn spread_from(&self, brokers: &[BrokerId], start: usize, partitions: usize, replicas: usize) -> Assignment {
+        let (up, down): (Vec<_>, Vec<_>) = brokers.iter().partition(|b| self.is_active(**b));
+        let turned = |brokers: &[BrokerId], by: usize| {
+            let mut turned = brokers.to_vec();
+            turned.rotate_left(by % brokers.len().max(1));
+            turned
+        };
+        (start..start + partitions)
+            .map(|by| {
+                let mut order = turned(&up, by);
+                order.extend(turned(&down, by));
+                order.truncate(replicas);
+                order
             })
             .collect()
     }
 
+    /// A new partition on these brokers. Where fewer than `min_isr` of them are up, nothing is committed yet.
+    pub fn new_partition(&self, index: i32, replicas: Vec<BrokerId>, min_isr: usize) -> Arc<Partition> {
+        let up = replicas.iter().copied().filter(|b| self.is_active(*b)).collect();
+        let partition = Partition::new(index, replicas, up);
+        let held = partition.is_under_min_isr(min_isr);
+        partition.log.lock().hold_high_watermark(held);
+        Arc::new(partition)
+    }
+
     /// Adds a topic whose name and assignment have been checked.
     pub fn insert(&mut self, name: &str, id: Uuid, assignment: Assignment, config: TopicConfig) -> Arc<Topic> {
+        let min_isr = config.min_insync_replicas.max(1);
         let partitions = (0..)
             .zip(assignment)
-            .map(|(index, replicas)| Arc::new(Partition::new(index, replicas)))
+            .map(|(index, replicas)| self.new_partition(index, replicas, min_isr))
             .collect();
         let topic = Arc::new(Topic {
             name: name.to_owned(),
@@ -201,7 +203,8 @@ impl Topics {
             internal: is_internal(name),
             config,
         });
-        self.created += 1;
+        // Kafka's own topics come when somebody looks for a coordinator: that must not move those of a test.
+        self.created += usize::from(!topic.internal);
         self.version += 1;
         if let Some(folded) = folded(name) {
             self.by_folded.insert(folded, name.to_owned());
@@ -217,6 +220,16 @@ impl Topics {
         let before = self.by_id.get_mut(&topic.id)?;
         debug_assert_eq!(before.name, topic.name, "a topic's name is for ever");
         let before = std::mem::replace(before, topic.clone());
+        if before.min_isr() != topic.min_isr() {
+            // What was not committed may be now, or the other way round.
+            for partition in &topic.partitions {
+                let mut log = partition.log.lock();
+                log.hold_high_watermark(partition.is_under_min_isr(topic.min_isr()));
+                let woken = log.waiters().wakeups();
+                drop(log);
+                woken.notify();
+            }
+        }
         self.by_name.insert(topic.name.clone(), topic);
         Some(before)
     }
@@ -268,7 +281,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::configs::logs::LogConfig;
+    use crate::cluster::configs::logs::Inherited;
 
     const BROKERS: [BrokerId; 3] = [BrokerId(1), BrokerId(2), BrokerId(3)];
 
@@ -330,7 +343,7 @@ mod tests {
         let before = topics.by_name("a").unwrap().clone();
         let mut changed = Topic::clone(&before);
         changed.config =
-            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &LogConfig::default()).unwrap();
+            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &Inherited::default()).unwrap();
         assert!(Arc::ptr_eq(&topics.replace(Arc::new(changed)).unwrap(), &before));
         let after = topics.by_id(&before.id).unwrap();
         assert!(Arc::ptr_eq(after, topics.by_name("a").unwrap()));

@@ -202,6 +202,8 @@ mod tests {
             id: BrokerId(1),
             host: "broker".to_owned(),
             port: 9092,
+            rack: None,
+            bound: None,
         };
         let (given, exits) = (Given::default(), Exits::default());
         let offered = Offered::default();

@@ -8,11 +8,9 @@ use tokio::sync::watch;
 
 use super::expiry::Expiry;
 use super::handle::Group;
+use crate::cluster::internal::Internal;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
-
-/// Partitions of `__consumer_offsets`: `offsets.topic.num.partitions`.
-const OFFSETS_PARTITIONS: u32 = 50;
 
 /// The groups, by id.
 #[derive(Debug)]
@@ -86,35 +84,14 @@ impl Groups {
 }
 
 impl Shared {
-    /// The leader of the group's partition of `__consumer_offsets`: Kafka's `Utils.abs(groupId.hashCode()) % partitions`.
+    /// The broker that coordinates a group: the leader of the group's partition of `__consumer_offsets`. While nobody leads it,
+    /// a broker that is none (-1).
     pub fn coordinator(&self, group: &str) -> BrokerId {
-        let partition = offsets_partition(group);
-        self.brokers[partition as usize % self.brokers.len()].id
+        self.coordinator_in(Internal::Offsets, group).unwrap_or(BrokerId(-1))
     }
-}
 
-/// The group's partition of `__consumer_offsets`.
-pub(crate) fn offsets_partition(group: &str) -> i32 {
-    ((java_hash(group) & 0x7fff_ffff) % OFFSETS_PARTITIONS).cast_signed()
-}
-
-/// Java's `String.hashCode`, over UTF-16 code units.
-fn java_hash(text: &str) -> u32 {
-    text.encode_utf16()
-        .fold(0_u32, |hash, unit| hash.wrapping_mul(31).wrapping_add(u32::from(unit)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_hash_is_javas() {
-        // What `"…".hashCode()` is in Java: 97 * 31² + 98 * 31 + 99; and one that wraps.
-        assert_eq!(java_hash(""), 0);
-        assert_eq!(java_hash("abc"), 96_354);
-        assert_eq!(java_hash("consumer-group"), 2556575208);
-        // Beyond the basic plane a character is two units: 0xd834 * 31 + 0xdd1e.
-        assert_eq!(java_hash("𝄞"), 1772394);
+    /// The group's partition of `__consumer_offsets`.
+    pub fn offsets_partition(&self, group: &str) -> i32 {
+        self.internal_partition(Internal::Offsets, group)
     }
 }

@@ -141,7 +141,8 @@ impl Log {
                 return false;
             }
         }
-        self.cleaned_up_to = Some(cleaned.end);
+        // The log may have been cut meanwhile.
+        self.cleaned_up_to = Some(self.end_offset.min(cleaned.end));
         self.forget_aborted(&cleaned.without_batches);
         true
     }

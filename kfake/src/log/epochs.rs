@@ -29,6 +29,13 @@ impl LeaderEpochs {
         }
     }
 
+    /// Forgets the epochs that began at `end_offset` or behind it (`truncateFromEnd`), but for the first.
+    pub fn truncate(&mut self, end_offset: i64) {
+        while self.began.len() > 1 && self.began.last().is_some_and(|&(_, start)| start >= end_offset) {
+            self.began.pop();
+        }
+    }
+
     /// The epoch that `offset` was, or will be, appended in; -1 for none.
     pub fn at(&self, offset: i64) -> i32 {
         let next = self.began.partition_point(|&(_, start)| start <= offset);
@@ -84,6 +91,15 @@ mod tests {
         epochs.begin(4, 8);
         epochs.begin(2, 8);
         assert_eq!((epochs.latest(), epochs.at(7), epochs.at(4)), (4, 4, 0));
+    }
+
+    #[test]
+    fn what_is_truncated_takes_its_epochs_with_it() {
+        let mut epochs = epochs();
+        epochs.truncate(5);
+        assert_eq!(epochs.latest(), 0);
+        epochs.begin(6, 3);
+        assert_eq!(epochs.end_of(4, 7), Some((0, 3)));
     }
 
     #[test]

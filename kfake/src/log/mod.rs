@@ -29,8 +29,9 @@ mod retention;
 mod segment;
 mod segments;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod transactions;
+mod truncation;
 mod validate;
 mod waiters;
 

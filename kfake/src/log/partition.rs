@@ -97,12 +97,14 @@ pub struct LogRead {
 #[derive(Debug)]
 pub struct Log {
     pub(super) segments: Segments,
-    segment_rules: SegmentRules,
-    start_offset: i64,
-    end_offset: i64,
-    leader_epochs: LeaderEpochs,
-    producers: Producers,
-    transactions: Transactions,
+    pub(super) segment_rules: SegmentRules,
+    pub(super) start_offset: i64,
+    pub(super) end_offset: i64,
+    /// Where the high watermark stays, while too few replicas are in sync for it to follow the end.
+    pub(super) held_high_watermark: Option<i64>,
+    pub(super) leader_epochs: LeaderEpochs,
+    pub(super) producers: Producers,
+    pub(super) transactions: Transactions,
     waiters: WaitList,
     /// The first offset that compaction has not seen; `None` before it ran.
     pub(super) cleaned_up_to: Option<i64>,
@@ -118,6 +120,7 @@ impl Log {
             segment_rules: SegmentRules::default(),
             start_offset: 0,
             end_offset: 0,
+            held_high_watermark: None,
             leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             transactions: Transactions::default(),
@@ -139,13 +142,15 @@ impl Log {
 
     /// The offset after the last committed record.
     pub fn high_watermark(&self) -> i64 {
-        self.end_offset
+        self.held_high_watermark.unwrap_or(self.end_offset)
     }
 
-    /// The offset up to which no transaction is open.
+    /// The offset up to which every transaction has ended for good, and no further than the high watermark
+    /// (`UnifiedLog.fetchLastStableOffsetMetadata`). One whose marker lies behind the high watermark has not ended yet.
     pub fn last_stable_offset(&self) -> i64 {
-        let undecided = self.transactions.first_unstable();
-        undecided.map_or(self.high_watermark(), |first| first.min(self.high_watermark()))
+        let committed = self.high_watermark();
+        let unstable = self.transactions.first_unstable();
+        unstable.map_or(committed, |first| first.min(committed))
     }
 
     /// The offset after the last record that a reader may see.
@@ -170,6 +175,24 @@ impl Log {
     /// knows nothing of it.
     pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         self.leader_epochs.end_of(epoch, self.end_offset)
+    }
+
+    /// Keeps the high watermark where it is, or lets it follow the log end offset again: with fewer replicas in sync than
+    /// `min.insync.replicas` nothing more is committed (KIP-966, `Partition.maybeIncrementLeaderHW`).
+    pub fn hold_high_watermark(&mut self, hold: bool) {
+        self.held_high_watermark = match (hold, self.held_high_watermark) {
+            (false, _) => None,
+            (true, Some(held)) => Some(held),
+            (true, None) => Some(self.end_offset),
+        };
+        if !hold {
+            self.transactions.committed();
+        }
+    }
+
+    /// Whether the high watermark is held back.
+    pub fn holds_high_watermark(&self) -> bool {
+        self.held_high_watermark.is_some()
     }
 
     /// The bytes of all batches together.
@@ -251,9 +274,18 @@ impl Log {
     }
 
     /// A producer's transaction is about to begin here with a batch of this sequence number, if its coordinator says so.
-    /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890).
-    pub fn verify_transaction(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool) {
-        self.producers.verify(producer_id, epoch, sequence, begins_at_zero);
+    /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890). It is forgotten
+    /// when a producer that writes now would be.
+    pub fn verify_transaction(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        begins_at_zero: bool,
+        now_ms: i64,
+    ) {
+        self.producers
+            .verify(producer_id, epoch, sequence, begins_at_zero, now_ms);
     }
 
     /// Whether a marker may end a producer's transaction. [`end_transaction`](Self::end_transaction) asks the same.
@@ -280,6 +312,9 @@ impl Log {
         if let Some(first_offset) = self.producers.end(marker, stamp.1) {
             self.transactions
                 .end(first_offset, marker.producer_id, offset, marker.committed);
+            if self.held_high_watermark.is_some() {
+                self.transactions.await_commit(first_offset, offset);
+            }
         }
         Ok(self.waiters.wakeups())
     }
@@ -350,7 +385,23 @@ impl Log {
         at_least_one: bool,
         isolation: Isolation,
     ) -> Result<LogRead, OffsetOutOfRange> {
-        let (start, end) = (self.start_offset, self.end_offset);
+        self.read_below(i64::MAX, from, max_bytes, at_least_one, isolation)
+    }
+
+    /// Reads as [`read`](Self::read) does from a replica whose log ends at `limit`.
+    ///
+    /// # Errors
+    ///
+    /// `from` is before the log start offset or beyond that end.
+    pub fn read_below(
+        &self,
+        limit: i64,
+        from: i64,
+        max_bytes: usize,
+        at_least_one: bool,
+        isolation: Isolation,
+    ) -> Result<LogRead, OffsetOutOfRange> {
+        let (start, end) = (self.start_offset, self.end_offset.min(limit));
         if from < start || from > end {
             return Err(OffsetOutOfRange {
                 offset: from,
@@ -358,7 +409,7 @@ impl Log {
                 end,
             });
         }
-        let visible_end = self.visible_end(isolation);
+        let visible_end = self.visible_end(isolation).min(limit);
         let mut read = LogRead::default();
         if from >= visible_end {
             return Ok(read);

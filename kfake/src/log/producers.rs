@@ -8,8 +8,8 @@ use std::collections::{HashMap, VecDeque};
 use kafka_protocol::error::ResponseError;
 use thiserror::Error;
 
-use super::batch::NO_PRODUCER_EPOCH;
-use super::transactions::{Marker, MarkerError};
+use super::batch::{NO_PRODUCER_EPOCH, RecordBatch};
+use super::transactions::{Marker, MarkerError, read_marker};
 
 /// How many batches of a producer are remembered, so that a resent one is answered as the first was
 /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, the most requests that an idempotent producer may have in flight).
@@ -115,7 +115,7 @@ pub(crate) struct LastRecord {
 }
 
 /// The idempotent producers of one partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     entries: HashMap<i64, Producer>,
     /// Producers whose transaction was verified and has not begun here.
@@ -124,16 +124,27 @@ pub(crate) struct Producers {
     written_since: Option<i64>,
 }
 
+/// What a log that is read anew says of transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reloaded {
+    /// One began.
+    Begun { first_offset: i64, producer_id: i64 },
+    /// The one that began there ended.
+    Ended { first_offset: i64, marker_offset: i64 },
+}
+
 /// That a producer's transaction may begin in this partition (`VerificationStateEntry`).
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Verification {
     epoch: i16,
     /// The lowest sequence number that came with a batch of this epoch.
     lowest: i32,
     begins_at_zero: bool,
+    /// In milliseconds since 1970.
+    since: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Producer {
     epoch: i16,
     /// Oldest first, at most [`BATCHES_RETAINED`]; of the newest epoch alone.
@@ -284,11 +295,13 @@ impl Producers {
     }
 
     /// A producer's transaction is about to begin here with this sequence number, if its coordinator says so.
-    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool) {
+    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool, now_ms: i64) {
+        self.wrote_at(now_ms);
         let verification = self.verified.entry(producer_id).or_insert(Verification {
             epoch,
             lowest: sequence,
             begins_at_zero,
+            since: now_ms,
         });
         if epoch > verification.epoch || (epoch == verification.epoch && sequence < verification.lowest) {
             (verification.epoch, verification.lowest) = (epoch, sequence);
@@ -345,6 +358,46 @@ impl Producers {
         began
     }
 
+    /// Forgets every producer and reads them from the log's batches of producers anew (`ProducerStateManager.truncateAndReload`).
+    /// Whose transaction may begin here stays verified. Says in the log's order which transactions began and ended.
+    pub(crate) fn reload<'a>(
+        &mut self,
+        batches: impl Iterator<Item = &'a RecordBatch>,
+        mut transaction: impl FnMut(Reloaded),
+    ) {
+        let verified = std::mem::take(&mut self.verified);
+        (self.entries, self.written_since) = (HashMap::new(), None);
+        for batch in batches {
+            let (producer_id, base_offset) = (batch.producer_id(), batch.base_offset());
+            if batch.is_control() {
+                // One whose record compaction has taken ends nothing any more.
+                let marker = read_marker(batch);
+                if let Some(first_offset) = marker.and_then(|marker| self.end(&marker, batch.max_timestamp())) {
+                    transaction(Reloaded::Ended {
+                        first_offset,
+                        marker_offset: base_offset,
+                    });
+                }
+                continue;
+            }
+            let sequences = Sequences {
+                producer_id,
+                epoch: batch.producer_epoch(),
+                first: batch.base_sequence(),
+                last: batch.last_sequence(),
+            };
+            self.record(&sequences, base_offset, batch.last_offset(), batch.max_timestamp());
+            if batch.is_transactional() && self.open_since(producer_id).is_none() {
+                self.begin(producer_id, base_offset);
+                transaction(Reloaded::Begun {
+                    first_offset: base_offset,
+                    producer_id,
+                });
+            }
+        }
+        self.verified = verified;
+    }
+
     fn wrote_at(&mut self, timestamp: i64) {
         let since = self.written_since.get_or_insert(timestamp);
         *since = timestamp.min(*since);
@@ -356,16 +409,19 @@ impl Producers {
         Some(self.written_since?.saturating_add(expiration_ms))
     }
 
-    /// Forgets the producers that wrote last so long ago, by their records' timestamps, unless their transaction is open
-    /// (`ProducerStateManager.removeExpiredProducers`). Returns how many.
+    /// Forgets the producers that wrote last so long ago, by their records' timestamps, unless their transaction is open, and
+    /// verifications of which nothing has come (`ProducerStateManager.removeExpiredProducers`). Returns how many.
     pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
         let before = self.entries.len();
         self.entries.retain(|_, producer| {
             producer.open_since.is_some() || now_ms.saturating_sub(producer.last_timestamp) < expiration_ms
         });
+        self.verified
+            .retain(|_, verification| now_ms.saturating_sub(verification.since) < expiration_ms);
         // Who is in a transaction may be old: its end, or its next batch, is when it is looked at again.
         let idle = self.entries.values().filter(|producer| producer.open_since.is_none());
-        self.written_since = idle.map(|producer| producer.last_timestamp).min();
+        let verified = self.verified.values().map(|verification| verification.since);
+        self.written_since = idle.map(|producer| producer.last_timestamp).chain(verified).min();
         before - self.entries.len()
     }
 

@@ -139,6 +139,22 @@ impl Segment {
         });
     }
 
+    /// Drops the batches that hold `offset` or lie behind it (`LogSegment.truncateTo`). The segment takes batches again then.
+    pub fn truncate(&mut self, offset: i64, index_interval_bytes: usize) {
+        let kept = self.position(offset);
+        let mut batches = std::mem::take(&mut self.batches);
+        batches.truncate(kept);
+        // One without batches counts its age from its next one on.
+        let created_ms = self.created_ms.filter(|_| kept > 0);
+        let last_modified_ms = self.last_modified_ms;
+        *self = Self::new(self.base_offset, created_ms, self.jitter_ms);
+        self.last_modified_ms = last_modified_ms;
+        for stored in batches {
+            self.push(stored.batch, index_interval_bytes, last_modified_ms);
+        }
+        self.indexes.bytes_since_entry = 0;
+    }
+
     /// The segment takes no more batches (`LogSegment.onBecomeInactiveSegment`).
     pub fn seal(&mut self) {
         self.indexes.add_time(self.max_timestamp());

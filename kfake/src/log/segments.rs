@@ -95,6 +95,19 @@ impl Segments {
             .push_back(Arc::new(Segment::new(base_offset, Some(now_ms), jitter_ms)));
     }
 
+    /// Drops the batches that hold `offset` or lie behind it. The segment that is last then is active; where none is left, an
+    /// empty one that begins there is (`LocalLog.truncateTo` and `truncateFullyAndStartAt`).
+    pub fn truncate(&mut self, offset: i64, index_interval_bytes: usize) {
+        if offset < self.first().base_offset {
+            *self = Self::new(offset);
+            return;
+        }
+        while self.list.len() > 1 && self.active().base_offset >= offset {
+            self.list.pop_back();
+        }
+        self.active_mut().truncate(offset, index_interval_bytes);
+    }
+
     /// Drops the first `count` segments, which are not all.
     pub fn drop_first(&mut self, count: usize) {
         let count = count.min(self.list.len() - 1);

@@ -88,17 +88,26 @@ impl AbortedTransaction {
 }
 
 /// The transactions of one partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Transactions {
     /// Whose transaction is open, by the offset of its first record. The first one holds the last stable offset back.
     open: BTreeMap<i64, i64>,
+    /// The offset of the marker of each transaction that has ended behind the high watermark, by the offset of its first record
+    /// (`ProducerStateManager.unreplicatedTxns`): whoever leads next may not have the marker.
+    uncommitted: BTreeMap<i64, i64>,
     /// In the order of their markers.
     aborted: Vec<AbortedTransaction>,
 }
 
 impl Transactions {
-    /// The offset of the first record that is not decided; `None` if all are.
+    /// The offset of the first record that is not decided, or not for good; `None` if all are
+    /// (`ProducerStateManager.firstUnstableOffset`).
     pub fn first_unstable(&self) -> Option<i64> {
+        let firsts = [self.first_undecided(), self.uncommitted.keys().next().copied()];
+        firsts.into_iter().flatten().min()
+    }
+
+    fn first_undecided(&self) -> Option<i64> {
         self.open.keys().next().copied()
     }
 
@@ -114,9 +123,33 @@ impl Transactions {
                 producer_id,
                 first_offset,
                 last_offset: marker_offset,
-                last_stable_offset: self.first_unstable().unwrap_or(marker_offset + 1),
+                last_stable_offset: self.first_undecided().unwrap_or(marker_offset + 1),
             });
         }
+    }
+
+    /// The marker of the transaction that began at `first_offset` lies at or behind the high watermark.
+    pub fn await_commit(&mut self, first_offset: i64, marker_offset: i64) {
+        self.uncommitted.insert(first_offset, marker_offset);
+    }
+
+    /// The high watermark has passed every marker.
+    pub fn committed(&mut self) {
+        self.uncommitted.clear();
+    }
+
+    /// Forgets the aborted transactions whose markers are at `offset` or behind it (`TransactionIndex.truncateTo`), and all that
+    /// is open or awaits the high watermark: which of those are left, the batches that are left say.
+    pub fn truncate(&mut self, offset: i64) {
+        let kept = self.aborted.partition_point(|aborted| aborted.last_offset < offset);
+        self.aborted.truncate(kept);
+        self.open.clear();
+        self.uncommitted.clear();
+    }
+
+    /// A transaction that ended before the log was cut: it is known already whether it was aborted.
+    pub fn end_again(&mut self, first_offset: i64) {
+        self.open.remove(&first_offset);
     }
 
     /// Whether no transaction was ever aborted, of those whose records may still be there.
@@ -205,18 +238,32 @@ pub(super) fn control_batch(
     RecordBatch::parse(Bytes::from(bytes))
 }
 
-/// Whether a marker commits; `None` where compaction has taken its record, or it is no marker.
-pub(super) fn commits(batch: &RecordBatch) -> Option<bool> {
+/// What a marker's batch says; `None` where compaction has taken its record, or it is no marker.
+pub(super) fn read_marker(batch: &RecordBatch) -> Option<Marker> {
     let records = batch.record_bytes();
     // Behind the attributes, two deltas and three lengths; the key is a version and a type. A timestamp's delta may be long.
     let rest = skip_varint(&records)?.get(1..)?;
     let key = skip_varint(skip_varint(skip_varint(rest)?)?)?;
     let kind = key.get(2..4)?;
-    match i16::from_be_bytes([kind[0], kind[1]]) {
-        COMMIT => Some(true),
-        ABORT => Some(false),
-        _ => None,
-    }
+    let committed = match i16::from_be_bytes([kind[0], kind[1]]) {
+        COMMIT => true,
+        ABORT => false,
+        _ => return None,
+    };
+    // The value is a version and the coordinator's epoch.
+    let epoch = skip_varint(key.get(4..)?)?.get(2..6)?;
+    Some(Marker {
+        producer_id: batch.producer_id(),
+        producer_epoch: batch.producer_epoch(),
+        coordinator_epoch: i32::from_be_bytes([epoch[0], epoch[1], epoch[2], epoch[3]]),
+        committed,
+        bumps_epoch: false,
+    })
+}
+
+/// Whether a marker commits; `None` as [`read_marker`] says.
+pub(super) fn commits(batch: &RecordBatch) -> Option<bool> {
+    read_marker(batch).map(|marker| marker.committed)
 }
 
 fn skip_varint(bytes: &[u8]) -> Option<&[u8]> {
@@ -255,7 +302,12 @@ mod tests {
         assert_eq!((records[0].timestamp, records[0].sizes), (1_000, (4, 6)));
         assert_eq!(&batch.record_bytes()[5..9], [0, 0, 0, 1]);
         assert_eq!(&batch.record_bytes()[10..16], [0, 0, 0, 0, 0, 5]);
-        assert_eq!(commits(&batch), Some(true));
+        let read = read_marker(&batch).unwrap();
+        let expected = Marker {
+            bumps_epoch: false,
+            ..MARKER
+        };
+        assert_eq!(read, expected, "which of the versions wrote it is not said");
     }
 
     #[test]
@@ -267,7 +319,7 @@ mod tests {
         let batch = control_batch(&marker, 0, 0, (TimestampType::LogAppendTime, 9)).unwrap();
         assert_eq!(batch.timestamp_type(), TimestampType::LogAppendTime);
         assert_eq!(&batch.record_bytes()[5..9], [0, 0, 0, 0]);
-        assert_eq!(commits(&batch), Some(false));
+        assert!(!read_marker(&batch).unwrap().committed);
     }
 
     #[test]
@@ -301,5 +353,32 @@ mod tests {
         assert_eq!(within(&transactions, 0, 5), [2, 1]);
         transactions.forget_before(5);
         assert_eq!(within(&transactions, 0, 100), [3]);
+    }
+
+    #[test]
+    fn an_end_that_is_not_committed_decides_nothing_yet() {
+        let mut transactions = Transactions::default();
+        transactions.begin(3, 1);
+        transactions.begin(8, 2);
+        transactions.end(3, 1, 10, false);
+        transactions.await_commit(3, 10);
+        assert_eq!(transactions.first_unstable(), Some(3));
+        // What was aborted is looked for up to where nothing was open, whatever the high watermark is.
+        assert_eq!(transactions.aborted[0].last_stable_offset, 8);
+        transactions.committed();
+        assert_eq!(transactions.first_unstable(), Some(8));
+    }
+
+    #[test]
+    fn a_cut_takes_the_aborted_transactions_whose_markers_it_takes() {
+        let mut transactions = Transactions::default();
+        transactions.begin(0, 1);
+        transactions.end(0, 1, 2, false);
+        transactions.begin(1, 2);
+        transactions.end(1, 2, 4, false);
+        transactions.begin(5, 3);
+        transactions.truncate(4);
+        assert_eq!(within(&transactions, 0, 100), [1]);
+        assert_eq!(transactions.first_unstable(), None);
     }
 }

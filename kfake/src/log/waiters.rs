@@ -44,6 +44,11 @@ impl WaitList {
         Wakeups(self.waiters.lock().clone())
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiters.lock().len()
+    }
+
     /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.waiters.lock().is_empty()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::io::DuplexStream;
 
 use super::connection::{self, Transport};
+use crate::cluster::lifeline::Lifeline;
 use crate::cluster::topics::BrokerId;
 use crate::txn::coordinator::Transactions;
 
@@ -30,6 +31,12 @@ pub(crate) fn connect(transactions: &Arc<Transactions>, broker: BrokerId) -> io:
         return Err(io::Error::new(
             io::ErrorKind::ConnectionRefused,
             "the cluster is closed",
+        ));
+    }
+    if shared.lifeline(broker).and_then(Lifeline::hold).is_none() {
+        return Err(io::Error::new(
+            io::ErrorKind::ConnectionRefused,
+            format!("broker {broker} is stopped"),
         ));
     }
     let (near, far) = tokio::io::duplex(BUFFER);

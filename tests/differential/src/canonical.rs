@@ -47,6 +47,11 @@ const NODES: &[&str] = &[
     "isrNodes",
     "offlineReplicas",
     "preferredReadReplica",
+    "eligibleLeaderReplicas",
+    "lastKnownElr",
+    "replicas",
+    "addingReplicas",
+    "removingReplicas",
 ];
 
 /// Lists in an order that Apache Kafka does not promise (hash maps, and DeleteTopics, which shuffles its answers so that they do
@@ -70,6 +75,7 @@ const UNORDERED: &[(&str, &str)] = &[
     ("Metadata", "topics"),
     ("Metadata", "partitions"),
     ("CreatePartitions", "results"),
+    ("ElectLeaders", "replicaElectionResults"),
     ("CreateTopics", "configs"),
     ("AlterClientQuotas", "entries"),
     ("DeleteGroups", "results"),
@@ -104,6 +110,8 @@ const EVERYTHING: &[(&str, &str, &str)] = &[
     ("ListGroups", "groups", "groupId"),
     ("ListTransactions", "transactionStates", "transactionalId"),
     ("ListConfigResources", "configResources", "resourceName"),
+    ("ElectLeaders", "replicaElectionResults", "topic"),
+    ("ListPartitionReassignments", "topics", "name"),
 ];
 
 /// One scenario's masks.
@@ -217,7 +225,11 @@ impl<'a> Canonical<'a> {
                 Value::Masked("time".to_owned())
             }
             Value::Int(n) if NODES.contains(&name) && *n >= 0 => match self.side.places.get(n) {
-                Some(place) if self.side.brokers.len() == 1 => Value::Masked(format!("broker {place}")),
+                // Any broker, where there are several.
+                Some(_) if name == "controllerId" && self.side.brokers.len() > 1 => Value::Masked("broker".to_owned()),
+                Some(place) if self.side.brokers.len() == 1 || self.side.shows_brokers => {
+                    Value::Masked(format!("broker {place}"))
+                }
                 Some(_) => Value::Masked("broker".to_owned()),
                 None => Value::Int(*n),
             },
@@ -341,6 +353,7 @@ mod tests {
         Side {
             brokers: vec!["127.0.0.1:1".parse().unwrap()],
             places: BTreeMap::from([(1, 1)]),
+            shows_brokers: false,
         }
     }
 

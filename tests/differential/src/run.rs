@@ -108,7 +108,16 @@ impl Run<'_> {
                 self.keep(line, label, pending.api, came);
                 Ok(())
             }
-            Action::Until(request, path, value) => self.until(line, request, path, value),
+            Action::Until(request, condition) => {
+                let wanted = self.resolved(&condition.value)?;
+                let holds = |body: &Value| condition.relation.holds(body.at(&condition.path), &wanted);
+                self.until(line, request, &format!("not {condition}"), holds)
+            }
+            Action::Settle(request) => self.until(line, request, "a transaction does not end", |body| {
+                // PrepareCommit, PrepareAbort and, in a refused answer, nothing.
+                let state = body.at("transactionStates[0].transactionState");
+                !matches!(state, Some(Value::Text(state)) if state.starts_with("Prepare"))
+            }),
             Action::Let(name, path) => {
                 let value = self.last.as_ref().and_then(|last| last.at(path)).cloned();
                 let value = value.ok_or_else(|| format!("the answer has no {path}: {}", self.last_text()))?;
@@ -147,18 +156,24 @@ impl Run<'_> {
         }
     }
 
-    fn until(&mut self, line: usize, request: &Request, path: &str, value: &Value) -> Result<(), String> {
-        let wanted = self.resolved(value)?;
+    /// Asks until the answer is one that is waited for.
+    fn until(
+        &mut self,
+        line: usize,
+        request: &Request,
+        otherwise: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<(), String> {
         let begin = Instant::now();
         loop {
             let pending = self.send(request)?;
             let came = self.receive(&pending, SILENCE)?;
-            let holds = matches!(&came, Came::Body(body) if body.at(path) == Some(&wanted));
+            let holds = matches!(&came, Came::Body(body) if holds(body));
             if holds || begin.elapsed() > PATIENCE || !matches!(came, Came::Body(_)) {
                 self.keep(line, label(request), pending.api, came);
                 return match holds {
                     true => Ok(()),
-                    false => Err(format!("{path} does not become {wanted}: {}", self.last_text())),
+                    false => Err(format!("{otherwise}: {}", self.last_text())),
                 };
             }
             std::thread::sleep(PAUSE);

@@ -21,6 +21,8 @@ pub struct Side {
     pub brokers: Vec<SocketAddr>,
     /// Their places, counted from 1, by their node ids.
     pub places: BTreeMap<i64, usize>,
+    /// Whether answers are compared with the brokers that they name, even where there are several.
+    pub shows_brokers: bool,
 }
 
 impl Side {
@@ -33,6 +35,7 @@ impl Side {
         let mut side = Self {
             brokers,
             places: BTreeMap::new(),
+            shows_brokers: false,
         };
         let count = side.brokers.len() as i64;
         let metadata = side.until(

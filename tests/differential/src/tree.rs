@@ -88,6 +88,14 @@ impl Value {
         Some(value)
     }
 
+    /// Whether it has at least the fields of a struct, with their values; anything but a struct has to be the same.
+    pub fn covers(&self, wanted: &Value) -> bool {
+        match wanted {
+            Self::Struct(fields) => fields.iter().all(|field| self.field(&field.name) == Some(&field.value)),
+            _ => self == wanted,
+        }
+    }
+
     /// Each leaf with the path that leads to it. An empty list or struct is a leaf.
     pub fn leaves(&self) -> Vec<(String, &Value)> {
         let mut leaves = Vec::new();

@@ -17,6 +17,9 @@ async fn cluster(setup: &Setup) -> Cluster {
     for (key, value) in setup.all_configs() {
         builder = builder.broker_config(key, value);
     }
+    for (key, value) in setup.internal_topics() {
+        builder = builder.broker_config(key, value);
+    }
     builder.start().await.unwrap()
 }
 
@@ -28,7 +31,8 @@ async fn answers(setup: &Setup, scenarios: &[&Scenario]) -> Vec<Transcript> {
         .map(|b| format!("{}:{}", b.host, b.port).parse().unwrap())
         .collect();
     let transcripts = tokio::task::block_in_place(|| {
-        let side = Side::ready(addresses).unwrap();
+        let mut side = Side::ready(addresses).unwrap();
+        side.shows_brokers = setup.shows_brokers;
         corpus::go(&side, scenarios, 1, 4)
     });
     cluster.close().await;

@@ -19,7 +19,8 @@ Usage: cargo xtask bench [OPTIONS]
 
 Options:
   --only ROW,...     these rows or curves alone: produce, consume, kept, single, idle, life, transaction, per-group, stop,
-                     start, start-inside, stop-inside; curves, or partitions, topics, groups, connections, members; observer
+                     start, start-inside, stop-inside, wide-create, wide-metadata; curves, or partitions, topics, groups,
+                     connections, members; observer
   --peers NAME,...   these servers beside kfake: loopback, loopback-keeps, franz-go, librdkafka-mock, kafka; or none  [all that are installed]
   --rounds N         how often each is measured  [3]
   --quick            small loads, one round, curves up to 100: shows that it works within a minute

@@ -378,6 +378,35 @@ pub fn metadata() -> Vec<u8> {
     out.frame()
 }
 
+/// How many partitions the first topic of a Metadata's answer has, each of them led.
+pub fn described(body: &[u8]) -> anyhow::Result<usize> {
+    let mut body = In(body);
+    body.i32()?;
+    for _ in 0..body.i32()? {
+        body.i32()?;
+        body.string()?;
+        body.i32()?;
+        body.string()?;
+    }
+    body.string()?;
+    body.i32()?;
+    ensure!(body.i32()? > 0, "Metadata names no topic");
+    body.no_error()?;
+    body.string()?;
+    body.take(1)?;
+    let partitions = usize::try_from(body.i32()?)?;
+    for _ in 0..partitions {
+        body.no_error()?;
+        body.i32()?;
+        ensure!(body.i32()? >= 0, "a partition has no leader");
+        for _ in 0..2 {
+            let brokers = usize::try_from(body.i32()?)?;
+            body.take(brokers * 4)?;
+        }
+    }
+    Ok(partitions)
+}
+
 pub fn api_versions() -> Vec<u8> {
     Out::request(API_VERSIONS).frame()
 }

@@ -110,8 +110,12 @@ pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
         directory.display()
     );
     let line = String::from_utf8_lossy(&output.stdout).into_owned();
+    let side = Side::ready(addresses(&line)?).map_err(|error| anyhow!("Apache Kafka: {error}"))?;
     Ok(Running {
-        side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("Apache Kafka: {error}"))?,
+        side: Side {
+            shows_brokers: setup.shows_brokers,
+            ..side
+        },
         ends,
     })
 }
@@ -135,6 +139,9 @@ pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Runnin
         command.args(["--broker-config", &format!("{key}={value}")]);
     }
     if !peer {
+        for (key, value) in setup.internal_topics() {
+            command.args(["--broker-config", &format!("{key}={value}")]);
+        }
         command.args(["--log-level", "off"]);
     }
     let mut child = command
@@ -146,8 +153,12 @@ pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Runnin
     let ends = Ends::Process(child);
     let mut line = String::new();
     BufReader::new(stdout.context("no stdout")?).read_line(&mut line)?;
+    let side = Side::ready(addresses(&line)?).map_err(|error| anyhow!("{}: {error}", program.display()))?;
     Ok(Running {
-        side: Side::ready(addresses(&line)?).map_err(|error| anyhow!("{}: {error}", program.display()))?,
+        side: Side {
+            shows_brokers: setup.shows_brokers,
+            ..side
+        },
         ends,
     })
 }

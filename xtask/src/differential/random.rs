@@ -41,6 +41,7 @@ impl Both {
 pub fn run(seconds: u64, seed: Option<u64>) -> anyhow::Result<u8> {
     let setup = Setup {
         brokers: 1,
+        shows_brokers: false,
         configs: BTreeMap::new(),
     };
     let both = Both {

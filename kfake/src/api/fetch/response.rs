@@ -11,11 +11,13 @@ use crate::api::dispatch::Answer;
 use crate::api::leader::{Leader, brokers_of};
 use crate::cluster::fetch_sessions::{NO_SESSION, PartitionKey, TopicKey};
 use crate::cluster::state::Broker;
+use crate::cluster::topics::BrokerId;
 use crate::log::{AbortedTransaction, LogRead};
 
 /// Pieces up to this size are copied: that is less work than a write of their own.
 const COPIED_UP_TO: usize = 16 * 1024;
 
+const DIVERGING_EPOCH_TAG: u32 = 0;
 const CURRENT_LEADER_TAG: u32 = 1;
 const NODE_ENDPOINTS_TAG: u32 = 0;
 
@@ -41,6 +43,10 @@ pub(super) struct PartitionAnswer {
     pub aborted: Option<Vec<AbortedTransaction>>,
     /// Who leads instead, from version 16 on.
     pub leader: Option<Leader>,
+    /// The last epoch that the log and the client have in common, and where it ended (KIP-595), from version 12 on.
+    pub diverging: Option<(i32, i64)>,
+    /// Who should be read from instead (KIP-392).
+    pub preferred_read_replica: Option<BrokerId>,
     pub records: LogRead,
 }
 
@@ -53,6 +59,8 @@ impl PartitionAnswer {
             log_start_offset: -1,
             aborted: None,
             leader: None,
+            diverging: None,
+            preferred_read_replica: None,
             records: LogRead::default(),
         }
     }
@@ -201,15 +209,21 @@ impl Writer {
             (None, false) => self.buffer.put_i32(-1),
         }
         if self.version >= 11 {
-            self.buffer.put_i32(-1); // no preferred read replica
+            self.buffer
+                .put_i32(answer.preferred_read_replica.map_or(-1, |broker| broker.0));
         }
         self.length(answer.records.size);
         for chunk in answer.records.chunks {
             self.bytes(chunk);
         }
-        match answer.leader {
-            Some(leader) => self.current_leader(leader),
-            None => self.no_tags(),
+        if self.is_flexible() {
+            self.varint(u32::from(answer.diverging.is_some()) + u32::from(answer.leader.is_some()));
+            if let Some(diverging) = answer.diverging {
+                self.diverging_epoch(diverging);
+            }
+            if let Some(leader) = answer.leader {
+                self.current_leader(leader);
+            }
         }
     }
 
@@ -222,6 +236,15 @@ impl Writer {
         }
     }
 
+    /// A tagged field: a number of 4 bytes, one of 8, and no tags of its own.
+    fn diverging_epoch(&mut self, (epoch, end_offset): (i32, i64)) {
+        self.varint(DIVERGING_EPOCH_TAG);
+        self.varint(13);
+        self.buffer.put_i32(epoch);
+        self.buffer.put_i64(end_offset);
+        self.no_tags();
+    }
+
     fn bytes(&mut self, chunk: Bytes) {
         if chunk.len() <= COPIED_UP_TO {
             self.buffer.put_slice(&chunk);
@@ -231,9 +254,8 @@ impl Writer {
         }
     }
 
-    /// One tagged field: two 4-byte numbers and no tags of its own.
+    /// A tagged field: two 4-byte numbers and no tags of its own.
     fn current_leader(&mut self, leader: Leader) {
-        self.varint(1);
         self.varint(CURRENT_LEADER_TAG);
         self.varint(9);
         self.buffer.put_i32(leader.id.0);
@@ -249,7 +271,10 @@ impl Writer {
             field.buffer.put_i32(broker.id.0);
             field.string(&broker.host);
             field.buffer.put_i32(i32::from(broker.port));
-            field.varint(0); // no rack
+            match &broker.rack {
+                Some(rack) => field.string(rack),
+                None => field.varint(0),
+            }
             field.no_tags();
         }
         self.varint(1);
@@ -269,7 +294,8 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use kafka_protocol::messages::fetch_response::{
-        AbortedTransaction as WireAborted, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+        AbortedTransaction as WireAborted, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
+        PartitionData,
     };
     use kafka_protocol::messages::{BrokerId as WireBrokerId, FetchResponse, ProducerId, TopicName};
     use kafka_protocol::protocol::{Encodable, StrBytes};
@@ -303,7 +329,17 @@ mod tests {
             log_start_offset: 2,
             aborted: aborted.map(|ids| ids.iter().map(|id| AbortedTransaction::new(*id, 3, 8)).collect()),
             leader: None,
+            diverging: None,
+            preferred_read_replica: None,
             records,
+        };
+        let diverged = PartitionAnswer {
+            diverging: (version >= 12).then_some((3, 8)),
+            ..good(read(&[]), None)
+        };
+        let nearer = PartitionAnswer {
+            preferred_read_replica: (version >= 11).then_some(BrokerId(2)),
+            ..good(read(&[]), None)
         };
         let elsewhere = PartitionAnswer {
             leader: (version >= 16).then_some(Leader {
@@ -321,6 +357,8 @@ mod tests {
                 (key("a", 1), good(read(&[]), Some(&[]))),
                 (key("a", 3), good(read(&[70]), Some(&[7, 1 << 40]))),
                 (key("a", 2), elsewhere),
+                (key("a", 4), diverged),
+                (key("a", 5), nearer),
             ],
         }
     }
@@ -341,6 +379,16 @@ mod tests {
                 .with_log_start_offset(answer.log_start_offset)
                 .with_aborted_transactions(answer.aborted.map(|aborted| aborted.into_iter().map(named).collect()))
                 .with_records(Some(answer.records.chunks.concat().into()));
+            let data = match answer.diverging {
+                None => data,
+                Some((epoch, end)) => {
+                    data.with_diverging_epoch(EpochEndOffset::default().with_epoch(epoch).with_end_offset(end))
+                }
+            };
+            let data = match answer.preferred_read_replica {
+                None => data,
+                Some(broker) => data.with_preferred_read_replica(WireBrokerId(broker.0)),
+            };
             match answer.leader {
                 None => data,
                 Some(leader) => data.with_current_leader(
@@ -359,6 +407,7 @@ mod tests {
                 .with_node_id(WireBrokerId(broker.id.0))
                 .with_host(StrBytes::from_string(broker.host.clone()))
                 .with_port(i32::from(broker.port))
+                .with_rack(broker.rack.clone().map(StrBytes::from_string))
         });
         let mut out = BytesMut::new();
         FetchResponse::default()
@@ -376,6 +425,8 @@ mod tests {
             id: BrokerId(3),
             host: "127.0.0.1".to_owned(),
             port: 9_094,
+            rack: Some("a".to_owned()),
+            bound: None,
         };
         for version in 4..=18 {
             let endpoints: &[&Broker] = if version >= 16 { &[&broker] } else { &[] };

@@ -297,6 +297,8 @@ mod tests {
             id: ONE,
             host: "localhost".to_owned(),
             port: 9092,
+            rack: None,
+            bound: None,
         };
         let fixed = fixed.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         Configs::new(fixed, &[broker])

@@ -13,6 +13,7 @@ const WANTED: Wanted = Wanted {
     offset: 0,
     max_bytes: 1,
     leader_epoch: -1,
+    last_fetched_epoch: -1,
     resolved: false,
 };
 
@@ -31,6 +32,7 @@ fn answers(opened: &Opened, with_records: &str) -> Vec<(PartitionKey, Wanted, Se
         high_watermark: 0,
         log_start_offset: 0,
         failed: false,
+        redirects: false,
         topic_exists: true,
         has_records: key.topic == TopicKey::Name(with_records.into()),
     };

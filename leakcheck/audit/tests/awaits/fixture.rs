@@ -39,10 +39,11 @@ impl Build {
 
     /// Builds the fixture and gives its executable. What was built before is used again.
     pub fn run(self) -> PathBuf {
-        // Every build has the same directory, so that what they have in common is built once. cargo lets one in at a time anyway, and
-        // its copy of the executable is the one that was built last.
-        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        // Every build of a profile has the same directory, so that what they have in common is built once. cargo lets one in at a time
+        // anyway, and its copy of the executable is the one that was built last.
+        static ONE_AT_A_TIME: [Mutex<()>; 2] = [const { Mutex::new(()) }; 2];
+        let directory = &ONE_AT_A_TIME[usize::from(self.profile == "dev")];
+        let _guard = directory.lock().unwrap_or_else(PoisonError::into_inner);
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/awaits");
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let mut project = source.clone();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use leakcheck_audit::Conclusion;
 use leakcheck_audit::observe::{Finding, Observation, ObservedVerdict, What};
@@ -64,13 +64,16 @@ impl Fixture {
 
     /// The program of this target, built once: what cargo does itself need not be observed each time.
     pub fn binary(&self, target: &str) -> PathBuf {
-        static BUILT: Mutex<Option<HashMap<(Fixture, String), PathBuf>>> = Mutex::new(None);
+        type Built = HashMap<(Fixture, String), Arc<OnceLock<PathBuf>>>;
+        static BUILT: Mutex<Option<Built>> = Mutex::new(None);
         let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
-        let built = built.get_or_insert_default();
-        let key = (self.clone(), target.to_owned());
-        if let Some(path) = built.get(&key) {
-            return path.clone();
-        }
+        let program = built.get_or_insert_default().entry((self.clone(), target.to_owned()));
+        let program = program.or_default().clone();
+        drop(built);
+        program.get_or_init(|| self.build(target)).clone()
+    }
+
+    fn build(&self, target: &str) -> PathBuf {
         let is_test = self
             .directory()
             .join("tests")
@@ -89,14 +92,12 @@ impl Fixture {
             .expect("cargo starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let messages = String::from_utf8_lossy(&output.stdout);
-        let artifact = messages
+        messages
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
             .filter(|message| message["target"]["name"] == target)
             .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-            .expect("cargo names the program");
-        built.insert(key, artifact.clone());
-        artifact
+            .expect("cargo names the program")
     }
 
     /// Runs a target with these arguments, observed.

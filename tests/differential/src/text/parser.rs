@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::scanner::{ParseError, Scanner};
-use super::scenario::{Action, Connection, File, Request, Scenario, Setup, Step, Target};
+use super::scenario::{Action, Condition, Connection, File, Relation, Request, Scenario, Setup, Step, Target};
 use crate::schema;
 
 /// Reads a file of scenarios. A scenario of several versions is several scenarios.
@@ -17,6 +17,7 @@ pub fn parse_file(name: &str, text: &str) -> Result<File, ParseError> {
         name: name.to_owned(),
         setup: Setup {
             brokers: 1,
+            shows_brokers: false,
             configs: BTreeMap::new(),
         },
         scenarios: Vec::new(),
@@ -39,6 +40,8 @@ fn header(scanner: &mut Scanner<'_>, setup: &mut Setup) -> Result<(), ParseError
         "brokers" => {
             scanner.skip(false);
             setup.brokers = number(scanner, "how many brokers")?;
+            scanner.skip(false);
+            setup.shows_brokers = scanner.eat("shown");
         }
         "config" => {
             scanner.skip(false);
@@ -162,11 +165,23 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
         "until" => {
             let path = scanner.path()?.to_owned();
             scanner.skip(false);
-            scanner.expect("=")?;
+            let relation = if scanner.eat("has ") {
+                Relation::Has
+            } else if scanner.eat("lacks ") {
+                Relation::Lacks
+            } else {
+                scanner.expect("=")?;
+                Relation::Is
+            };
             let value = scanner.value()?;
             scanner.skip(true);
             let name = scanner.word("a connection")?;
-            Ok(Action::Until(request(scanner, name, version)?, path, value))
+            let condition = Condition { path, relation, value };
+            Ok(Action::Until(request(scanner, name, version)?, condition))
+        }
+        "settle" => {
+            let name = scanner.word("a connection")?;
+            Ok(Action::Settle(request(scanner, name, version)?))
         }
         "let" => {
             let name = scanner.word("a name")?.to_owned();

@@ -10,6 +10,8 @@ use crate::tree::Value;
 pub struct Setup {
     /// How many brokers.
     pub brokers: usize,
+    /// Whether answers are compared with the brokers that they name. Where Apache Kafka places replicas by chance, they are not.
+    pub shows_brokers: bool,
     /// Broker configurations by their Kafka names.
     pub configs: BTreeMap<String, String>,
 }
@@ -24,6 +26,19 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 impl Setup {
+    /// How large the oracle's internal topics are (`start-kafka.sh`): a partition for each broker, and at most three replicas.
+    pub fn internal_topics(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let (partitions, replicas) = (self.brokers, self.brokers.min(3));
+        let sizes = [
+            ("offsets.topic.num.partitions", partitions),
+            ("offsets.topic.replication.factor", replicas),
+            ("transaction.state.log.num.partitions", partitions),
+            ("transaction.state.log.replication.factor", replicas),
+            ("transaction.state.log.min.isr", 1),
+        ];
+        sizes.into_iter().map(|(name, size)| (name, size.to_string()))
+    }
+
     /// Every broker configuration: what all clusters are told, and what this one is.
     pub fn all_configs(&self) -> impl Iterator<Item = (&str, &str)> {
         let own = self.configs.iter().map(|(key, value)| (key.as_str(), value.as_str()));
@@ -103,7 +118,52 @@ pub struct Request {
     pub body: Value,
 }
 
-/// What a step does. What is answered in `Ask`, `Receive`, `Until` and `Raw` is compared.
+/// What an answer has to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// Into the answer.
+    pub path: String,
+    /// How what is there relates to the value.
+    pub relation: Relation,
+    /// What it is compared with.
+    pub value: Value,
+}
+
+/// How what an answer has at a path relates to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// It is that value.
+    Is,
+    /// It is a list with a struct that has these fields.
+    Has,
+    /// It is a list without one.
+    Lacks,
+}
+
+impl Relation {
+    /// Whether this answer, or its absence, is so.
+    pub fn holds(self, found: Option<&Value>, wanted: &Value) -> bool {
+        match (self, found) {
+            (Self::Is, found) => found == Some(wanted),
+            (Self::Has, Some(Value::List(list))) => list.iter().any(|item| item.covers(wanted)),
+            (Self::Lacks, Some(Value::List(list))) => !list.iter().any(|item| item.covers(wanted)),
+            _ => false,
+        }
+    }
+}
+
+impl Display for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let relation = match self.relation {
+            Relation::Is => "=",
+            Relation::Has => "has",
+            Relation::Lacks => "lacks",
+        };
+        write!(f, "{} {relation} {}", self.path, self.value)
+    }
+}
+
+/// What a step does. What is answered in `Ask`, `Receive`, `Until`, `Settle` and `Raw` is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Creates a topic and waits until each partition can be read.
@@ -123,8 +183,10 @@ pub enum Action {
     Send(String, Request),
     /// Waits for the answer of what was sent.
     Receive(String),
-    /// Asks until the answer has a value at a path.
-    Until(Request, String, Value),
+    /// Asks until the answer is as wanted.
+    Until(Request, Condition),
+    /// Asks who coordinates a transactional id until none of its transactions is being ended any more.
+    Settle(Request),
     /// Keeps a value of the last answer.
     Let(String, String),
     /// The last answer has this value at this path, on both sides.
@@ -178,7 +240,8 @@ impl Display for Action {
             Self::Ask(request) => request.fmt(f),
             Self::Send(label, request) => write!(f, "send {label} {request}"),
             Self::Receive(label) => write!(f, "receive {label}"),
-            Self::Until(request, path, value) => write!(f, "until {path} = {value} {request}"),
+            Self::Until(request, condition) => write!(f, "until {condition} {request}"),
+            Self::Settle(request) => write!(f, "settle {request}"),
             Self::Let(name, path) => write!(f, "let {name} = {path}"),
             Self::Expect(path, value) => write!(f, "expect {path} = {value}"),
             Self::Close(connection) => write!(f, "close {connection}"),

@@ -1,4 +1,4 @@
-use super::scenario::{Action, Target};
+use super::scenario::{Action, Relation, Target};
 use super::*;
 use crate::tree::Value;
 
@@ -82,8 +82,27 @@ fn what_is_printed_is_read_back() {
     let text = r#"{a: [1, -2, "~t", "b c\"\\\x00", null], n?: hex"00ff", t: b"plain", c: batch{records: []}, m: <topic 1>, v: $x}"#;
     let value = parse_value(text).unwrap();
     assert_eq!(parse_value(&value.to_string()).unwrap(), value);
-    let text = "== x\ntopic ~t 2 1 a=b\nsend j a@coordinator(~g): Heartbeat 0 {}\nreceive j\nuntil groups[0].groupState = Stable b: DescribeGroups 0 {groups: [~g]}\nraw a@2: hex\"00ff\"\nsilent a\nclose a\n";
+    let text = "== x\ntopic ~t 2 1 a=b\nsend j a@coordinator(~g): Heartbeat 0 {}\nreceive j\nuntil groups[0].groupState = Stable b: DescribeGroups 0 {groups: [~g]}\nuntil groups has {groupId: ~g} b: ListGroups 0 {}\nuntil groups lacks {groupId: ~g} b: ListGroups 0 {}\nsettle b: DescribeTransactions 0 {transactionalIds: [~x]}\nraw a@2: hex\"00ff\"\nsilent a\nclose a\n";
     let file = parse_file("f", text).unwrap();
     let again = parse_file("f", &file.scenarios[0].to_string()).unwrap();
     assert_eq!(again, file);
+}
+
+#[test]
+fn an_answer_is_waited_for_by_what_it_has_or_lacks() {
+    let answer = parse_value("{groups: [{groupId: a, state: Empty}, {groupId: b, state: Dead}], count: 2}").unwrap();
+    let groups = answer.at("groups");
+    let holds = |relation: Relation, wanted: &str| relation.holds(groups, &parse_value(wanted).unwrap());
+    assert!(holds(Relation::Has, "{groupId: b}"));
+    assert!(!holds(Relation::Has, "{groupId: a, state: Dead}"), "in one struct");
+    assert!(holds(Relation::Lacks, "{groupId: c}"));
+    assert!(!holds(Relation::Lacks, "{groupId: a}"));
+    for relation in [Relation::Has, Relation::Lacks] {
+        assert!(
+            !relation.holds(answer.at("count"), &parse_value("{}").unwrap()),
+            "no list"
+        );
+        assert!(!relation.holds(None, &parse_value("{}").unwrap()), "nothing");
+    }
+    assert!(Relation::Is.holds(answer.at("count"), &parse_value("2").unwrap()));
 }

@@ -10,6 +10,7 @@ pub mod payload;
 pub mod single;
 pub mod start;
 pub mod transaction;
+pub mod wide;
 
 use std::ops::Deref;
 use std::time::SystemTime;
@@ -18,7 +19,7 @@ use crate::results::Spec;
 use crate::server::{Kind, Program, Server};
 
 /// Every load, in the order in which they are run and shown.
-pub const ALL: [&Load; 8] = [
+pub const ALL: [&Load; 9] = [
     &payload::LOAD,
     &single::LOAD,
     &idle::LOAD,
@@ -27,6 +28,7 @@ pub const ALL: [&Load; 8] = [
     &groups::LOAD,
     &start::LOAD,
     &inside::LOAD,
+    &wide::LOAD,
 ];
 
 /// A load: what it measures, whom, and how.
