@@ -363,15 +363,17 @@ mod tests {
     fn the_documentation_has_every_client_and_every_case() {
         let root = crate::workspace_root();
         let page = fs::read_to_string(root.join("kfake/docs/clients.md")).expect("the page");
-        let text = fs::read_to_string(root.join("tests/interop/cases.txt")).expect("the cases");
-        for case in table::cases(&text) {
+        let source = root.join("tests/interop");
+        let clients = client::read(&source).expect("clients");
+        let lists = read_cases(&source, &clients).expect("the cases");
+        for case in lists.values().flatten() {
             let row = format!("| {} | {} |", case.name, case.about);
             assert!(
                 page.contains(&row),
                 "run `cargo xtask interop --write-docs`: no row {row}"
             );
         }
-        for client in client::read(&root.join("tests/interop")).expect("clients") {
+        for client in clients {
             for version in &client.versions {
                 let row = format!("| {} | {version} |", client.name);
                 assert!(
