@@ -14,6 +14,13 @@ use crate::interop::cluster::{Cluster, Kfake};
 /// The controller's port is so much beyond the first broker's, as `start-kafka.sh` has it.
 const CONTROLLER: u16 = 100;
 
+/// What `start-kafka.sh` tells Apache Kafka too: retention waits for a day. Some suites write records of 1970, which the first look
+/// for old records, half a minute after the start, would delete under them.
+const RETENTION: [&str; 2] = [
+    "log.initial.task.delay.ms=86400000",
+    "log.retention.check.interval.ms=86400000",
+];
+
 /// A running cluster.
 pub struct Server {
     /// The brokers' addresses, with commas.
@@ -70,6 +77,9 @@ fn start_kfake(suite: &Suite, binary: &Path) -> anyhow::Result<Server> {
     let mut arguments = ["--log-level", "error", "--brokers"].map(str::to_owned).to_vec();
     arguments.push(suite.brokers.to_string());
     arguments.extend(["--first-node".to_owned(), suite.first_node.to_string()]);
+    for config in RETENTION {
+        arguments.extend(["--broker-config".to_owned(), config.to_owned()]);
+    }
     for (key, value) in &suite.configs {
         arguments.extend(["--broker-config".to_owned(), format!("{key}={value}")]);
     }
