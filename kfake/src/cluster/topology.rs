@@ -121,7 +121,7 @@ impl Topics {
             after.behind.retain(|replica, _| after.replicas.contains(replica));
             // Also where nobody leads: who still holds the partition as it was must not append to it.
             log.begin_leader_epoch(after.leader_epoch);
-            log.hold_high_watermark(after.is_under_min_isr(topic.min_isr()));
+            after.go_on(&mut log, topic.min_isr());
             woken.push(log.waiters().wakeups());
             drop(log);
             changed.partitions[place] = Arc::new(after);

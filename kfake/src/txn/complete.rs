@@ -24,7 +24,8 @@ impl Held<'_> {
     /// no partitions and no groups then.
     ///
     /// A partition that was deleted meanwhile has nothing to decide. One that was written to by a newer epoch refuses the
-    /// marker, which is no concern of this transaction any more.
+    /// marker, which is no concern of this transaction any more. One that nobody leads, or of which too few replicas are in sync,
+    /// gets it when that is over.
     pub(super) fn complete(&mut self, id: &str, marker: &Marker) {
         let Some(transaction) = self.state.by_id.get_mut(id) else {
             return;
@@ -57,10 +58,18 @@ impl Held<'_> {
         {
             // Everything is held before anything is written; what was written is seen once everything is released. The topics are
             // kept from changing, so that each log is led in the epoch that its partition says.
-            let logs = found.iter().map(|(partition, stamp)| (partition.log.lock(), *stamp));
-            let mut logs: Vec<(MutexGuard<'_, Log>, _)> = logs.collect();
+            let logs = found.iter().map(|(partition, stamp)| {
+                let log = partition.log.lock();
+                let may_take = partition.takes_markers(&log);
+                (log, *stamp, may_take)
+            });
+            let mut logs: Vec<(MutexGuard<'_, Log>, _, _)> = logs.collect();
             let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
-            for (log, stamp) in &mut logs {
+            for (log, stamp, may_take) in &mut logs {
+                if !*may_take {
+                    log.owe_marker(marker, *stamp);
+                    continue;
+                }
                 match log.end_transaction(marker, *stamp) {
                     Ok(waiting) => wakeups.push(waiting),
                     Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
