@@ -18,6 +18,20 @@ impl Budget {
         Self { left: LONGEST_FRAME }
     }
 
+    /// The parts of an answer, each made when the one before has found room.
+    ///
+    /// # Errors
+    ///
+    /// As [`spend`](Self::spend), by the first for which there is no room: those behind it are not made.
+    pub fn collect<T>(mut self, parts: impl Iterator<Item = T>, size: impl Fn(&T) -> usize) -> Result<Vec<T>, Refusal> {
+        let mut collected = Vec::new();
+        for part in parts {
+            self.spend(size(&part))?;
+            collected.push(part);
+        }
+        Ok(collected)
+    }
+
     /// Takes the bytes that a part of the answer takes.
     ///
     /// # Errors
@@ -46,5 +60,25 @@ mod tests {
         assert!(budget.spend(4).is_ok() && budget.spend(6).is_ok() && budget.spend(0).is_ok());
         assert!(matches!(budget.spend(1), Err(Refusal::Response(_))));
         assert!(budget.spend(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn what_is_named_a_million_times_is_given_up_when_the_room_is_gone() {
+        let mut made = 0;
+        let parts = (0..1_000_000).map(|_| {
+            made += 1;
+            "a part"
+        });
+        let budget = Budget { left: 60 };
+        assert!(budget.collect(parts, |part| part.len()).is_err());
+        assert_eq!(made, 11, "ten, and the one that has no room");
+        let budget = Budget { left: 60 };
+        assert_eq!(
+            budget
+                .collect((0..10).map(|_| "a part"), |part| part.len())
+                .unwrap()
+                .len(),
+            10
+        );
     }
 }

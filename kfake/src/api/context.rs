@@ -7,10 +7,11 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 use parking_lot::Mutex;
 
+use crate::cluster::quotas::mutations::{Exhausted, Strictness};
 use crate::cluster::quotas::rate::Windows;
 use crate::cluster::quotas::store::Resource;
 use crate::cluster::state::Shared;
-use crate::cluster::topics::BrokerId;
+use crate::cluster::topics::{BrokerId, TopicError};
 use crate::group::registry::Groups;
 use crate::group::request::ClientInfo;
 use crate::txn::coordinator::Transactions;
@@ -31,6 +32,10 @@ pub(crate) struct Context {
     pub request_bytes: usize,
     pub connection: Arc<Connection>,
 }
+
+/// What a request takes of a thread's time, in milliseconds, as `request_percentage` counts it. Apache Kafka measures it; kfake has
+/// no such threads, and what its handlers really take would make each run another: so every request takes the same.
+pub(crate) const REQUEST_MS: f64 = 0.1;
 
 /// What lasts for a connection.
 #[derive(Debug)]
@@ -87,7 +92,7 @@ impl Context {
             self.broker,
             Resource::Produced,
             self.client_name(),
-            self.request_bytes,
+            self.request_bytes as f64,
             self.windows(),
         )
     }
@@ -99,7 +104,7 @@ impl Context {
             self.broker,
             Resource::Fetched,
             self.client_name(),
-            bytes,
+            bytes as f64,
             self.windows(),
         )
     }
@@ -117,7 +122,51 @@ impl Context {
         self.client_id.as_deref().unwrap_or_default()
     }
 
-    fn windows(&self) -> Windows {
+    /// Counts the request towards the time of a thread that the client may take (`request_percentage`, KIP-124); how long it has to
+    /// wait before the next, a window at most. See [`REQUEST_MS`].
+    pub fn requested(&self) -> Duration {
+        let quotas = &self.shared.quotas;
+        // In percent of a thread's second.
+        let percent = REQUEST_MS / 1000.0 * 100.0;
+        let wait = quotas.used(
+            self.broker,
+            Resource::Requests,
+            self.client_name(),
+            percent,
+            self.windows(),
+        );
+        wait.min(self.windows().size)
+    }
+
+    /// Takes partitions from what the client may create and delete.
+    ///
+    /// # Errors
+    ///
+    /// THROTTLING_QUOTA_EXCEEDED where a strict request finds nothing left; the answer has the throttle time either way.
+    pub fn mutate(&self, partitions: usize, strictness: Strictness) -> Result<(), TopicError> {
+        let config = &self.shared.config;
+        let windows = Windows {
+            number: config.controller_quota_windows.0 as usize,
+            size: config.controller_quota_window_size.0,
+        };
+        let taken = self
+            .shared
+            .quotas
+            .mutate(self.client_name(), partitions, strictness, windows);
+        match taken {
+            Ok(wait) => {
+                self.throttle(wait);
+                Ok(())
+            }
+            Err(Exhausted(wait)) => {
+                self.throttle(wait);
+                Err(TopicError::QuotaExceeded)
+            }
+        }
+    }
+
+    /// Over which time quotas are measured.
+    pub fn windows(&self) -> Windows {
         let config = &self.shared.config;
         Windows {
             number: config.quota_windows.0 as usize,
@@ -126,11 +175,11 @@ impl Context {
     }
 
     /// Makes a client wait that has used more than its quota: the answer says so, and what the client sends meanwhile is not
-    /// read (KIP-219). The answer's throttle time, in milliseconds.
+    /// read (KIP-219). Where several quotas want it to wait, the longest does. The answer's throttle time, in milliseconds.
     pub fn throttle(&self, wait: Duration) -> i32 {
-        let ms = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
-        self.connection.mute_ms.store(ms.unsigned_abs(), Ordering::Relaxed);
-        ms
+        let ms = u32::try_from(wait.as_millis()).unwrap_or(u32::MAX).min(i32::MAX as u32);
+        let before = self.connection.mute_ms.fetch_max(ms, Ordering::Relaxed);
+        before.max(ms).cast_signed()
     }
 
     /// Whether the broker that was asked coordinates the group.

@@ -14,11 +14,15 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::creation::{self, Growth};
+use crate::cluster::quotas::mutations::Strictness;
 use crate::cluster::topics::{BrokerId, TopicError};
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_SINCE: i16 = 3;
 
 pub(super) async fn handle(
     context: &Context,
-    _version: i16,
+    version: i16,
     request: CreatePartitionsRequest,
 ) -> Result<CreatePartitionsResponse, Refusal> {
     let mut named: BTreeMap<&TopicName, usize> = BTreeMap::new();
@@ -50,13 +54,16 @@ pub(super) async fn handle(
         let results = named.keys().map(|name| policy(name)).collect();
         return Ok(CreatePartitionsResponse::default().with_results(results));
     }
+    let permit = |partitions| context.mutate(partitions, Strictness::since(version, STRICT_SINCE));
     for (name, growth) in once.into_iter().zip(&wanted) {
-        results.push(match creation::grow(&context.shared, growth, request.validate_only) {
-            Ok(()) => CreatePartitionsTopicResult::default().with_name(name.clone()),
-            // The only one that Apache Kafka does not explain.
-            Err(TopicError::Unknown) => refused(name, ResponseError::UnknownTopicOrPartition, None),
-            Err(error) => refused(name, error.error(), Some(error.to_string())),
-        });
+        results.push(
+            match creation::grow(&context.shared, growth, request.validate_only, &permit) {
+                Ok(()) => CreatePartitionsTopicResult::default().with_name(name.clone()),
+                // The only one that Apache Kafka does not explain.
+                Err(TopicError::Unknown) => refused(name, ResponseError::UnknownTopicOrPartition, None),
+                Err(error) => refused(name, error.error(), error.message()),
+            },
+        );
     }
     Ok(CreatePartitionsResponse::default().with_results(results))
 }

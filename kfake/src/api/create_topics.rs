@@ -1,7 +1,8 @@
 //! CreateTopics (key 19), versions 2–7.
 //!
 //! - 2: throttle time comes back. 4: -1 partitions or replicas mean the broker's defaults (KIP-464).
-//! - 5: flexible; the response describes the topic (KIP-525). 7: and names its id (KIP-516).
+//! - 5: flexible; the response describes the topic (KIP-525). 6: THROTTLING_QUOTA_EXCEEDED may come back (KIP-599).
+//! - 7: the response names the topic's id (KIP-516).
 
 use std::collections::BTreeMap;
 
@@ -13,11 +14,15 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::creation::{self, Plan, Wanted};
+use crate::cluster::quotas::mutations::Strictness;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::{BrokerId, TopicError};
 
 /// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: a request for more creates nothing.
 const MAX_PARTITIONS: usize = 10_000;
+
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_SINCE: i16 = 6;
 
 /// The controllers' own log.
 const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
@@ -46,7 +51,9 @@ pub(super) async fn handle(
         .into_iter()
         .partition(|topic| **topic.name == *CLUSTER_METADATA_TOPIC);
     let all: Vec<_> = once.iter().map(|topic| wanted(topic)).collect();
-    let created = creation::create_all(&context.shared, &all, request.validate_only);
+    let created = creation::create_all(&context.shared, &all, request.validate_only, &|partitions| {
+        context.mutate(partitions, Strictness::since(version, STRICT_SINCE))
+    });
     results.extend(
         once.iter()
             .zip(created)
@@ -91,7 +98,7 @@ fn result(
     match created {
         Err(error) => result
             .with_error_code(error.error().code())
-            .with_error_message(Some(StrBytes::from_string(error.to_string())))
+            .with_error_message(error.message().map(StrBytes::from_string))
             .with_configs(Some(Vec::new())),
         Ok(_) if version < 5 => result.with_error_message(None),
         Ok(plan) => {

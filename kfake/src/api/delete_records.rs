@@ -64,7 +64,8 @@ fn delete(context: &Context, name: &TopicName, index: i32, offset: i64) -> Resul
     }
     let partition = led(context, &topic, index, -1).map_err(|refused| refused.error)?;
     // An empty policy deletes nothing by itself, and lets a client do so (`UnifiedLog.deleteOldSegments`).
-    if topic.config.cleanup.compact && !topic.config.cleanup.delete {
+    let config = topic.log_config(&partition);
+    if config.cleanup.compact && !config.cleanup.delete {
         return Err(ResponseError::PolicyViolation);
     }
     let mut log = partition.log.lock();
@@ -73,10 +74,7 @@ fn delete(context: &Context, name: &TopicName, index: i32, offset: i64) -> Resul
         .delete_records(offset)
         .map_err(|_| ResponseError::OffsetOutOfRange)?;
     let low_watermark = log.start_offset();
-    context
-        .shared
-        .housekeeping
-        .look_at(&context.shared, &topic.config, &log);
+    context.shared.housekeeping.look_at(&context.shared, config, &log);
     drop(log);
     wakeups.notify();
     Ok(low_watermark)

@@ -1,6 +1,7 @@
 //! DeleteTopics (key 20), versions 1–6.
 //!
-//! - 1: throttle time comes back. 4: flexible. 5: error messages. 6: topics may be named by id (KIP-516).
+//! - 1: throttle time comes back. 4: flexible. 5: error messages, and THROTTLING_QUOTA_EXCEEDED may come back (KIP-599).
+//! - 6: topics may be named by id (KIP-516).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,9 +14,14 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
+use crate::cluster::creation::Permit;
+use crate::cluster::quotas::mutations::Strictness;
 use crate::cluster::topics::{Topic, Topics};
 
-type Failure = (ResponseError, &'static str);
+/// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
+const STRICT_SINCE: i16 = 5;
+/// Why a topic stays, with Apache Kafka's words where it has some.
+type Failure = (ResponseError, Option<&'static str>);
 
 pub(super) async fn handle(
     context: &Context,
@@ -57,7 +63,7 @@ pub(super) async fn handle(
             responses.push(refused(
                 topic,
                 ResponseError::InvalidRequest,
-                "The provided topic name maps to an ID that was already supplied.",
+                Some("The provided topic name maps to an ID that was already supplied."),
             ));
             continue;
         }
@@ -67,9 +73,11 @@ pub(super) async fn handle(
             None => false,
         };
         let deleted = match named_twice {
-            true if topic.name.is_some() => Err((ResponseError::InvalidRequest, "Duplicate topic name.")),
-            true => Err((ResponseError::InvalidRequest, "Duplicate topic id.")),
-            false => delete(&mut topics, &topic),
+            true if topic.name.is_some() => Err((ResponseError::InvalidRequest, Some("Duplicate topic name."))),
+            true => Err((ResponseError::InvalidRequest, Some("Duplicate topic id."))),
+            false => delete(&mut topics, &topic, &|partitions| {
+                context.mutate(partitions, Strictness::since(version, STRICT_SINCE))
+            }),
         };
         responses.push(match deleted {
             Ok(deleted) => {
@@ -79,7 +87,20 @@ pub(super) async fn handle(
                     .with_name(Some(TopicName(name)))
                     .with_topic_id(id)
             }
-            Err((error, message)) => refused(topic, error, message),
+            Err((error, message)) => {
+                // What there is and stays for the quota's sake is named both ways (`ControllerApis.deleteTopics`).
+                let known = match &topic.name {
+                    Some(name) => topics.by_name(name),
+                    None => topics.by_id(&topic.topic_id),
+                };
+                if error == ResponseError::ThrottlingQuotaExceeded
+                    && let Some(known) = known
+                {
+                    topic.topic_id = known.id;
+                    topic.name = Some(TopicName(StrBytes::from_string(known.name.clone())));
+                }
+                refused(topic, error, message)
+            }
         });
     }
     // Under the topics' lock: a commit to a topic that is created again must not be forgotten.
@@ -97,36 +118,39 @@ pub(super) async fn handle(
     Ok(DeleteTopicsResponse::default().with_responses(responses))
 }
 
-fn refused(topic: DeleteTopicState, error: ResponseError, message: &'static str) -> DeletableTopicResult {
+fn refused(topic: DeleteTopicState, error: ResponseError, message: Option<&'static str>) -> DeletableTopicResult {
     DeletableTopicResult::default()
         .with_name(topic.name)
         .with_topic_id(topic.topic_id)
         .with_error_code(error.code())
-        .with_error_message(Some(StrBytes::from_static_str(message)))
+        .with_error_message(message.map(StrBytes::from_static_str))
 }
 
-fn delete(topics: &mut Topics, asked: &DeleteTopicState) -> Result<Arc<Topic>, Failure> {
+fn delete(topics: &mut Topics, asked: &DeleteTopicState, permit: Permit<'_>) -> Result<Arc<Topic>, Failure> {
     let name = match (&asked.name, asked.topic_id.is_nil()) {
         (Some(name), true) => name.to_string(),
         (None, true) => {
             return Err((
                 ResponseError::InvalidRequest,
-                "Neither topic name nor id were specified.",
+                Some("Neither topic name nor id were specified."),
             ));
         }
         (Some(_), false) => {
             return Err((
                 ResponseError::InvalidRequest,
-                "You may not specify both topic name and topic id.",
+                Some("You may not specify both topic name and topic id."),
             ));
         }
         (None, false) => topics.by_id(&asked.topic_id).map(|topic| topic.name.clone()).ok_or((
             ResponseError::UnknownTopicId,
-            "This server does not host this topic ID.",
+            Some("This server does not host this topic ID."),
         ))?,
     };
-    topics.remove(&name).ok_or((
+    const UNKNOWN: Failure = (
         ResponseError::UnknownTopicOrPartition,
-        "This server does not host this topic-partition.",
-    ))
+        Some("This server does not host this topic-partition."),
+    );
+    let partitions = topics.by_name(&name).ok_or(UNKNOWN)?.partitions.len();
+    permit(partitions).map_err(|error| (error.error(), None))?;
+    topics.remove(&name).ok_or(UNKNOWN)
 }

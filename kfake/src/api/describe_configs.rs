@@ -11,6 +11,7 @@ use crate::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::configs::alter::resource;
@@ -54,7 +55,21 @@ pub(super) async fn handle(
             }
         }
     });
-    Ok(DescribeConfigsResponse::default().with_results(results.collect()))
+    let results = Budget::of_a_frame().collect(results, size_of_result)?;
+    Ok(DescribeConfigsResponse::default().with_results(results))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_result(result: &DescribeConfigsResult) -> usize {
+    let text = |text: &Option<StrBytes>| text.as_ref().map_or(0, |text| text.len());
+    let synonym = |synonym: &DescribeConfigsSynonym| {
+        size_of::<DescribeConfigsSynonym>() + synonym.name.len() + text(&synonym.value)
+    };
+    let configs = result.configs.iter().map(|config| {
+        let texts = config.name.len() + text(&config.value) + text(&config.documentation);
+        size_of::<DescribeConfigsResourceResult>() + texts + config.synonyms.iter().map(synonym).sum::<usize>()
+    });
+    size_of::<DescribeConfigsResult>() + result.resource_name.len() + configs.sum::<usize>()
 }
 
 /// `ConfigHelper.describeConfigs`.

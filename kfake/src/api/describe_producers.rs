@@ -7,6 +7,7 @@ use kafka_protocol::messages::describe_producers_response::{PartitionResponse, P
 use kafka_protocol::messages::{DescribeProducersRequest, DescribeProducersResponse, ProducerId};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use super::leader::led;
 use crate::api::context::Context;
@@ -18,37 +19,49 @@ pub(super) async fn handle(
     _version: i16,
     request: DescribeProducersRequest,
 ) -> Result<DescribeProducersResponse, Refusal> {
-    let topics = request.topics.into_iter().map(|topic| {
-        let partitions = match find(context, &topic.name) {
-            Ok(known) => topic
-                .partition_indexes
-                .iter()
-                .map(|index| describe(context, &known, *index))
-                .collect(),
-            Err((error, message)) => {
-                let refused = PartitionResponse::default()
+    let mut topics = Vec::new();
+    let mut budget = Budget::of_a_frame();
+    for topic in request.topics {
+        let known = find(context, &topic.name);
+        let mut partitions = Vec::new();
+        for index in &topic.partition_indexes {
+            let partition = match &known {
+                Ok(known) => describe(context, known, *index),
+                Err((error, message)) => PartitionResponse::default()
+                    .with_partition_index(*index)
                     .with_error_code(error.code())
-                    .with_error_message(Some(StrBytes::from_string(message)));
-                let partitions = topic.partition_indexes.iter();
-                partitions
-                    .map(|index| refused.clone().with_partition_index(*index))
-                    .collect()
-            }
-        };
-        TopicResponse::default()
-            .with_partitions(partitions)
-            .with_name(topic.name)
-    });
-    Ok(DescribeProducersResponse::default().with_topics(topics.collect()))
+                    .with_error_message(Some(message.clone())),
+            };
+            budget.spend(size_of_partition(&partition))?;
+            partitions.push(partition);
+        }
+        topics.push(
+            TopicResponse::default()
+                .with_partitions(partitions)
+                .with_name(topic.name),
+        );
+    }
+    Ok(DescribeProducersResponse::default().with_topics(topics))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_partition(partition: &PartitionResponse) -> usize {
+    let message = partition.error_message.as_ref().map_or(0, |message| message.len());
+    size_of::<PartitionResponse>() + message + size_of_val(partition.active_producers.as_slice())
 }
 
 /// What Kafka's `Errors.UNKNOWN_TOPIC_OR_PARTITION` says.
 const NO_TOPIC: &str = "This server does not host this topic-partition.";
 
-fn find(context: &Context, name: &str) -> Result<Arc<Topic>, (ResponseError, String)> {
-    check_name(name).map_err(|message| (ResponseError::InvalidTopicException, message))?;
+fn find(context: &Context, name: &str) -> Result<Arc<Topic>, (ResponseError, StrBytes)> {
+    check_name(name).map_err(|message| (ResponseError::InvalidTopicException, StrBytes::from_string(message)))?;
     let known = context.shared.topics.read().by_name(name).cloned();
-    known.ok_or_else(|| (ResponseError::UnknownTopicOrPartition, NO_TOPIC.to_owned()))
+    known.ok_or_else(|| {
+        (
+            ResponseError::UnknownTopicOrPartition,
+            StrBytes::from_static_str(NO_TOPIC),
+        )
+    })
 }
 
 fn describe(context: &Context, topic: &Topic, index: i32) -> PartitionResponse {

@@ -8,6 +8,7 @@ use crate::messages::{BrokerId as WireBrokerId, DescribeQuorumRequest, DescribeQ
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::topics::BrokerId;
@@ -24,19 +25,28 @@ pub(super) async fn handle(
 ) -> Result<DescribeQuorumResponse, Refusal> {
     let response = DescribeQuorumResponse::default().with_error_message(Some(StrBytes::default()));
     let asks = is_asked(&request);
-    let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|partition| match asks {
-            true => described(context),
-            false => PartitionData::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(ResponseError::UnknownTopicOrPartition.code())
-                .with_error_message(Some(StrBytes::from_static_str(NOT_HOSTED))),
-        });
-        TopicData::default()
-            .with_topic_name(topic.topic_name.clone())
-            .with_partitions(partitions.collect())
-    });
-    let response = response.with_topics(topics.collect());
+    let mut topics = Vec::new();
+    let mut budget = Budget::of_a_frame();
+    for topic in &request.topics {
+        budget.spend(size_of::<TopicData>() + topic.topic_name.len())?;
+        let mut partitions = Vec::new();
+        for partition in &topic.partitions {
+            budget.spend(size_of::<PartitionData>() + NOT_HOSTED.len())?;
+            partitions.push(match asks {
+                true => described(context),
+                false => PartitionData::default()
+                    .with_partition_index(partition.partition_index)
+                    .with_error_code(ResponseError::UnknownTopicOrPartition.code())
+                    .with_error_message(Some(StrBytes::from_static_str(NOT_HOSTED))),
+            });
+        }
+        topics.push(
+            TopicData::default()
+                .with_topic_name(topic.topic_name.clone())
+                .with_partitions(partitions),
+        );
+    }
+    let response = response.with_topics(topics);
     Ok(match asks && version >= 2 {
         true => response.with_nodes(controllers(context)),
         false => response,

@@ -5,6 +5,7 @@ use kafka_protocol::messages::describe_transactions_response::{TopicData, Transa
 use kafka_protocol::messages::{DescribeTransactionsRequest, DescribeTransactionsResponse, ProducerId, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::txn::transaction::Transaction;
@@ -26,9 +27,18 @@ pub(super) async fn handle(
         }
         .with_transactional_id(id)
     });
-    let described = described.collect::<Vec<_>>();
+    let described = Budget::of_a_frame().collect(described, size_of_state)?;
     drop(held);
     Ok(DescribeTransactionsResponse::default().with_transaction_states(described))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_state(state: &TransactionState) -> usize {
+    let topics = state
+        .topics
+        .iter()
+        .map(|topic| size_of::<TopicData>() + topic.topic.len() + size_of_val(topic.partitions.as_slice()));
+    size_of::<TransactionState>() + state.transactional_id.len() + topics.sum::<usize>()
 }
 
 fn describe(transaction: &Transaction) -> TransactionState {

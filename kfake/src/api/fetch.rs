@@ -127,7 +127,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
                     FetchAnswer {
                         error: None,
                         session_id: id,
-                        throttle_ms: 0,
+                        throttle_ms: context.throttle(context.requested()),
                         partitions: Vec::new(),
                     }
                 }
@@ -137,7 +137,13 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         opened.wanted = sessions.lock().wanted(opened.round);
     }
     let (outcomes, quiet) = wait_for_records(context, &opened, limits, &rack, deadline).await?;
-    let wait = context.would_fetch(outcomes.iter().map(Outcome::size).sum());
+    let asked = context.requested();
+    let size = outcomes.iter().map(Outcome::size).sum();
+    // What is not handed out does not count as fetched.
+    let wait = match asked.is_zero() {
+        true => context.would_fetch(size),
+        false => asked,
+    };
     if !wait.is_zero() {
         // Nothing is handed out, and the session does not go on.
         let session_id = match opened.round {

@@ -7,6 +7,7 @@ use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId as WireBrokerId, FindCoordinatorRequest, FindCoordinatorResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
 use crate::api::context::Context;
 use crate::cluster::internal::Internal;
@@ -24,11 +25,9 @@ pub(super) async fn handle(
     request: FindCoordinatorRequest,
 ) -> Result<FindCoordinatorResponse, Refusal> {
     if version >= 4 {
-        let coordinators = request
-            .coordinator_keys
-            .into_iter()
-            .map(|key| find(context, version, request.key_type, key))
-            .collect();
+        let keys = request.coordinator_keys.into_iter();
+        let found = keys.map(|key| find(context, version, request.key_type, key));
+        let coordinators = Budget::of_a_frame().collect(found, size_of_coordinator)?;
         return Ok(FindCoordinatorResponse::default().with_coordinators(coordinators));
     }
     let found = find(context, version, request.key_type, request.key);
@@ -43,6 +42,12 @@ pub(super) async fn handle(
         .with_node_id(found.node_id)
         .with_host(found.host)
         .with_port(found.port))
+}
+
+/// The room that it takes, here and in the frame.
+fn size_of_coordinator(found: &Coordinator) -> usize {
+    let message = found.error_message.as_ref().map_or(0, |message| message.len());
+    size_of::<Coordinator>() + found.key.len() + found.host.len() + message
 }
 
 fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordinator {

@@ -61,6 +61,7 @@ mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
 mod sync_group;
+mod throttle;
 mod topic_error;
 mod transaction;
 mod txn_offset_commit;
@@ -94,7 +95,8 @@ macro_rules! table {
             versions: <messages::$request as Message>::VERSIONS,
             handle: |context, version, body| Box::pin(async move {
                 let request = dispatch::decode::<messages::$request>(version, body)?;
-                dispatch::Respond::respond($module::handle(context, version, request).await?, version)
+                let response = $module::handle(context, version, request).await?;
+                dispatch::Respond::respond(throttle::Throttle::throttled(response, context), version)
             }),
             #[cfg(test)]
             decodes: |version, body| dispatch::decode::<messages::$request>(version, body).is_ok(),

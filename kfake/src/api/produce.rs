@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -22,6 +23,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, enough_in_sync, led, still_led};
 use crate::api::context::Context;
+use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::log_config;
 use crate::cluster::partition::Partition;
 use crate::cluster::topics::Topic;
@@ -128,7 +130,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                 continue;
             }
             let index = data.index;
-            let is_compressed = is_compressed(&data) || known.as_ref().is_ok_and(|topic| compresses(topic));
+            let is_compressed = is_compressed(&data) || known.as_ref().is_ok_and(|topic| compresses(topic, index));
             let response = PartitionProduceResponse::default().with_index(index);
             partitions.push(match batch.append(known.as_ref(), data).await {
                 Ok(appended) => response
@@ -160,7 +162,12 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
                 .with_partition_responses(partitions),
         );
     }
-    let throttle_ms = context.throttle(context.produced());
+    let asked = match request.acks {
+        // Nobody would be told (`KafkaApis.handleProduceRequest`).
+        ACKS_NONE => Duration::ZERO,
+        _ => context.requested(),
+    };
+    let throttle_ms = context.throttle(asked.max(context.produced()));
     match (request.acks, failed) {
         (ACKS_NONE, None) => Ok(Answer::Silent),
         (ACKS_NONE, Some(error)) => Err(Refusal::UnacknowledgedError(error.to_string())),
@@ -228,8 +235,9 @@ fn endpoints(context: &Context, version: i16, leaders: Vec<Leader>) -> Vec<NodeE
 }
 
 /// Whether the topic compresses what producers send by itself.
-fn compresses(topic: &Topic) -> bool {
-    topic.config.compression.0.is_some()
+fn compresses(topic: &Topic, index: i32) -> bool {
+    let partition = topic.partition(index);
+    partition.is_some_and(|partition| topic.log_config(partition).compression.0.is_some())
 }
 
 /// Whether the batch's attributes, behind 21 bytes of header, name a codec.
@@ -339,14 +347,15 @@ impl Batch<'_> {
                 ..ResponseError::NotEnoughReplicas.into()
             });
         }
-        let rules = log_config::rules(&topic.config);
+        let config = topic.log_config(&partition);
+        let rules = log_config::rules(config);
         let judged = self.judge(rules, records).await?;
         let valid = judged.map_err(|error| Failure::invalid(&error, &name(), partition.log.lock().start_offset()))?;
         let appended = match transaction {
             None => {
                 let mut log = partition.log.lock();
                 self.may_append(&partition, &log)?;
-                self.append_to(topic, &mut log, valid)
+                self.append_to(config, &mut log, valid)
             }
             Some(id) => self.append_in_transaction(id, topic, &partition, &envelope, valid)?,
         };
@@ -365,19 +374,20 @@ impl Batch<'_> {
     fn verify(&self, id: &str, topic: &Topic, partition: &Partition, envelope: &Envelope) -> Result<(), Failure> {
         let adds = self.version >= FIRST_THAT_ADDS;
         let producer = (envelope.producer_id, envelope.producer_epoch);
+        let config = topic.log_config(partition);
+        if !adds && !config.verifies_transactions {
+            return Ok(());
+        }
         let mut held = self.context.transactions.hold();
         {
             let mut log = partition.log.lock();
             if log.has_open_transaction(producer.0, producer.1) {
                 return Ok(());
             }
-            // Apache Kafka notes it for a producer that nobody knows as well, and forgets it in an hour.
-            if held
-                .get(id)
-                .is_some_and(|transaction| transaction.producer_id == producer.0)
-            {
-                log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds);
-            }
+            // Whether or not the coordinator knows the producer (`UnifiedLog.maybeStartTransactionVerification`).
+            let shared = &self.context.shared;
+            log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds, shared.now_ms());
+            shared.housekeeping.look_at(shared, config, &log);
         }
         let verified = match adds {
             true => held.add(id, producer, [(topic.name.clone(), partition.index)]),
@@ -407,13 +417,11 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn append_to(&self, topic: &Topic, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
+    fn append_to(&self, config: &LogConfig, log: &mut Log, valid: ValidBatch) -> Result<Appended, SequenceError> {
         let shared = &self.context.shared;
-        log.set_segment_rules(log_config::segment_rules(&topic.config, |limit| {
-            shared.random_below(limit)
-        }));
+        log.set_segment_rules(log_config::segment_rules(config, |limit| shared.random_below(limit)));
         let appended = log.append(valid);
-        shared.housekeeping.look_at(shared, &topic.config, log);
+        shared.housekeeping.look_at(shared, config, log);
         appended
     }
 
@@ -434,14 +442,16 @@ impl Batch<'_> {
         if log.owes_marker_of(producer.0) {
             return Err(ResponseError::ConcurrentTransactions.into());
         }
+        let config = topic.log_config(partition);
         let is_open = log.has_open_transaction(producer.0, producer.1);
-        if !is_open && held.verify(id, producer, &topic.name, partition.index).is_err() {
+        if !is_open && config.verifies_transactions && held.verify(id, producer, &topic.name, partition.index).is_err()
+        {
             return Err(Failure {
                 log_start_offset: log.start_offset(),
                 ..ResponseError::InvalidTxnState.into()
             });
         }
-        let appended = self.append_to(topic, &mut log, valid);
+        let appended = self.append_to(config, &mut log, valid);
         drop(log);
         drop(held);
         Ok(appended)

@@ -17,6 +17,15 @@ impl TopicError {
             Self::InvalidRequest(_) => ResponseError::InvalidRequest,
             Self::Unknown => ResponseError::UnknownTopicOrPartition,
             Self::PolicyViolation(_) => ResponseError::PolicyViolation,
+            Self::QuotaExceeded => ResponseError::ThrottlingQuotaExceeded,
+        }
+    }
+
+    /// What Apache Kafka says of it, where it says something.
+    pub(super) fn message(&self) -> Option<String> {
+        match self {
+            Self::QuotaExceeded => None,
+            other => Some(other.to_string()),
         }
     }
 }

@@ -35,13 +35,14 @@ pub(super) async fn handle(
         true => Missing::Create,
         false => Missing::Leave,
     };
+    let verifies = verifies(context);
     let index = context.shared.offsets_partition(&request.group_id);
     let committed = ask(&context.groups, &request.group_id, missing, |reply| {
         let (transactions, request) = (context.transactions.clone(), request.clone());
         Request::InTransaction(Job(Box::new(move |group| {
             // Held until the group has the offsets, so that the transaction cannot end in between.
             let mut held = transactions.hold();
-            let response = match verify(&mut held, version, &request, index) {
+            let response = match verify(&mut held, version, &request, index, verifies) {
                 Err(error) => refuse(request.topics, error),
                 Ok(()) => {
                     held.join_group(&request.transactional_id, &request.group_id);
@@ -74,22 +75,35 @@ fn check(context: &Context, version: i16, request: &TxnOffsetCommitRequest) -> R
     context.check_group(&request.group_id)?;
     let index = context.shared.offsets_partition(&request.group_id);
     let mut held = context.transactions.hold();
-    let verified = verify(&mut held, version, request, index);
+    let verified = verify(&mut held, version, request, index, verifies(context));
     drop(held);
     verified
 }
 
+/// Whether the broker that was asked verifies transactions.
+fn verifies(context: &Context) -> bool {
+    context
+        .shared
+        .configs
+        .logs()
+        .at(Some(context.broker))
+        .verifies_transactions
+}
+
 /// Whether the transaction has the group's offsets; from version 5 on it gets them.
+/// Older versions are believed where brokers are told not to verify (`transaction.partition.verification.enable`).
 fn verify(
     held: &mut Held<'_>,
     version: i16,
     request: &TxnOffsetCommitRequest,
     index: i32,
+    verifies: bool,
 ) -> Result<(), ResponseError> {
     let id = &request.transactional_id;
     let producer = (request.producer_id.0, request.producer_epoch);
     let verified = match version {
         5.. => held.add(id, producer, [(OFFSETS_TOPIC.to_owned(), index)]),
+        _ if !verifies => Ok(()),
         _ => held.verify(id, producer, OFFSETS_TOPIC, index),
     };
     verified.map_err(|error| match error {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use thiserror::Error;
 
+use super::configs::logs::LogConfig;
 use super::exits::{Closing, Wait};
 use super::log_config;
 use super::state::Shared;
@@ -40,21 +41,21 @@ pub(crate) async fn clean_what_is_due(shared: &Arc<Shared>) -> Result<(), Closin
     let _thread = cleaner_thread(shared).await?;
     let now_ms = shared.now_ms();
     let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
-    let compacted = topics
-        .iter()
-        .filter_map(|topic| Some((topic, log_config::compaction_rules(&topic.config)?)));
-    let compacted: Vec<_> = compacted.collect();
     let mut due = Vec::new();
-    for (topic, rules) in &compacted {
-        let logs = topic.partitions.iter().map(|partition| &partition.log);
-        due.extend(logs.filter_map(|log| Some((log, log.lock().to_clean(rules, now_ms)?))));
+    for topic in &topics {
+        for partition in &topic.partitions {
+            if let Some(rules) = log_config::compaction_rules(topic.log_config(partition)) {
+                let to_clean = partition.log.lock().to_clean(&rules, now_ms);
+                due.extend(to_clean.map(|to_clean| (&partition.log, to_clean)));
+            }
+        }
     }
     due.sort_by(|(_, a), (_, b)| b.dirty_ratio().total_cmp(&a.dirty_ratio()));
     for (log, to_clean) in due {
         clean(shared, log, to_clean).await?;
     }
-    for (topic, _) in &compacted {
-        delete_old_segments(shared, topic);
+    for topic in &topics {
+        delete_old_segments(shared, topic, |config| config.cleanup.compact);
     }
     Ok(())
 }
@@ -65,9 +66,16 @@ pub(crate) async fn compact(shared: &Arc<Shared>, topic: &str) -> Result<usize, 
     let _thread = cleaner_thread(shared).await?;
     let topic = shared.topics.read().by_name(topic).cloned();
     let topic = topic.ok_or(CompactError::UnknownTopic)?;
-    let rules = log_config::compaction_rules(&topic.config).ok_or(CompactError::NotCompacted)?;
+    let compacted = topic.partitions.iter().filter_map(|partition| {
+        let rules = log_config::compaction_rules(topic.log_config(partition))?;
+        Some((partition, rules))
+    });
+    let compacted: Vec<_> = compacted.collect();
+    if compacted.is_empty() {
+        return Err(CompactError::NotCompacted);
+    }
     let mut freed = 0;
-    for partition in &topic.partitions {
+    for (partition, rules) in compacted {
         let now_ms = shared.now_ms();
         let (before, to_clean) = {
             let mut log = partition.log.lock();
@@ -82,15 +90,22 @@ pub(crate) async fn compact(shared: &Arc<Shared>, topic: &str) -> Result<usize, 
     Ok(freed)
 }
 
-/// Deletes what retention lets go of a topic's logs, and takes note of what comes next.
-pub(super) fn delete_old_segments(shared: &Arc<Shared>, topic: &Topic) -> usize {
-    let rules = log_config::retention_rules(&topic.config);
+/// Deletes what retention lets go of those of a topic's logs that are wanted, and takes note of what comes next.
+pub(super) fn delete_old_segments(
+    shared: &Arc<Shared>,
+    topic: &Topic,
+    is_wanted: impl Fn(&LogConfig) -> bool,
+) -> usize {
     let now_ms = shared.now_ms();
     let mut deleted = 0;
     for partition in &topic.partitions {
+        let config = topic.log_config(partition);
+        if !is_wanted(config) {
+            continue;
+        }
         let mut log = partition.log.lock();
-        let expired = log.delete_old_segments(&rules, now_ms);
-        shared.housekeeping.look_at(shared, &topic.config, &log);
+        let expired = log.delete_old_segments(&log_config::retention_rules(config), now_ms);
+        shared.housekeeping.look_at(shared, config, &log);
         drop(log);
         deleted += expired.segments;
         expired.wakeups.notify();

@@ -198,14 +198,14 @@ broker_configs! {
     quota_windows: Count = "quota.window.num";
     /// How long each of them is.
     quota_window_size: Seconds = "quota.window.size.seconds";
+    /// How many windows of time the controller's quotas are measured over.
+    controller_quota_windows: Count = "controller.quota.window.num";
+    /// How long each of them is.
+    controller_quota_window_size: Seconds = "controller.quota.window.size.seconds";
     /// How often retention looks for what may go.
     log_retention_check_interval: Duration = "log.retention.check.interval.ms";
     /// How long after the start it looks for the first time.
     log_initial_task_delay: Duration = "log.initial.task.delay.ms";
-    /// How long the log cleaner waits when there was nothing to clean.
-    log_cleaner_backoff: Duration = "log.cleaner.backoff.ms";
-    /// How long a partition remembers an idempotent producer that does not write.
-    producer_id_expiration: Duration = "producer.id.expiration.ms";
     /// How often such producers are looked for.
     producer_id_expiration_check_interval: Duration = "producer.id.expiration.check.interval.ms";
     /// How long committed offsets are kept (KIP-211).

@@ -49,14 +49,22 @@ pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, To
     Ok(topics.insert(&spec.name, id, assignment, config))
 }
 
+/// Whether a number of partitions may be added now: the last thing that is asked, also where nothing will be added.
+pub(crate) type Permit<'a> = &'a dyn Fn(usize) -> Result<(), TopicError>;
+
 /// Creates the topics of a request, as one step.
-pub(crate) fn create_all(shared: &Shared, all: &[Wanted<'_>], validate_only: bool) -> Vec<Result<Plan, TopicError>> {
+pub(crate) fn create_all(
+    shared: &Shared,
+    all: &[Wanted<'_>],
+    validate_only: bool,
+    permit: Permit<'_>,
+) -> Vec<Result<Plan, TopicError>> {
     let mut topics = shared.topics.write();
     // Names of one request may collide with each other: Apache Kafka looks at those that there were before.
     let names: Vec<_> = all.iter().map(|wanted| topics.check_new_name(wanted.name)).collect();
     let plans = all.iter().zip(names);
     plans
-        .map(|(wanted, name)| name.and_then(|()| create_as(shared, &mut topics, wanted, validate_only)))
+        .map(|(wanted, name)| name.and_then(|()| create_as(shared, &mut topics, wanted, validate_only, permit)))
         .collect()
 }
 
@@ -65,6 +73,7 @@ fn create_as(
     topics: &mut Topics,
     wanted: &Wanted<'_>,
     validate_only: bool,
+    permit: Permit<'_>,
 ) -> Result<Plan, TopicError> {
     let id = shared.new_uuid();
     let config =
@@ -73,6 +82,7 @@ fn create_as(
         true => spread(shared, topics, wanted.partitions, wanted.replicas)?,
         false => assigned(shared, wanted)?,
     };
+    permit(assignment.len())?;
     if !validate_only {
         topics.insert(wanted.name, id, assignment.clone(), config.clone());
     }
@@ -188,7 +198,12 @@ pub(crate) fn is_too_much(shared: &Shared, wanted: &[Growth<'_>]) -> bool {
 }
 
 /// Adds partitions to a topic, or only finds out whether they could be (`ReplicationControlManager.createPartitions`).
-pub(crate) fn grow(shared: &Shared, wanted: &Growth<'_>, validate_only: bool) -> Result<(), TopicError> {
+pub(crate) fn grow(
+    shared: &Shared,
+    wanted: &Growth<'_>,
+    validate_only: bool,
+    permit: Permit<'_>,
+) -> Result<(), TopicError> {
     let mut topics = shared.topics.write();
     let topic = topics.by_name(wanted.name).ok_or(TopicError::Unknown)?.clone();
     let there = topic.partitions.len();
@@ -223,6 +238,7 @@ pub(crate) fn grow(shared: &Shared, wanted: &Growth<'_>, validate_only: bool) ->
         }
         None => topics.spread_on(&shared.broker_ids(), &topic, more),
     };
+    permit(more)?;
     if validate_only {
         return Ok(());
     }

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::configs::logs::LogConfig;
 use super::exits::Wait;
 use super::state::Shared;
-use super::topic_config::TopicConfig;
 use super::{cleaner, log_config};
 use crate::log::Log;
 
@@ -73,13 +73,13 @@ impl Default for Housekeeping {
 }
 
 impl Housekeeping {
-    /// Takes note of what a log of a topic with this configuration will need. Call it after each change of either.
+    /// Takes note of what a log with this configuration will need. Call it after each change of either.
     ///
     /// It takes constant time, but for a look at each segment where the topic is compacted or has a limit of size.
-    pub fn look_at(&self, shared: &Arc<Shared>, config: &TopicConfig, log: &Log) {
+    pub fn look_at(&self, shared: &Arc<Shared>, config: &LogConfig, log: &Log) {
         let retention = log.retention_due(&log_config::retention_rules(config));
         let soon = |due: i64, now_ms: i64| due.max(now_ms.saturating_add(1));
-        if let Some(due) = log.producers_due(expiration_ms(shared)) {
+        if let Some(due) = log.producers_due(config.producer_expiration_ms) {
             let interval = shared.config.producer_id_expiration_check_interval;
             let due = next_tick(shared.start_ms(), interval, interval, soon(due, shared.now_ms()));
             self.schedule(shared, &self.producers, due);
@@ -99,7 +99,7 @@ impl Housekeeping {
                 let Some(due) = retention.into_iter().chain(log.compaction_due(&rules, now_ms)).min() else {
                     return;
                 };
-                let interval = shared.config.log_cleaner_backoff;
+                let interval = Duration::from_millis(u64::try_from(config.cleaner_backoff_ms).unwrap_or(0));
                 let due = next_tick(shared.start_ms(), Duration::ZERO, interval, soon(due, now_ms));
                 self.schedule(shared, &self.cleaning, due);
             }
@@ -111,7 +111,7 @@ impl Housekeeping {
         let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
         for topic in topics {
             for partition in &topic.partitions {
-                self.look_at(shared, &topic.config, &partition.log.lock());
+                self.look_at(shared, topic.log_config(partition), &partition.log.lock());
             }
         }
     }
@@ -163,25 +163,22 @@ async fn run(shared: Arc<Shared>) {
     }
 }
 
-fn expiration_ms(shared: &Shared) -> i64 {
-    i64::try_from(shared.config.producer_id_expiration.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// Forgets the producers that have not written for long, in every log. Returns how many.
 pub(crate) fn expire_producers(shared: &Arc<Shared>) -> usize {
     let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
     let mut expired = 0;
     for topic in topics {
         for partition in &topic.partitions {
+            let config = topic.log_config(partition);
             let mut log = partition.log.lock();
-            expired += log.expire_producers(shared.now_ms(), expiration_ms(shared));
-            shared.housekeeping.look_at(shared, &topic.config, &log);
+            expired += log.expire_producers(shared.now_ms(), config.producer_expiration_ms);
+            shared.housekeeping.look_at(shared, config, &log);
         }
     }
     expired
 }
 
-/// Which topics retention is applied to.
+/// Which logs retention is applied to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Those that the log cleaner leaves alone.
@@ -192,10 +189,10 @@ pub(crate) enum Scope {
 /// Deletes the segments that retention lets go, in every log, and takes note of what will go next. Returns how many went.
 pub(crate) fn apply_retention(shared: &Arc<Shared>, scope: Scope) -> usize {
     let topics: Vec<_> = shared.topics.read().iter().cloned().collect();
-    let topics = topics
-        .iter()
-        .filter(|topic| scope == Scope::All || !topic.config.cleanup.compact);
-    topics.map(|topic| cleaner::delete_old_segments(shared, topic)).sum()
+    let deleted = topics.iter().map(|topic| {
+        cleaner::delete_old_segments(shared, topic, |config| scope == Scope::All || !config.cleanup.compact)
+    });
+    deleted.sum()
 }
 
 #[cfg(test)]

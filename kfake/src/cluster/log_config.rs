@@ -13,6 +13,7 @@ pub(crate) fn rules(config: &LogConfig) -> Rules {
         timestamp_before_max_ms: config.timestamp_before_max_ms,
         timestamp_after_max_ms: config.timestamp_after_max_ms,
         compression: config.compression.0,
+        max_decompressed_message_bytes: config.max_decompressed_message_bytes,
         level: Level {
             gzip: config.gzip_level,
             lz4: config.lz4_level,

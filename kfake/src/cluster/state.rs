@@ -19,6 +19,7 @@ use super::features::Features;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
 use super::lifeline::Lifeline;
+use super::quotas::connections::OpenConnections;
 use super::quotas::store::Quotas;
 use super::releases::Offered;
 use super::telemetry::Telemetry;
@@ -101,6 +102,7 @@ pub(crate) struct Shared {
     /// Every configuration, as clients see and change it.
     pub configs: Configs,
     pub quotas: Quotas,
+    pub open_connections: OpenConnections,
     pub telemetry: Telemetry,
     /// The levels of features that are others than in a new cluster, and how often they were changed.
     pub features: Mutex<Features>,
@@ -160,6 +162,7 @@ impl Shared {
                 all,
             },
             quotas: Quotas::default(),
+            open_connections: OpenConnections::default(),
             telemetry: Telemetry::default(),
             features: Mutex::default(),
             housekeeping: Housekeeping::default(),

@@ -3,42 +3,44 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
-use super::configs::logs::LogConfig;
+use super::configs::logs::{Inherited, LogConfig};
 use super::configs::table::{self, Kind};
+use super::topics::BrokerId;
 
 /// What a topic's configurations were set to. What was not set is the brokers'.
 ///
-/// It is what the log works by, too: `config.max_message_bytes`.
+/// It is what the logs work by, too: [`at`](Self::at) a partition's leader; `config.max_message_bytes` where no broker has values of
+/// its own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct TopicConfig {
     set: BTreeMap<String, String>,
-    logs: LogConfig,
+    logs: Inherited,
 }
 
 impl Deref for TopicConfig {
     type Target = LogConfig;
 
     fn deref(&self) -> &LogConfig {
-        &self.logs
+        &self.logs.all
     }
 }
 
 impl TopicConfig {
     /// A topic's own configurations, which have been checked, over those of the brokers.
-    pub fn new(set: BTreeMap<String, String>, brokers: &LogConfig) -> Self {
+    pub fn new(set: BTreeMap<String, String>, brokers: &Inherited) -> Self {
         let logs = brokers.with(|name| set.get(name).map(String::as_str));
         Self { set, logs }
     }
 
     /// The same over other configurations of the brokers.
-    pub fn over(&self, brokers: &LogConfig) -> Self {
+    pub fn over(&self, brokers: &Inherited) -> Self {
         Self::new(self.set.clone(), brokers)
     }
 
     /// Reads configurations by name; the error is what Apache Kafka says.
     pub fn read<'a>(
         given: impl Iterator<Item = (&'a str, Option<&'a str>)>,
-        brokers: &LogConfig,
+        brokers: &Inherited,
     ) -> Result<Self, String> {
         let mut set = BTreeMap::new();
         for (name, value) in given {
@@ -49,6 +51,11 @@ impl TopicConfig {
         }
         check(&set)?;
         Ok(Self::new(set, brokers))
+    }
+
+    /// What a partition's log works by whose leader this is.
+    pub fn at(&self, leader: Option<BrokerId>) -> &LogConfig {
+        self.logs.at(leader)
     }
 
     /// Everything that was set on the topic itself.
@@ -98,7 +105,7 @@ mod tests {
     use super::*;
 
     fn read(name: &str, value: &str) -> Result<TopicConfig, String> {
-        TopicConfig::read([(name, Some(value))].into_iter(), &LogConfig::default())
+        TopicConfig::read([(name, Some(value))].into_iter(), &Inherited::default())
     }
 
     #[test]
@@ -127,7 +134,7 @@ mod tests {
             ("min.compaction.lag.ms", Some("9")),
             ("max.compaction.lag.ms", Some("8")),
         ];
-        let error = TopicConfig::read(both.into_iter(), &LogConfig::default()).unwrap_err();
+        let error = TopicConfig::read(both.into_iter(), &Inherited::default()).unwrap_err();
         assert!(error.contains("(9) > max.compaction.lag.ms (8)"), "{error}");
     }
 }

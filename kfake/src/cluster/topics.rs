@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::configs::logs::LogConfig;
 use super::partition::Partition;
 use super::topic_config::TopicConfig;
 use super::topology::Held;
@@ -50,6 +51,9 @@ pub enum TopicError {
     /// POLICY_VIOLATION.
     #[error("{0}")]
     PolicyViolation(String),
+    /// THROTTLING_QUOTA_EXCEEDED. Apache Kafka's answers have no message for it.
+    #[error("The throttling quota has been exceeded.")]
+    QuotaExceeded,
     /// UNKNOWN_TOPIC_OR_PARTITION.
     #[error("This server does not host this topic-partition.")]
     Unknown,
@@ -69,6 +73,11 @@ pub(crate) struct Topic {
 impl Topic {
     pub fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
         self.partitions.get(usize::try_from(index).ok()?)
+    }
+
+    /// What a partition's log works by: the topic's own values, and those of the broker that leads it.
+    pub fn log_config(&self, partition: &Partition) -> &LogConfig {
+        self.config.at(partition.leader)
     }
 }
 
@@ -272,7 +281,7 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::configs::logs::LogConfig;
+    use crate::cluster::configs::logs::Inherited;
 
     const BROKERS: [BrokerId; 3] = [BrokerId(1), BrokerId(2), BrokerId(3)];
 
@@ -334,7 +343,7 @@ mod tests {
         let before = topics.by_name("a").unwrap().clone();
         let mut changed = Topic::clone(&before);
         changed.config =
-            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &LogConfig::default()).unwrap();
+            TopicConfig::read([("max.message.bytes", Some("1"))].into_iter(), &Inherited::default()).unwrap();
         assert!(Arc::ptr_eq(&topics.replace(Arc::new(changed)).unwrap(), &before));
         let after = topics.by_id(&before.id).unwrap();
         assert!(Arc::ptr_eq(after, topics.by_name("a").unwrap()));

@@ -277,9 +277,18 @@ impl Log {
     }
 
     /// A producer's transaction is about to begin here with a batch of this sequence number, if its coordinator says so.
-    /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890).
-    pub fn verify_transaction(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool) {
-        self.producers.verify(producer_id, epoch, sequence, begins_at_zero);
+    /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890). It is forgotten
+    /// when a producer that writes now would be.
+    pub fn verify_transaction(
+        &mut self,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        begins_at_zero: bool,
+        now_ms: i64,
+    ) {
+        self.producers
+            .verify(producer_id, epoch, sequence, begins_at_zero, now_ms);
     }
 
     /// Whether a marker may end a producer's transaction. [`end_transaction`](Self::end_transaction) asks the same.

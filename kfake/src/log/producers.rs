@@ -140,6 +140,8 @@ struct Verification {
     /// The lowest sequence number that came with a batch of this epoch.
     lowest: i32,
     begins_at_zero: bool,
+    /// In milliseconds since 1970.
+    since: i64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -293,11 +295,13 @@ impl Producers {
     }
 
     /// A producer's transaction is about to begin here with this sequence number, if its coordinator says so.
-    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool) {
+    pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool, now_ms: i64) {
+        self.wrote_at(now_ms);
         let verification = self.verified.entry(producer_id).or_insert(Verification {
             epoch,
             lowest: sequence,
             begins_at_zero,
+            since: now_ms,
         });
         if epoch > verification.epoch || (epoch == verification.epoch && sequence < verification.lowest) {
             (verification.epoch, verification.lowest) = (epoch, sequence);
@@ -405,16 +409,19 @@ impl Producers {
         Some(self.written_since?.saturating_add(expiration_ms))
     }
 
-    /// Forgets the producers that wrote last so long ago, by their records' timestamps, unless their transaction is open
-    /// (`ProducerStateManager.removeExpiredProducers`). Returns how many.
+    /// Forgets the producers that wrote last so long ago, by their records' timestamps, unless their transaction is open, and
+    /// verifications of which nothing has come (`ProducerStateManager.removeExpiredProducers`). Returns how many.
     pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) -> usize {
         let before = self.entries.len();
         self.entries.retain(|_, producer| {
             producer.open_since.is_some() || now_ms.saturating_sub(producer.last_timestamp) < expiration_ms
         });
+        self.verified
+            .retain(|_, verification| now_ms.saturating_sub(verification.since) < expiration_ms);
         // Who is in a transaction may be old: its end, or its next batch, is when it is looked at again.
         let idle = self.entries.values().filter(|producer| producer.open_since.is_none());
-        self.written_since = idle.map(|producer| producer.last_timestamp).min();
+        let verified = self.verified.values().map(|verification| verification.since);
+        self.written_since = idle.map(|producer| producer.last_timestamp).chain(verified).min();
         before - self.entries.len()
     }
 

@@ -57,6 +57,14 @@ pub enum RecordError {
     /// The records cannot be compressed again.
     #[error("the records cannot be compressed: {0}")]
     Compress(#[source] io::Error),
+    /// A compressed record is larger than the topic takes.
+    #[error("a record of {size} bytes is larger than max.decompressed.message.bytes ({max})")]
+    TooLarge {
+        /// The record's size, without that of its length.
+        size: i32,
+        /// The topic's limit.
+        max: i32,
+    },
     /// The compressed stream goes on beyond what a broker should have to read.
     #[error("the records decompress to more than {MAX_DECOMPRESSED} bytes")]
     TooMuch,
@@ -186,6 +194,8 @@ pub struct Records<'a> {
     key: Range<usize>,
     has_value: bool,
     rest_from: usize,
+    /// The largest record, where they are compressed.
+    largest: i32,
 }
 
 impl<'a> Records<'a> {
@@ -212,7 +222,14 @@ impl<'a> Records<'a> {
             key: 0..0,
             has_value: false,
             rest_from: 0,
+            largest: i32::MAX,
         })
+    }
+
+    /// Refuses compressed records that are larger than this (`max.decompressed.message.bytes`).
+    pub(super) fn at_most(mut self, largest: i32) -> Self {
+        self.largest = largest;
+        self
     }
 
     /// The records' places instead of what they are. Only for uncompressed ones.
@@ -241,6 +258,12 @@ impl<'a> Records<'a> {
                     return Err(RecordError::Malformed("it is longer than the batch"));
                 }
                 Some(*at)
+            }
+            Source::Stream { .. } if size > self.largest => {
+                return Err(RecordError::TooLarge {
+                    size,
+                    max: self.largest,
+                });
             }
             Source::Stream { .. } => None,
         };

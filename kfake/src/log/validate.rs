@@ -31,6 +31,8 @@ pub struct Rules {
     pub timestamp_after_max_ms: i64,
     /// `compression.type`: what every batch is compressed with; `None` leaves that to the producer.
     pub compression: Option<Codec>,
+    /// `max.decompressed.message.bytes`: the largest record of a compressed batch. Kafka's default is 2147483639.
+    pub max_decompressed_message_bytes: i32,
     /// `compression.gzip.level` and so on (KIP-390).
     pub level: Level,
 }
@@ -45,6 +47,7 @@ impl Default for Rules {
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
             compression: None,
+            max_decompressed_message_bytes: 2_147_483_639,
             level: Level::default(),
         }
     }
@@ -170,6 +173,9 @@ pub enum ValidateError {
         /// The negative sequence number.
         sequence: i32,
     },
+    /// What is compressed anew is written as by a producer, whom this batch lacks (`MemoryRecordsBuilder.validateProducerState`).
+    #[error("the batch has no producer, or no epoch of it, and cannot be written again")]
+    Producer,
     /// The records cannot be read.
     #[error(transparent)]
     Records(#[from] RecordError),
@@ -213,6 +219,7 @@ impl ValidateError {
             | Self::Header(_)
             | Self::UnknownCodec(_)
             | Self::OffsetDelta { .. }
+            | Self::Producer
             | Self::Records(RecordError::Length | RecordError::Codec(_) | RecordError::Decompress(_)) => {
                 ResponseError::UnknownServerError
             }
@@ -402,6 +409,13 @@ impl Rules {
         let mut records = batch.locate(&plain)?;
         // As if nothing were compressed: what is misplaced does not matter.
         let walked_max = self.check_records(batch, Codec::None, now_ms)?;
+        let lacks_producer = match batch.has_producer_id() {
+            true => batch.producer_epoch() < 0,
+            false => batch.is_transactional(),
+        };
+        if lacks_producer {
+            return Err(ValidateError::Producer);
+        }
         for (record, place) in records.iter_mut().zip(0..) {
             record.offset_delta = place;
         }
@@ -419,7 +433,8 @@ impl Rules {
         let mut misplaced = None;
         let mut rejections = Vec::new();
         let mut for_timestamp = false;
-        for (record, index) in batch.records()?.zip(0..) {
+        let records = batch.records()?.at_most(self.max_decompressed_message_bytes);
+        for (record, index) in records.zip(0..) {
             let record = record?;
             if self.compacted && !record.has_key {
                 rejections.push(RecordRejection {

@@ -13,6 +13,7 @@ use super::frame::FrameReader;
 use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::lifeline::Lifeline;
+use crate::cluster::quotas::connections::Counted;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 use crate::txn::coordinator::Transactions;
@@ -61,7 +62,11 @@ pub(crate) fn open<S: Transport>(
         return;
     };
     let name = peer.clone();
+    let Some((stream, counted)) = admit(stream, &context, &peer) else {
+        return;
+    };
     let task = async move {
+        let _counted = counted;
         // A broker that is stopped breaks off in the middle, as one that crashes does.
         let end = tokio::select! {
             biased;
@@ -73,6 +78,36 @@ pub(crate) fn open<S: Transport>(
         }
     };
     shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+}
+
+/// The connection, counted, unless its address has opened too many, or has as many as it may.
+fn admit<S: Transport>(stream: S, context: &Context, peer: &str) -> Option<(S, Counted)> {
+    let (shared, broker) = (&context.shared, context.broker);
+    let wait = shared.quotas.connects(broker, &context.client_host, context.windows());
+    if !wait.is_zero() {
+        tracing::debug!(%peer, %broker, ?wait, "too many connections from there: it is closed later");
+        let task = keep_waiting(stream, wait, shared.clone());
+        let connections = &shared.tasks.connections;
+        connections.spawn_named_on(peer.to_owned(), task, &shared.runtime);
+        return None;
+    }
+    let counted = Counted::new(shared, broker, &context.client_host);
+    if counted.is_none() {
+        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
+    }
+    Some((stream, counted?))
+}
+
+/// A connection that is one too many: nothing is read of it as a request, and it is closed once its address may open another
+/// (`SocketServer.DelayedCloseSocket`, KIP-612), or has left.
+async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: Arc<Shared>) {
+    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+    tokio::select! {
+        biased;
+        () = shared.exits.shutdown() => {}
+        () = frames.departure(&mut stream) => {}
+        () = tokio::time::sleep(wait) => {}
+    }
 }
 
 async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {

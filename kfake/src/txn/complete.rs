@@ -5,12 +5,15 @@ use std::sync::Arc;
 use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
 use super::coordinator::Held;
+use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::internal::Internal;
+use crate::cluster::log_config;
 use crate::cluster::partition::Partition;
+use crate::cluster::state::Shared;
 use crate::cluster::topics::{Topic, Topics};
 use crate::group::classic::ClassicGroup;
 use crate::group::handle::Group;
-use crate::log::{Log, Marker, TimestampType};
+use crate::log::{Log, Marker, MarkerError, Wakeups};
 
 /// The topics, kept from changing. A fetch reads all of its partitions under one lock of them: written to, they keep out
 /// whoever would see one partition before the end of a transaction and another after it.
@@ -46,9 +49,9 @@ impl Held<'_> {
         let of_logs = partitions.iter().filter(|(name, _)| *name != Internal::Offsets.name());
         let found = of_logs.filter_map(|(name, index)| {
             let topic = known.by_name(name)?;
-            Some((topic.partition(index)?.clone(), stamp(topic, now_ms)))
+            Some((topic.clone(), topic.partition(index)?.clone()))
         });
-        let found: Vec<(Arc<Partition>, _)> = found.collect();
+        let found: Vec<(Arc<Topic>, Arc<Partition>)> = found.collect();
         let groups: Vec<Arc<Group>> = groups
             .iter()
             .filter_map(|id| self.transactions.groups.get(id))
@@ -58,19 +61,18 @@ impl Held<'_> {
         {
             // Everything is held before anything is written; what was written is seen once everything is released. The topics are
             // kept from changing, so that each log is led in the epoch that its partition says.
-            let logs = found.iter().map(|(partition, stamp)| {
-                let log = partition.log.lock();
-                let may_take = partition.takes_markers(&log);
-                (log, *stamp, may_take)
-            });
-            let mut logs: Vec<(MutexGuard<'_, Log>, _, _)> = logs.collect();
+            let logs = found
+                .iter()
+                .map(|(topic, partition)| (topic, partition, partition.log.lock()));
+            let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
             let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
-            for (log, stamp, may_take) in &mut logs {
-                if !*may_take {
-                    log.owe_marker(marker, *stamp);
+            for (topic, partition, log) in &mut logs {
+                let config = topic.log_config(partition);
+                if !partition.takes_markers(log) {
+                    log.owe_marker(marker, (config.timestamp_type, now_ms));
                     continue;
                 }
-                match log.end_transaction(marker, *stamp) {
+                match write_marker(shared, config, log, marker) {
                     Ok(waiting) => wakeups.push(waiting),
                     Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
                 }
@@ -96,7 +98,20 @@ impl Held<'_> {
     }
 }
 
-/// How a topic stamps what the broker itself writes.
-pub(crate) fn stamp(topic: &Topic, now_ms: i64) -> (TimestampType, i64) {
-    (topic.config.timestamp_type, now_ms)
+/// Appends a marker to a log with this configuration, as what the broker itself writes is stamped, and takes note of what becomes due by it:
+/// a producer whose transaction has ended can expire, and a segment may have been rolled.
+///
+/// # Errors
+///
+/// The marker is from a time that is over. The log is unchanged then.
+pub(crate) fn write_marker(
+    shared: &Arc<Shared>,
+    config: &LogConfig,
+    log: &mut Log,
+    marker: &Marker,
+) -> Result<Wakeups, MarkerError> {
+    log.set_segment_rules(log_config::segment_rules(config, |limit| shared.random_below(limit)));
+    let waiting = log.end_transaction(marker, (config.timestamp_type, shared.now_ms()))?;
+    shared.housekeeping.look_at(shared, config, log);
+    Ok(waiting)
 }

@@ -9,7 +9,7 @@ use crate::connection::{Connection, Reply, body_of, correlation_id};
 use crate::records;
 use crate::schema::{self, Api};
 use crate::side::{PATIENCE, Side};
-use crate::text::scenario::{Action, Condition, Connection as Named, Request, Scenario, Target};
+use crate::text::scenario::{Action, Connection as Named, Request, Scenario, Target};
 use crate::transcript::{Answer, Transcript};
 use crate::tree::{Field, Value};
 
@@ -108,7 +108,16 @@ impl Run<'_> {
                 self.keep(line, label, pending.api, came);
                 Ok(())
             }
-            Action::Until(request, condition) => self.until(line, request, condition),
+            Action::Until(request, condition) => {
+                let wanted = self.resolved(&condition.value)?;
+                let holds = |body: &Value| condition.relation.holds(body.at(&condition.path), &wanted);
+                self.until(line, request, &format!("not {condition}"), holds)
+            }
+            Action::Settle(request) => self.until(line, request, "a transaction does not end", |body| {
+                // PrepareCommit, PrepareAbort and, in a refused answer, nothing.
+                let state = body.at("transactionStates[0].transactionState");
+                !matches!(state, Some(Value::Text(state)) if state.starts_with("Prepare"))
+            }),
             Action::Let(name, path) => {
                 let value = self.last.as_ref().and_then(|last| last.at(path)).cloned();
                 let value = value.ok_or_else(|| format!("the answer has no {path}: {}", self.last_text()))?;
@@ -147,19 +156,24 @@ impl Run<'_> {
         }
     }
 
-    fn until(&mut self, line: usize, request: &Request, condition: &Condition) -> Result<(), String> {
-        let wanted = self.resolved(&condition.value)?;
+    /// Asks until the answer is one that is waited for.
+    fn until(
+        &mut self,
+        line: usize,
+        request: &Request,
+        otherwise: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<(), String> {
         let begin = Instant::now();
         loop {
             let pending = self.send(request)?;
             let came = self.receive(&pending, SILENCE)?;
-            let holds =
-                matches!(&came, Came::Body(body) if condition.relation.holds(body.at(&condition.path), &wanted));
+            let holds = matches!(&came, Came::Body(body) if holds(body));
             if holds || begin.elapsed() > PATIENCE || !matches!(came, Came::Body(_)) {
                 self.keep(line, label(request), pending.api, came);
                 return match holds {
                     true => Ok(()),
-                    false => Err(format!("not {condition}: {}", self.last_text())),
+                    false => Err(format!("{otherwise}: {}", self.last_text())),
                 };
             }
             std::thread::sleep(PAUSE);

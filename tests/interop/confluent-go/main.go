@@ -3,10 +3,8 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"kfake.test/interop/cases"
@@ -31,36 +29,6 @@ func settings(given kafka.ConfigMap, more ...kafka.ConfigMap) *kafka.ConfigMap {
 		}
 	}
 	return &all
-}
-
-func withAdmin(work func(*kafka.AdminClient) error) error {
-	admin, err := kafka.NewAdminClient(settings(nil))
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	return work(admin)
-}
-
-// create makes a topic; an error is the one of the topic.
-func create(name string, partitions int, config map[string]string) error {
-	return withAdmin(func(admin *kafka.AdminClient) error {
-		topic := kafka.TopicSpecification{Topic: name, NumPartitions: partitions, ReplicationFactor: 1, Config: config}
-		made, err := admin.CreateTopics(context.Background(), []kafka.TopicSpecification{topic},
-			kafka.SetAdminOperationTimeout(cases.Limit))
-		if err != nil {
-			return err
-		}
-		if made[0].Error.Code() != kafka.ErrNoError {
-			return made[0].Error
-		}
-		return nil
-	})
-}
-
-func topic(partitions int) (string, error) {
-	name := cases.Fresh("confluent-go")
-	return name, create(name, partitions, nil)
 }
 
 func values(from, to int) []string {
@@ -236,223 +204,6 @@ func idempotent() error {
 	return roundTrip(500, kafka.ConfigMap{"enable.idempotence": true, "batch.num.messages": 10})
 }
 
-func member(name, group string, config kafka.ConfigMap) (*kafka.Consumer, error) {
-	from, err := consumer(group, config)
-	if err != nil {
-		return nil, err
-	}
-	return from, from.Subscribe(name, nil)
-}
-
-func members(name, group string, count int) ([]*kafka.Consumer, error) {
-	var all []*kafka.Consumer
-	for range count {
-		one, err := member(name, group, nil)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, nil
-}
-
-func numbers(from *kafka.Consumer) ([]int32, error) {
-	assigned, err := from.Assignment()
-	var partitions []int32
-	for _, part := range assigned {
-		partitions = append(partitions, part.Partition)
-	}
-	slices.Sort(partitions)
-	return partitions, err
-}
-
-// shared polls all until their assignments are disjoint and cover everything.
-func shared(all []*kafka.Consumer, partitions int) error {
-	return until(fmt.Sprintf("%d members share %d partitions", len(all), partitions), func() (bool, error) {
-		taken, each := map[int32]bool{}, true
-		count := 0
-		for _, one := range all {
-			if _, err := poll(one); err != nil {
-				return false, err
-			}
-			assigned, err := numbers(one)
-			if err != nil {
-				return false, err
-			}
-			each = each && len(assigned) > 0
-			count += len(assigned)
-			for _, partition := range assigned {
-				taken[partition] = true
-			}
-		}
-		return each && len(taken) == count && count == partitions, nil
-	})
-}
-
-func groupOf(count int) func() error {
-	return func() error {
-		name, err := topic(6)
-		if err != nil {
-			return err
-		}
-		all, err := members(name, cases.Fresh("group"), count)
-		if err != nil {
-			return err
-		}
-		if err := shared(all, 6); err != nil {
-			return err
-		}
-		for partition := range int32(6) {
-			if _, err := produce(name, partition, []string{fmt.Sprint(partition)}, nil); err != nil {
-				return err
-			}
-		}
-		var got []string
-		err = until("every record arrives", func() (bool, error) {
-			for _, one := range all {
-				message, err := poll(one)
-				if err != nil {
-					return false, err
-				}
-				if message != nil {
-					got = append(got, string(message.Value))
-				}
-			}
-			return len(got) >= 6, nil
-		})
-		slices.Sort(got)
-		return errors.Join(err, cases.Same("values", got, []string{"0", "1", "2", "3", "4", "5"}), closeAll(all))
-	}
-}
-
-func closeAll(all []*kafka.Consumer) error {
-	var errs []error
-	for _, one := range all {
-		errs = append(errs, one.Close())
-	}
-	return errors.Join(errs...)
-}
-
-func rebalance() error {
-	name, err := topic(6)
-	if err != nil {
-		return err
-	}
-	group := cases.Fresh("group")
-	all, err := members(name, group, 2)
-	if err != nil {
-		return err
-	}
-	if err := shared(all, 6); err != nil {
-		return err
-	}
-	third, err := members(name, group, 1)
-	if err != nil {
-		return err
-	}
-	all = append(all, third...)
-	if err := shared(all, 6); err != nil {
-		return err
-	}
-	if err := all[0].Close(); err != nil {
-		return err
-	}
-	return errors.Join(shared(all[1:], 6), closeAll(all[1:]))
-}
-
-func memberDies() error {
-	name, err := topic(4)
-	if err != nil {
-		return err
-	}
-	group := cases.Fresh("group")
-	// It stops polling, and so is taken out of the group by librdkafka itself after that long.
-	dying, err := member(name, group, kafka.ConfigMap{"max.poll.interval.ms": 6000})
-	if err != nil {
-		return err
-	}
-	if err := shared([]*kafka.Consumer{dying}, 4); err != nil {
-		return err
-	}
-	left, err := member(name, group, nil)
-	if err != nil {
-		return err
-	}
-	if err := shared([]*kafka.Consumer{dying, left}, 4); err != nil {
-		return err
-	}
-	return errors.Join(shared([]*kafka.Consumer{left}, 4), left.Close(), dying.Close())
-}
-
-func staticMember() error {
-	name, err := topic(4)
-	if err != nil {
-		return err
-	}
-	group := cases.Fresh("group")
-	first, err := member(name, group, kafka.ConfigMap{"group.instance.id": "instance-1"})
-	if err != nil {
-		return err
-	}
-	second, err := member(name, group, kafka.ConfigMap{"group.instance.id": "instance-2"})
-	if err != nil {
-		return err
-	}
-	if err := shared([]*kafka.Consumer{first, second}, 4); err != nil {
-		return err
-	}
-	before, err := numbers(first)
-	if err != nil {
-		return err
-	}
-	// A static member that closes stays in its group.
-	if err := first.Close(); err != nil {
-		return err
-	}
-	again, err := member(name, group, kafka.ConfigMap{"group.instance.id": "instance-1"})
-	if err != nil {
-		return err
-	}
-	if err := shared([]*kafka.Consumer{again, second}, 4); err != nil {
-		return err
-	}
-	after, err := numbers(again)
-	return errors.Join(err, cases.Same("the assignment that it finds again", after, before), again.Close(), second.Close())
-}
-
-func commit() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
-	}
-	group := cases.Fresh("group")
-	if _, err := produce(name, 0, values(0, 10), nil); err != nil {
-		return err
-	}
-	from, err := member(name, group, nil)
-	if err != nil {
-		return err
-	}
-	if _, err := read(from, 5); err != nil {
-		return err
-	}
-	if _, err := from.CommitOffsets(at(name, 5)); err != nil {
-		return err
-	}
-	committed, err := from.Committed(at(name, 0), limitMs)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(cases.Same("the committed offset", committed[0].Offset, kafka.Offset(5)), from.Close()); err != nil {
-		return err
-	}
-	if from, err = member(name, group, nil); err != nil {
-		return err
-	}
-	rest, err := read(from, 5)
-	return errors.Join(err, sameValues(rest, values(5, 10)), from.Close())
-}
-
 func seek() error {
 	name, err := topic(3)
 	if err != nil {
@@ -519,37 +270,6 @@ func timestamps() error {
 		cases.Same("timestamps", times, []int64{1_000_000, 1_001_000, 1_002_000, 1_003_000, 1_004_000}))
 }
 
-func topics() error {
-	name, err := topic(5)
-	if err != nil {
-		return err
-	}
-	return withAdmin(func(admin *kafka.AdminClient) error {
-		known, err := admin.GetMetadata(&name, false, limitMs)
-		if err != nil {
-			return err
-		}
-		if err := cases.Same("partitions", len(known.Topics[name].Partitions), 5); err != nil {
-			return err
-		}
-		gone, err := admin.DeleteTopics(context.Background(), []string{name}, kafka.SetAdminOperationTimeout(cases.Limit))
-		if err != nil {
-			return err
-		}
-		if err := cases.Same("the deletion", gone[0].Error.Code(), kafka.ErrNoError); err != nil {
-			return err
-		}
-		return until("the topic is gone", func() (bool, error) {
-			known, err := admin.GetMetadata(nil, true, limitMs)
-			if err != nil {
-				return false, err
-			}
-			_, there := known.Topics[name]
-			return !there, nil
-		})
-	})
-}
-
 func expect(code kafka.ErrorCode, err error) error {
 	var failed kafka.Error
 	if !errors.As(err, &failed) {
@@ -570,16 +290,6 @@ func unknownTopic() error {
 	})
 	return expect(kafka.ErrUnknownTopicOrPart, err)
 }
-
-func existingTopic() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
-	}
-	return expect(kafka.ErrTopicAlreadyExists, create(name, 1, nil))
-}
-
-func invalidTopic() error { return expect(kafka.ErrTopicException, create("not/a/name", 1, nil)) }
 
 func largeRecord() error {
 	name := cases.Fresh("confluent-go")
@@ -619,8 +329,6 @@ func returns() error {
 	return errors.Join(err, sameValues(messages, []string{"after"}))
 }
 
-const elsewhere = "not written for it: confluent-kafka-python runs it with the same librdkafka"
-
 func main() {
 	cases.Run([]cases.Case{
 		{Name: "compression-none", Run: compression("none")},
@@ -630,6 +338,10 @@ func main() {
 		{Name: "compression-zstd", Run: compression("zstd")},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: idempotent},
+		{Name: "transaction-commit", Run: inTransactions(transactionCommit)},
+		{Name: "transaction-abort", Run: inTransactions(transactionAbort)},
+		{Name: "transaction-offsets", Run: inTransactions(transactionOffsets)},
+		{Name: "transaction-fenced", Run: transactionFenced},
 		{Name: "group-of-two", Run: groupOf(2)},
 		{Name: "group-of-three", Run: groupOf(3)},
 		{Name: "rebalance", Run: rebalance},
@@ -639,15 +351,18 @@ func main() {
 		{Name: "seek", Run: seek},
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
+		{Name: "configs", Run: configs},
+		{Name: "delete-records", Run: deleteRecords},
+		{Name: "compacted-topic", Run: compacted},
+		{Name: "partitions-added", Run: partitionsAdded},
+		{Name: "group-described", Run: groupDescribed},
+		{Name: "group-deleted", Run: groupDeleted},
+		{Name: "offsets-deleted", Run: cases.Skip("confluent-kafka-go has no function for it")},
+		{Name: "describe-cluster", Run: describeCluster},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},
 		{Name: "error-record-too-large", Run: largeRecord},
 		{Name: "cluster-returns", Run: returns},
-		{Name: "configs", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-commit", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-abort", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-offsets", Run: cases.Skip(elsewhere)},
-		{Name: "transaction-fenced", Run: cases.Skip(elsewhere)},
 	})
 }

@@ -1,7 +1,7 @@
 // kafkajs.
 
 const readline = require("node:readline");
-const { Kafka, CompressionTypes, CompressionCodecs, Partitioners, ConfigResourceTypes, ConfigSource, logLevel } = require("kafkajs");
+const { Kafka, CompressionTypes, CompressionCodecs, Partitioners, ConfigResourceTypes, ConfigSource, AssignerProtocol, logLevel } = require("kafkajs");
 const lz4 = require("lz4js");
 const zstd = require("zstd-napi");
 
@@ -346,6 +346,130 @@ async function configs() {
   });
 }
 
+async function deleteRecords() {
+  const name = await topic(1);
+  await produce(name, 0, values(0, 10));
+  await using(hasty.admin(), async (admin) => {
+    const remove = (offset) => admin.deleteTopicRecords({ topic: name, partitions: [{ partition: 0, offset }] });
+    const ends = async () => {
+      const [{ low, high }] = await admin.fetchTopicOffsets(name);
+      return [low, high];
+    };
+    // An admin client that has not asked for the topic yet does not find its leaders: kafkajs does not look them up here.
+    same("first and next offset before", await ends(), ["0", "10"]);
+    await remove("4");
+    same("first and next offset", await ends(), ["4", "10"]);
+    const error = await remove("11").then(() => null, (error) => error);
+    same("the error past the end", error?.cause?.partitions?.map((one) => one.error.type), ["OFFSET_OUT_OF_RANGE"]);
+  });
+  // Where the cluster calls an offset out of range, kafkajs begins anew at the first one.
+  const member = await new Member(fresh("alone"), name).start();
+  await until("6 messages", [member], () => member.messages.length >= 6);
+  member.client.seek({ topic: name, partition: 0, offset: "3" });
+  await until("6 more", [member], () => member.messages.length >= 12);
+  same("what is left", text(member.messages), [...values(4, 10), ...values(4, 10)]);
+  await member.close();
+}
+
+async function compacted() {
+  const name = fresh("kafkajs");
+  await create(name, 1, [
+    { name: "cleanup.policy", value: "compact" },
+    // A segment takes no second batch, any part may be dirty, and a tombstone goes with the compaction after the one that met
+    // it first.
+    { name: "segment.ms", value: "1" },
+    { name: "min.cleanable.dirty.ratio", value: "0" },
+    { name: "delete.retention.ms", value: "0" },
+  ]);
+  const write = (timestamp, pairs) =>
+    using(producer(), (to) =>
+      to.send({ topic: name, messages: pairs.map(([key, value]) => ({ partition: 0, key, value, timestamp })) }),
+    );
+  const left = async (wanted) => {
+    const last = wanted.at(-1)[0];
+    const end = Date.now() + LIMIT_MS;
+    for (;;) {
+      const member = await new Member(fresh("alone"), name).start();
+      await until(`offset ${last}`, [member], () => member.messages.some(({ offset }) => offset === last));
+      await member.close();
+      const found = member.messages.map(({ offset, key, value }) => [offset, key.toString(), value?.toString() ?? null]);
+      if (JSON.stringify(found) === JSON.stringify(wanted)) return;
+      if (Date.now() > end) same("what is left", found, wanted);
+    }
+  };
+  await write("1000000", [["a", "1"], ["b", "1"], ["c", "1"]]);
+  await write("1001000", [["a", "2"], ["b", null]]);
+  await write("1002000", [["end", "1"]]);
+  await left([["2", "c", "1"], ["3", "a", "2"], ["4", "b", null], ["5", "end", "1"]]);
+  await write("1003000", [["end", "2"]]);
+  await left([["2", "c", "1"], ["3", "a", "2"], ["5", "end", "1"], ["6", "end", "2"]]);
+}
+
+async function partitionsAdded() {
+  const name = await topic(1);
+  const member = await new Member(fresh("group"), name, { metadataMaxAge: 200 }).start();
+  await assigned([member], 1);
+  await using(producer({ metadataMaxAge: 200 }), async (to) => {
+    await to.send({ topic: name, messages: [{ value: "before" }] });
+    await using(kafka.admin(), (admin) => admin.createPartitions({ topicPartitions: [{ topic: name, count: 3 }] }));
+    const reached = new Set();
+    const end = Date.now() + LIMIT_MS;
+    while (reached.size < 3) {
+      same("the producer does not know of them", Date.now() > end, false);
+      // Without a key, each record goes to some partition that the producer knows.
+      for (const placed of await to.send({ topic: name, messages: [{ value: "v" }] })) reached.add(placed.partition);
+    }
+    await assigned([member], 3);
+    await to.send({ topic: name, messages: [0, 1, 2].map((partition) => ({ partition, value: `to ${partition}` })) });
+  });
+  await until("a record of each partition arrives", [member], () =>
+    ["to 0", "to 1", "to 2"].every((value) => text(member.messages).includes(value)));
+  await member.close();
+}
+
+/** A group of one member, which has both partitions of a topic. */
+async function oneMember(work) {
+  const [name, group] = [await topic(2), fresh("group")];
+  const member = await new Member(group, name).start();
+  await assigned([member], 2);
+  await using(hasty.admin(), (admin) => work({ name, group, member, admin }));
+}
+
+const listed = async (admin, group) => (await admin.listGroups()).groups.filter(({ groupId }) => groupId === group);
+
+const groupDescribed = () => oneMember(async ({ name, group, member, admin }) => {
+  same("the group in the list", await listed(admin, group), [{ groupId: group, protocolType: "consumer" }]);
+  const described = async () => (await admin.describeGroups([group])).groups[0];
+  const { state, protocol, members } = await described();
+  same("the group", [state, protocol, members.length], ["Stable", "RoundRobinAssigner", 1]);
+  const { assignment } = AssignerProtocol.MemberAssignment.decode(members[0].memberAssignment);
+  same("its member", [members[0].clientId, assignment], ["kafkajs", { [name]: [0, 1] }]);
+  await member.close();
+  const empty = await described();
+  same("the group without its member", [empty.state, empty.members], ["Empty", []]);
+});
+
+const groupDeleted = () => oneMember(async ({ group, member, admin }) => {
+  const remove = () => admin.deleteGroups([group]);
+  const failed = async (type) => {
+    const error = await remove().then(() => null, (error) => error);
+    same("the error", error?.groups?.map((one) => one.error.type), [type]);
+  };
+  await failed("NON_EMPTY_GROUP");
+  await member.close();
+  await remove();
+  same("the group in the list", await listed(admin, group), []);
+  await failed("GROUP_ID_NOT_FOUND");
+});
+
+const describeCluster = () => using(hasty.admin(), async (admin) => {
+  const { brokers, controller, clusterId } = await admin.describeCluster();
+  const ports = process.env.KFAKE_BOOTSTRAP.split(",").map((server, n) => [n + 1, Number(server.split(":")[1])]);
+  same("the brokers", brokers.map(({ nodeId, port }) => [nodeId, port]), ports);
+  same("the length of the cluster's id", clusterId.length, 22);
+  same("whether the controller is one of them", ports.some(([id]) => id === controller), true);
+});
+
 async function expect(type, work) {
   let error;
   try {
@@ -405,6 +529,13 @@ const cases = {
   timestamps,
   "create-and-delete-topic": topics,
   configs,
+  "delete-records": deleteRecords,
+  "compacted-topic": compacted,
+  "partitions-added": partitionsAdded,
+  "group-described": groupDescribed,
+  "group-deleted": groupDeleted,
+  "offsets-deleted": skip("kafkajs has no function for it"),
+  "describe-cluster": describeCluster,
   "error-unknown-topic": () =>
     expect("UNKNOWN_TOPIC_OR_PARTITION", () => using(hasty.admin(), (admin) => admin.deleteTopics({ topics: [fresh("no-such-topic")] }))),
   "error-topic-exists": async () => {

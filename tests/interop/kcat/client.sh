@@ -95,6 +95,18 @@ timestamps() {
     same 'the offset at that time' "$(kcat -Q -t "$name:0:$((before + 1))")" "$name [0] offset 1"
 }
 
+# `kcat -L` prints "  broker 1 at 127.0.0.1:9092 (controller)", a line each.
+describe_cluster() {
+    local server number=0
+    kcat -L >"$work/said" || fail "kcat: exit code $?" || return
+    for server in ${KFAKE_BOOTSTRAP//,/ }; do
+        number=$((number + 1))
+        grep -qE "^  broker $number at $server( \(controller\))?\$" "$work/said" || fail "no broker $number at $server" || return
+    done
+    same 'the brokers' "$(grep -c '^  broker ' "$work/said")" "$number"
+    same 'the controllers' "$(grep -c '(controller)$' "$work/said")" 1
+}
+
 unknown_topic() {
     fresh no-such-topic
     kcat -C -t "$name" -e -X allow.auto.create.topics=false 2>"$work/said" && fail 'it did not fail' && return
@@ -155,6 +167,12 @@ run seek seek
 run timestamps timestamps
 run create-and-delete-topic skipped 'kcat creates and deletes no topics'
 run configs skipped 'kcat has no admin client'
+run delete-records skipped 'kcat has no admin client'
+run compacted-topic skipped 'kcat creates no topics'
+for what in partitions-added group-described group-deleted offsets-deleted; do
+    run "$what" skipped 'kcat has no admin client'
+done
+run describe-cluster describe_cluster
 run error-unknown-topic unknown_topic
 run error-topic-exists skipped 'kcat creates no topics'
 run error-invalid-topic skipped 'kcat creates no topics'

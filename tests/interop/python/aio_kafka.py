@@ -4,10 +4,10 @@ import asyncio
 from functools import partial
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from cases import LIMIT, SERVERS, fresh, run, same, start_cluster, stop_cluster
+from cases import COMPACTED, LIMIT, SERVERS, brokers, compaction, fresh, run, same, skip, start_cluster, stop_cluster
 
 
 async def with_admin(work):
@@ -328,6 +328,97 @@ async def configs():
     same((broker["node.id"], broker["ssl.key.password"]), ("1", None), "the broker's")
 
 
+async def delete_records():
+    name = await topic(1)
+    await produce(name, [b"%d" % n for n in range(10)])
+    part = TopicPartition(name, 0)
+
+    async def delete(before):
+        return await with_admin(lambda admin: admin.delete_records({part: RecordsToDelete(before)}))
+
+    same(await delete(4), {part: 4}, "the low watermark")
+    same([got.value for got in await read_all(name, 6)], [b"%d" % n for n in range(4, 10)], "what is left")
+    await expect(errors.OffsetOutOfRangeError, delete(11))
+    async with consumer(auto_offset_reset="none") as client:
+        client.assign([part])
+        ends = ((await client.beginning_offsets([part]))[part], (await client.end_offsets([part]))[part])
+        same(ends, (4, 10), "first and next offset")
+        client.seek(part, 3)
+        await expect(errors.OffsetOutOfRangeError, read(client, 1))
+
+
+async def compacted_topic():
+    name = await topic(1, **{key.replace(".", "_"): value for key, value in COMPACTED.items()})
+
+    async def content(last):
+        async with consumer() as client:
+            client.assign([TopicPartition(name, 0)])
+            await client.seek_to_beginning()
+            found = await read(client, 1)
+            while found[-1].offset < last:
+                found += await read(client, 1)
+            return [(got.offset, got.key, got.value) for got in found]
+
+    for step, *arguments in compaction():
+        if step == "write":
+            time, pairs = arguments
+            async with AIOKafkaProducer(bootstrap_servers=SERVERS) as client:
+                for key, value in pairs:
+                    await client.send_and_wait(name, key=key, value=value, partition=0, timestamp_ms=time)
+        else:
+            (wanted,) = arguments
+            async with asyncio.timeout(LIMIT):
+                while await content(wanted[-1][0]) != wanted:
+                    pass
+
+
+async def partitions_added():
+    name = await topic(partitions=1)
+    members = Members(name, fresh("group"))
+    await members.add(metadata_max_age_ms=200)
+    await members.assigned(1)
+    async with AIOKafkaProducer(bootstrap_servers=SERVERS, metadata_max_age_ms=200) as client:
+        await client.send_and_wait(name, value=b"before")
+        await with_admin(lambda admin: admin.create_partitions({name: NewPartitions(3)}))
+        reached = set()
+        while reached != {0, 1, 2}:
+            # Without a key, each record goes to some partition that the producer knows.
+            reached.add((await client.send_and_wait(name, value=b"v")).partition)
+        await members.assigned(3)
+        for n in range(3):
+            await client.send_and_wait(name, value=b"to %d" % n, partition=n)
+    await members.until("a record of each arrives", lambda: {b"to 0", b"to 1", b"to 2"} <= set(members.values))
+    await members.close()
+
+
+async def group_described():
+    name, group = await topic(partitions=2), fresh("group")
+    members = Members(name, group)
+    await members.add(client_id="one-member")
+    await members.assigned(2)
+
+    async def look(admin):
+        same([found for found in await admin.list_consumer_groups() if found[0] == group], [(group, "consumer")], "the list")
+        (answer,) = await admin.describe_consumer_groups([group])
+        (found,) = [one.to_object() if hasattr(one, "to_object") else one for one in answer.groups]
+        code, _, state, _, protocol, all_members = found[:6]
+        return code, state, protocol, [(one[1 if len(one) == 5 else 2], one[-1]) for one in all_members]
+
+    code, state, protocol, all_members = await with_admin(look)
+    same((code, state, protocol), (0, "Stable", "roundrobin"), "the group")
+    ((client_id, assignment),) = all_members
+    same((client_id, name.encode() in assignment), ("one-member", True), "its member, and whether the topic is assigned to it")
+    await members.close()
+    same((await with_admin(look))[1:], ("Empty", "", []), "the group without its member")
+
+
+async def describe_cluster():
+    found = await with_admin(lambda admin: admin.describe_cluster())
+    same({node["node_id"]: node["port"] for node in found["brokers"]}, brokers(), "the brokers")
+    same(len(found["cluster_id"]), 22, "the length of the cluster's id")
+    same(found["controller_id"] in brokers(), True, "whether the controller is one of them")
+
+
 async def expect(kind, work):
     try:
         await work
@@ -401,6 +492,13 @@ run({
     "timestamps": limited(timestamps),
     "create-and-delete-topic": limited(topics),
     "configs": limited(configs),
+    "delete-records": limited(delete_records),
+    "compacted-topic": limited(compacted_topic),
+    "partitions-added": limited(partitions_added),
+    "group-described": limited(group_described),
+    "group-deleted": skip("aiokafka has no function for it"),
+    "offsets-deleted": skip("aiokafka has no function for it"),
+    "describe-cluster": limited(describe_cluster),
     "error-unknown-topic": limited(unknown_topic),
     "error-topic-exists": limited(existing_topic),
     "error-invalid-topic": limited(invalid_topic),

@@ -50,6 +50,48 @@ def same(got, wanted, what):
     assert got == wanted, f"{what}: got {got!r}, not {wanted!r}"
 
 
+# What makes a topic be compacted as soon as a later batch is written: a segment takes no second batch, any part may be dirty, and
+# a tombstone goes with the compaction after the one that met it first.
+COMPACTED = {
+    "cleanup.policy": "compact",
+    "segment.ms": "1",
+    "min.cleanable.dirty.ratio": "0",
+    "delete.retention.ms": "0",
+}
+# What is written to it, in batches with their times, and what it has at last; what else is written then, and what it has then.
+_WRITTEN = [
+    (1_000_000, [(b"a", b"1"), (b"b", b"1"), (b"c", b"1")]),
+    (1_001_000, [(b"a", b"2"), (b"b", None)]),
+    (1_002_000, [(b"end", b"1")]),
+]
+_LEFT = [(2, b"c", b"1"), (3, b"a", b"2"), (4, b"b", None), (5, b"end", b"1")]
+_LATER = (1_003_000, [(b"end", b"2")])
+_LEFT_LATER = [(2, b"c", b"1"), (3, b"a", b"2"), (5, b"end", b"1"), (6, b"end", b"2")]
+
+
+def compaction():
+    """The steps of the case `compacted-topic`: either ("write", time, pairs) or ("wait", content)."""
+    yield from (("write", *batch) for batch in _WRITTEN)
+    yield "wait", _LEFT
+    yield "write", *_LATER
+    yield "wait", _LEFT_LATER
+
+
+def compacted(write, content):
+    """The case `compacted-topic`: `content` gives all up to an offset, as offset, key and value."""
+    for step, *arguments in compaction():
+        if step == "write":
+            write(*arguments)
+        else:
+            (wanted,) = arguments
+            until(f"it has {wanted}", lambda: content(wanted[-1][0]) == wanted)
+
+
+def brokers():
+    """The brokers' ports by their ids: the first one is 1."""
+    return {n: int(server.rsplit(":", 1)[1]) for n, server in enumerate(SERVERS.split(","), 1)}
+
+
 def _ask(what, answer):
     print(f"cluster {what}", flush=True)
     line = sys.stdin.readline().strip()

@@ -6,10 +6,10 @@ from functools import partial
 import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors
-from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
 
-from cases import LIMIT, SERVERS, fresh, run, same, skip, start_cluster, stop_cluster, until
+from cases import COMPACTED, LIMIT, SERVERS, brokers, compacted, fresh, run, same, skip, start_cluster, stop_cluster, until
 
 BOOTSTRAP = SERVERS.split(",")
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
@@ -377,6 +377,145 @@ def configs():
     same((broker["node.id"], broker["ssl.key.password"]), ("1", None), "the broker's")
 
 
+def delete_records():
+    name = topic(1)
+    part = TopicPartition(name, 0)
+    produce(name, [b"%d" % n for n in range(10)])
+    same(ADMIN.delete_records({part: 4})[part]["low_watermark"], 4, "the low watermark")
+    client = alone(name)
+    same((client.beginning_offsets([part])[part], client.end_offsets([part])[part]), (4, 10), "first and next offset")
+    same([got.value for got in read(client, 6)], [b"%d" % n for n in range(4, 10)], "what is left")
+    client.close()
+    expect(errors.OffsetOutOfRangeError, lambda: ADMIN.delete_records({part: 11}))
+    client = consumer(auto_offset_reset="none")
+    client.assign([part])
+    client.seek(part, 3)
+    expect(errors.OffsetOutOfRangeError, lambda: read(client, 1))
+    client.close()
+
+
+def compacted_topic():
+    name = topic(1, **{key.replace(".", "_"): value for key, value in COMPACTED.items()})
+
+    def write(time, pairs):
+        client = producer()
+        sent = [client.send(name, key=key, value=value, partition=0, timestamp_ms=time) for key, value in pairs]
+        for future in sent:
+            future.get(timeout=LIMIT)
+        client.close(timeout=LIMIT)
+
+    def content(last):
+        client, found = alone(name), []
+        while not found or found[-1].offset < last:
+            found += messages(client)
+        client.close()
+        return [(got.offset, got.key, got.value) for got in found]
+
+    compacted(write, content)
+
+
+def partitions_added():
+    name, group = topic(partitions=1), fresh("group")
+    client = producer(metadata_max_age_ms=200)
+    members = Members([consumer(name, group_id=group, metadata_max_age_ms=200)])
+    members.assigned(1)
+    ADMIN.create_partitions({name: NewPartitions(3)})
+    reached = set()
+
+    def look():
+        # Without a key, each record goes to some partition that the producer knows.
+        reached.add(client.send(name, value=b"v").get(timeout=LIMIT).partition)
+        return reached == {0, 1, 2}
+
+    until("the producer has written to each of three partitions", look)
+    members.assigned(3)
+    sent = [client.send(name, value=b"to %d" % n, partition=n) for n in range(3)]
+    for future in sent:
+        future.get(timeout=LIMIT)
+    members.wait("a record of each partition arrives", lambda: {b"to 0", b"to 1", b"to 2"} <= set(members.values))
+    members.close()
+    client.close(timeout=LIMIT)
+
+
+def one_member(**config):
+    """A group of one member, which has both partitions of a topic."""
+    name, group = topic(partitions=2), fresh("group")
+    members = Members([consumer(name, group_id=group, client_id="one-member", **config)])
+    members.assigned(2)
+    return name, group, members
+
+
+def listed(group):
+    if OLD:
+        return [found for found in ADMIN.list_consumer_groups() if found[0] == group]
+    groups = ADMIN.list_groups()
+    return [(found["group_id"], found["protocol_type"]) for found in groups if found["group_id"] == group]
+
+
+def described(group):
+    """Its state, and of each member the client and the assignment."""
+    if OLD:
+        (found,) = ADMIN.describe_consumer_groups([group])
+        return found.state, [(one.client_id, one.member_assignment.assignment) for one in found.members]
+    found = ADMIN.describe_groups([group])[group]
+    same(found["error"], None, "the group's error")
+    members = [(one["client_id"], one["member_assignment"]["assigned_partitions"]) for one in found["members"]]
+    return found["group_state"], [
+        (client, [(part["topic"], part["partitions"]) for part in parts]) for client, parts in members
+    ]
+
+
+def group_described():
+    name, group, members = one_member()
+    same(listed(group), [(group, "consumer")], "the group in the list")
+    same(described(group), ("Stable", [("one-member", [(name, [0, 1])])]), "the group and its member")
+    members.close()
+    same(described(group), ("Empty", []), "the group without its member")
+
+
+def delete_group(group):
+    """Deletes it, and gives the error's name, or none."""
+    if OLD:
+        ((_, error),) = ADMIN.delete_consumer_groups([group])
+        return None if error is errors.NoError else error.__name__
+    error = ADMIN.delete_groups([group])[group]
+    return None if error == "OK" else error
+
+
+def group_deleted():
+    _, group, members = one_member()
+    same(delete_group(group), "NonEmptyGroupError", "the error while it has a member")
+    members.close()
+    same(delete_group(group), None, "the deletion")
+    same(listed(group), [], "the group in the list")
+    same(delete_group(group), "GroupIdNotFoundError", "the error when it is gone")
+
+
+def offsets_deleted():
+    # It commits for itself: both partitions of its topic, from where it began.
+    name, group, members = one_member(enable_auto_commit=True, auto_commit_interval_ms=100)
+    parts = [TopicPartition(name, n) for n in (0, 1)]
+
+    def committed():
+        (found,) = ADMIN.list_group_offsets({group: parts}).values()
+        return sorted(part.partition for part, at in found.items() if at.offset >= 0)
+
+    until("both are committed", lambda: committed() == [0, 1])
+    subscribed = dict.fromkeys(parts, errors.GroupSubscribedToTopicError)
+    same(ADMIN.delete_group_offsets(group, parts), subscribed, "the errors while a member is subscribed")
+    members.close()
+    same(ADMIN.delete_group_offsets(group, parts[:1]), {parts[0]: errors.NoError}, "the deletion")
+    same(committed(), [1], "what is committed still")
+
+
+def describe_cluster():
+    found = ADMIN.describe_cluster()
+    known = {node.get("node_id", node.get("broker_id")): node["port"] for node in found["brokers"]}
+    same(known, brokers(), "the brokers")
+    same(len(found["cluster_id"]), 22, "the length of the cluster's id")
+    same(found["controller_id"] in brokers(), True, "whether the controller is one of them")
+
+
 def expect(kind, call):
     try:
         call()
@@ -433,6 +572,13 @@ run({
     "timestamps": timestamps,
     "create-and-delete-topic": topics,
     "configs": configs,
+    "delete-records": NOT_YET if OLD else delete_records,
+    "compacted-topic": compacted_topic,
+    "partitions-added": partitions_added,
+    "group-described": group_described,
+    "group-deleted": group_deleted,
+    "offsets-deleted": NOT_YET if OLD else offsets_deleted,
+    "describe-cluster": describe_cluster,
     "error-unknown-topic": unknown_topic,
     "error-topic-exists": existing_topic,
     "error-invalid-topic": invalid_topic,

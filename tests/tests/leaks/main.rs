@@ -5,6 +5,7 @@ mod closing;
 mod connections;
 mod explored;
 mod planted;
+mod quotas;
 mod scenario;
 mod topology;
 mod transactions;

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
-use kafka_protocol::messages::{FetchRequest, HeartbeatRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{FetchRequest, HeartbeatRequest, MetadataRequest, ProduceRequest, TopicName};
 use kfake::{Cluster, Plant};
-use kfake_tests::{Member, coordinator, first_broker, text};
+use kfake_tests::{Member, batch_of, coordinator, first_broker, record, text};
 use leakcheck::{Check, Leak, Report};
 use tokio::io::DuplexStream;
 
@@ -19,6 +20,7 @@ const QUEUE: &str = "kfake/src/group/queue.rs";
 const CONNECTION: &str = "kfake/src/net/connection.rs";
 const FETCH: &str = "kfake/src/api/fetch.rs";
 const EXPIRY: &str = "kfake/src/group/expiry.rs";
+const HOUSEKEEPING: &str = "kfake/src/cluster/housekeeping.rs";
 const HANDLE: &str = "kfake/src/group/handle.rs";
 
 /// The line of `what` behind `after`, in a file of the workspace.
@@ -246,6 +248,32 @@ fn a_fetch_that_waits_for_records_without_shutdown_is_caught() {
         text.contains(&format!("{FETCH}:{branch}")) && text.contains(&format!("{FETCH}:{timer}")),
         "{leak}"
     );
+}
+
+#[test]
+fn the_wait_for_old_records_without_shutdown_is_caught() {
+    let spawned_in = (HOUSEKEEPING, line_of(HOUSEKEEPING, "fn schedule", "spawn_named"));
+    let leak = caught(
+        Plant::Housekeeping,
+        "housekeeping",
+        spawned_in,
+        async |cluster: &Cluster| {
+            // A record that will be a week old.
+            let data = PartitionProduceData::default().with_records(Some(batch_of(&record(0, "kept".into()))));
+            let topic = TopicProduceData::default()
+                .with_name(TopicName(text("orders")))
+                .with_partition_data(vec![data]);
+            let request = ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic]);
+            let mut client = first_broker(cluster);
+            let produced = client.send_version(request, 9).await.unwrap();
+            assert_eq!(produced.responses[0].partition_responses[0].error_code, 0);
+            client
+        },
+    );
+    assert_eq!(leak.name, "logs");
+    waits_in(&leak, HOUSEKEEPING, "async fn run");
+    let timer = line_of(HOUSEKEEPING, "async fn run", "sleep_until(");
+    assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
 }
 
 #[test]

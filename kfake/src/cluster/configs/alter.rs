@@ -194,17 +194,15 @@ impl Altering<'_> {
             Some(broker) => {
                 self.changed.broker.insert(broker, set);
             }
-            None => {
-                self.changed.brokers = set;
-                self.inherit();
-            }
+            None => self.changed.brokers = set,
         }
+        self.inherit();
         Ok(())
     }
 
-    /// Topics without values of their own get those of the brokers.
+    /// Topics without values of their own get those of the brokers that lead their partitions.
     fn inherit(&mut self) {
-        let logs = self.configs.logs_of(&self.changed.brokers);
+        let logs = self.configs.logs_of(&self.changed.brokers, &self.changed.broker);
         if logs == *self.changed.logs {
             return;
         }

@@ -1,6 +1,9 @@
 //! A topic's configurations in their types, as the log works by them (`LogConfig`).
 
+use std::collections::BTreeMap;
+
 use super::table::{self, Definition, Kind};
+use crate::cluster::topics::BrokerId;
 use crate::log::{Codec, TimestampType};
 
 /// A value as the log needs it. It has been checked when it was set.
@@ -82,11 +85,15 @@ impl Value for Cleanup {
 }
 
 macro_rules! log_config {
-    ($($(#[$doc:meta])* $field:ident: $type:ty = $name:literal;)*) => {
+    (
+        of topics { $($(#[$doc:meta])* $field:ident: $type:ty = $name:literal;)* }
+        of brokers { $($(#[$broker_doc:meta])* $broker_field:ident: $broker_type:ty = $broker_name:literal;)* }
+    ) => {
         /// What the log works by. A line here makes another configuration known to it.
         #[derive(Debug, Clone, Default, PartialEq)]
         pub(crate) struct LogConfig {
             $($(#[$doc])* pub $field: $type,)*
+            $($(#[$broker_doc])* pub $broker_field: $broker_type,)*
         }
 
         impl LogConfig {
@@ -96,40 +103,59 @@ macro_rules! log_config {
                     self.$field = <$type>::read(&text);
                 })*
             }
+
+            /// Takes the values that brokers have and topics do not.
+            fn set_brokers(&mut self, value: impl Fn(&Definition) -> Option<String>) {
+                $(if let Some(text) = table::find(Kind::Broker, $broker_name).and_then(&value) {
+                    self.$broker_field = <$broker_type>::read(&text);
+                })*
+            }
         }
     };
 }
 
 log_config! {
-    /// The longest batch, in bytes.
-    max_message_bytes: usize = "max.message.bytes";
-    /// A batch longer than a segment, in bytes, cannot be stored.
-    segment_bytes: usize = "segment.bytes";
-    cleanup: Cleanup = "cleanup.policy";
-    timestamp_type: TimestampType = "message.timestamp.type";
-    /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
-    timestamp_before_max_ms: i64 = "message.timestamp.before.max.ms";
-    /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).
-    timestamp_after_max_ms: i64 = "message.timestamp.after.max.ms";
-    segment_ms: i64 = "segment.ms";
-    segment_jitter_ms: i64 = "segment.jitter.ms";
-    segment_index_bytes: usize = "segment.index.bytes";
-    index_interval_bytes: usize = "index.interval.bytes";
-    retention_ms: i64 = "retention.ms";
-    /// -1 is no limit.
-    retention_bytes: i64 = "retention.bytes";
-    min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio";
-    min_compaction_lag_ms: i64 = "min.compaction.lag.ms";
-    max_compaction_lag_ms: i64 = "max.compaction.lag.ms";
-    delete_retention_ms: i64 = "delete.retention.ms";
-    compression: Compression = "compression.type";
-    gzip_level: i32 = "compression.gzip.level";
-    lz4_level: i32 = "compression.lz4.level";
-    zstd_level: i32 = "compression.zstd.level";
-    /// How many replicas must be in sync for a record to be committed.
-    min_insync_replicas: usize = "min.insync.replicas";
-    /// Whether a replica that lacks committed records may come to lead.
-    unclean_leader_election: bool = "unclean.leader.election.enable";
+    of topics {
+        /// The longest batch, in bytes.
+        max_message_bytes: usize = "max.message.bytes";
+        /// A batch longer than a segment, in bytes, cannot be stored.
+        segment_bytes: usize = "segment.bytes";
+        cleanup: Cleanup = "cleanup.policy";
+        timestamp_type: TimestampType = "message.timestamp.type";
+        /// The furthest, in milliseconds, that a record's timestamp may lie in the past (KIP-937).
+        timestamp_before_max_ms: i64 = "message.timestamp.before.max.ms";
+        /// The furthest, in milliseconds, that a record's timestamp may lie in the future (KIP-937).
+        timestamp_after_max_ms: i64 = "message.timestamp.after.max.ms";
+        segment_ms: i64 = "segment.ms";
+        segment_jitter_ms: i64 = "segment.jitter.ms";
+        segment_index_bytes: usize = "segment.index.bytes";
+        index_interval_bytes: usize = "index.interval.bytes";
+        retention_ms: i64 = "retention.ms";
+        /// -1 is no limit.
+        retention_bytes: i64 = "retention.bytes";
+        min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio";
+        min_compaction_lag_ms: i64 = "min.compaction.lag.ms";
+        max_compaction_lag_ms: i64 = "max.compaction.lag.ms";
+        delete_retention_ms: i64 = "delete.retention.ms";
+        /// The largest record of a compressed batch, in bytes.
+        max_decompressed_message_bytes: i32 = "max.decompressed.message.bytes";
+        compression: Compression = "compression.type";
+        gzip_level: i32 = "compression.gzip.level";
+        lz4_level: i32 = "compression.lz4.level";
+        zstd_level: i32 = "compression.zstd.level";
+        /// How many replicas must be in sync for a record to be committed.
+        min_insync_replicas: usize = "min.insync.replicas";
+        /// Whether a replica that lacks committed records may come to lead.
+        unclean_leader_election: bool = "unclean.leader.election.enable";
+    }
+    of brokers {
+        /// How long the partition remembers an idempotent producer that does not write.
+        producer_expiration_ms: i64 = "producer.id.expiration.ms";
+        /// How long the log cleaner waits when there was nothing to clean.
+        cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms";
+        /// Whether old producers' transactions are verified (KIP-890).
+        verifies_transactions: bool = "transaction.partition.verification.enable";
+    }
 }
 
 impl LogConfig {
@@ -137,6 +163,7 @@ impl LogConfig {
     pub fn of_brokers(broker: impl Fn(&str) -> Option<String>) -> Self {
         let mut config = Self::default();
         config.set(|definition| parsed(definition, &inherited(definition, &broker)?));
+        config.set_brokers(|definition| parsed(definition, &broker(definition.name)?));
         config
     }
 
@@ -145,6 +172,31 @@ impl LogConfig {
         let mut config = self.clone();
         config.set(|definition| parsed(definition, own(definition.name)?));
         config
+    }
+}
+
+/// What topics inherit, by the broker that leads a partition.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Inherited {
+    /// Of every broker but these.
+    pub all: LogConfig,
+    /// Of brokers that have values of their own for logs.
+    pub apart: BTreeMap<BrokerId, LogConfig>,
+}
+
+impl Inherited {
+    /// What is inherited where a broker leads, or where none does.
+    pub fn at(&self, leader: Option<BrokerId>) -> &LogConfig {
+        leader.and_then(|leader| self.apart.get(&leader)).unwrap_or(&self.all)
+    }
+
+    /// With a topic's own values in place of these.
+    pub fn with<'a>(&self, own: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let apart = self.apart.iter().map(|(broker, config)| (*broker, config.with(&own)));
+        Self {
+            all: self.all.with(&own),
+            apart: apart.collect(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::logs::LogConfig;
+use super::logs::{Inherited, LogConfig};
 use super::table::{self, Definition, Kind};
 use crate::cluster::state::Broker;
 use crate::cluster::topics::BrokerId;
@@ -38,7 +38,7 @@ pub(crate) struct Changed {
     /// Levels by the loggers' names, where they are not the parents'.
     pub loggers: BTreeMap<BrokerId, Values>,
     /// What topics inherit from the brokers.
-    pub logs: Arc<LogConfig>,
+    pub logs: Arc<Inherited>,
 }
 
 impl Configs {
@@ -62,7 +62,10 @@ impl Configs {
             own,
             changed: RwLock::new(changed),
         };
-        let logs = configs.logs_of(&configs.read().brokers);
+        let logs = {
+            let changed = configs.read();
+            configs.logs_of(&changed.brokers, &changed.broker)
+        };
         configs.write().logs = Arc::new(logs);
         configs
     }
@@ -76,16 +79,24 @@ impl Configs {
     }
 
     /// What topics inherit now.
-    pub fn logs(&self) -> Arc<LogConfig> {
+    pub fn logs(&self) -> Arc<Inherited> {
         self.read().logs.clone()
     }
 
-    /// What topics inherit where all brokers are set to `brokers`.
-    pub fn logs_of(&self, brokers: &Values) -> LogConfig {
-        LogConfig::of_brokers(|name| {
-            let set = brokers.get(name).or_else(|| self.fixed.get(name)).cloned();
-            set.or_else(|| Some(table::find(Kind::Broker, name)?.default()?.to_owned()))
-        })
+    /// What topics inherit from brokers that are set to this, all and one by one.
+    pub fn logs_of(&self, brokers: &Values, broker: &BTreeMap<BrokerId, Values>) -> Inherited {
+        let config = |own: Option<&Values>| {
+            LogConfig::of_brokers(|name| {
+                let set = own.and_then(|own| own.get(name));
+                let set = set.or_else(|| brokers.get(name)).or_else(|| self.fixed.get(name));
+                set.cloned()
+                    .or_else(|| Some(table::find(Kind::Broker, name)?.default()?.to_owned()))
+            })
+        };
+        let all = config(None);
+        let apart = broker.iter().map(|(id, own)| (*id, config(Some(own))));
+        let apart = apart.filter(|(_, config)| *config != all).collect();
+        Inherited { all, apart }
     }
 
     /// What a broker was started with.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::alter::Change;
 use super::entity::{Entity, Part};
+use super::mutations::Bucket;
 use super::rate::{Rate, Windows};
 use crate::cluster::topics::BrokerId;
 
@@ -19,13 +20,17 @@ pub(crate) type Limits = BTreeMap<String, f64>;
 const ANONYMOUS: &str = "ANONYMOUS";
 
 /// The most users and clients whose use is remembered: names are a client's own, and it may have many.
-const REMEMBERED: usize = 10_000;
+pub(super) const REMEMBERED: usize = 10_000;
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Resource {
     Produced,
     Fetched,
+    /// The time of a thread that requests take.
+    Requests,
+    /// Partitions that are created and deleted.
+    Mutations,
 }
 
 impl Resource {
@@ -33,6 +38,8 @@ impl Resource {
         match self {
             Self::Produced => "producer_byte_rate",
             Self::Fetched => "consumer_byte_rate",
+            Self::Requests => "request_percentage",
+            Self::Mutations => "controller_mutation_rate",
         }
     }
 }
@@ -42,8 +49,27 @@ impl Resource {
 pub(crate) struct Quotas {
     /// Whether there is one: most clusters have none, and pay for none.
     any: AtomicBool,
-    limits: Mutex<BTreeMap<Entity, Limits>>,
+    pub(super) limits: Mutex<BTreeMap<Entity, Limits>>,
     used: Mutex<HashMap<Used, Rate>>,
+    pub(super) buckets: Mutex<HashMap<Holder, Bucket>>,
+    /// By the broker and the address.
+    pub(super) connections: Mutex<HashMap<(BrokerId, String), Rate>>,
+}
+
+/// Whose use counts together: a user's, a client's, or one's with the other. What is empty does not matter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Holder {
+    user: String,
+    client: String,
+}
+
+impl Holder {
+    /// Makes room for one more.
+    pub fn forget_many<T>(all: &mut HashMap<Self, T>, one: &Self) {
+        if all.len() >= REMEMBERED && !all.contains_key(one) {
+            all.clear();
+        }
+    }
 }
 
 /// Whose use it is: brokers count by themselves.
@@ -51,11 +77,15 @@ pub(crate) struct Quotas {
 struct Used {
     broker: BrokerId,
     resource: Resource,
-    user: String,
-    client: String,
+    holder: Holder,
 }
 
 impl Quotas {
+    /// Whether there is a quota at all.
+    pub(super) fn is_set(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
     /// Every entity with its limits.
     pub fn all(&self) -> Vec<(Entity, Limits)> {
         let limits = self.limits.lock();
@@ -88,14 +118,7 @@ impl Quotas {
     }
 
     /// Counts what a client has used, and says how long it has to wait for that.
-    pub fn used(
-        &self,
-        broker: BrokerId,
-        resource: Resource,
-        client: &str,
-        amount: usize,
-        windows: Windows,
-    ) -> Duration {
+    pub fn used(&self, broker: BrokerId, resource: Resource, client: &str, amount: f64, windows: Windows) -> Duration {
         self.charge(broker, resource, client, amount, windows, true)
     }
 
@@ -105,7 +128,7 @@ impl Quotas {
         broker: BrokerId,
         resource: Resource,
         client: &str,
-        amount: usize,
+        amount: f64,
         windows: Windows,
     ) -> Duration {
         self.charge(broker, resource, client, amount, windows, false)
@@ -114,10 +137,7 @@ impl Quotas {
     /// The most that a client can use at once without a wait (`ClientQuotaManager.maxValueInQuotaWindow`); `None` where nothing
     /// limits it.
     pub fn at_once(&self, resource: Resource, client: &str, windows: Windows) -> Option<f64> {
-        if !self.any.load(Ordering::Acquire) {
-            return None;
-        }
-        let (limit, ..) = self.limit(resource, client)?;
+        let (limit, _) = self.limit_of(resource, client)?;
         Some(limit * windows.number.saturating_sub(1) as f64 * windows.size.as_secs_f64())
     }
 
@@ -126,21 +146,17 @@ impl Quotas {
         broker: BrokerId,
         resource: Resource,
         client: &str,
-        amount: usize,
+        amount: f64,
         windows: Windows,
         keeps: bool,
     ) -> Duration {
-        if !self.any.load(Ordering::Acquire) {
-            return Duration::ZERO;
-        }
-        let Some((limit, user, client)) = self.limit(resource, client) else {
+        let Some((limit, holder)) = self.limit_of(resource, client) else {
             return Duration::ZERO;
         };
         let used = Used {
             broker,
             resource,
-            user,
-            client,
+            holder,
         };
         let now = Instant::now();
         let mut all = self.used.lock();
@@ -148,17 +164,20 @@ impl Quotas {
             all.clear();
         }
         let rate = all.entry(used).or_default();
-        rate.record(amount as f64, now, windows);
+        rate.record(amount, now, windows);
         let wait = rate.wait(limit, now, windows);
         if !keeps && !wait.is_zero() {
-            rate.record(-(amount as f64), now, windows);
+            rate.record(-amount, now, windows);
         }
         wait
     }
 
     /// The limit that counts for a client, and whose use counts towards it: that which names most, in the order of
     /// `ClientQuotaManager.DefaultQuotaCallback`.
-    fn limit(&self, resource: Resource, client: &str) -> Option<(f64, String, String)> {
+    pub(super) fn limit_of(&self, resource: Resource, client: &str) -> Option<(f64, Holder)> {
+        if !self.is_set() {
+            return None;
+        }
         let (user, name) = (Some(ANONYMOUS), Some(client));
         let order = [
             (Some(user), Some(name)),
@@ -181,7 +200,11 @@ impl Quotas {
                     String::new()
                 }
             };
-            Some((limit, of(Part::User, ANONYMOUS), of(Part::ClientId, client)))
+            let holder = Holder {
+                user: of(Part::User, ANONYMOUS),
+                client: of(Part::ClientId, client),
+            };
+            Some((limit, holder))
         })
     }
 }
@@ -204,7 +227,7 @@ mod tests {
     }
 
     fn produce(quotas: &Quotas, client: &str, bytes: usize) -> Duration {
-        quotas.used(BrokerId(1), Resource::Produced, client, bytes, WINDOWS)
+        quotas.used(BrokerId(1), Resource::Produced, client, bytes as f64, WINDOWS)
     }
 
     #[tokio::test(start_paused = true)]
@@ -249,7 +272,7 @@ mod tests {
             value: Some(100.0),
         };
         quotas.set(&Entity::of(None, Some(None)), &[change]);
-        let fetch = |bytes| quotas.would_use(BrokerId(1), Resource::Fetched, "me", bytes, WINDOWS);
+        let fetch = |bytes| quotas.would_use(BrokerId(1), Resource::Fetched, "me", f64::from(bytes), WINDOWS);
         assert_eq!(fetch(1500), Duration::from_secs(5));
         assert_eq!(fetch(1000), Duration::ZERO);
     }

@@ -1,7 +1,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::cluster::configs::logs::LogConfig;
+use crate::cluster::configs::logs::Inherited;
 use crate::cluster::topic_config::TopicConfig;
 use crate::log::testing::BatchSpec;
 use crate::log::{Isolation, Marker, Rules, TimestampType};
@@ -14,7 +14,7 @@ fn ids(ids: &[i32]) -> Vec<BrokerId> {
 fn topics(replicas: &[i32], configs: &[(&str, &str)]) -> Topics {
     let mut topics = Topics::default();
     let configs = configs.iter().map(|(name, value)| (*name, Some(*value)));
-    let configs = TopicConfig::read(configs, &LogConfig::default()).unwrap();
+    let configs = TopicConfig::read(configs, &Inherited::default()).unwrap();
     topics.insert("t", Uuid::from_u128(1), vec![ids(replicas)], configs);
     topics
 }
@@ -173,7 +173,7 @@ fn a_marker_that_is_owed_waits_for_as_many_in_sync_as_the_topic_wants() {
     assert_eq!(held.log.lock().last_stable_offset(), 0);
     // Fewer are wanted now.
     let mut changed = Topic::clone(topics.by_name("t").unwrap());
-    changed.config = TopicConfig::read(std::iter::empty(), &LogConfig::default()).unwrap();
+    changed.config = TopicConfig::read(std::iter::empty(), &Inherited::default()).unwrap();
     topics.replace(Arc::new(changed));
     assert_eq!((end(&topics), held.log.lock().last_stable_offset()), (2, 2));
 }
@@ -182,7 +182,7 @@ fn a_marker_that_is_owed_waits_for_as_many_in_sync_as_the_topic_wants() {
 fn a_topic_that_is_created_with_too_few_brokers_up_commits_nothing_until_they_come() {
     let mut topics = topics(&[1, 2], &[]);
     topics.fence(BrokerId(2)).notify();
-    let configs = TopicConfig::read([("min.insync.replicas", Some("2"))].into_iter(), &LogConfig::default());
+    let configs = TopicConfig::read([("min.insync.replicas", Some("2"))].into_iter(), &Inherited::default());
     let before = topics.by_name("t").unwrap().id;
     topics.remove("t");
     topics.insert("t", Uuid::from_u128(2), vec![ids(&[1, 2])], configs.unwrap());

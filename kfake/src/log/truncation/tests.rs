@@ -139,7 +139,7 @@ fn a_coordinators_epoch_is_read_from_the_markers_that_are_left() {
 fn what_was_verified_before_the_cut_may_still_begin() {
     let mut log = Log::new(0);
     write_plainly(&mut log);
-    log.verify_transaction(7, 0, 0, true);
+    log.verify_transaction(7, 0, 0, true, 0);
     log.truncate(0);
     let skips = append(&mut log, &batch(7, 0, 3, true)).unwrap_err();
     assert!(matches!(skips, SequenceError::OutOfOrder { first: 3, .. }), "{skips}");

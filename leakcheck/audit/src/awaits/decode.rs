@@ -21,6 +21,10 @@ pub(super) const DEEPEST_SEARCH: usize = 20;
 /// How far into what a box holds.
 const DEEPEST_IN_A_BOX: usize = 8;
 
+/// How far into a future that was written by hand it is looked for what it may poll, and how much of that is shown.
+const DEEPEST_POLLED: usize = 6;
+const MOST_POLLED: usize = 16;
+
 const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
 const OPTION: &str = "core::option::Option";
 /// The standard library's, and what tokio had before there was one.
@@ -173,17 +177,57 @@ impl<'p, 'm> Decoder<'p, 'm> {
             tree.children = self.members(of, address, depth)?;
             return Some(tree);
         }
-        let (kind, shown) = if holding.is_empty() {
-            return None;
-        } else {
-            (Kind::Holds, holding)
-        };
-        let mut tree = AwaitTree::new(kind, name_of(&self.session, of));
-        for field in &shown {
+        if holding.is_empty() {
+            return self.by_hand(of, &inner, at, depth);
+        }
+        let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
+        for field in &holding {
             let child = self.future(field.of_type, at.checked_add(field.offset)?, depth);
             tree.children.push(child);
         }
         Some(tree)
+    }
+
+    /// A future that holds no other: one that was written by hand, and polls what it holds by methods as `poll_recv`.
+    fn by_hand(&mut self, of: &TypeDef, inner: &TypeDef, at: u64, depth: usize) -> Option<AwaitTree> {
+        if adapters::is_seen_through(&of.plain) {
+            let polls = |field: &&Field| self.polls(field.of_type, DEEPEST_POLLED);
+            let field = inner.fields.iter().find(polls)?;
+            let future = self.session.type_at(field.of_type)?;
+            return self.known_future(&future, at.checked_add(field.offset)?, depth);
+        }
+        let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
+        self.polled_in(inner, at, depth, DEEPEST_POLLED, &mut tree.children);
+        (!tree.children.is_empty()).then_some(tree)
+    }
+
+    /// Whether there is something in a type that is polled and is no future.
+    fn polls(&self, place: Place, search: usize) -> bool {
+        let (Some(of), Some(search)) = (self.session.type_at(place), search.checked_sub(1)) else {
+            return false;
+        };
+        let variants = of.variants.iter().flat_map(|variants| &variants.list);
+        let mut inside = of.fields.iter().chain(variants.map(|variant| &variant.payload));
+        leaf::polled(&of.plain).is_some() || inside.any(|field| self.polls(field.of_type, search))
+    }
+
+    /// What is polled and is no future, in the fields of a type.
+    fn polled_in(&mut self, of: &TypeDef, at: u64, depth: usize, search: usize, found: &mut Vec<AwaitTree>) {
+        let Some(search) = search.checked_sub(1) else { return };
+        for field in &of.fields {
+            let of = self.session.type_at(field.of_type);
+            let (Some(()), Some(of), Some(at)) = (self.step(), of, at.checked_add(field.offset)) else {
+                return;
+            };
+            if found.len() == MOST_POLLED {
+                return;
+            }
+            if let Some(leaf) = leaf::polled(&of.plain) {
+                found.push(self.leaf_at(&of, leaf, at, depth));
+            } else if let Some((inner, at)) = self.payload(&of, at) {
+                self.polled_in(&inner, at, depth, search, found);
+            }
+        }
     }
 
     /// A future that waits for all that it holds, or for the first of them.
@@ -384,9 +428,11 @@ impl<'p, 'm> Decoder<'p, 'm> {
         }
         tree.children = match leaf {
             Leaf::Collection => self.members(of, address, depth),
-            Leaf::JoinSet => self
-                .captured_self(of, address)
-                .and_then(|(set, at)| self.join_set(&set, at, depth)),
+            Leaf::JoinSet => {
+                let itself = (Arc::clone(of), address);
+                let (set, at) = self.captured_self(of, address).unwrap_or(itself);
+                self.join_set(&set, at, depth)
+            }
             _ => None,
         }
         .unwrap_or_default();

@@ -299,6 +299,33 @@ pub(super) fn known(path: &str, is_function: bool) -> Option<Leaf> {
     KNOWN.iter().find(fits).map(|(.., leaf)| *leaf)
 }
 
+/// What is no future, and is polled by methods of its own from futures that were written by hand: by which, and what for.
+const POLLED: &[(&str, Leaf)] = &[
+    // poll_recv
+    ("tokio::sync::mpsc::bounded::Receiver", Leaf::MpscReceive),
+    ("tokio::sync::mpsc::unbounded::UnboundedReceiver", Leaf::MpscReceive),
+    ("tokio::signal::unix::Signal", Leaf::Signal),
+    // poll_tick
+    ("tokio::time::interval::Interval", Leaf::Interval),
+    // poll_join_next
+    ("tokio::task::join_set::JoinSet", Leaf::JoinSet),
+    // poll_accept
+    ("tokio::net::tcp::listener::TcpListener", Leaf::Accept),
+    ("tokio::net::unix::listener::UnixListener", Leaf::Accept),
+    // poll_read, poll_write and the like
+    ("tokio::net::tcp::stream::TcpStream", Leaf::Io),
+    ("tokio::net::tcp::split_owned::OwnedReadHalf", Leaf::Io),
+    ("tokio::net::tcp::split_owned::OwnedWriteHalf", Leaf::Io),
+    ("tokio::net::unix::stream::UnixStream", Leaf::Io),
+    ("tokio::net::udp::UdpSocket", Leaf::Io),
+];
+
+/// What a type with this path waits for that is no future, where a future polls it.
+pub(super) fn polled(path: &str) -> Option<Leaf> {
+    let known = POLLED.iter().find(|(polled, _)| *polled == path);
+    known.map(|(_, leaf)| *leaf)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

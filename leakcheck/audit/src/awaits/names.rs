@@ -68,18 +68,22 @@ pub(super) fn plain(segments: &[String]) -> String {
 
 /// The `Self` type in a demangled name of something `below` levels inside an impl block.
 pub(super) fn own_type(demangled: &str, below: usize) -> Option<String> {
-    let segments = split_path(demangled);
+    let segments = split_path_of(demangled);
     let kept = segments.get(..segments.len().checked_sub(below)?)?;
     let last = *kept.last()?;
+    // What is declared inside of a function is inside of its body's closure, where it is async.
+    let without_closures = |path: &str| {
+        let named = split_path(path).into_iter().filter(|segment| !segment.starts_with('{'));
+        named.collect::<Vec<_>>().join("::")
+    };
     let path = match last.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')) {
         Some(inner) => {
             let inner = match top_level(inner, " for ") {
                 Some(at) if inner.starts_with("impl ") => &inner[at + 5..],
                 _ => inner.strip_prefix("impl ").unwrap_or(inner),
             };
-            top_level(inner, " as ").map_or(inner, |at| &inner[..at]).to_owned()
+            without_closures(top_level(inner, " as ").map_or(inner, |at| &inner[..at]))
         }
-        // What is declared inside of a function is inside of its body's closure, where it is async.
         None => {
             let named = kept.iter().filter(|segment| !segment.starts_with('{'));
             named.copied().collect::<Vec<_>>().join("::")
@@ -97,8 +101,14 @@ pub(super) fn polled(function: &str) -> Option<String> {
         .strip_suffix("::{{closure}}")
         .or(function.strip_suffix("::{closure#0}"))
     {
-        let named = split_path(body).into_iter().filter(|segment| !segment.starts_with('{'));
-        return Some(cut(shorten_arguments(&named.collect::<Vec<_>>().join("::"))));
+        let named = split_path_of(body)
+            .into_iter()
+            .filter(|segment| !segment.starts_with('{'));
+        let named: Vec<&str> = named
+            .enumerate()
+            .map(|(nth, segment)| if nth == 0 { own(segment) } else { segment })
+            .collect();
+        return Some(cut(shorten_arguments(&named.join("::"))));
     }
     let of = function.strip_suffix(">::poll")?.strip_prefix('<')?;
     let (of, _) = of.split_at(top_level(of, " as core::future::future::Future")?);
@@ -273,6 +283,26 @@ fn split_path(mut path: &str) -> Vec<&str> {
     segments
 }
 
+/// The segments of a function's demangled path. A function's own arguments are none: the newer mangling has them, as in
+/// `a::b::run::<u8>::{closure#0}`, and the older one leaves them out.
+fn split_path_of(function: &str) -> Vec<&str> {
+    let mut segments = split_path(function);
+    let mut nth = 0;
+    segments.retain(|segment| {
+        nth += 1;
+        nth == 1 || !segment.starts_with('<') || segment.starts_with("<impl ")
+    });
+    segments
+}
+
+/// The type of `<a::b::Server>`, as the newer mangling begins the path of its methods; of a trait's, which both begin so, all.
+fn own(segment: &str) -> &str {
+    match segment.strip_prefix('<').and_then(|inner| inner.strip_suffix('>')) {
+        Some(inner) if top_level(inner, " as ").is_none() => inner,
+        _ => segment,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,6 +351,16 @@ mod tests {
             of("<a::F<b::B> as core::future::future::Future>::poll").as_deref(),
             Some("a::F<B>")
         );
+        // As the newer mangling has the same functions.
+        assert_eq!(of("a::b::run::{closure#0}").as_deref(), Some("a::b::run"));
+        assert_eq!(
+            of("a::b::run::<u8, (b::C, d::E)>::{closure#0}::{closure#0}").as_deref(),
+            Some("a::b::run")
+        );
+        assert_eq!(
+            of("<a::b::Server>::run::{closure#0}").as_deref(),
+            Some("a::b::Server::run")
+        );
         assert_eq!(of("<a::F as a::Other>::poll"), None);
         assert_eq!(of("core::ptr::drop_in_place"), None);
     }
@@ -337,5 +377,16 @@ mod tests {
         );
         assert_eq!(own("a::f::{{closure}}::Local::run::{{closure}}", 2), "a::f::Local");
         assert_eq!(own_type("run", 3), None);
+        // As the newer mangling has them.
+        assert_eq!(own("<a::b::Server>::run::{closure#0}", 2), "a::b::Server");
+        assert_eq!(
+            own("<a::b::Receiver<x::Y>>::recv::<z::Z>::{closure#0}", 2),
+            "a::b::Receiver"
+        );
+        assert_eq!(
+            own("<a::b::Server as a::Service<x::Y>>::serve::<u8>", 1),
+            "a::b::Server"
+        );
+        assert_eq!(own("<a::f::{closure#0}::Local>::run::{closure#0}", 2), "a::f::Local");
     }
 }

@@ -22,6 +22,8 @@ pub(crate) struct Context<'c, 'a> {
     pub ended: Vec<Body<'a>>,
     /// The loops without an end that run in tasks which nobody can end, each once.
     pub endless: Vec<EndlessTask<'a>>,
+    /// Whether the crate ends tasks through their handles anywhere.
+    pub aborts: bool,
 }
 
 /// A loop without an end in a task or thread that nobody can end.
@@ -113,6 +115,7 @@ impl<'c, 'a> Context<'c, 'a> {
             listening,
             ended,
             endless,
+            aborts,
         }
     }
 

@@ -86,7 +86,13 @@ impl<'a> Visit<'a> for Loops<'a> {
 
 /// The ways out of a loop.
 pub(crate) fn exits(endless: &Endless<'_>) -> Vec<Exit> {
+    exits_but(endless, &|_| false)
+}
+
+/// The ways out of a loop, but for what the branches of a `select!` do that wait for such a future.
+pub(crate) fn exits_but(endless: &Endless<'_>, left_out: &dyn Fn(&Expr) -> bool) -> Vec<Exit> {
     let mut finder = Exits {
+        left_out,
         inner: 0,
         labels: Vec::new(),
         own: endless.label.clone(),
@@ -104,7 +110,9 @@ pub(crate) fn never_ends(endless: &Endless<'_>) -> bool {
     exits(endless).iter().all(|exit| *exit == Exit::AcceptFailed)
 }
 
-struct Exits {
+struct Exits<'f> {
+    /// Futures whose branches are left out.
+    left_out: &'f dyn Fn(&Expr) -> bool,
     /// Loops within the loop: a `break` without a label leaves them alone.
     inner: usize,
     labels: Vec<String>,
@@ -117,7 +125,7 @@ struct Exits {
     found: Vec<Exit>,
 }
 
-impl Exits {
+impl Exits<'_> {
     fn leaves(&mut self) {
         self.found.push(if self.accept_failed > 0 {
             Exit::AcceptFailed
@@ -147,7 +155,7 @@ impl Exits {
     }
 }
 
-impl<'a> Visit<'a> for Exits {
+impl<'a> Visit<'a> for Exits<'_> {
     fn visit_expr_break(&mut self, inner: &'a syn::ExprBreak) {
         let leaves = match &inner.label {
             Some(label) => !self.labels.contains(&label.ident.to_string()),
@@ -236,7 +244,15 @@ impl<'a> Visit<'a> for Exits {
                     }
                 }
             }
-            visit::visit_expr_match(self, inner);
+            let future = |arm: &'a syn::Arm| match &*arm.body {
+                Expr::Tuple(pair) => pair.elems.first(),
+                _ => None,
+            };
+            for arm in &inner.arms {
+                if !future(arm).is_some_and(self.left_out) {
+                    self.visit_arm(arm);
+                }
+            }
             return;
         }
         if !is_accept(&inner.expr, &self.accepted) {

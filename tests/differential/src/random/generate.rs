@@ -4,7 +4,10 @@
 
 use fastrand::Rng;
 
-/// The lines of a scenario's steps.
+use super::admin::Admin;
+use super::transactions;
+
+/// The steps of a scenario. One may be several lines, of which none can be left out.
 pub fn sequence(seed: u64) -> Vec<String> {
     let mut rng = Rng::with_seed(seed);
     let mut lines = vec![
@@ -20,12 +23,12 @@ pub fn sequence(seed: u64) -> Vec<String> {
     ];
     if rng.bool() {
         lines.extend([
-            "a: JoinGroup 3 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 300, memberId: \"\", protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
+            "a: JoinGroup 3 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 30000, memberId: \"\", protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
             "let m = memberId".to_owned(),
         ]);
     } else {
         lines.extend([
-            "a: JoinGroup 5 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 300, memberId: \"\", groupInstanceId: i, protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
+            "a: JoinGroup 5 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 30000, memberId: \"\", groupInstanceId: i, protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
             "let m = memberId".to_owned(),
         ]);
     }
@@ -40,18 +43,28 @@ pub fn sequence(seed: u64) -> Vec<String> {
             "let s = sessionId".to_owned(),
         ]);
     }
+    // Half of them have a transactional id, and most of their steps are about it.
+    let is_transactional = rng.bool();
+    if is_transactional {
+        lines.extend(transactions::begin());
+    }
+    let mut admin = Admin::default();
     for _ in 0..rng.usize(3..25) {
-        lines.push(step(&mut rng));
+        let on = pick(&mut rng, &["a", "a", "b"]);
+        match rng.u8(0..10) {
+            0..5 if is_transactional => lines.push(transactions::step(&mut rng, on)),
+            5 => lines.push(admin.step(&mut rng, on)),
+            _ => lines.push(step(&mut rng, on)),
+        }
     }
     lines
 }
 
-fn pick<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
+pub(super) fn pick<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
     choices[rng.usize(..choices.len())]
 }
 
-fn step(rng: &mut Rng) -> String {
-    let on = pick(rng, &["a", "a", "b"]);
+fn step(rng: &mut Rng, on: &str) -> String {
     match rng.u8(0..13) {
         0..=3 => produce(rng, on),
         4 | 5 => fetch(rng, on),
@@ -63,11 +76,11 @@ fn step(rng: &mut Rng) -> String {
     }
 }
 
-fn topic(rng: &mut Rng) -> &'static str {
+pub(super) fn topic(rng: &mut Rng) -> &'static str {
     pick(rng, &["~t", "~t", "~t", "~u", "~u", "~x"])
 }
 
-fn partition(rng: &mut Rng) -> &'static str {
+pub(super) fn partition(rng: &mut Rng) -> &'static str {
     pick(rng, &["0", "0", "0", "1", "2", "-1"])
 }
 
@@ -122,7 +135,7 @@ fn produce(rng: &mut Rng, on: &str) -> String {
     )
 }
 
-fn records(rng: &mut Rng) -> String {
+pub(super) fn records(rng: &mut Rng) -> String {
     let record = |rng: &mut Rng| {
         pick(
             rng,
@@ -306,7 +319,7 @@ fn group(rng: &mut Rng, on: &str) -> String {
         ),
         6 => format!("{on}: ListGroups {} {{}}", rng.i16(0..=5)),
         _ => format!(
-            "{on}: JoinGroup {} {{groupId: {group}, sessionTimeoutMs: {}, rebalanceTimeoutMs: 300, memberId: {}, protocolType: {}, protocols: [{{name: {}, metadata: {}}}]}}",
+            "{on}: JoinGroup {} {{groupId: {group}, sessionTimeoutMs: {}, rebalanceTimeoutMs: 30000, memberId: {}, protocolType: {}, protocols: [{{name: {}, metadata: {}}}]}}",
             rng.i16(1..=9),
             pick(rng, &["30000", "30000", "1"]),
             pick(rng, &["$m", "$m", "nobody"]),

@@ -1,7 +1,9 @@
 //! Random sequences of requests, valid and nearly valid, and the smallest part of one that two clusters answer differently.
 
+mod admin;
 mod generate;
 mod shrink;
+mod transactions;
 
 pub use generate::sequence;
 pub use shrink::shrink;
@@ -9,7 +11,7 @@ pub use shrink::shrink;
 use crate::text::scenario::Scenario;
 use crate::text::{ParseError, parse_file};
 
-/// A sequence's lines as a scenario.
+/// A sequence's steps as a scenario.
 ///
 /// # Errors
 ///
@@ -30,7 +32,8 @@ mod tests {
             let lines = sequence(seed);
             assert_eq!(lines, sequence(seed));
             let parsed = scenario(&lines).unwrap_or_else(|error| panic!("{error}\n{}", lines.join("\n")));
-            assert_eq!(parsed.steps.len(), lines.len());
+            let each = lines.iter().map(|step| step.lines().count());
+            assert_eq!(parsed.steps.len(), each.sum::<usize>());
         }
         assert_ne!(sequence(1), sequence(2));
     }

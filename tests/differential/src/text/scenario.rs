@@ -68,6 +68,8 @@ pub struct Scenario {
     pub title: String,
     /// Where it begins.
     pub line: usize,
+    /// Whether no other scenario may be run on the cluster meanwhile.
+    pub alone: bool,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -163,7 +165,7 @@ impl Display for Condition {
     }
 }
 
-/// What a step does. What is answered in `Ask`, `Receive`, `Until` and `Raw` is compared.
+/// What a step does. What is answered in `Ask`, `Receive`, `Until`, `Settle` and `Raw` is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Creates a topic and waits until each partition can be read.
@@ -185,6 +187,8 @@ pub enum Action {
     Receive(String),
     /// Asks until the answer is as wanted.
     Until(Request, Condition),
+    /// Asks who coordinates a transactional id until none of its transactions is being ended any more.
+    Settle(Request),
     /// Keeps a value of the last answer.
     Let(String, String),
     /// The last answer has this value at this path, on both sides.
@@ -239,6 +243,7 @@ impl Display for Action {
             Self::Send(label, request) => write!(f, "send {label} {request}"),
             Self::Receive(label) => write!(f, "receive {label}"),
             Self::Until(request, condition) => write!(f, "until {condition} {request}"),
+            Self::Settle(request) => write!(f, "settle {request}"),
             Self::Let(name, path) => write!(f, "let {name} = {path}"),
             Self::Expect(path, value) => write!(f, "expect {path} = {value}"),
             Self::Close(connection) => write!(f, "close {connection}"),
@@ -251,6 +256,9 @@ impl Display for Action {
 impl Display for Scenario {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "== {}", self.title)?;
+        if self.alone {
+            writeln!(f, "alone")?;
+        }
         self.steps.iter().try_for_each(|step| writeln!(f, "{}", step.action))
     }
 }

@@ -82,7 +82,7 @@ fn what_is_printed_is_read_back() {
     let text = r#"{a: [1, -2, "~t", "b c\"\\\x00", null], n?: hex"00ff", t: b"plain", c: batch{records: []}, m: <topic 1>, v: $x}"#;
     let value = parse_value(text).unwrap();
     assert_eq!(parse_value(&value.to_string()).unwrap(), value);
-    let text = "== x\ntopic ~t 2 1 a=b\nsend j a@coordinator(~g): Heartbeat 0 {}\nreceive j\nuntil groups[0].groupState = Stable b: DescribeGroups 0 {groups: [~g]}\nuntil groups has {groupId: ~g} b: ListGroups 0 {}\nuntil groups lacks {groupId: ~g} b: ListGroups 0 {}\nraw a@2: hex\"00ff\"\nsilent a\nclose a\n";
+    let text = "== x\ntopic ~t 2 1 a=b\nsend j a@coordinator(~g): Heartbeat 0 {}\nreceive j\nuntil groups[0].groupState = Stable b: DescribeGroups 0 {groups: [~g]}\nuntil groups has {groupId: ~g} b: ListGroups 0 {}\nuntil groups lacks {groupId: ~g} b: ListGroups 0 {}\nsettle b: DescribeTransactions 0 {transactionalIds: [~x]}\nraw a@2: hex\"00ff\"\nsilent a\nclose a\n";
     let file = parse_file("f", text).unwrap();
     let again = parse_file("f", &file.scenarios[0].to_string()).unwrap();
     assert_eq!(again, file);
@@ -105,4 +105,16 @@ fn an_answer_is_waited_for_by_what_it_has_or_lacks() {
         assert!(!relation.holds(None, &parse_value("{}").unwrap()), "nothing");
     }
     assert!(Relation::Is.holds(answer.at("count"), &parse_value("2").unwrap()));
+}
+
+#[test]
+fn a_scenario_says_that_it_has_to_be_alone() {
+    let file = parse_file("f", "== one {1, 2}\nalone\nclose a\n\n== other\nclose a\n").unwrap();
+    let alone: Vec<_> = file.scenarios.iter().map(|scenario| scenario.alone).collect();
+    assert_eq!(alone, [true, true, false]);
+    assert_eq!(file.scenarios[0].steps.len(), 1);
+    assert!(
+        parse_file("f", &file.scenarios[0].to_string()).unwrap().scenarios[0].alone,
+        "and so does its text"
+    );
 }

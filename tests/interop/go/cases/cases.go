@@ -9,6 +9,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -36,6 +37,25 @@ var (
 
 // Servers are the brokers' addresses.
 func Servers() []string { return strings.Split(os.Getenv("KFAKE_BOOTSTRAP"), ",") }
+
+// Brokers are the brokers' ports by their ids: the first one is 1.
+func Brokers() map[int]int {
+	ports := map[int]int{}
+	for n, server := range Servers() {
+		_, port, _ := strings.Cut(server, ":")
+		ports[n+1], _ = strconv.Atoi(port)
+	}
+	return ports
+}
+
+// SameCluster compares a description of the cluster with what it is.
+func SameCluster(id string, ports map[int]int, controller int) error {
+	_, known := ports[controller]
+	return errors.Join(
+		Same("the brokers", ports, Brokers()),
+		Same("the length of the cluster's id", len(id), 22),
+		Same("whether the controller is one of them", known, true))
+}
 
 // Fresh makes a name that no other case uses.
 func Fresh(what string) string {

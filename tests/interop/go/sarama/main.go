@@ -2,12 +2,9 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"sort"
-	"sync"
 	"time"
 
 	"kfake.test/interop/cases"
@@ -108,6 +105,16 @@ func send(messages []*sarama.ProducerMessage, change ...func(*sarama.Config)) ([
 
 // read gives so many messages of one partition, from an offset on.
 func read(name string, at int64, count int, change ...func(*sarama.Config)) ([]*sarama.ConsumerMessage, error) {
+	left := count
+	return readUntil(name, at, func(*sarama.ConsumerMessage) bool {
+		left--
+		return left == 0
+	}, change...)
+}
+
+func readUntil(
+	name string, at int64, isLast func(*sarama.ConsumerMessage) bool, change ...func(*sarama.Config),
+) ([]*sarama.ConsumerMessage, error) {
 	from, err := sarama.NewConsumer(cases.Servers(), config(change...))
 	if err != nil {
 		return nil, err
@@ -120,159 +127,19 @@ func read(name string, at int64, count int, change ...func(*sarama.Config)) ([]*
 	defer part.Close()
 	late := time.After(cases.Limit)
 	var messages []*sarama.ConsumerMessage
-	for len(messages) < count {
+	for {
 		select {
 		case message := <-part.Messages():
 			messages = append(messages, message)
+			if isLast(message) {
+				return messages, nil
+			}
 		case err := <-part.Errors():
 			return nil, err
 		case <-late:
-			return nil, fmt.Errorf("%d of %d messages within %s", len(messages), count, cases.Limit)
+			return nil, fmt.Errorf("%d messages, and not the last, within %s", len(messages), cases.Limit)
 		}
 	}
-	return messages, nil
-}
-
-func transactional(id string) (sarama.SyncProducer, error) {
-	return sarama.NewSyncProducer(cases.Servers(), config(func(config *sarama.Config) {
-		config.Producer.Idempotent = true
-		config.Producer.Transaction.ID = id
-		config.Net.MaxOpenRequests = 1
-	}))
-}
-
-// sendIn sends within a transaction that the caller has begun.
-func sendIn(to sarama.SyncProducer, name string, all ...string) error {
-	for _, value := range all {
-		message := &sarama.ProducerMessage{Topic: name, Value: sarama.StringEncoder(value)}
-		if _, _, err := to.SendMessage(message); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// transact sends within a transaction, and ends it.
-func transact(to sarama.SyncProducer, end func() error, name string, all ...string) error {
-	if err := to.BeginTxn(); err != nil {
-		return err
-	}
-	if err := sendIn(to, name, all...); err != nil {
-		return err
-	}
-	return end()
-}
-
-// committed is what a consumer of committed records alone reads.
-func committed(name string, wanted ...string) error {
-	messages, err := read(name, sarama.OffsetOldest, len(wanted), func(config *sarama.Config) {
-		config.Consumer.IsolationLevel = sarama.ReadCommitted
-	})
-	if err != nil {
-		return err
-	}
-	return sameValues(messages, wanted)
-}
-
-// inTransactions is a case of a transactional producer and a topic of its own.
-func inTransactions(run func(sarama.SyncProducer, string) error) func() error {
-	return func() error {
-		name, err := topic(1)
-		if err != nil {
-			return err
-		}
-		to, err := transactional(cases.Fresh("transactional"))
-		if err != nil {
-			return err
-		}
-		defer to.Close()
-		return run(to, name)
-	}
-}
-
-func transactionCommit(to sarama.SyncProducer, name string) error {
-	if err := transact(to, to.CommitTxn, name, "a", "b"); err != nil {
-		return err
-	}
-	if err := committed(name, "a", "b"); err != nil {
-		return err
-	}
-	if err := transact(to, to.CommitTxn, name, "c"); err != nil {
-		return err
-	}
-	return committed(name, "a", "b", "c")
-}
-
-func transactionAbort(to sarama.SyncProducer, name string) error {
-	if err := transact(to, to.AbortTxn, name, "a", "b"); err != nil {
-		return err
-	}
-	if err := transact(to, to.CommitTxn, name, "c"); err != nil {
-		return err
-	}
-	return committed(name, "c")
-}
-
-func transactionOffsets(to sarama.SyncProducer, name string) error {
-	into, err := topic(1)
-	if err != nil {
-		return err
-	}
-	group := cases.Fresh("group")
-	for _, one := range []struct {
-		offset int64
-		end    func() error
-	}{{3, to.CommitTxn}, {6, to.AbortTxn}} {
-		offsets := map[string][]*sarama.PartitionOffsetMetadata{name: {{Partition: 0, Offset: one.offset}}}
-		end := func() error {
-			if err := to.AddOffsetsToTxn(offsets, group); err != nil {
-				return err
-			}
-			return one.end()
-		}
-		if err := transact(to, end, into, fmt.Sprint("up to ", one.offset)); err != nil {
-			return err
-		}
-	}
-	return withAdmin(func(admin sarama.ClusterAdmin) error {
-		answer, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{name: {0}})
-		if err != nil {
-			return err
-		}
-		return errors.Join(cases.Same("the committed offset", answer.GetBlock(name, 0).Offset, int64(3)), committed(into, "up to 3"))
-	})
-}
-
-func transactionFenced() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
-	}
-	id := cases.Fresh("transactional")
-	first, err := transactional(id)
-	if err != nil {
-		return err
-	}
-	defer first.Close()
-	if err := first.BeginTxn(); err != nil {
-		return err
-	}
-	if err := sendIn(first, name, "of the first"); err != nil {
-		return err
-	}
-	second, err := transactional(id)
-	if err != nil {
-		return err
-	}
-	defer second.Close()
-	fenced := first.CommitTxn()
-	if !errors.Is(fenced, sarama.ErrProducerFenced) && !errors.Is(fenced, sarama.ErrInvalidProducerEpoch) {
-		return fmt.Errorf("the error: got %v, not that of a fenced producer", fenced)
-	}
-	if err := transact(second, second.CommitTxn, name, "of the second"); err != nil {
-		return err
-	}
-	return committed(name, "of the second")
 }
 
 func sameValues(messages []*sarama.ConsumerMessage, wanted []string) error {
@@ -349,308 +216,6 @@ func contents() error {
 		cases.Same("its key is none", messages[2].Key == nil, true))
 }
 
-// members of a group, each in a session of its own until it ends.
-type members struct {
-	name, group string
-	mutex       sync.Mutex
-	changed     *sync.Cond
-	all         []*member
-	values      []string
-	failed      error
-}
-
-type member struct {
-	of     *members
-	group  sarama.ConsumerGroup
-	parts  []int32
-	cancel context.CancelFunc
-	ended  chan struct{}
-}
-
-func (one *member) set(parts []int32) error {
-	one.of.mutex.Lock()
-	defer one.of.mutex.Unlock()
-	one.parts = parts
-	one.of.changed.Broadcast()
-	return nil
-}
-
-func (one *member) Setup(session sarama.ConsumerGroupSession) error {
-	return one.set(session.Claims()[one.of.name])
-}
-
-func (one *member) Cleanup(sarama.ConsumerGroupSession) error { return one.set(nil) }
-
-func (one *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	for {
-		select {
-		case message, more := <-claim.Messages():
-			if !more {
-				return nil
-			}
-			one.of.mutex.Lock()
-			one.of.values = append(one.of.values, string(message.Value))
-			one.of.changed.Broadcast()
-			one.of.mutex.Unlock()
-		case <-session.Context().Done():
-			return nil
-		}
-	}
-}
-
-func (all *members) add(change ...func(*sarama.Config)) (*member, error) {
-	group, err := sarama.NewConsumerGroup(cases.Servers(), all.group, config(change...))
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	one := &member{of: all, group: group, cancel: cancel, ended: make(chan struct{})}
-	all.mutex.Lock()
-	all.all = append(all.all, one)
-	all.mutex.Unlock()
-	go func() {
-		for range group.Errors() {
-		}
-	}()
-	go func() {
-		defer close(one.ended)
-		for ctx.Err() == nil {
-			if err := group.Consume(ctx, []string{all.name}, one); err != nil && ctx.Err() == nil {
-				all.mutex.Lock()
-				all.failed = err
-				all.changed.Broadcast()
-				all.mutex.Unlock()
-				return
-			}
-		}
-	}()
-	return one, nil
-}
-
-func (all *members) end(one *member) error {
-	all.mutex.Lock()
-	for i := range all.all {
-		if all.all[i] == one {
-			all.all = append(all.all[:i], all.all[i+1:]...)
-			break
-		}
-	}
-	all.mutex.Unlock()
-	one.cancel()
-	<-one.ended
-	return one.group.Close()
-}
-
-func (all *members) close() {
-	for len(all.all) > 0 {
-		_ = all.end(all.all[0])
-	}
-}
-
-func (all *members) wait(what string, look func() bool) error {
-	late := false
-	timer := time.AfterFunc(cases.Limit, func() {
-		all.mutex.Lock()
-		defer all.mutex.Unlock()
-		late = true
-		all.changed.Broadcast()
-	})
-	defer timer.Stop()
-	all.mutex.Lock()
-	defer all.mutex.Unlock()
-	for !look() {
-		if all.failed != nil {
-			return all.failed
-		}
-		if late {
-			return fmt.Errorf("%s: not within %s", what, cases.Limit)
-		}
-		all.changed.Wait()
-	}
-	return nil
-}
-
-func (all *members) assigned(partitions int) error {
-	return all.wait(fmt.Sprintf("%d members share %d partitions", len(all.all), partitions), func() bool {
-		taken, sum := map[int32]bool{}, 0
-		for _, one := range all.all {
-			if len(one.parts) == 0 {
-				return false
-			}
-			sum += len(one.parts)
-			for _, part := range one.parts {
-				taken[part] = true
-			}
-		}
-		return sum == len(taken) && sum == partitions
-	})
-}
-
-// several makes a group of so many members, which have shared its partitions.
-func several(count int, partitions int32) (*members, error) {
-	name, err := topic(partitions)
-	if err != nil {
-		return nil, err
-	}
-	all := &members{name: name, group: cases.Fresh("group")}
-	all.changed = sync.NewCond(&all.mutex)
-	for range count {
-		if _, err := all.add(); err != nil {
-			return nil, err
-		}
-	}
-	if count == 0 {
-		return all, nil
-	}
-	return all, all.assigned(int(partitions))
-}
-
-func groupOf(count int) func() error {
-	return func() error {
-		all, err := several(count, 6)
-		if err != nil {
-			return err
-		}
-		defer all.close()
-		for part := range int32(6) {
-			if _, err := produce(all.name, part, []string{fmt.Sprint(part)}); err != nil {
-				return err
-			}
-		}
-		if err := all.wait("every record arrives", func() bool { return len(all.values) >= 6 }); err != nil {
-			return err
-		}
-		all.mutex.Lock()
-		sort.Strings(all.values)
-		err = cases.Same("values", all.values, []string{"0", "1", "2", "3", "4", "5"})
-		all.mutex.Unlock()
-		return err
-	}
-}
-
-func rebalance() error {
-	all, err := several(2, 6)
-	if err != nil {
-		return err
-	}
-	defer all.close()
-	if _, err := all.add(); err != nil {
-		return err
-	}
-	if err := all.assigned(6); err != nil {
-		return err
-	}
-	if err := all.end(all.all[0]); err != nil {
-		return err
-	}
-	return all.assigned(6)
-}
-
-func instance(id string) func(*sarama.Config) {
-	return func(config *sarama.Config) { config.Consumer.Group.InstanceId = id }
-}
-
-func memberDies() error {
-	all, err := several(0, 4)
-	if err != nil {
-		return err
-	}
-	defer all.close()
-	// With an instance id, its close is no farewell: only the end of its session takes it out of the group.
-	dying, err := all.add(instance("dying"))
-	if err != nil {
-		return err
-	}
-	if _, err := all.add(); err != nil {
-		return err
-	}
-	if err := all.assigned(4); err != nil {
-		return err
-	}
-	if err := all.end(dying); err != nil {
-		return err
-	}
-	return all.assigned(4)
-}
-
-func staticMember() error {
-	all, err := several(0, 4)
-	if err != nil {
-		return err
-	}
-	defer all.close()
-	first, err := all.add(instance("instance-1"))
-	if err != nil {
-		return err
-	}
-	if _, err := all.add(instance("instance-2")); err != nil {
-		return err
-	}
-	if err := all.assigned(4); err != nil {
-		return err
-	}
-	before := fmt.Sprint(first.parts)
-	if err := all.end(first); err != nil {
-		return err
-	}
-	again, err := all.add(instance("instance-1"))
-	if err != nil {
-		return err
-	}
-	if err := all.assigned(4); err != nil {
-		return err
-	}
-	return cases.Same("the assignment that it finds again", fmt.Sprint(again.parts), before)
-}
-
-func commit() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
-	}
-	if _, err := produce(name, 0, values(0, 10)); err != nil {
-		return err
-	}
-	group := cases.Fresh("group")
-	connection, err := sarama.NewClient(cases.Servers(), config())
-	if err != nil {
-		return err
-	}
-	defer connection.Close()
-	offsets, err := sarama.NewOffsetManagerFromClient(group, connection)
-	if err != nil {
-		return err
-	}
-	part, err := offsets.ManagePartition(name, 0)
-	if err != nil {
-		return err
-	}
-	part.MarkOffset(5, "read that far")
-	offsets.Commit()
-	// Without automatic commits, a partition's manager ends with the whole.
-	part.AsyncClose()
-	if err := offsets.Close(); err != nil {
-		return err
-	}
-	if offsets, err = sarama.NewOffsetManagerFromClient(group, connection); err != nil {
-		return err
-	}
-	if part, err = offsets.ManagePartition(name, 0); err != nil {
-		return err
-	}
-	at, metadata := part.NextOffset()
-	part.AsyncClose()
-	if err := offsets.Close(); err != nil {
-		return err
-	}
-	messages, err := read(name, at, 5)
-	if err != nil {
-		return err
-	}
-	return errors.Join(cases.Same("the committed offset", at, int64(5)),
-		cases.Same("its metadata", metadata, "read that far"), sameValues(messages, values(5, 10)))
-}
-
 func withClient(work func(sarama.Client) error) error {
 	connection, err := sarama.NewClient(cases.Servers(), config())
 	if err != nil {
@@ -710,96 +275,12 @@ func timestamps() error {
 	})
 }
 
-func topics() error {
-	name, err := topic(5)
-	if err != nil {
-		return err
-	}
-	return withAdmin(func(admin sarama.ClusterAdmin) error {
-		described, err := admin.DescribeTopics([]string{name})
-		if err != nil {
-			return err
-		}
-		if err := cases.Same("partitions", len(described[0].Partitions), 5); err != nil {
-			return err
-		}
-		if err := admin.DeleteTopic(name); err != nil {
-			return err
-		}
-		for {
-			described, err := admin.DescribeTopics([]string{name})
-			if err != nil || described[0].Err == sarama.ErrUnknownTopicOrPartition {
-				return err
-			}
-		}
-	})
-}
-
-func configs() error {
-	retention, limit, soon, name := "1000", "1000", "soon", cases.Fresh("sarama")
-	if err := create(name, 1, map[string]*string{"retention.ms": &retention}); err != nil {
-		return err
-	}
-	return withAdmin(func(admin sarama.ClusterAdmin) error {
-		described := func(kind sarama.ConfigResourceType, of string) (map[string]string, error) {
-			all, err := admin.DescribeConfig(sarama.ConfigResource{Type: kind, Name: of})
-			found := map[string]string{}
-			for _, one := range all {
-				found[one.Name] = one.Value
-			}
-			return found, err
-		}
-		before, err := described(sarama.TopicResource, name)
-		if err != nil {
-			return err
-		}
-		if err := cases.Same("the topic's own value", before["retention.ms"], "1000"); err != nil {
-			return err
-		}
-		alter := func(key string, operation sarama.IncrementalAlterConfigsOperation, value *string) error {
-			return admin.IncrementalAlterConfig(sarama.TopicResource, name,
-				map[string]sarama.IncrementalAlterConfigsEntry{key: {Operation: operation, Value: value}}, false)
-		}
-		if err := errors.Join(alter("max.message.bytes", sarama.IncrementalAlterConfigsOperationSet, &limit),
-			alter("retention.ms", sarama.IncrementalAlterConfigsOperationDelete, nil)); err != nil {
-			return err
-		}
-		after, err := described(sarama.TopicResource, name)
-		if err != nil {
-			return err
-		}
-		got := []string{after["max.message.bytes"], after["retention.ms"]}
-		if err := cases.Same("the altered values", got, []string{"1000", "604800000"}); err != nil {
-			return err
-		}
-		refused := alter("retention.ms", sarama.IncrementalAlterConfigsOperationSet, &soon)
-		if err := expect(sarama.ErrInvalidConfig, refused); err != nil {
-			return err
-		}
-		broker, err := described(sarama.BrokerResource, "1")
-		if err != nil {
-			return err
-		}
-		return cases.Same("the broker's id", broker["node.id"], "1")
-	})
-}
-
 func expect(wanted error, got error) error {
 	if !errors.Is(got, wanted) {
 		return fmt.Errorf("the error: got %v, not %v", got, wanted)
 	}
 	return nil
 }
-
-func existingTopic() error {
-	name, err := topic(1)
-	if err != nil {
-		return err
-	}
-	return expect(sarama.ErrTopicAlreadyExists, create(name, 1, nil))
-}
-
-func invalidTopic() error { return expect(sarama.ErrInvalidTopic, create("not/a/name", 1, nil)) }
 
 func unknownTopic() error {
 	_, err := produce(cases.Fresh("no-such-topic"), 0, values(0, 1), func(config *sarama.Config) {
@@ -883,6 +364,13 @@ func main() {
 		{Name: "timestamps", Run: timestamps},
 		{Name: "create-and-delete-topic", Run: topics},
 		{Name: "configs", Run: since(sarama.V2_3_0_0, configs)},
+		{Name: "delete-records", Run: deleteRecords},
+		{Name: "compacted-topic", Run: compacted},
+		{Name: "partitions-added", Run: since(sarama.V1_0_0_0, partitionsAdded)},
+		{Name: "group-described", Run: groupDescribed},
+		{Name: "group-deleted", Run: since(sarama.V1_1_0_0, groupDeleted)},
+		{Name: "offsets-deleted", Run: since(sarama.V2_4_0_0, offsetsDeleted)},
+		{Name: "describe-cluster", Run: describeCluster},
 		{Name: "error-unknown-topic", Run: unknownTopic},
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},

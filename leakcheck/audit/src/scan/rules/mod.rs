@@ -3,6 +3,7 @@
 pub(crate) mod blocking_loop;
 pub(crate) mod detached_task;
 pub(crate) mod end_ignored;
+pub(crate) mod ends_by_signal;
 pub(crate) mod interval_without_exit;
 pub(crate) mod join_set_not_drained;
 pub(crate) mod select_misses_shutdown;

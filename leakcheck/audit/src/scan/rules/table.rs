@@ -1,8 +1,8 @@
 //! Which rules there are.
 
 use super::{
-    blocking_loop, detached_task, end_ignored, interval_without_exit, join_set_not_drained, select_misses_shutdown,
-    select_without_exit,
+    blocking_loop, detached_task, end_ignored, ends_by_signal, interval_without_exit, join_set_not_drained,
+    select_misses_shutdown, select_without_exit,
 };
 use crate::scan::context::{Context, Raw};
 
@@ -38,6 +38,10 @@ pub const RULES: &[Rule] = &[
         finds: "a task without an end whose handle is dropped",
     },
     Rule {
+        name: ends_by_signal::NAME,
+        finds: "a task that nothing ends but a signal to the process, as Ctrl-C",
+    },
+    Rule {
         name: blocking_loop::NAME,
         finds: "an endless loop on a thread or on the blocking pool that nothing leaves",
     },
@@ -62,6 +66,7 @@ pub(crate) fn check(context: &Context<'_, '_>) -> Vec<Raw> {
     interval_without_exit::check(context, &mut found);
     end_ignored::check(context, &mut found);
     detached_task::check(context, &mut found);
+    ends_by_signal::check(context, &mut found);
     blocking_loop::check(context, &mut found);
     join_set_not_drained::check(context, &mut found);
     select_misses_shutdown::check(context, &mut found);
