@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::messages::write_txn_markers_request::WritableTxnMarker;
+use crate::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use crate::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
@@ -28,7 +28,11 @@ pub(super) async fn handle(
     // One that names no partition is not answered.
     let asked = request.markers.iter();
     let asked = asked.filter(|asked| asked.topics.iter().any(|topic| !topic.partition_indexes.is_empty()));
-    let markers = asked.map(|asked| {
+    let mut markers = Vec::new();
+    // Apache Kafka's builder of markers throws over a producer that there cannot be: the request fails as a whole then, after
+    // what was written before.
+    let mut fails = false;
+    for asked in asked {
         let marker = Marker {
             producer_id: asked.producer_id.0,
             producer_epoch: asked.producer_epoch,
@@ -36,11 +40,50 @@ pub(super) async fn handle(
             committed: asked.transaction_result,
             bumps_epoch: asked.transaction_version >= 2,
         };
-        WritableTxnMarkerResult::default()
-            .with_producer_id(asked.producer_id)
-            .with_topics(write(context, asked, &marker))
+        fails |= is_nobodys(&marker) && asked.topics.iter().any(|topic| is_any_here(context, topic));
+        let topics = match fails {
+            true => failed(asked),
+            false => write(context, asked, &marker),
+        };
+        markers.push(
+            WritableTxnMarkerResult::default()
+                .with_producer_id(asked.producer_id)
+                .with_topics(topics),
+        );
+    }
+    if fails {
+        let whole = request.markers.iter().map(failed);
+        let asked = whole.filter(|topics| topics.iter().any(|topic| !topic.partitions.is_empty()));
+        for (marker, topics) in markers.iter_mut().zip(asked) {
+            marker.topics = topics;
+        }
+    }
+    Ok(WriteTxnMarkersResponse::default().with_markers(markers))
+}
+
+/// A marker's answer where the request has failed as a whole.
+fn failed(asked: &WritableTxnMarker) -> Vec<WritableTxnMarkerTopicResult> {
+    let topics = asked.topics.iter().map(|topic| {
+        let partitions = topic.partition_indexes.iter().map(|index| {
+            WritableTxnMarkerPartitionResult::default()
+                .with_partition_index(*index)
+                .with_error_code(ResponseError::UnknownServerError.code())
+        });
+        WritableTxnMarkerTopicResult::default()
+            .with_name(topic.name.clone())
+            .with_partitions(partitions.collect())
     });
-    Ok(WriteTxnMarkersResponse::default().with_markers(markers.collect()))
+    topics.collect()
+}
+
+/// Whether the broker that was asked has a replica of one of the partitions.
+fn is_any_here(context: &Context, asked: &WritableTxnMarkerTopic) -> bool {
+    let topics = context.shared.topics.read();
+    let is_here = |index: &i32| {
+        let partition = topics.by_name(&asked.name).and_then(|topic| topic.partition(*index));
+        partition.is_some_and(|partition| partition.replicas.contains(&context.broker))
+    };
+    asked.partition_indexes.iter().any(is_here)
 }
 
 fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<WritableTxnMarkerTopicResult> {
@@ -48,7 +91,6 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
         let known = context.shared.topics.read().by_name(&topic.name).cloned();
         let partitions = topic.partition_indexes.iter().map(|index| {
             let written = match &known {
-                _ if &**topic.name == OFFSETS_TOPIC && is_nobodys(marker) => Err(ResponseError::UnknownServerError),
                 _ if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 Some(known) => write_one(context, known, *index, marker),
                 None => Err(ResponseError::UnknownTopicOrPartition),
@@ -64,7 +106,7 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
     topics.collect()
 }
 
-/// Apache Kafka's builder of markers throws over a producer that there cannot be.
+/// Whether there cannot be such a producer.
 fn is_nobodys(marker: &Marker) -> bool {
     marker.producer_id < 0 || marker.producer_epoch < 0
 }
@@ -76,9 +118,6 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
         .filter(|partition| partition.replicas.contains(&context.broker))
         .ok_or(ResponseError::UnknownTopicOrPartition)?;
     let partition = led(context, topic, index, -1).map_err(|refused| refused.error)?;
-    if is_nobodys(marker) {
-        return Err(ResponseError::UnknownServerError);
-    }
     let mut log = partition.log.lock();
     still_led(&partition, &log)?;
     // Markers are written with `acks=all`.

@@ -1,6 +1,6 @@
 //! Configurations that take effect while the cluster runs, quotas that make clients wait, and clients' metrics.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use kafka_protocol::error::ResponseError;
@@ -16,11 +16,13 @@ use kafka_protocol::messages::{
     PushTelemetryRequest, TopicName, UpdateFeaturesRequest,
 };
 use kfake::client::Client;
+use kfake::messages::ListOffsetsRequest;
+use kfake::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kfake::{BrokerId, Cluster};
 use kfake_tests::{batch_of, record, text};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -90,6 +92,69 @@ async fn a_topic_follows_the_brokers_in_what_it_does_not_set_itself() {
     set(&mut client, BROKER, "", "message.max.bytes", None).await;
     assert_eq!(produce(&mut client, 500).await.0, 0);
     cluster.close().await;
+}
+
+/// Who leads a partition decides by its own values what becomes of the partition's records.
+#[leakcheck(start_paused)]
+async fn a_broker_lets_go_of_what_is_old_by_its_own_values() {
+    let cluster = Cluster::builder()
+        .brokers(2)
+        .in_memory()
+        .start_time(UNIX_EPOCH)
+        .topic("orders", 2)
+        .start()
+        .await
+        .unwrap();
+    let mut first = client(&cluster);
+    let topics = first
+        .send_version(MetadataRequest::default().with_topics(None), 12)
+        .await
+        .unwrap();
+    let partitions = &topics.topics[0].partitions;
+    let led_by_first = partitions.iter().find(|partition| partition.leader_id.0 == 1);
+    let led_by_first = led_by_first.unwrap().partition_index;
+    for partition in partitions {
+        let data = PartitionProduceData::default()
+            .with_index(partition.partition_index)
+            .with_records(Some(batch_of(&record(NOW_MS, "old".into()))));
+        let topic = TopicProduceData::default()
+            .with_name(TopicName(text("orders")))
+            .with_partition_data(vec![data]);
+        let request = ProduceRequest::default().with_acks(-1).with_topic_data(vec![topic]);
+        let mut leader = cluster.client(BrokerId(partition.leader_id.0)).unwrap();
+        let answer = leader.send_version(request, 9).await.unwrap();
+        assert_eq!(answer.responses[0].partition_responses[0].error_code, 0);
+    }
+    set(&mut first, BROKER, "1", "log.retention.ms", Some("1000")).await;
+    sleep(Duration::from_secs(3600)).await;
+    for partition in partitions {
+        let mut leader = cluster.client(BrokerId(partition.leader_id.0)).unwrap();
+        let index = partition.partition_index;
+        let gone = i64::from(index == led_by_first);
+        assert_eq!(log_start(&mut leader, index).await, gone, "partition {index}");
+    }
+    // And all brokers' value is that of the other.
+    set(&mut first, BROKER, "", "log.retention.ms", Some("1000")).await;
+    sleep(Duration::from_secs(3600)).await;
+    for partition in partitions {
+        let mut leader = cluster.client(BrokerId(partition.leader_id.0)).unwrap();
+        assert_eq!(log_start(&mut leader, partition.partition_index).await, 1);
+    }
+    cluster.close().await;
+}
+
+/// A time of day for records that are old soon.
+const NOW_MS: i64 = 1_000;
+
+async fn log_start(leader: &mut Client<DuplexStream>, index: i32) -> i64 {
+    let partition = ListOffsetsPartition::default()
+        .with_partition_index(index)
+        .with_timestamp(-2);
+    let topic = ListOffsetsTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_partitions(vec![partition]);
+    let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+    leader.send(request).await.unwrap().topics[0].partitions[0].offset
 }
 
 #[leakcheck(start_paused)]

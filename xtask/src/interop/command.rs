@@ -27,6 +27,10 @@ const CLEANER_BACKOFF: &str = "log.cleaner.backoff.ms=100";
 
 /// Runs it, and gives the exit code: 0 where no case failed, 1 where one did.
 pub fn run(options: Interop) -> anyhow::Result<u8> {
+    if options.suites {
+        return super::suites::run(&options);
+    }
+    ensure!(!options.oracle, "--oracle is for --suites");
     let root = crate::workspace_root();
     let source = root.join("tests/interop");
     let target = options.target_dir.unwrap_or_else(|| root.join("target"));
@@ -162,7 +166,7 @@ fn arguments(client: &Client) -> Vec<String> {
         .collect()
 }
 
-fn build(root: &Path, target: &Path) -> anyhow::Result<std::path::PathBuf> {
+pub(super) fn build(root: &Path, target: &Path) -> anyhow::Result<std::path::PathBuf> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--package", "kfake", "--bin", "kfake", "--target-dir"])
         .arg(target)

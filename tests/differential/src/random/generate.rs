@@ -23,12 +23,12 @@ pub fn sequence(seed: u64) -> Vec<String> {
     ];
     if rng.bool() {
         lines.extend([
-            "a: JoinGroup 3 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 1000, memberId: \"\", protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
+            "a: JoinGroup 3 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 30000, memberId: \"\", protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
             "let m = memberId".to_owned(),
         ]);
     } else {
         lines.extend([
-            "a: JoinGroup 5 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 1000, memberId: \"\", groupInstanceId: i, protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
+            "a: JoinGroup 5 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 30000, memberId: \"\", groupInstanceId: i, protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
             "let m = memberId".to_owned(),
         ]);
     }
@@ -319,7 +319,7 @@ fn group(rng: &mut Rng, on: &str) -> String {
         ),
         6 => format!("{on}: ListGroups {} {{}}", rng.i16(0..=5)),
         _ => format!(
-            "{on}: JoinGroup {} {{groupId: {group}, sessionTimeoutMs: {}, rebalanceTimeoutMs: 1000, memberId: {}, protocolType: {}, protocols: [{{name: {}, metadata: {}}}]}}",
+            "{on}: JoinGroup {} {{groupId: {group}, sessionTimeoutMs: {}, rebalanceTimeoutMs: 30000, memberId: {}, protocolType: {}, protocols: [{{name: {}, metadata: {}}}]}}",
             rng.i16(1..=9),
             pick(rng, &["30000", "30000", "1"]),
             pick(rng, &["$m", "$m", "nobody"]),
