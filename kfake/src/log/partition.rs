@@ -488,7 +488,7 @@ impl Log {
         // Of equals the first one, where `max_by_key` takes the last.
         let segment = segments.rev().max_by_key(|segment| segment.max_timestamp());
         let time = segment.map_or(NO_TIMESTAMP, |segment| segment.max_timestamp());
-        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time && time != NO_TIMESTAMP;
+        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time;
         let mut batches = segment.into_iter().flat_map(|s| &s.batches).map(|s| &s.batch);
         LookUp::In {
             batches: batches.find(has_it).into_iter().cloned().collect(),
