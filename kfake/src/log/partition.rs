@@ -273,6 +273,11 @@ impl Log {
         self.producers.has_open(producer_id, epoch)
     }
 
+    /// Whether the partition knows a newer epoch of the producer.
+    pub fn is_fenced(&self, producer_id: i64, epoch: i16) -> bool {
+        self.producers.is_fenced(producer_id, epoch)
+    }
+
     /// A producer's transaction is about to begin here with a batch of this sequence number, if its coordinator says so.
     /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890). It is forgotten
     /// when a producer that writes now would be.
