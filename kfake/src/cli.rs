@@ -16,8 +16,9 @@ Usage: kfake [OPTIONS]
 
   --brokers N                             how many brokers [3]
   --listen ADDRESS                        the address to listen on [127.0.0.1]
-  --ports PORT,...                        the i-th port is node i; 0, or no port: any free one
-  --racks RACK,...                        the i-th rack is node i's
+  --ports PORT,...                        the i-th port is the i-th node's; 0, or no port: any free one
+  --first-node ID                         the first node's id; each further one's is one more [1]
+  --racks RACK,...                        the i-th rack is the i-th node's
   --topic NAME[:PARTITIONS[:REPLICAS]]    creates a topic; repeatable
   --default-partitions N                  partitions of topics created without a number [10]
   --auto-create-topics                    Metadata creates the topics that it names
@@ -99,6 +100,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                 return Ok(Command::Print(format!("kfake {}", env!("CARGO_PKG_VERSION"))));
             }
             "brokers" => builder.brokers(number("brokers", &value()?, "a number from 1", 1)?),
+            "first-node" => builder.first_node(number("first-node", &value()?, "a number from 0 to 65535", 0)?),
             "listen" => builder.listen(number_like("listen", &value()?, "an IP address")?),
             "ports" => {
                 let value = value()?;

@@ -121,6 +121,28 @@ async fn the_ith_port_is_node_i_and_the_same_ports_can_be_bound_again_at_once() 
 }
 
 #[leakcheck]
+async fn node_ids_count_from_the_first_that_is_named_and_every_partition_has_its_leader() {
+    let running = Running::start(&["--brokers", "2", "--first-node", "0", "--topic", "orders:4:2"]).await;
+    let mut client = Client::connect(running.ready[1]).await.unwrap();
+    let metadata = client.send(MetadataRequest::default().with_topics(None)).await.unwrap();
+    let ports: Vec<_> = running.ready.iter().map(|address| i32::from(address.port())).collect();
+    let nodes: Vec<_> = metadata.brokers.iter().map(|b| (b.node_id.0, b.port)).collect();
+    assert_eq!(nodes, [(0, ports[0]), (1, ports[1])]);
+    assert_eq!(metadata.controller_id.0, 0);
+    let partitions = &metadata.topics[0].partitions;
+    let mut leaders: Vec<_> = partitions.iter().map(|partition| partition.leader_id.0).collect();
+    leaders.sort_unstable();
+    assert_eq!(leaders, [0, 0, 1, 1]);
+    assert_eq!(running.end_by("TERM").await.0.code(), Some(0));
+    for id in ["-1", "65536"] {
+        let refused = run(&["--first-node", id]).await;
+        assert_eq!(refused.status.code(), Some(2));
+        let stderr = String::from_utf8(refused.stderr).unwrap();
+        assert!(stderr.contains("a number from 0 to 65535"), "{stderr}");
+    }
+}
+
+#[leakcheck]
 async fn a_broker_that_listens_on_every_address_names_one_that_clients_can_reach() {
     let running = Running::start(&["--brokers", "1", "--listen", "0.0.0.0"]).await;
     assert_eq!(running.ready[0].ip().to_string(), "127.0.0.1");

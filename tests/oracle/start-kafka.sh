@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
 # start-kafka.sh DIR PORT [NODES]
 #
-# Starts a real Apache Kafka (KRaft, node 1 is broker and controller) from the artifacts that pom.xml names, fetched by Maven.
+# Starts a real Apache Kafka (KRaft, the first node is broker and controller) from the artifacts that pom.xml names, fetched by Maven.
 # Waits until every port accepts, then prints `ready HOST:PORT,…`. DIR holds data, logs and process ids, and is wiped first.
-# Stop it with `stop-kafka.sh DIR`. Node i listens on PORT+i-1, the controller on PORT+100.
+# Stop it with `stop-kafka.sh DIR`. The i-th node listens on PORT+i-1, the controller on PORT+100.
 #
 # Environment:
 #   KAFKA_VERSION  another version than pom.xml's
 #   JAVA           the java to run, 17 or newer
 #   ORACLE_CACHE   what can be kept from run to run [target/oracle]
 #   EXTRA_PROPS    a file of more broker configurations
+#   FIRST_NODE     the first node's id; each further one's is one more [1]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 dir=${1:?usage: start-kafka.sh DIR PORT [NODES]}
 port=${2:?usage: start-kafka.sh DIR PORT [NODES]}
 nodes=${3:-1}
+first=${FIRST_NODE:-1}
 java=${JAVA:-java}
 version=${KAFKA_VERSION:-$(sed -n 's:.*<kafka.version>\(.*\)</kafka.version>.*:\1:p' "$here/pom.xml")}
 cache=${ORACLE_CACHE:-$here/../../target/oracle}
@@ -34,9 +36,9 @@ dir=$(cd "$dir" && pwd)
 controller=$((port + 100))
 replicas=$((nodes < 3 ? nodes : 3))
 
-properties() { # node
-    local node=$1 listeners=PLAINTEXT://127.0.0.1:$((port + $1 - 1)) roles=broker
-    if [ "$node" = 1 ]; then
+properties() { # i-th node
+    local node=$(($1 + first - 1)) listeners=PLAINTEXT://127.0.0.1:$((port + $1 - 1)) roles=broker
+    if [ "$1" = 1 ]; then
         listeners+=,CONTROLLER://127.0.0.1:$controller
         roles=broker,controller
     fi
@@ -44,12 +46,12 @@ properties() { # node
 node.id=$node
 process.roles=$roles
 listeners=$listeners
-advertised.listeners=PLAINTEXT://127.0.0.1:$((port + node - 1))
+advertised.listeners=PLAINTEXT://127.0.0.1:$((port + $1 - 1))
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-controller.quorum.voters=1@127.0.0.1:$controller
-log.dirs=$dir/data$node
+controller.quorum.voters=$first@127.0.0.1:$controller
+log.dirs=$dir/data$1
 offsets.topic.replication.factor=$replicas
 offsets.topic.num.partitions=$nodes
 transaction.state.log.replication.factor=$replicas
@@ -77,7 +79,7 @@ cluster=kfakeOracleClusterAAAA
 for node in $(seq 1 "$nodes"); do
     properties "$node" >"$dir/server$node.properties"
     # A formatted directory holds two small files, the same each time.
-    formatted=$cache/formatted-$version-$node
+    formatted=$cache/formatted-$version-$((node + first - 1))
     if [ ! -s "$formatted/meta.properties" ]; then
         "$java" -XX:TieredStopAtLevel=1 -cp "$(cat "$classpath")" kafka.tools.StorageTool format \
             -t "$cluster" -c "$dir/server$node.properties" >"$dir/format$node.log" 2>&1 || {

@@ -108,7 +108,10 @@ Options:
   --selection             the clients and versions that CI runs
   --jobs N                so many clients at a time: they wait more than they work  [4]
   --require               fail where a program that a client needs is missing, instead of leaving the client out
-  --write-docs            write kfake/docs/clients.md, from a run of everything
+  --write-docs            write kfake/docs/clients.md, from a run of everything; with --suites, suites.md
+  --suites                run the integration tests that clients publish with their sources; NAME is a suite's then. What a
+                          suite's file lists and came out so counts as skipped, whatever came out otherwise as failed
+  --oracle                run the suites against Apache Kafka too; needs java and mvn
   --target-dir DIR        build and install in this directory  [target of the workspace]
   -h, --help
 
@@ -197,6 +200,10 @@ pub struct Interop {
     pub selection: bool,
     /// A client that cannot be run is a failure.
     pub require: bool,
+    /// Clients' own test suites, in place of the clients.
+    pub suites: bool,
+    /// The suites are run against Apache Kafka as well.
+    pub oracle: bool,
     /// Whether the documentation's table is written.
     pub write_docs: bool,
     /// Where to build and install, where not in the workspace's own place.
@@ -276,6 +283,8 @@ fn interop(parser: &mut Parser) -> anyhow::Result<Command> {
             Arg::Long("case") => options.cases.push(parser.value()?.string()?),
             Arg::Long("jobs") => options.jobs = parser.value()?.parse()?,
             Arg::Long("selection") => options.selection = true,
+            Arg::Long("suites") => options.suites = true,
+            Arg::Long("oracle") => options.oracle = true,
             Arg::Long("require") => options.require = true,
             Arg::Long("write-docs") => options.write_docs = true,
             Arg::Long("target-dir") => options.target_dir = Some(parser.value()?.into()),
@@ -356,6 +365,7 @@ mod tests {
             ("--loud", "invalid option '--loud'"),
             ("differential --live --golden", "exclude each other"),
             ("differential --random soon", "invalid digit"),
+            ("interop --suites --orcale", "invalid option '--orcale'"),
             ("differential --peer", "missing argument for option '--peer'"),
             ("configs --chek", "invalid option '--chek'"),
             ("lint-gate extra", "unexpected argument \"extra\""),

@@ -84,6 +84,7 @@ pub enum StartError {
 #[must_use = "a builder does nothing before `start`"]
 pub struct Builder {
     brokers: usize,
+    first_node: u16,
     listen: IpAddr,
     ports: Vec<u16>,
     racks: Vec<String>,
@@ -103,6 +104,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             brokers: 3,
+            first_node: 1,
             listen: Ipv4Addr::LOCALHOST.into(),
             ports: Vec::new(),
             racks: Vec::new(),
@@ -121,9 +123,23 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// How many brokers; their node ids count from 1. Default: 3.
+    /// How many brokers; their node ids count from [`first_node`](Self::first_node). Default: 3.
     pub fn brokers(mut self, brokers: usize) -> Self {
         self.brokers = brokers;
+        self
+    }
+
+    /// The first broker's node id; each further one's is one more. Apache Kafka allows 0 and up (`node.id`), and clusters of
+    /// before KRaft often began with 0. Default: 1.
+    ///
+    /// ```
+    /// # async fn example() -> Result<(), kfake::StartError> {
+    /// let cluster = kfake::Cluster::builder().brokers(2).first_node(0).start().await?;
+    /// let first = cluster.client(kfake::BrokerId(0));
+    /// # drop(first); cluster.close().await; Ok(()) }
+    /// ```
+    pub fn first_node(mut self, id: u16) -> Self {
+        self.first_node = id;
         self
     }
 
@@ -303,7 +319,7 @@ impl Builder {
     fn bind(&self) -> Result<(Vec<Broker>, Listeners), StartError> {
         let mut brokers = Vec::new();
         let mut listeners = Vec::new();
-        for (node, index) in (1..).zip(0..self.brokers) {
+        for (node, index) in (i32::from(self.first_node)..).zip(0..self.brokers) {
             let id = BrokerId(node);
             if self.in_memory {
                 brokers.push(Broker {

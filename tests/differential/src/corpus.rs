@@ -103,24 +103,27 @@ pub fn by_setup(files: &[File]) -> BTreeMap<Setup, Vec<&File>> {
     setups
 }
 
-/// Goes through scenarios, `at_once` of them at a time: they share nothing but the cluster. `run` tells the names of one run
-/// from those of another on the same cluster.
+/// Goes through scenarios, `at_once` of them at a time but for those that have to be alone: they share nothing but the cluster.
+/// `run` tells the names of one run from those of another on the same cluster.
 pub fn go(side: &Side, scenarios: &[&Scenario], run: u16, at_once: usize) -> Vec<Transcript> {
+    let (alone, together): (Vec<usize>, Vec<usize>) = (0..scenarios.len()).partition(|index| scenarios[*index].alone);
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());
+    let go = |index: usize| {
+        let transcript = run::run(side, scenarios[index], &run::prefix(run, index));
+        if let Ok(mut done) = done.lock() {
+            done.insert(index, transcript);
+        }
+    };
     std::thread::scope(|scope| {
         for _ in 0..at_once.max(1) {
             scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(scenario) = scenarios.get(index) else { return };
-                    let transcript = run::run(side, scenario, &run::prefix(run, index));
-                    if let Ok(mut done) = done.lock() {
-                        done.insert(index, transcript);
-                    }
+                while let Some(index) = together.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    go(*index);
                 }
             });
         }
     });
+    alone.into_iter().for_each(go);
     done.into_inner().unwrap_or_default().into_values().collect()
 }

@@ -33,7 +33,7 @@ async fn answers(setup: &Setup, scenarios: &[&Scenario]) -> Vec<Transcript> {
     let transcripts = tokio::task::block_in_place(|| {
         let mut side = Side::ready(addresses).unwrap();
         side.shows_brokers = setup.shows_brokers;
-        corpus::go(&side, scenarios, 1, 4)
+        corpus::go(&side, scenarios, 1, 16)
     });
     cluster.close().await;
     transcripts

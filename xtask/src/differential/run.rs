@@ -13,8 +13,9 @@ use super::clusters::{self, Running};
 use super::random;
 use crate::flags::{Against, Differential};
 
-/// Scenarios on one cluster at a time. They mostly wait for each other's answers.
+/// Scenarios on one cluster at a time. They mostly wait: for Apache Kafka itself, and for times that they set.
 const AT_ONCE: usize = 4;
+const AT_ONCE_ON_KFAKE: usize = 16;
 
 /// Runs it, and gives the exit code.
 pub fn run(options: Differential) -> anyhow::Result<u8> {
@@ -50,7 +51,8 @@ pub fn run(options: Differential) -> anyhow::Result<u8> {
     for (setup, files) in by_setup(&files) {
         let begin = Instant::now();
         let scenarios: Vec<&Scenario> = files.iter().flat_map(|file| &file.scenarios).collect();
-        let go = |running: &Running, run| corpus::go(&running.side, &scenarios, run, AT_ONCE);
+        let at_once = |running: &Running, run, at_once| corpus::go(&running.side, &scenarios, run, at_once);
+        let go = |running: &Running, run| at_once(running, run, AT_ONCE);
         let oracle = match against {
             Against::Golden => golden_answers(&files)?,
             Against::Live | Against::Refresh => go(&clusters::kafka(&setup)?, 1),
@@ -75,7 +77,7 @@ pub fn run(options: Differential) -> anyhow::Result<u8> {
             stale.extend(stale_answers(&files, &oracle));
         }
         let other = match options.peer.is_some() {
-            false => go(&clusters::kfake(&program, &setup, false)?, 3),
+            false => at_once(&clusters::kfake(&program, &setup, false)?, 3, AT_ONCE_ON_KFAKE),
             true => peer_answers(&program, &setup, &scenarios)?,
         };
         eprintln!(

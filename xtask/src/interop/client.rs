@@ -34,7 +34,7 @@ pub struct Client {
     pub kfake: Vec<String>,
     /// The file's text.
     #[serde(skip)]
-    text: String,
+    pub(super) text: String,
 }
 
 fn shared_cases() -> String {

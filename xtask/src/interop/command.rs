@@ -27,6 +27,10 @@ const CLEANER_BACKOFF: &str = "log.cleaner.backoff.ms=100";
 
 /// Runs it, and gives the exit code: 0 where no case failed, 1 where one did.
 pub fn run(options: Interop) -> anyhow::Result<u8> {
+    if options.suites {
+        return super::suites::run(&options);
+    }
+    ensure!(!options.oracle, "--oracle is for --suites");
     let root = crate::workspace_root();
     let source = root.join("tests/interop");
     let target = options.target_dir.unwrap_or_else(|| root.join("target"));
@@ -162,7 +166,7 @@ fn arguments(client: &Client) -> Vec<String> {
         .collect()
 }
 
-fn build(root: &Path, target: &Path) -> anyhow::Result<std::path::PathBuf> {
+pub(super) fn build(root: &Path, target: &Path) -> anyhow::Result<std::path::PathBuf> {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--package", "kfake", "--bin", "kfake", "--target-dir"])
         .arg(target)
@@ -359,15 +363,17 @@ mod tests {
     fn the_documentation_has_every_client_and_every_case() {
         let root = crate::workspace_root();
         let page = fs::read_to_string(root.join("kfake/docs/clients.md")).expect("the page");
-        let text = fs::read_to_string(root.join("tests/interop/cases.txt")).expect("the cases");
-        for case in table::cases(&text) {
+        let source = root.join("tests/interop");
+        let clients = client::read(&source).expect("clients");
+        let lists = read_cases(&source, &clients).expect("the cases");
+        for case in lists.values().flatten() {
             let row = format!("| {} | {} |", case.name, case.about);
             assert!(
                 page.contains(&row),
                 "run `cargo xtask interop --write-docs`: no row {row}"
             );
         }
-        for client in client::read(&root.join("tests/interop")).expect("clients") {
+        for client in clients {
             for version in &client.versions {
                 let row = format!("| {} | {version} |", client.name);
                 assert!(

@@ -63,7 +63,7 @@ fn setting(scanner: &mut Scanner<'_>) -> Result<(String, String), ParseError> {
     Ok((key, value))
 }
 
-/// `== title` or `== title {0..3, 7}`, and the steps below it.
+/// `== title` or `== title {0..3, 7}`, and the steps below it, of which the first may be `alone`.
 fn scenario(scanner: &mut Scanner<'_>, file: &mut File) -> Result<(), ParseError> {
     let line = scanner.line;
     let head = scanner.line_text();
@@ -88,11 +88,18 @@ fn scenario(scanner: &mut Scanner<'_>, file: &mut File) -> Result<(), ParseError
         if file.scenarios.iter().any(|s| s.title == title) {
             return Err(scanner.error(format!("the title {title:?} stands twice")));
         }
+        scanner.skip(true);
+        let alone = scanner.eat("alone\n");
         let steps = steps(scanner, version)?;
         if steps.is_empty() {
             return Err(scanner.error(format!("{title:?} has no steps")));
         }
-        file.scenarios.push(Scenario { title, line, steps });
+        file.scenarios.push(Scenario {
+            title,
+            line,
+            alone,
+            steps,
+        });
     }
     Ok(())
 }

@@ -68,6 +68,8 @@ pub struct Scenario {
     pub title: String,
     /// Where it begins.
     pub line: usize,
+    /// Whether no other scenario may be run on the cluster meanwhile.
+    pub alone: bool,
     /// What happens.
     pub steps: Vec<Step>,
 }
@@ -254,6 +256,9 @@ impl Display for Action {
 impl Display for Scenario {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "== {}", self.title)?;
+        if self.alone {
+            writeln!(f, "alone")?;
+        }
         self.steps.iter().try_for_each(|step| writeln!(f, "{}", step.action))
     }
 }

@@ -106,3 +106,15 @@ fn an_answer_is_waited_for_by_what_it_has_or_lacks() {
     }
     assert!(Relation::Is.holds(answer.at("count"), &parse_value("2").unwrap()));
 }
+
+#[test]
+fn a_scenario_says_that_it_has_to_be_alone() {
+    let file = parse_file("f", "== one {1, 2}\nalone\nclose a\n\n== other\nclose a\n").unwrap();
+    let alone: Vec<_> = file.scenarios.iter().map(|scenario| scenario.alone).collect();
+    assert_eq!(alone, [true, true, false]);
+    assert_eq!(file.scenarios[0].steps.len(), 1);
+    assert!(
+        parse_file("f", &file.scenarios[0].to_string()).unwrap().scenarios[0].alone,
+        "and so does its text"
+    );
+}

@@ -1,3 +1,10 @@
+package kfake.interop;
+
+import static kfake.interop.Cases.SERVERS;
+import static kfake.interop.Cases.fresh;
+import static kfake.interop.Cases.run;
+import static kfake.interop.Cases.same;
+
 import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -7,12 +14,12 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Properties;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import kfake.interop.Cases.Case;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -38,23 +45,6 @@ import org.apache.kafka.streams.state.Stores;
 public final class Streams {
     /** So long that a hang is a failure. Nothing waits as long as this when all is well. */
     static final Duration LIMIT = Duration.ofSeconds(60);
-    static final String SERVERS = System.getenv("KFAKE_BOOTSTRAP");
-    static int number;
-
-    interface Case {
-        void run() throws Exception;
-    }
-
-    static String fresh(String what) {
-        number++;
-        return what + "-" + number;
-    }
-
-    static void same(String what, Object got, Object wanted) {
-        if (!Objects.equals(got, wanted)) {
-            throw new AssertionError(what + ": got " + got + ", not " + wanted);
-        }
-    }
 
     static void topics(String... names) throws Exception {
         topics(4, names);
@@ -338,18 +328,7 @@ public final class Streams {
         cases.put("streams-share", Streams::share);
         cases.put("streams-join", Streams::join);
         cases.put("streams-exactly-once", Streams::exactlyOnce);
-        List<String> chosen = List.of(arguments);
-        cases.forEach((name, one) -> {
-            if (!chosen.isEmpty() && !chosen.contains(name)) {
-                return;
-            }
-            try {
-                one.run();
-                System.out.println("ok " + name);
-            } catch (Throwable error) {
-                System.out.println("not ok " + name + ": " + error.toString().replaceAll("\\s+", " "));
-            }
-        });
+        run(cases, arguments);
         System.exit(0);
     }
 }
