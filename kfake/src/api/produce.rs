@@ -384,6 +384,10 @@ impl Batch<'_> {
             if log.has_open_transaction(producer.0, producer.1) {
                 return Ok(());
             }
+            // Nobody asks the coordinator about an epoch that is over.
+            if log.is_fenced(producer.0, producer.1) {
+                return Err(ResponseError::InvalidProducerEpoch.into());
+            }
             // Whether or not the coordinator knows the producer (`UnifiedLog.maybeStartTransactionVerification`).
             let shared = &self.context.shared;
             log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds, shared.now_ms());

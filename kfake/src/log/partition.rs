@@ -276,6 +276,11 @@ impl Log {
         self.producers.has_open(producer_id, epoch)
     }
 
+    /// Whether the partition knows a newer epoch of the producer.
+    pub fn is_fenced(&self, producer_id: i64, epoch: i16) -> bool {
+        self.producers.is_fenced(producer_id, epoch)
+    }
+
     /// A producer's transaction is about to begin here with a batch of this sequence number, if its coordinator says so.
     /// `begins_at_zero`: each transaction has an epoch of its own, and its sequence numbers begin anew (KIP-890). It is forgotten
     /// when a producer that writes now would be.
@@ -491,7 +496,7 @@ impl Log {
         // Of equals the first one, where `max_by_key` takes the last.
         let segment = segments.rev().max_by_key(|segment| segment.max_timestamp());
         let time = segment.map_or(NO_TIMESTAMP, |segment| segment.max_timestamp());
-        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time && time != NO_TIMESTAMP;
+        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time;
         let mut batches = segment.into_iter().flat_map(|s| &s.batches).map(|s| &s.batch);
         LookUp::In {
             batches: batches.find(has_it).into_iter().cloned().collect(),
