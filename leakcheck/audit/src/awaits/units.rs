@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use gimli::{Attribute, AttributeValue, DebugInfoOffset, DwarfPackageSections, EndianSlice, RunTimeEndian, UnitOffset};
+use gimli::{
+    Attribute, AttributeValue, DebugInfoOffset, DwarfPackageSections, EndianSlice, RunTimeEndian, Section as _,
+    UnitOffset,
+};
 
 use super::error::Error;
 use super::index::UnitIndex;
 use super::names::Impls;
-use super::object_file::{ObjectFile, Section, Sections};
+use super::object_file::{ObjectFile, Section, Sections, strings_end};
 use super::types::TypeDef;
 
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
@@ -19,6 +22,9 @@ pub(super) type Entry<'a> = gimli::DebuggingInformationEntry<Slice<'a>>;
 
 /// Pieces of one function. Optimized ones have some dozens.
 const MOST_RANGES: usize = 4096;
+
+/// Bytes of a name. Combinators within each other make names of kilobytes.
+const LONGEST_STRING: usize = 64 * 1024;
 
 /// An entry of the debug info.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +118,12 @@ impl Debug {
         };
         let (sections, endian) = self.sections();
         let dwarf = sections.borrow(|section| EndianSlice::new(section, endian));
+        let strings = [dwarf.debug_str.reader(), dwarf.debug_line_str.reader()];
+        if !strings.into_iter().all(|section| strings_end(section.slice())) {
+            return Err(Error::EndlessStrings {
+                path: self.path.clone(),
+            });
+        }
         let (mut entries, mut covered) = (Vec::new(), Vec::new());
         let mut headers = dwarf.units();
         while let Some(header) = headers.next().map_err(broken)? {

@@ -192,7 +192,11 @@ impl<'c, 'a> Listening<'c, 'a> {
     }
 
     fn select_within(&self, select: &Select<'a>, scope: &Scope<'c, 'a>, seen: &mut HashSet<usize>) -> Listens {
-        let branches = select.branches.iter().map(|branch| self.branch(branch, scope, seen)).max();
+        let branches = select
+            .branches
+            .iter()
+            .map(|branch| self.branch(branch, scope, seen))
+            .max();
         let otherwise = select
             .otherwise
             .is_some_and(|handler| mentions_an_end(|names| names.visit_expr(handler)));
