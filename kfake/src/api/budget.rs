@@ -18,6 +18,12 @@ impl Budget {
         Self { left: LONGEST_FRAME }
     }
 
+    /// Room for so many bytes.
+    #[cfg(test)]
+    pub fn of(bytes: usize) -> Self {
+        Self { left: bytes }
+    }
+
     /// The parts of an answer, each made when the one before has found room.
     ///
     /// # Errors

@@ -144,15 +144,10 @@ impl Context {
     ///
     /// THROTTLING_QUOTA_EXCEEDED where a strict request finds nothing left; the answer has the throttle time either way.
     pub fn mutate(&self, partitions: usize, strictness: Strictness) -> Result<(), TopicError> {
-        let config = &self.shared.config;
-        let windows = Windows {
-            number: config.controller_quota_windows.0 as usize,
-            size: config.controller_quota_window_size.0,
-        };
         let taken = self
             .shared
             .quotas
-            .mutate(self.client_name(), partitions, strictness, windows);
+            .mutate(self.client_name(), partitions, strictness, self.controller_windows());
         match taken {
             Ok(wait) => {
                 self.throttle(wait);
@@ -162,6 +157,28 @@ impl Context {
                 self.throttle(wait);
                 Err(TopicError::QuotaExceeded)
             }
+        }
+    }
+
+    /// Takes partitions as [`mutate`](Self::mutate) does for a strict request, and makes nobody wait.
+    ///
+    /// # Errors
+    ///
+    /// THROTTLING_QUOTA_EXCEEDED where nothing is left.
+    pub fn may_mutate(&self, partitions: usize) -> Result<(), TopicError> {
+        let (quotas, windows) = (&self.shared.quotas, self.controller_windows());
+        match quotas.mutate(self.client_name(), partitions, Strictness::Strict, windows) {
+            Ok(_) => Ok(()),
+            Err(Exhausted(_)) => Err(TopicError::QuotaExceeded),
+        }
+    }
+
+    /// Over which time the controller's quotas are measured.
+    fn controller_windows(&self) -> Windows {
+        let config = &self.shared.config;
+        Windows {
+            number: config.controller_quota_windows.0 as usize,
+            size: config.controller_quota_window_size.0,
         }
     }
 

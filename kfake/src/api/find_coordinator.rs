@@ -82,3 +82,26 @@ fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordin
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A byte of the request names the empty group again: what is answered to each is counted whole, and once there is no room no
+    /// other is looked for.
+    #[test]
+    fn a_group_that_is_named_many_times_is_answered_as_often_as_there_is_room() {
+        let host = StrBytes::from_static_str("127.0.0.1");
+        let mut looked_for = 0;
+        let found = (0..1_000_000).map(|_| {
+            looked_for += 1;
+            Coordinator::default()
+                .with_host(host.clone())
+                .with_error_message(Some(StrBytes::from_static_str(INVALID_REQUEST)))
+        });
+        let each = size_of::<Coordinator>() + host.len() + INVALID_REQUEST.len();
+        let answered = Budget::of(10 * each).collect(found, size_of_coordinator);
+        assert!(matches!(answered, Err(Refusal::Response(_))));
+        assert_eq!(looked_for, 11);
+    }
+}

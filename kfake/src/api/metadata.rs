@@ -148,9 +148,11 @@ fn by_name(context: &Context, name: &TopicName, may_create: bool) -> MetadataRes
         partitions: None,
         replicas: None,
     };
+    // The client's quota of mutations counts, and it is not told.
+    let permit = |partitions| context.may_mutate(partitions);
     // Apache Kafka asks its controller and does not wait: the next request finds the topic, or none where its name collides
     // with another's (`AutoTopicCreationManager`).
-    if let Err(reason) = creation::create(shared, &spec) {
+    if let Err(reason) = creation::create(shared, &spec, &permit) {
         tracing::debug!(%reason, "a topic is not created");
     }
     error(ResponseError::UnknownTopicOrPartition)

@@ -384,6 +384,10 @@ impl Batch<'_> {
             if log.has_open_transaction(producer.0, producer.1) {
                 return Ok(());
             }
+            // Nobody asks the coordinator about an epoch that is over.
+            if log.is_fenced(producer.0, producer.1) {
+                return Err(ResponseError::InvalidProducerEpoch.into());
+            }
             // Whether or not the coordinator knows the producer (`UnifiedLog.maybeStartTransactionVerification`).
             let shared = &self.context.shared;
             log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds, shared.now_ms());
@@ -439,6 +443,9 @@ impl Batch<'_> {
         let held = self.context.transactions.hold();
         let mut log = partition.log.lock();
         self.may_append(partition, &log)?;
+        if log.owes_marker_of(producer.0) {
+            return Err(ResponseError::ConcurrentTransactions.into());
+        }
         let config = topic.log_config(partition);
         let is_open = log.has_open_transaction(producer.0, producer.1);
         if !is_open && config.verifies_transactions && held.verify(id, producer, &topic.name, partition.index).is_err()

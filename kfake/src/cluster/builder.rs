@@ -297,7 +297,7 @@ impl Builder {
             self.time_of_day,
         ));
         for topic in &self.topics {
-            creation::create(&shared, topic).map_err(|source| StartError::Topic {
+            creation::create(&shared, topic, &|_| Ok(())).map_err(|source| StartError::Topic {
                 name: topic.name.clone(),
                 source,
             })?;

@@ -39,13 +39,14 @@ pub(crate) struct Plan {
 }
 
 /// Creates a topic of the builder's, or one that a Metadata request names.
-pub(crate) fn create(shared: &Shared, spec: &TopicSpec) -> Result<Arc<Topic>, TopicError> {
+pub(crate) fn create(shared: &Shared, spec: &TopicSpec, permit: Permit<'_>) -> Result<Arc<Topic>, TopicError> {
     let id = shared.new_uuid();
     let mut topics = shared.topics.write();
     topics.check_new_name(&spec.name)?;
     let (partitions, replicas) = (spec.partitions.unwrap_or(-1), spec.replicas.unwrap_or(-1));
     let assignment = spread(shared, &topics, partitions, replicas)?;
     let config = TopicConfig::new(BTreeMap::new(), &shared.configs.logs());
+    permit(assignment.len())?;
     Ok(topics.insert(&spec.name, id, assignment, config))
 }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
 use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
+use super::owed::Owed;
 use super::producers::{LastRecord, ProducerView, Producers, SequenceError};
 use super::records::RecordError;
 use super::segment::SegmentRules;
@@ -105,6 +106,7 @@ pub struct Log {
     pub(super) leader_epochs: LeaderEpochs,
     pub(super) producers: Producers,
     pub(super) transactions: Transactions,
+    pub(super) owed: Owed,
     waiters: WaitList,
     /// The first offset that compaction has not seen; `None` before it ran.
     pub(super) cleaned_up_to: Option<i64>,
@@ -124,6 +126,7 @@ impl Log {
             leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             transactions: Transactions::default(),
+            owed: Owed::default(),
             waiters: WaitList::default(),
             cleaned_up_to: None,
             cannot_be_cleaned: false,
@@ -271,6 +274,11 @@ impl Log {
     /// Whether a producer's transaction is open here, in this epoch.
     pub fn has_open_transaction(&self, producer_id: i64, epoch: i16) -> bool {
         self.producers.has_open(producer_id, epoch)
+    }
+
+    /// Whether the partition knows a newer epoch of the producer.
+    pub fn is_fenced(&self, producer_id: i64, epoch: i16) -> bool {
+        self.producers.is_fenced(producer_id, epoch)
     }
 
     /// A producer's transaction is about to begin here with a batch of this sequence number, if its coordinator says so.
@@ -488,7 +496,7 @@ impl Log {
         // Of equals the first one, where `max_by_key` takes the last.
         let segment = segments.rev().max_by_key(|segment| segment.max_timestamp());
         let time = segment.map_or(NO_TIMESTAMP, |segment| segment.max_timestamp());
-        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time && time != NO_TIMESTAMP;
+        let has_it = |batch: &&RecordBatch| batch.max_timestamp() == time;
         let mut batches = segment.into_iter().flat_map(|s| &s.batches).map(|s| &s.batch);
         LookUp::In {
             batches: batches.find(has_it).into_iter().cloned().collect(),

@@ -294,6 +294,12 @@ impl Producers {
         producer.is_some_and(|producer| producer.open_since.is_some() && producer.epoch == epoch)
     }
 
+    /// Whether a newer epoch of the producer is known.
+    pub(crate) fn is_fenced(&self, producer_id: i64, epoch: i16) -> bool {
+        let known = self.entries.get(&producer_id);
+        known.is_some_and(|producer| epoch < producer.epoch)
+    }
+
     /// A producer's transaction is about to begin here with this sequence number, if its coordinator says so.
     pub(crate) fn verify(&mut self, producer_id: i64, epoch: i16, sequence: i32, begins_at_zero: bool, now_ms: i64) {
         self.wrote_at(now_ms);

@@ -26,11 +26,13 @@ impl Default for Admin {
 impl Admin {
     /// A step, and what belongs to it.
     pub(super) fn step(&mut self, rng: &mut Rng, on: &str) -> String {
-        match rng.u8(0..6) {
+        match rng.u8(0..8) {
             0..2 => delete_records(rng, on),
             2 => self.create_partitions(rng, on).join("\n"),
             3 => wrong_partitions(rng, on),
             4 => self.set(rng, on).join("\n"),
+            5 => leader_epoch(rng, on),
+            6 => delete_offsets(rng, on),
             _ => wrong_config(rng, on),
         }
     }
@@ -90,6 +92,26 @@ fn delete_records(rng: &mut Rng, on: &str) -> String {
         topic(rng),
         partition(rng),
         pick(rng, &["-1", "0", "1", "1", "2", "3", "9", "-2"])
+    )
+}
+
+fn leader_epoch(rng: &mut Rng, on: &str) -> String {
+    format!(
+        "{on}: OffsetForLeaderEpoch {} {{replicaId?: -1, topics: [{{topic: {}, partitions: [{{partition: {}, currentLeaderEpoch: {}, leaderEpoch: {}}}]}}]}}",
+        rng.i16(2..=4),
+        topic(rng),
+        partition(rng),
+        pick(rng, &["-1", "-1", "0", "1"]),
+        pick(rng, &["0", "0", "1", "-1"])
+    )
+}
+
+fn delete_offsets(rng: &mut Rng, on: &str) -> String {
+    format!(
+        "{on}: OffsetDelete 0 {{groupId: {}, topics: [{{name: {}, partitions: [{{partitionIndex: {}}}]}}]}}",
+        pick(rng, &["~g", "~g", "~h", "\"\""]),
+        topic(rng),
+        partition(rng)
     )
 }
 
