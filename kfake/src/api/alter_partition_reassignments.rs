@@ -51,7 +51,7 @@ pub(super) async fn handle(
     });
     let responses = responses.collect();
     drop(topics);
-    woken.notify();
+    context.shared.led_anew(woken);
     Ok(AlterPartitionReassignmentsResponse::default()
         .with_allow_replication_factor_change(request.allow_replication_factor_change)
         .with_error_message(None)

@@ -45,7 +45,7 @@ pub(super) async fn handle(
         None => every_partition(&mut topics, election, &mut woken),
     };
     drop(topics);
-    woken.notify();
+    context.shared.led_anew(woken);
     Ok(ElectLeadersResponse::default().with_replica_election_results(results))
 }
 

@@ -443,6 +443,9 @@ impl Batch<'_> {
         let held = self.context.transactions.hold();
         let mut log = partition.log.lock();
         self.may_append(partition, &log)?;
+        if log.owes_marker_of(producer.0) {
+            return Err(ResponseError::ConcurrentTransactions.into());
+        }
         let config = topic.log_config(partition);
         let is_open = log.has_open_transaction(producer.0, producer.1);
         if !is_open && config.verifies_transactions && held.verify(id, producer, &topic.name, partition.index).is_err()

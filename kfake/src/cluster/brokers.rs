@@ -166,7 +166,7 @@ impl Cluster {
         let mut topics = self.shared.topics.write();
         let woken = change(&mut topics)?;
         drop(topics);
-        woken.notify();
+        self.shared.led_anew(woken);
         self.partition(topic, index).ok_or(MoveError::NoPartition)
     }
 
@@ -193,7 +193,7 @@ impl Cluster {
     /// ```
     pub fn hold_reassignments(&self, hold: bool) {
         let woken = self.shared.topics.write().hold_reassignments(hold);
-        woken.notify();
+        self.shared.led_anew(woken);
     }
 
     /// Stops a broker, as a crash does: its connections break, its port is closed, others lead what it led, and it is in sync
@@ -267,6 +267,6 @@ impl Cluster {
         let woken = change(&mut topics);
         self.shared.elect_controller(&topics);
         drop(topics);
-        woken.notify();
+        self.shared.led_anew(woken);
     }
 }

@@ -67,6 +67,20 @@ impl Partition {
         min_isr.min(self.replicas.len())
     }
 
+    /// Whether a marker may be written: it is for every replica in sync, as with `acks=all`. `log` is the partition's own.
+    pub fn takes_markers(&self, log: &Log) -> bool {
+        self.leader.is_some() && !log.holds_high_watermark()
+    }
+
+    /// Lets the log go on as the replicas in sync allow, and writes the markers that have waited for that. `log` is the
+    /// partition's own.
+    pub fn go_on(&self, log: &mut Log, min_isr: usize) {
+        log.hold_high_watermark(self.is_under_min_isr(min_isr));
+        if self.takes_markers(log) {
+            log.write_owed_markers();
+        }
+    }
+
     /// Whether too few replicas are in sync for a record to be committed.
     pub fn is_under_min_isr(&self, min_isr: usize) -> bool {
         self.isr.len() < self.effective_min_isr(min_isr)

@@ -224,7 +224,7 @@ impl Topics {
             // What was not committed may be now, or the other way round.
             for partition in &topic.partitions {
                 let mut log = partition.log.lock();
-                log.hold_high_watermark(partition.is_under_min_isr(topic.min_isr()));
+                partition.go_on(&mut log, topic.min_isr());
                 let woken = log.waiters().wakeups();
                 drop(log);
                 woken.notify();

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::change::{Change, Election};
 use super::partition::Partition;
+use super::state::Shared;
 use super::topics::{BrokerId, Topic, Topics};
 use crate::log::Wakeups;
 
@@ -46,6 +47,15 @@ impl Woken {
 
     pub fn and(&mut self, other: Self) {
         self.0.extend(other.0);
+    }
+}
+
+impl Shared {
+    /// Partitions have changed, and no lock is held any more: wakes those who wait for them, and takes note of what the logs need by
+    /// the configurations of who leads them now.
+    pub fn led_anew(self: &Arc<Self>, woken: Woken) {
+        woken.notify();
+        self.housekeeping.look_at_all(self);
     }
 }
 
@@ -121,7 +131,7 @@ impl Topics {
             after.behind.retain(|replica, _| after.replicas.contains(replica));
             // Also where nobody leads: who still holds the partition as it was must not append to it.
             log.begin_leader_epoch(after.leader_epoch);
-            log.hold_high_watermark(after.is_under_min_isr(topic.min_isr()));
+            after.go_on(&mut log, topic.min_isr());
             woken.push(log.waiters().wakeups());
             drop(log);
             changed.partitions[place] = Arc::new(after);

@@ -21,6 +21,7 @@ mod compaction;
 mod compression;
 mod epochs;
 mod lookup;
+mod owed;
 mod partition;
 mod producers;
 mod rebuild;

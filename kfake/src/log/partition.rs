@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::batch::{NO_TIMESTAMP, RecordBatch, TimestampType};
 use super::epochs::LeaderEpochs;
 use super::lookup::{LookUp, OffsetSpec, TimestampOffset};
+use super::owed::Owed;
 use super::producers::{LastRecord, ProducerView, Producers, SequenceError};
 use super::records::RecordError;
 use super::segment::SegmentRules;
@@ -105,6 +106,7 @@ pub struct Log {
     pub(super) leader_epochs: LeaderEpochs,
     pub(super) producers: Producers,
     pub(super) transactions: Transactions,
+    pub(super) owed: Owed,
     waiters: WaitList,
     /// The first offset that compaction has not seen; `None` before it ran.
     pub(super) cleaned_up_to: Option<i64>,
@@ -124,6 +126,7 @@ impl Log {
             leader_epochs: LeaderEpochs::new(leader_epoch),
             producers: Producers::default(),
             transactions: Transactions::default(),
+            owed: Owed::default(),
             waiters: WaitList::default(),
             cleaned_up_to: None,
             cannot_be_cleaned: false,

@@ -27,7 +27,8 @@ impl Held<'_> {
     /// no partitions and no groups then.
     ///
     /// A partition that was deleted meanwhile has nothing to decide. One that was written to by a newer epoch refuses the
-    /// marker, which is no concern of this transaction any more.
+    /// marker, which is no concern of this transaction any more. One that nobody leads, or of which too few replicas are in sync,
+    /// gets it when that is over.
     pub(super) fn complete(&mut self, id: &str, marker: &Marker) {
         let Some(transaction) = self.state.by_id.get_mut(id) else {
             return;
@@ -66,7 +67,12 @@ impl Held<'_> {
             let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
             let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
             for (topic, partition, log) in &mut logs {
-                match write_marker(shared, topic.log_config(partition), log, marker) {
+                let config = topic.log_config(partition);
+                if !partition.takes_markers(log) {
+                    log.owe_marker(marker, (config.timestamp_type, now_ms));
+                    continue;
+                }
+                match write_marker(shared, config, log, marker) {
                     Ok(waiting) => wakeups.push(waiting),
                     Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
                 }

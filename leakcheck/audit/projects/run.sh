@@ -41,6 +41,7 @@ for project in "$@"; do
         echo "$project does not build: $work/$project.log" >&2
         continue
     fi
+    rm -f "$work/$project.json"
     # 1 is a leak, 2 what could not be judged, as where a test failed: the report says which.
     "$audit" leak-audit exec --format "json=$work/$project.json" --format "text=$work/$project.txt" \
         -- cargo test --no-fail-fast --tests ${arguments[$project]-} >"$work/$project.out" 2>>"$work/$project.log" || true
@@ -49,7 +50,13 @@ import json, re, sys
 project, work = sys.argv[1:]
 text = open(f"{work}/{project}.out", errors="replace").read()
 results = re.findall(r"^test result: \S+ (\d+) passed; (\d+) failed", text, re.M)
-report = json.load(open(f"{work}/{project}.json"))
+try:
+    report = json.load(open(f"{work}/{project}.json"))
+except (OSError, ValueError):
+    sys.exit(f"{project} has no report: {work}/{project}.log")
+if "tasks" not in report["totals"]:
+    # A document of another command, or of a verdict that was refused before anything ran.
+    sys.exit(f"{project} was not judged: {report.get('problems') or report.get('unjudged')}")
 count = lambda keep: sum(f["count"] for f in report["findings"] if keep(f))
 is_what = lambda *what: lambda f: f["verdict"] in what
 left = lambda f: f["kind"] == "task" and f["verdict"] in ("leaked", "third-party")
@@ -57,5 +64,8 @@ print("|", " | ".join(str(cell) for cell in (
     project, sum(int(p) + int(f) for p, f in results), sum(int(f) for _, f in results), report["totals"]["tasks"],
     count(is_what("leaked")), count(is_what("third-party")), count(is_what("blocked")), count(is_what("unsure")),
     f"{count(lambda f: left(f) and f.get('awaits'))} of {count(left)}", *report["unjudged"])), "|", sep=" ")
+for f in report["findings"]:
+    if left(f) and not f.get("awaits"):
+        print(f"no chain: {f['count']} of {project}: {f['awaits_unknown']}", file=sys.stderr)
 PYTHON
 done

@@ -296,16 +296,7 @@ impl Audit {
                 .push("nothing was observed, as was asked: this is what leakcheck reports alone".to_owned());
             return Ok(None);
         }
-        match Observer::ready() {
-            Ok(observer) => Ok(Some(observer)),
-            Err(error @ ObserveError::Unsupported { .. }) => {
-                report
-                    .notes
-                    .push(format!("{error}: this is what leakcheck reports alone"));
-                Ok(None)
-            }
-            Err(error) => Err(error.into()),
-        }
+        or_told(Observer::ready(), report)
     }
 
     fn choosing_program(&self) -> Result<PathBuf, AuditError> {
@@ -367,5 +358,45 @@ impl Audit {
             return Err(AuditError::NoTests);
         }
         Ok((outcomes, records::read(reports.path())))
+    }
+}
+
+/// What observes, or a note that nothing does on this system, where leakcheck's own reports are what is left to judge by.
+fn or_told<T>(ready: Result<T, ObserveError>, report: &mut Report) -> Result<Option<T>, AuditError> {
+    match ready {
+        Ok(observer) => Ok(Some(observer)),
+        Err(error @ ObserveError::Unsupported { .. }) => {
+            report
+                .notes
+                .push(format!("{error}: this is what leakcheck reports alone"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_can_be_observed_leakchecks_reports_are_judged_and_that_is_said() {
+        let mut report = Report::default();
+        let system = "macos aarch64".to_owned();
+        let ready = Err::<(), _>(ObserveError::Unsupported { system });
+        assert_eq!(or_told(ready, &mut report).expect("no error"), None);
+        assert_eq!(
+            report.notes,
+            [
+                "tasks can be observed on Linux x86_64 and aarch64 alone, and this is macos aarch64: this is what leakcheck reports \
+                 alone"
+            ]
+        );
+        let failed = Err::<(), _>(ObserveError::DoesNotBuild {
+            what: "the library to preload",
+            version: String::new(),
+            output: String::new(),
+        });
+        assert!(or_told(failed, &mut report).is_err(), "it is not taken for clean");
     }
 }

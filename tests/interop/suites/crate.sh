@@ -35,7 +35,11 @@ install)
         done
         touch "$directory/.unpacked"
     fi
-    tests "$directory" "$name" "$features" --no-run
+    # Warnings of somebody else's crate are for nobody here.
+    tests "$directory" "$name" "$features" --no-run >"$directory/build.log" || {
+        cat "$directory/build.log"
+        exit 1
+    }
     ;;
 run)
     tests "$3" "$2" "$4" --no-fail-fast -- --test-threads 4

@@ -12,9 +12,10 @@ use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance, StreamConsumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::util::AsyncRuntime;
 use rdkafka::{ClientContext, TopicPartitionList};
 use tokio::process::{Child, Command};
@@ -160,6 +161,19 @@ impl Consumer {
         let mut taken = Vec::with_capacity(count);
         while taken.len() < count {
             taken.push(self.records.recv().await.expect("it polls").expect("a record"));
+        }
+        taken
+    }
+
+    /// The next so many records, whatever connections break meanwhile: the client says so, and goes on.
+    pub async fn take_while_brokers_stop(&mut self, count: usize) -> Vec<Consumed> {
+        let mut taken = Vec::with_capacity(count);
+        while taken.len() < count {
+            match self.records.recv().await.expect("it polls") {
+                Ok(consumed) => taken.push(consumed),
+                Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure)) => {}
+                Err(error) => panic!("{error}"),
+            }
         }
         taken
     }

@@ -8,3 +8,4 @@ mod librdkafka;
 mod planted;
 mod rdkafka;
 mod rskafka;
+mod topology;

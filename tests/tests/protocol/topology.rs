@@ -182,13 +182,33 @@ fn id() -> TransactionalId {
 }
 
 impl Transaction {
-    /// Begins with one record at the leader.
-    async fn begin(cluster: &Cluster) -> Self {
+    /// A client of the coordinator, which `asked` knows.
+    async fn coordinator(cluster: &Cluster, asked: BrokerId) -> Client<DuplexStream> {
         let find = FindCoordinatorRequest::default()
             .with_key_type(1)
             .with_coordinator_keys(vec![text(ID)]);
-        let found = cluster.client(ONE).unwrap().send(find).await.unwrap();
-        let mut coordinator = cluster.client(BrokerId(found.coordinators[0].node_id.0)).unwrap();
+        let found = cluster.client(asked).unwrap().send(find).await.unwrap();
+        cluster.client(BrokerId(found.coordinators[0].node_id.0)).unwrap()
+    }
+
+    /// A record in a transaction, to the leader: the error code.
+    async fn write(cluster: &Cluster, (id_, epoch): (ProducerId, i16), acks: i16) -> i16 {
+        let record = Record {
+            transactional: true,
+            producer_id: id_.0,
+            producer_epoch: epoch,
+            sequence: 0,
+            ..record(1, "a transfer".into())
+        };
+        let mut request = produce(acks).with_transactional_id(Some(id()));
+        request.topic_data[0].partition_data[0].records = Some(batch_of(&record));
+        let mut leader = cluster.client(view(cluster).leader.unwrap()).unwrap();
+        produced(leader.send_version(request, 12).await.unwrap()).error_code
+    }
+
+    /// Begins with one record at the leader.
+    async fn begin(cluster: &Cluster) -> Self {
+        let mut coordinator = Self::coordinator(cluster, ONE).await;
         let init = InitProducerIdRequest::default()
             .with_transactional_id(Some(id()))
             .with_transaction_timeout_ms(60_000)
@@ -196,32 +216,21 @@ impl Transaction {
             .with_producer_epoch(-1);
         let init = coordinator.send(init).await.unwrap();
         assert_eq!(init.error_code, 0);
-        let (producer_id, producer_epoch) = (init.producer_id, init.producer_epoch);
-        let record = Record {
-            transactional: true,
-            producer_id: producer_id.0,
-            producer_epoch,
-            sequence: 0,
-            ..record(1, "a transfer".into())
-        };
-        let mut request = produce(-1).with_transactional_id(Some(id()));
-        request.topic_data[0].partition_data[0].records = Some(batch_of(&record));
-        let mut leader = cluster.client(view(cluster).leader.unwrap()).unwrap();
-        let answer = produced(leader.send_version(request, 12).await.unwrap());
-        assert_eq!(answer.error_code, 0);
-        Self {
-            coordinator,
-            producer: (producer_id, producer_epoch),
-        }
+        let producer = (init.producer_id, init.producer_epoch);
+        assert_eq!(Self::write(cluster, producer, -1).await, 0);
+        Self { coordinator, producer }
     }
 
-    async fn end(mut self, committed: bool) {
+    /// Ends it: the producer as it is then.
+    async fn end(mut self, committed: bool) -> (ProducerId, i16) {
         let request = EndTxnRequest::default()
             .with_transactional_id(id())
             .with_producer_id(self.producer.0)
             .with_producer_epoch(self.producer.1)
             .with_committed(committed);
-        assert_eq!(self.coordinator.send(request).await.unwrap().error_code, 0);
+        let ended = self.coordinator.send(request).await.unwrap();
+        assert_eq!(ended.error_code, 0);
+        (ended.producer_id, ended.producer_epoch)
     }
 }
 
@@ -264,9 +273,12 @@ async fn an_end_that_too_few_have_ends_the_transaction_for_nobody_yet() {
     let transaction = Transaction::begin(&cluster).await;
     cluster.shrink_isr(TOPIC, 0, TWO).unwrap();
     cluster.shrink_isr(TOPIC, 0, THREE).unwrap();
-    transaction.end(true).await;
+    let producer = transaction.end(true).await;
     let held = committed(&cluster).await;
     assert_eq!((held.high_watermark, held.last_stable_offset), (1, 0));
+    // The next transaction may not begin before the last one has ended everywhere.
+    let refused = Transaction::write(&cluster, producer, 1).await;
+    assert_eq!(refused, code(ConcurrentTransactions));
     assert!(held.records.unwrap().is_empty());
     // Who writes markers by hand is told.
     let topic = WritableTxnMarkerTopic::default()
@@ -280,6 +292,24 @@ async fn an_end_that_too_few_have_ends_the_transaction_for_nobody_yet() {
     let refused = answer.markers[0].topics[0].partitions[0].error_code;
     assert_eq!(refused, code(NotEnoughReplicas));
     cluster.expand_isr(TOPIC, 0, THREE).unwrap();
+    let read = committed(&cluster).await;
+    assert_eq!((read.high_watermark, read.last_stable_offset), (2, 2));
+    assert!(!read.records.unwrap().is_empty());
+    assert_eq!(Transaction::write(&cluster, producer, 1).await, 0);
+    cluster.close().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_transaction_that_ends_while_nobody_leads_ends_when_somebody_does() {
+    let builder = Cluster::builder().in_memory().topic_spec(TOPIC, Some(1), Some(1));
+    let cluster = builder.start().await.unwrap();
+    let mut transaction = Transaction::begin(&cluster).await;
+    cluster.stop_broker(ONE).await.unwrap();
+    transaction.coordinator = Transaction::coordinator(&cluster, TWO).await;
+    transaction.end(true).await;
+    let gone = view(&cluster);
+    assert_eq!((gone.leader, gone.log_end_offset), (None, 1));
+    cluster.start_broker(ONE).await.unwrap();
     let read = committed(&cluster).await;
     assert_eq!((read.high_watermark, read.last_stable_offset), (2, 2));
     assert!(!read.records.unwrap().is_empty());

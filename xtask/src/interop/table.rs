@@ -30,7 +30,7 @@ const HEAD: &str = "\
 
 `cargo xtask interop` runs each of these against the `kfake` binary, and writes this page with `--write-docs`. What a client
 cannot do by itself is left out by name. To add a client, add a file to `tests/interop`, and a program that it names. rskafka and
-rust-rdkafka are in the ordinary tests.
+rust-rdkafka are in the ordinary tests. The tests that clients publish themselves are on [another page](suites.md).
 
 Every client has a cluster of three brokers of its own, which must end by SIGTERM with no task left.
 

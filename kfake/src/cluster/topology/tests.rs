@@ -3,7 +3,8 @@ use uuid::Uuid;
 use super::*;
 use crate::cluster::configs::logs::Inherited;
 use crate::cluster::topic_config::TopicConfig;
-use crate::log::{Isolation, Rules};
+use crate::log::testing::BatchSpec;
+use crate::log::{Isolation, Marker, Rules, TimestampType};
 
 fn ids(ids: &[i32]) -> Vec<BrokerId> {
     ids.iter().copied().map(BrokerId).collect()
@@ -25,7 +26,7 @@ fn partition(topics: &Topics) -> Arc<Partition> {
 /// Appends a batch of one record.
 fn append(topics: &Topics) {
     let valid = Rules::default()
-        .validate(crate::log::testing::BatchSpec::stamped(&[1]).bytes(), 9, 0)
+        .validate(BatchSpec::stamped(&[1]).bytes(), 9, 0)
         .unwrap();
     let _ = partition(topics).log.lock().append(valid).unwrap();
 }
@@ -115,6 +116,66 @@ fn with_too_few_in_sync_nothing_more_is_committed() {
     let after = partition(&topics);
     assert_eq!(after.log.lock().high_watermark(), 2);
     assert_eq!((after.isr.clone(), after.elr.clone()), (ids(&[1, 2]), ids(&[])));
+}
+
+/// One that ends the transaction of producer 7.
+fn marker() -> Marker {
+    Marker {
+        producer_id: 7,
+        producer_epoch: 0,
+        coordinator_epoch: 0,
+        committed: true,
+        bumps_epoch: false,
+    }
+}
+
+/// Begins a transaction of producer 7.
+fn begin(topics: &Topics) {
+    let spec = BatchSpec {
+        attributes: 0x10,
+        producer_id: 7,
+        producer_epoch: 0,
+        base_sequence: 0,
+        ..BatchSpec::stamped(&[1])
+    };
+    let valid = Rules::default().validate(spec.bytes(), 9, 0).unwrap();
+    let _ = partition(topics).log.lock().append(valid).unwrap();
+}
+
+#[test]
+fn a_marker_that_is_owed_is_written_by_who_leads_next_behind_what_that_one_has() {
+    let mut topics = topics(&[1, 2], &[]);
+    begin(&topics);
+    topics.hold_back("t", 0, BrokerId(2)).unwrap().notify();
+    append(&topics);
+    topics.fence(BrokerId(1)).notify();
+    let gone = partition(&topics);
+    assert!(!gone.takes_markers(&gone.log.lock()));
+    gone.log.lock().owe_marker(&marker(), (TimestampType::CreateTime, 1));
+    assert!(gone.log.lock().owes_marker_of(7) && !gone.log.lock().owes_marker_of(8));
+    assert_eq!(end(&topics), 2);
+    topics.elect("t", 0, Election::Unclean).unwrap().notify();
+    // The record that the new leader lacks is gone; the marker is not.
+    let after = partition(&topics);
+    let log = after.log.lock();
+    assert_eq!((log.end_offset(), log.last_stable_offset()), (2, 2));
+    assert!(!log.owes_marker_of(7));
+}
+
+#[test]
+fn a_marker_that_is_owed_waits_for_as_many_in_sync_as_the_topic_wants() {
+    let mut topics = topics(&[1, 2], &[("min.insync.replicas", "2")]);
+    begin(&topics);
+    topics.hold_back("t", 0, BrokerId(2)).unwrap().notify();
+    let held = partition(&topics);
+    assert!(!held.takes_markers(&held.log.lock()));
+    held.log.lock().owe_marker(&marker(), (TimestampType::CreateTime, 1));
+    assert_eq!(held.log.lock().last_stable_offset(), 0);
+    // Fewer are wanted now.
+    let mut changed = Topic::clone(topics.by_name("t").unwrap());
+    changed.config = TopicConfig::read(std::iter::empty(), &Inherited::default()).unwrap();
+    topics.replace(Arc::new(changed));
+    assert_eq!((end(&topics), held.log.lock().last_stable_offset()), (2, 2));
 }
 
 #[test]

@@ -46,6 +46,12 @@ pub enum Error {
         #[source]
         source: gimli::Error,
     },
+    /// The strings of the debug info are none: whoever looks for the end of each would look for minutes.
+    #[error("cannot understand the debug info of {}: its strings have no end", path.display())]
+    EndlessStrings {
+        /// Which.
+        path: PathBuf,
+    },
 }
 
 /// What to write into which profile, as far as cargo's directories tell.

@@ -14,6 +14,9 @@ use super::error::Error;
 /// A section that claims to unpack to more is broken, or more than this process could hold.
 const LARGEST_UNPACKED: u64 = 4 << 30;
 
+/// Bytes without an end of a string among them: far more than any name has.
+const LONGEST_RUN: usize = 2 << 20;
+
 /// A section's bytes.
 pub(super) enum Section {
     Mapped(Arc<Mmap>, Range<usize>),
@@ -197,6 +200,28 @@ impl ObjectFile {
     }
 }
 
+/// Whether the strings of a file's debug info have ends, where they are not compressed. A file that cannot be read has none that
+/// do not.
+pub(crate) fn strings_end_in(path: &Path) -> bool {
+    let strings = || {
+        let map = map(path).ok()?;
+        let file = object::File::parse(&map[..]).ok()?;
+        let ends = |name: &str| {
+            let Ok(Section::Mapped(map, range)) = section(&file, &map, name) else {
+                return true;
+            };
+            strings_end(&map[range])
+        };
+        Some([".debug_str", ".debug_line_str"].into_iter().all(ends))
+    };
+    strings().unwrap_or(true)
+}
+
+/// Whether no part of a section of strings is too long to be one. Each string that is read is searched for its end.
+pub(super) fn strings_end(section: &[u8]) -> bool {
+    section.chunks_exact(LONGEST_RUN).all(|part| part.contains(&0))
+}
+
 /// The checksum of IEEE 802.3, which the link to a file with debug info has.
 fn crc32(bytes: &[u8]) -> u32 {
     let table: [u32; 256] = std::array::from_fn(|at| {
@@ -257,6 +282,15 @@ fn section(file: &object::File<'_>, map: &Arc<Mmap>, name: &str) -> object::Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn strings_without_an_end_are_noticed() {
+        let mut section = vec![b'a'; 3 * LONGEST_RUN];
+        assert!(!strings_end(&section));
+        section.iter_mut().step_by(LONGEST_RUN).for_each(|byte| *byte = 0);
+        assert!(strings_end(&section));
+        assert!(strings_end(b"name") && strings_end(b""));
+    }
 
     #[test]
     fn a_checksum_is_the_usual_one() {

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use gimli::{Attribute, AttributeValue, DebugInfoOffset, DwarfPackageSections, EndianSlice, RunTimeEndian, UnitOffset};
+use gimli::{
+    Attribute, AttributeValue, DebugInfoOffset, DwarfPackageSections, EndianSlice, RunTimeEndian, Section as _,
+    UnitOffset,
+};
 
 use super::error::Error;
 use super::index::UnitIndex;
 use super::names::Impls;
-use super::object_file::{ObjectFile, Section, Sections};
+use super::object_file::{ObjectFile, Section, Sections, strings_end};
 use super::types::TypeDef;
 
 pub(super) type Slice<'a> = EndianSlice<'a, RunTimeEndian>;
@@ -19,6 +22,9 @@ pub(super) type Entry<'a> = gimli::DebuggingInformationEntry<Slice<'a>>;
 
 /// Pieces of one function. Optimized ones have some dozens.
 const MOST_RANGES: usize = 4096;
+
+/// Bytes of a name. Combinators within each other make names of kilobytes.
+const LONGEST_STRING: usize = 64 * 1024;
 
 /// An entry of the debug info.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,6 +118,12 @@ impl Debug {
         };
         let (sections, endian) = self.sections();
         let dwarf = sections.borrow(|section| EndianSlice::new(section, endian));
+        let strings = [dwarf.debug_str.reader(), dwarf.debug_line_str.reader()];
+        if !strings.into_iter().all(|section| strings_end(section.slice())) {
+            return Err(Error::EndlessStrings {
+                path: self.path.clone(),
+            });
+        }
         let (mut entries, mut covered) = (Vec::new(), Vec::new());
         let mut headers = dwarf.units();
         while let Some(header) = headers.next().map_err(broken)? {
@@ -179,6 +191,14 @@ impl Debug {
     }
 }
 
+/// The string that begins so far into a section, without the zero that ends it.
+fn ended(section: &[u8], offset: usize) -> Option<&[u8]> {
+    let rest = section.get(offset..)?;
+    let rest = &rest[..rest.len().min(LONGEST_STRING)];
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    Some(&rest[..end])
+}
+
 /// The standard library is shipped with line tables alone, whatever the profile says.
 fn is_of_std(unit: &gimli::Unit<Slice<'_>>) -> bool {
     unit.comp_dir
@@ -202,12 +222,25 @@ pub(super) struct Unit<'p> {
 
 impl<'p> Unit<'p> {
     pub(super) fn text(&self, entry: &Entry<'p>, name: gimli::DwAt) -> Option<String> {
-        let text = self.dwarf.attr_string(&self.unit, entry.attr_value(name)?).ok()?;
-        Some(text.to_string_lossy().into_owned())
+        let text = self.bytes(entry.attr_value(name)?)?;
+        Some(String::from_utf8_lossy(text).into_owned())
     }
 
+    /// The bytes of a string. Of one that is too long to be a name, and of one without an end, there are none: to look for the end of
+    /// each in a section that has none would take minutes.
     pub(super) fn bytes(&self, value: AttributeValue<Slice<'p>>) -> Option<&'p [u8]> {
-        self.dwarf.attr_string(&self.unit, value).ok().map(|text| text.slice())
+        let (section, offset) = match value {
+            AttributeValue::DebugStrRef(offset) => (self.dwarf.debug_str.reader(), offset.0),
+            AttributeValue::DebugLineStrRef(offset) => (self.dwarf.debug_line_str.reader(), offset.0),
+            AttributeValue::DebugStrOffsetsIndex(index) => {
+                let (format, base) = (self.unit.header.format(), self.unit.str_offsets_base);
+                let offset = self.dwarf.debug_str_offsets.get_str_offset(format, base, index);
+                (self.dwarf.debug_str.reader(), offset.ok()?.0)
+            }
+            // It stands where it is used, or in a file that is shared.
+            other => return self.dwarf.attr_string(&self.unit, other).ok().map(|text| text.slice()),
+        };
+        ended(section.slice(), offset)
     }
 
     /// The file that an entry names, as the compiler knew it.
@@ -221,13 +254,8 @@ impl<'p> Unit<'p> {
         let header = program.header();
         let file = header.file(number)?;
         let text = |value| {
-            Some(
-                self.dwarf
-                    .attr_string(&self.unit, value)
-                    .ok()?
-                    .to_string_lossy()
-                    .into_owned(),
-            )
+            let text = self.bytes(value)?;
+            Some(String::from_utf8_lossy(text).into_owned())
         };
         let mut path = PathBuf::from(text(file.path_name())?);
         if path.is_relative()

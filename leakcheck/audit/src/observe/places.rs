@@ -66,15 +66,31 @@ pub(super) fn test_of(frames: &[Frame]) -> Option<String> {
     let test = below
         .map(|frame| &frame.path)
         .find(|path| !path.ends_with("::call_once"))?;
-    let test = test.trim_end_matches("::{{closure}}").trim_end_matches("::{closure#0}");
+    // What closures are called depends on the mangling: `{{closure}}`, or `{closure#0}`.
+    let mut test = test.as_str();
+    while let Some((outer, last)) = test.rsplit_once("::")
+        && last.starts_with('{')
+    {
+        test = outer;
+    }
     test.split_once("::").map(|(_, name)| name.to_owned())
 }
 
 /// A function's name as its author thinks of it.
 pub(super) fn readable(name: &str) -> String {
-    let name = paths::plain(name);
-    name.replace("{{closure}}", "{closure}")
-        .replace("{closure#0}", "{closure}")
+    let name = paths::plain(name).replace("{{closure}}", "{closure}");
+    // The newer mangling counts closures: the line tells them apart, and the number changes with what stands before.
+    let mut readable = String::with_capacity(name.len());
+    let mut rest = name.as_str();
+    while let Some((before, behind)) = rest.split_once("{closure#") {
+        let Some((_, behind)) = behind.split_once('}') else {
+            break;
+        };
+        readable.push_str(before);
+        readable.push_str("{closure}");
+        rest = behind;
+    }
+    readable + rest
 }
 
 /// The name of a process' program, without the hash that cargo appends.
@@ -126,6 +142,17 @@ mod tests {
     }
 
     #[test]
+    fn both_manglings_are_read_alike() {
+        for name in [
+            "a::B::run::{{closure}}::{{closure}}",
+            "<a::B>::run::<u8>::{closure#2}::{closure#10}",
+        ] {
+            assert_eq!(readable(name), "a::B::run::{closure}::{closure}");
+        }
+        assert_eq!(readable("a::{closure#"), "a::{closure#");
+    }
+
+    #[test]
     fn a_test_is_what_the_harness_calls() {
         let frames = [
             "tokio::task::spawn::spawn",
@@ -136,6 +163,12 @@ mod tests {
             "test::__rust_begin_short_backtrace",
         ];
         assert_eq!(test_of(&frames.map(frame)).as_deref(), Some("module::leaks"));
+        let newer = [
+            "suite::module::leaks::{closure#0}::{closure#1}",
+            "<suite::module::leaks::{closure#0} as core::ops::function::FnOnce>::call_once",
+            "test::__rust_begin_short_backtrace",
+        ];
+        assert_eq!(test_of(&newer.map(frame)).as_deref(), Some("module::leaks"));
         assert_eq!(test_of(&[frame("suite::main")]), None);
     }
 }

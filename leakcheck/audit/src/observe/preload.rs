@@ -131,16 +131,35 @@ impl Rustc {
 ///
 /// Where the system is not supported, `rustc` is missing or fails, or the cache cannot be written.
 pub fn library() -> Result<PathBuf, ObserveError> {
-    let supported = cfg!(target_os = "linux") && (cfg!(target_arch = "x86_64") || cfg!(target_arch = "aarch64"));
-    if !supported {
-        return Err(ObserveError::Unsupported {
-            system: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-        });
-    }
+    supported(std::env::consts::OS, std::env::consts::ARCH)?;
     Rustc::find()?.build(
         "the library to preload",
         &SOURCES,
         &[("preload.rs", &["--crate-type", "cdylib", "-O", "-o", FILE])],
         FILE,
     )
+}
+
+/// Whether the library knows a system: its allocator's names, how its stacks are walked, and its calls.
+fn supported(system: &str, processor: &str) -> Result<(), ObserveError> {
+    match (system, processor) {
+        ("linux", "x86_64" | "aarch64") => Ok(()),
+        _ => Err(ObserveError::Unsupported {
+            system: format!("{system} {processor}"),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_that_is_not_known_is_named() {
+        assert!(supported("linux", "x86_64").is_ok() && supported("linux", "aarch64").is_ok());
+        for (system, processor) in [("macos", "aarch64"), ("windows", "x86_64"), ("linux", "riscv64")] {
+            let error = supported(system, processor).expect_err(system).to_string();
+            assert!(error.ends_with(&format!("and this is {system} {processor}")), "{error}");
+        }
+    }
 }

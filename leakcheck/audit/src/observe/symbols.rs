@@ -10,6 +10,7 @@ use rustc_demangle::demangle;
 use super::paths::plain;
 use super::preload;
 use super::records::Process;
+use crate::awaits::strings_end_in;
 use crate::owners::by_path;
 use crate::report::Origin;
 
@@ -72,11 +73,15 @@ impl Symbols {
         let loader = self
             .files
             .entry(path.to_owned())
-            .or_insert_with(|| Loader::new(path).ok());
+            .or_insert_with(|| strings_end_in(path).then(|| Loader::new(path).ok()).flatten());
         let frames: Rc<[Frame]> = loader
             .as_ref()
             .map_or_else(Vec::new, |loader| look_up(loader, address))
             .into();
+        // Names that are no text come from debug info that is damaged, and what the others say is not to be believed either.
+        if frames.iter().any(|frame| is_garbled(&frame.name)) {
+            *loader = None;
+        }
         self.frames.insert(key, Rc::clone(&frames));
         frames
     }
@@ -113,6 +118,11 @@ fn look_up(loader: &Loader, address: u64) -> Vec<Frame> {
         });
     }
     frames
+}
+
+/// Whether no compiler gives a function this name: it has control characters, or bytes that are no text.
+fn is_garbled(name: &str) -> bool {
+    name.contains(|letter: char| letter.is_control() || letter == char::REPLACEMENT_CHARACTER)
 }
 
 fn named(name: &str, source: Option<(String, u32)>, address: u64) -> Frame {
@@ -160,6 +170,12 @@ fn standard_library(file: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_is_no_text_is_noticed() {
+        assert!(is_garbled("a\u{1}b") && is_garbled("a\u{fffd}"));
+        assert!(!is_garbled("<a::B<fn() -> é::C> as d::E>::f::{closure#0}") && !is_garbled(""));
+    }
 
     #[test]
     fn a_file_of_the_standard_library_says_whose_a_function_is() {

@@ -28,7 +28,7 @@ pub const SCRIPT: &str = concat!(
 /// them, and says what they should be.
 pub const HASHES: [&str; 2] = [
     "xm7Uh1Yq/1NRKzgnZKiWFFEgU8z2iA2U59gAilw4eDQ=",
-    "W8+FHcr1f9zpAKpUADwtEvLAF6XzSV9ZCn7LokQaWvM=",
+    "YCPnQUB3sF9OZLklB7xmlDlItmetDN6/IPE2QEHPUXY=",
 ];
 
 /// The page: header and sums, findings with spawn stacks and trees of awaits, all spawn stacks as a flame graph, a timeline

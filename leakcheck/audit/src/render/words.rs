@@ -191,11 +191,16 @@ pub(super) fn summary(report: &Report) -> String {
     if totals.threads > 0 {
         let _ = write!(text, " and {}", count(totals.threads, "thread"));
     }
-    let _ = write!(text, " in {}", count(totals.tests, "test"));
-    if totals.failed > 0 {
-        let _ = write!(text, " ({} failed)", grouped(totals.failed));
+    // Of a command nobody said which tests it has run.
+    if totals.tests == 0 && !report.programs.is_empty() {
+        let _ = write!(text, " in {}", count(report.programs.len(), "program"));
+    } else {
+        let _ = write!(text, " in {}", count(totals.tests, "test"));
+        if totals.failed > 0 {
+            let _ = write!(text, " ({} failed)", grouped(totals.failed));
+        }
+        let _ = write!(text, " of {}", count(report.programs.len(), "program"));
     }
-    let _ = write!(text, " of {}", count(report.programs.len(), "program"));
     if totals.took_ms > 0 {
         let _ = write!(text, ", {}", duration(totals.took_ms));
     }

@@ -188,7 +188,15 @@ impl<'c, 'a> Listening<'c, 'a> {
 
     /// Whether any branch of a `select!` listens, or may.
     pub fn select(&self, select: &Select<'a>, scope: &Scope<'c, 'a>) -> Listens {
-        let branches = select.branches.iter().map(|branch| self.branch(branch, scope)).max();
+        self.select_within(select, scope, &mut HashSet::new())
+    }
+
+    fn select_within(&self, select: &Select<'a>, scope: &Scope<'c, 'a>, seen: &mut HashSet<usize>) -> Listens {
+        let branches = select
+            .branches
+            .iter()
+            .map(|branch| self.branch(branch, scope, seen))
+            .max();
         let otherwise = select
             .otherwise
             .is_some_and(|handler| mentions_an_end(|names| names.visit_expr(handler)));
@@ -198,7 +206,7 @@ impl<'c, 'a> Listening<'c, 'a> {
         branches.unwrap_or(Listens::Unknown)
     }
 
-    fn branch(&self, branch: &Waiting<'a>, scope: &Scope<'c, 'a>) -> Listens {
+    fn branch(&self, branch: &Waiting<'a>, scope: &Scope<'c, 'a>, seen: &mut HashSet<usize>) -> Listens {
         // A message may be the shutdown.
         let told = mentions_an_end(|names| {
             names.visit_pat(branch.pattern);
@@ -207,15 +215,12 @@ impl<'c, 'a> Listening<'c, 'a> {
         if told {
             Listens::Yes
         } else {
-            self.future(branch.future, scope)
+            self.future_within(branch.future, scope, seen)
         }
     }
 
-    /// Whether a future hears of a shutdown.
-    pub fn future(&self, future: &'a Expr, scope: &Scope<'c, 'a>) -> Listens {
-        self.future_within(future, scope, &mut HashSet::new())
-    }
-
+    /// Whether a future hears of a shutdown. What has been looked at adds nothing: a name that is bound again to what waits for the
+    /// earlier one would be looked at for ever.
     fn future_within(&self, future: &'a Expr, scope: &Scope<'c, 'a>, seen: &mut HashSet<usize>) -> Listens {
         if !seen.insert(std::ptr::from_ref(future).addr()) {
             return Listens::No;
@@ -278,7 +283,7 @@ impl<'c, 'a> Listening<'c, 'a> {
         waits(block)
             .iter()
             .map(|wait| match wait {
-                Wait::Select(select) => self.select(select, scope),
+                Wait::Select(select) => self.select_within(select, scope, seen),
                 Wait::Await(future, _) => self.future_within(future, scope, seen),
             })
             .max()

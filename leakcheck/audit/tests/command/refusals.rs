@@ -121,10 +121,13 @@ fn debug_info_that_makes_no_sense_is_not_taken_for_clean() {
         panic!("one program")
     };
     let whole = fs::read(&program).expect("a file");
-    let place = debug_info(&whole);
-    let garbage = vec![0xff; place.len()];
+    let (entries, names) = (section(&whole, ".debug_info"), section(&whole, ".debug_str"));
+    let garbage = vec![0xff; entries.len()];
+    // Each begins anew after a few bytes, none of which is a letter.
+    let no_names = (0..names.len()).map(|nth| (nth % 7) as u8).collect();
     for (place, garbage, says) in [
-        (place, garbage, "has debug info that cannot be read"),
+        (entries, garbage, "has debug info that cannot be read"),
+        (names, no_names, "has debug info that cannot be read"),
         // The section table's place, in an ELF header.
         (0x28..0x30, vec![0x7f; 8], "cannot be read: its file is damaged"),
     ] {
@@ -136,9 +139,9 @@ fn debug_info_that_makes_no_sense_is_not_taken_for_clean() {
 }
 
 /// Where it is in an object file.
-fn debug_info(bytes: &[u8]) -> Range<usize> {
+fn section(bytes: &[u8], name: &str) -> Range<usize> {
     let object = object::File::parse(bytes).expect("an object");
-    let section = object.section_by_name(".debug_info").expect("it has debug info");
+    let section = object.section_by_name(name).expect("it has debug info");
     let (offset, size) = section.file_range().expect("bytes");
     let at = |offset: u64| usize::try_from(offset).expect("it fits");
     at(offset)..at(offset + size)

@@ -3,6 +3,8 @@
 const flame = {
   /** What a frame's width counts: `tasks` or `left`. */
   measure: "tasks",
+  /** The share of the width that a frame needs for its name. */
+  NAMED: 0.022,
   root: null,
   zoomed: null,
   focused: null,
@@ -123,7 +125,8 @@ const flame = {
         onmouseenter: () => this.describe(node),
         onfocus: () => this.describe(node),
       },
-      name,
+      // A letter or two of a name say nothing, and many of them side by side are noise.
+      width < this.NAMED ? null : name,
     );
     element.style.left = `${left * 100}%`;
     element.style.width = `${width * 100}%`;

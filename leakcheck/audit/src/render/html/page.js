@@ -37,7 +37,8 @@ function header() {
       tile(number(sums.get("leaked") + sums.get("blocked")), "left behind", sums.get("leaked") + sums.get("blocked") > 0 ? "bad" : tone === "good" ? "good" : ""),
       tile(number(sums.get("third-party")), "third-party", sums.get("third-party") > 0 ? "warn" : ""),
       tile(number(totals.tasks), totals.threads > 0 ? `tasks, and ${count(totals.threads, "thread")}` : "tasks seen"),
-      tile(number(totals.tests), totals.failed > 0 ? `tests, ${number(totals.failed)} failed` : "tests", totals.failed > 0 ? "warn" : ""),
+      // Of a command nobody said which tests it has run.
+      totals.tests === 0 && report.programs.length > 0 ? null : tile(number(totals.tests), totals.failed > 0 ? `tests, ${number(totals.failed)} failed` : "tests", totals.failed > 0 ? "warn" : ""),
       tile(number(report.programs.length), report.programs.length === 1 ? "program" : "programs"),
       tile(duration(totals.took_ms * 1e6), "taken"),
     ),

@@ -243,6 +243,8 @@ mod tests {
             "async fn once(token: CancellationToken, mut rx: Receiver<u8>) { tokio::select! { _ = rx.recv() => {} _ = tokio::time::sleep(S) => {} } }",
             // It has no shutdown.
             "async fn f(mut rx: Receiver<u8>, mut other: Receiver<u8>) { tokio::select! { _ = rx.recv() => {} _ = other.recv() => {} } }",
+            // Its name is bound to what waits for the one before.
+            "async fn f(next: F, mut rx: Receiver<u8>) { let next = async move { tokio::select! { _ = next => {} _ = rx.recv() => {} } }; next.await }",
             // It is a branch of one that listens.
             "async fn outer(token: CancellationToken, rx: Receiver<u8>) { tokio::select! { _ = token.cancelled() => {} _ = inner(token.clone(), rx) => {} } }
              async fn inner(token: CancellationToken, mut rx: Receiver<u8>) { tokio::select! { _ = rx.recv() => {} _ = rx.recv() => {} } }",
