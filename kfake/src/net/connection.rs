@@ -62,16 +62,21 @@ pub(crate) fn open<S: Transport>(
         return;
     };
     let name = peer.clone();
-    let Some((stream, counted)) = admit(stream, &context, &peer) else {
+    let Some(admitted) = admit(&context, &peer) else {
         return;
     };
     let task = async move {
-        let _counted = counted;
+        let served = async {
+            match admitted {
+                Admitted::Now(_counted) => serve(stream, context).await,
+                Admitted::Never(wait) => keep_waiting(stream, wait, &context.shared).await,
+            }
+        };
         // A broker that is stopped breaks off in the middle, as one that crashes does.
         let end = tokio::select! {
             biased;
             () = life.stopped() => End::Shutdown,
-            end = serve(stream, context) => end,
+            end = served => end,
         };
         if let End::Refused(refusal) = end {
             tracing::warn!(%peer, %broker, %refusal, "closing the connection");
@@ -80,33 +85,38 @@ pub(crate) fn open<S: Transport>(
     shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
 }
 
-/// The connection, counted, unless its address has opened too many, or has as many as it may.
-fn admit<S: Transport>(stream: S, context: &Context, peer: &str) -> Option<(S, Counted)> {
+/// What becomes of a new connection.
+enum Admitted {
+    /// It is served, and counted for as long.
+    Now(Counted),
+    /// Its address has opened too many: it is closed after so long.
+    Never(Duration),
+}
+
+/// What becomes of a new connection; `None` where its address has as many as it may.
+fn admit(context: &Context, peer: &str) -> Option<Admitted> {
     let (shared, broker) = (&context.shared, context.broker);
     let wait = shared.quotas.connects(broker, &context.client_host, context.windows());
     if !wait.is_zero() {
         tracing::debug!(%peer, %broker, ?wait, "too many connections from there: it is closed later");
-        let task = keep_waiting(stream, wait, shared.clone());
-        let connections = &shared.tasks.connections;
-        connections.spawn_named_on(peer.to_owned(), task, &shared.runtime);
-        return None;
+        return Some(Admitted::Never(wait));
     }
     let counted = Counted::new(shared, broker, &context.client_host);
     if counted.is_none() {
         tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
     }
-    Some((stream, counted?))
+    counted.map(Admitted::Now)
 }
 
 /// A connection that is one too many: nothing is read of it as a request, and it is closed once its address may open another
 /// (`SocketServer.DelayedCloseSocket`, KIP-612), or has left.
-async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: Arc<Shared>) {
+async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: &Shared) -> End {
     let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
     tokio::select! {
         biased;
-        () = shared.exits.shutdown() => {}
-        () = frames.departure(&mut stream) => {}
-        () = tokio::time::sleep(wait) => {}
+        () = shared.exits.shutdown() => End::Shutdown,
+        () = frames.departure(&mut stream) => End::PeerGone,
+        () = tokio::time::sleep(wait) => End::PeerGone,
     }
 }
 

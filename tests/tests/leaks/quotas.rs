@@ -117,3 +117,17 @@ async fn a_connection_that_waits_to_be_closed_ends_with_its_peer() {
     assert_eq!(before.elapsed(), Duration::ZERO);
     cluster.close().await;
 }
+
+#[leakcheck(start_paused)]
+async fn stopping_a_broker_ends_its_connections_that_wait_to_be_closed() {
+    let cluster = Cluster::builder().in_memory().start().await.unwrap();
+    let first = cluster.connect(BrokerId(1)).unwrap();
+    let mut all = one_too_many(first, async || cluster.connect(BrokerId(1)).unwrap()).await;
+    let before = Instant::now();
+    cluster.stop_broker(BrokerId(1)).await.unwrap();
+    for stream in &mut all {
+        assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    }
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    cluster.close().await;
+}
