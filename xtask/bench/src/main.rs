@@ -3,6 +3,7 @@
 //! To add a row: a file in `load/`, and a line in [`load::ALL`]. To add a server: a variant of [`server::Kind`], and a few lines
 //! in `tests/peers`.
 
+mod awake;
 mod check;
 mod client;
 mod flags;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
+use crate::awake::Awake;
 use crate::flags::Options;
 use crate::load;
 use crate::load::{Given, Load, curve, now_ms, observer};
@@ -37,6 +38,10 @@ pub fn run(options: &Options, root: &Path) -> anyhow::Result<Results> {
             Err(error) => bench.leave_out(format!("{}: {error:#}", kind.name())),
         }
     }
+    let awake = Awake::keep(bench.results.processors);
+    if let Err(error) = &awake {
+        bench.leave_out(format!("cores that are kept awake: {error}"));
+    }
     for load in load::ALL {
         if load
             .rows
@@ -48,6 +53,7 @@ pub fn run(options: &Options, root: &Path) -> anyhow::Result<Results> {
     }
     bench.kafka = None;
     bench.curves(files)?;
+    drop(awake);
     if options.observer {
         match observer::run(options, root)? {
             Ok(observed) => bench.results.observed = observed,
