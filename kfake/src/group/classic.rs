@@ -490,6 +490,10 @@ impl ClassicGroup {
             }
             let known = self.supporters.iter().position(|(name, _)| *name == protocol.name);
             let at = known.unwrap_or_else(|| {
+                // Mostly there is one, and a vector begins with room for four.
+                if self.supporters.is_empty() {
+                    self.supporters.reserve_exact(1);
+                }
                 self.supporters.push((protocol.name.clone(), 0));
                 self.supporters.len() - 1
             });
