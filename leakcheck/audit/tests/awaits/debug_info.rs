@@ -160,7 +160,7 @@ fn a_stripped_program_is_said_to_have_no_debug_info() {
 }
 
 #[test]
-#[ignore = "builds the fixture again"]
+#[ignore = "builds the fixture again: on a schedule"]
 fn functions_without_types_are_said_to_lack_them() {
     let program = Build {
         settings: &["debug=\"limited\""],
@@ -177,7 +177,7 @@ fn functions_without_types_are_said_to_lack_them() {
 
 /// All other builds have version 4, which is the compiler's own choice on Linux.
 #[test]
-#[ignore = "builds the fixture again"]
+#[ignore = "builds the fixture again: on a schedule"]
 fn version_5_compressed_by_the_linker_is_read_the_same() {
     assert_as_expected(Build {
         flags: "-Cdwarf-version=5 -Clink-arg=-Wl,--compress-debug-sections=zlib",
@@ -186,7 +186,7 @@ fn version_5_compressed_by_the_linker_is_read_the_same() {
 }
 
 #[test]
-#[ignore = "builds the fixture again"]
+#[ignore = "builds the fixture again: on a schedule"]
 fn what_the_linker_optimized_is_read_the_same() {
     assert_as_expected(Build {
         profile: "release",
@@ -196,7 +196,7 @@ fn what_the_linker_optimized_is_read_the_same() {
 }
 
 #[test]
-#[ignore = "builds the fixture again"]
+#[ignore = "builds the fixture again: on a schedule"]
 fn debug_info_in_files_of_its_own_is_found() {
     assert_as_expected(Build {
         settings: &["split-debuginfo=\"packed\""],

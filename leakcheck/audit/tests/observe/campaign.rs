@@ -42,7 +42,7 @@ fn campaign(run: impl Fn(usize)) {
 }
 
 #[test]
-#[ignore = "many runs: CI's step observe"]
+#[ignore = "many runs: on a schedule"]
 fn campaign_of_clean_scenarios() {
     let fixture = Fixture::of("tokio-newest");
     fixture.binary("clean");
@@ -56,7 +56,7 @@ fn campaign_of_clean_scenarios() {
 }
 
 #[test]
-#[ignore = "many runs: CI's step observe"]
+#[ignore = "many runs: on a schedule"]
 fn campaign_of_scenarios_that_leave_something_behind() {
     let fixture = Fixture::of("tokio-newest");
     fixture.binary("scenarios");

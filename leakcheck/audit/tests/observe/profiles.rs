@@ -23,7 +23,7 @@ fn optimised_code_with_debug_info_gives_the_same_findings() {
 
 /// Line tables name functions without their modules.
 #[test]
-#[ignore = "builds optimised code: CI's step observe"]
+#[ignore = "builds optimised code: on a schedule"]
 fn optimised_code_with_line_tables_alone_is_not_taken_for_clean() {
     let fixture = release("profile.release.debug=\"line-tables-only\"");
 
@@ -31,7 +31,7 @@ fn optimised_code_with_line_tables_alone_is_not_taken_for_clean() {
 }
 
 #[test]
-#[ignore = "builds optimised code: CI's step observe"]
+#[ignore = "builds optimised code: on a schedule"]
 fn optimised_code_without_debug_info_or_stripped_is_never_taken_for_clean() {
     let fixture = release("profile.release.debug=\"none\"").with(&["--config", "profile.release.strip=\"none\""]);
     let program = fixture.binary("scenarios");
