@@ -106,7 +106,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             false => Asked::Leader,
         },
     };
-    let rack = request.rack_id.to_string();
+    let rack = request.rack_id.clone();
     let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let Some(sessions) = context.shared.fetch_sessions(context.broker) else {
         return Ok(FetchAnswer::failed(ResponseError::BrokerNotAvailable).encode(context, version));

@@ -109,7 +109,7 @@ pub fn go(side: &Side, scenarios: &[&Scenario], run: u16, at_once: usize) -> Vec
     let (alone, together): (Vec<usize>, Vec<usize>) = (0..scenarios.len()).partition(|index| scenarios[*index].alone);
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());
-    let go = |index: usize| {
+    let run_one = |index: usize| {
         let transcript = run::run(side, scenarios[index], &run::prefix(run, index));
         if let Ok(mut done) = done.lock() {
             done.insert(index, transcript);
@@ -119,11 +119,11 @@ pub fn go(side: &Side, scenarios: &[&Scenario], run: u16, at_once: usize) -> Vec
         for _ in 0..at_once.max(1) {
             scope.spawn(|| {
                 while let Some(index) = together.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    go(*index);
+                    run_one(*index);
                 }
             });
         }
     });
-    alone.into_iter().for_each(go);
+    alone.into_iter().for_each(run_one);
     done.into_inner().unwrap_or_default().into_values().collect()
 }

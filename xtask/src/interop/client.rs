@@ -1,5 +1,6 @@
 //! A client as its file describes it, and installing what it needs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -54,19 +55,29 @@ pub struct Version {
 
 /// The clients in a directory, by name.
 pub fn read(source: &Path) -> anyhow::Result<Vec<Client>> {
-    let mut clients = Vec::new();
+    described(source, "client", parse)
+}
+
+/// What the files of a directory describe, each by its name, in the order of the names.
+pub fn described<T>(
+    source: &Path,
+    what: &str,
+    parse: fn(String, String) -> anyhow::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    let mut files = BTreeMap::new();
     let entries = fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))?;
     for entry in entries {
         let path = entry?.path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            files.insert(name, path);
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        clients.push(parse(name, text).with_context(|| format!("{} describes no client", path.display()))?);
     }
-    clients.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(clients)
+    let described = files.into_iter().map(|(name, path)| {
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        parse(name, text).with_context(|| format!("{} describes no {what}", path.display()))
+    });
+    described.collect()
 }
 
 fn parse(name: String, text: String) -> anyhow::Result<Client> {

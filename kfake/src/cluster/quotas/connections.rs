@@ -35,11 +35,10 @@ impl Counted {
         let most = most_of(shared, broker, address);
         let key = (broker, address.to_owned());
         let mut all = shared.open_connections.0.lock();
-        let count = all.entry(key.clone()).or_default();
-        if *count >= most {
+        if all.get(&key).copied().unwrap_or(0) >= most {
             return None;
         }
-        *count += 1;
+        *all.entry(key.clone()).or_default() += 1;
         drop(all);
         Some(Self {
             shared: shared.clone(),

@@ -1,13 +1,12 @@
 //! A suite as its file describes it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{bail, ensure};
 use serde::Deserialize;
 
-use crate::interop::client::{Client, Version};
+use crate::interop::client::{Client, Version, described};
 
 /// A suite's file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -91,19 +90,7 @@ fn one() -> u16 {
 
 /// The suites in a directory, by name.
 pub fn read(source: &Path) -> anyhow::Result<Vec<Suite>> {
-    let mut suites = Vec::new();
-    let entries = fs::read_dir(source).with_context(|| format!("cannot read {}", source.display()))?;
-    for entry in entries {
-        let path = entry?.path();
-        if path.extension().is_none_or(|extension| extension != "toml") {
-            continue;
-        }
-        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        suites.push(parse(name, text).with_context(|| format!("{} describes no suite", path.display()))?);
-    }
-    suites.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(suites)
+    described(source, "suite", parse)
 }
 
 pub(super) fn parse(name: String, text: String) -> anyhow::Result<Suite> {
