@@ -36,6 +36,12 @@ impl Internal {
             .find(|internal| internal.name() == name)
     }
 
+    /// The key's partition; none before the topic is there.
+    pub fn partition_in(self, topics: &Topics, key: &str) -> Option<i32> {
+        let topic = topics.by_name(self.name())?;
+        i32::try_from(partition_of(key, topic.partitions.len())).ok()
+    }
+
     /// How many partitions it has, or will have.
     fn partitions(self, shared: &Shared) -> usize {
         let config = &shared.config;

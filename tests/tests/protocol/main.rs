@@ -3,6 +3,7 @@
 mod configs;
 mod frames;
 mod groups;
+mod moves;
 mod offsets;
 mod quotas;
 mod releases;
