@@ -108,6 +108,15 @@ impl Shared {
         partition.leader
     }
 
+    /// The leader epoch of the key's partition: the epoch of its coordinator.
+    pub fn coordinator_epoch(&self, internal: Internal, key: &str) -> i32 {
+        let topics = self.topics.read();
+        let Some(topic) = topics.by_name(internal.name()) else {
+            return 0;
+        };
+        topic.partitions[partition_of(key, topic.partitions.len())].leader_epoch
+    }
+
     /// The key's partition of one of Kafka's own topics, as it is or will be.
     pub fn internal_partition(&self, internal: Internal, key: &str) -> i32 {
         let topics = self.topics.read();
