@@ -96,7 +96,9 @@ impl Cluster {
 
     /// Makes another replica the leader, as an election does: the leader epoch rises, fetches that wait end with
     /// NOT_LEADER_OR_FOLLOWER, and clients that ask the old leader learn who leads (KIP-951). A replica that is not in sync
-    /// loses what it lacks, as in an unclean election: consumers that had read further see the log diverge.
+    /// loses what it lacks, as in an unclean election: consumers that had read further see the log diverge. The leaders of
+    /// `__consumer_offsets` and `__transaction_state`, which are there once a coordinator has been looked for, are the coordinators:
+    /// groups move with them, and who waits for one is answered NOT_COORDINATOR.
     ///
     /// ```
     /// # use kfake::{BrokerId, Cluster};
