@@ -13,7 +13,7 @@ use super::frame::FrameReader;
 use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::lifeline::Lifeline;
-use crate::cluster::quotas::connections::Counted;
+use crate::cluster::quotas::slots::{Entry, Knock, Ticket};
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 use crate::txn::coordinator::Transactions;
@@ -43,6 +43,10 @@ pub(crate) fn open<S: Transport>(
     client_host: String,
 ) {
     let shared = &transactions.groups.shared;
+    let Some(slots) = shared.slots(broker) else {
+        return;
+    };
+    let used = slots.new_use();
     let port = peer
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse().ok())
@@ -55,63 +59,77 @@ pub(crate) fn open<S: Transport>(
         client_host,
         client_id: None,
         request_bytes: 0,
-        connection: Arc::new(Connection::new(port)),
+        connection: Arc::new(Connection::new(port, used.clone())),
     };
     // A broker that has been stopped meanwhile serves nobody: the stream is closed.
     let Some(life) = shared.lifeline(broker).and_then(Lifeline::hold) else {
         return;
     };
-    let name = peer.clone();
-    let Some(admitted) = admit(&context, &peer) else {
+    let knock = slots.knock(&shared.quotas, &used, &context.client_host);
+    if let Knock::Known(Entry::Refused) = knock {
+        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
         return;
-    };
+    }
+    let name = peer.clone();
     let task = async move {
-        let served = async {
-            match admitted {
-                Admitted::Now(_counted) => serve(stream, context).await,
-                Admitted::Never(wait) => keep_waiting(stream, wait, &context.shared).await,
-            }
-        };
         // A broker that is stopped breaks off in the middle, as one that crashes does.
         let end = tokio::select! {
             biased;
             () = life.stopped() => End::Shutdown,
-            end = served => end,
+            end = admit(stream, context, knock) => end,
         };
         if let End::Refused(refusal) = end {
             tracing::warn!(%peer, %broker, %refusal, "closing the connection");
         }
     };
-    shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+    let task = shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+    used.served_by(task.abort_handle());
 }
 
-/// What becomes of a new connection.
-enum Admitted {
-    /// It is served, and counted for as long.
-    Now(Counted),
-    /// Its address has opened too many: it is closed after so long.
-    Never(Duration),
+/// Serves a connection once there is a slot for it.
+async fn admit<S: Transport>(mut stream: S, context: Context, knock: Knock) -> End {
+    let shared = &context.shared;
+    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+    let entry = match knock {
+        Knock::Known(entry) => entry,
+        Knock::Waits(ticket) => match wait_for_slot(&mut stream, &mut frames, ticket, shared).await {
+            Ok(entry) => entry,
+            Err(end) => return end,
+        },
+    };
+    match entry {
+        Entry::Open(_counted) => serve(stream, frames, context).await,
+        Entry::Late(wait) => keep_waiting(stream, frames, wait, shared).await,
+        Entry::Refused => End::PeerGone,
+    }
 }
 
-/// What becomes of a new connection; `None` where its address has as many as it may.
-fn admit(context: &Context, peer: &str) -> Option<Admitted> {
-    let (shared, broker) = (&context.shared, context.broker);
-    let wait = shared.quotas.connects(broker, &context.client_host, context.windows());
-    if !wait.is_zero() {
-        tracing::debug!(%peer, %broker, ?wait, "too many connections from there: it is closed later");
-        return Some(Admitted::Never(wait));
+/// A connection that comes before there is a slot for it, or too soon after others (`ConnectionQuotas.waitForConnectionSlot`). One
+/// whose peer leaves gives up its place, unless there is something of it to be handled.
+async fn wait_for_slot<S: Transport>(
+    stream: &mut S,
+    frames: &mut FrameReader,
+    mut ticket: Ticket,
+    shared: &Shared,
+) -> Result<Entry, End> {
+    let mut entry = std::pin::pin!(ticket.entry(&shared.quotas));
+    let mut is_here = true;
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.exits.shutdown() => return Err(End::Shutdown),
+            entry = &mut entry => return Ok(entry),
+            () = frames.departure(stream), if is_here => is_here = false,
+        }
+        if frames.leftover() == 0 {
+            return Err(End::PeerGone);
+        }
     }
-    let counted = Counted::new(shared, broker, &context.client_host);
-    if counted.is_none() {
-        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
-    }
-    counted.map(Admitted::Now)
 }
 
 /// A connection that is one too many: nothing is read of it as a request, and it is closed once its address may open another
 /// (`SocketServer.DelayedCloseSocket`, KIP-612), or has left.
-async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: &Shared) -> End {
-    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+async fn keep_waiting<S: Transport>(mut stream: S, mut frames: FrameReader, wait: Duration, shared: &Shared) -> End {
     tokio::select! {
         biased;
         () = shared.exits.shutdown() => End::Shutdown,
@@ -120,9 +138,8 @@ async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: &Shar
     }
 }
 
-async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
+async fn serve<S: Transport>(mut stream: S, mut frames: FrameReader, mut context: Context) -> End {
     let shared = context.shared.clone();
-    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
     loop {
         let frame = match frames.next_frame() {
             Ok(Some(frame)) => frame,
