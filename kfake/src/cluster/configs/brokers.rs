@@ -143,7 +143,7 @@ fn is_tls(name: &str) -> bool {
 }
 
 /// The configuration in `listener.name.NAME.CONFIGURATION`.
-fn of_listener(name: &str) -> Option<&str> {
+pub(super) fn of_listener(name: &str) -> Option<&str> {
     let (_, configuration) = name.strip_prefix("listener.name.")?.split_once('.')?;
     Some(configuration)
 }
