@@ -375,6 +375,7 @@ func main() {
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},
 		{Name: "error-record-too-large", Run: largeRecord},
+		{Name: "leaders-move", Run: leadersMove},
 		{Name: "cluster-returns", Run: returns},
 	})
 }
