@@ -274,8 +274,11 @@ async function leadersMove() {
       if (round === 1) await ask("move __consumer_offsets", "moved");
       await sending;
       await send(after);
-      await until("the member has every record", [member], () => member.messages.length >= all);
-      same("what the member has", text(member.messages), values(0, all));
+      // Where the coordinator is another, kafkajs joins anew, and goes on from what was committed: some come again.
+      const found = () => [...new Set(text(member.messages))];
+      await until("the member has every record", [member], () => found().length >= all);
+      same("what the member has", found(), values(0, all));
+      same("whether any comes again with its coordinator in place", round === 0 && member.messages.length > all, false);
       await member.client.commitOffsets([{ topic: name, partition: 0, offset: `${all}` }]);
     }
   });
