@@ -6,14 +6,6 @@ import (
 	"github.com/confluentinc/confluent-kafka-go/kafka"
 )
 
-func text(messages []*kafka.Message) []string {
-	var all []string
-	for _, message := range messages {
-		all = append(all, string(message.Value))
-	}
-	return all
-}
-
 func leadersMove() error {
 	name, err := topic(1)
 	if err != nil {
@@ -54,24 +46,7 @@ func leadersMove() error {
 			_, err := from.Commit()
 			return err
 		},
-		Committed: func() (int64, error) {
-			offsets, err := from.Committed(at(name, 0), limitMs)
-			if err != nil {
-				return 0, err
-			}
-			return int64(offsets[0].Offset), nil
-		},
-		Log: func(count int) ([]string, error) {
-			alone, err := consumer(cases.Fresh("alone"))
-			if err != nil {
-				return nil, err
-			}
-			defer alone.Close()
-			if err := alone.Assign(at(name, 0)); err != nil {
-				return nil, err
-			}
-			messages, err := read(alone, count)
-			return text(messages), err
-		},
+		Committed: func() (int64, error) { return committedOffset(from, name) },
+		Log:       func(count int) ([]string, error) { return readText(name, count) },
 	})
 }

@@ -9,14 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func text(records []*kgo.Record) []string {
-	all := make([]string, len(records))
-	for i, record := range records {
-		all[i] = string(record.Value)
-	}
-	return all
-}
-
 func leadersMove() error {
 	name, err := topic(1, nil)
 	if err != nil {

@@ -61,23 +61,11 @@ func leadersMove() error {
 			if err := all.end(all.all[0]); err != nil {
 				return 0, err
 			}
-			var offset int64
-			err := withAdmin(func(admin sarama.ClusterAdmin) error {
-				answer, err := admin.ListConsumerGroupOffsets(all.group, map[string][]int32{name: {0}})
-				if err == nil {
-					offset = answer.GetBlock(name, 0).Offset
-				}
-				return err
-			})
-			return offset, err
+			return committedOffset(all.group, name)
 		},
 		Log: func(count int) ([]string, error) {
 			messages, err := read(name, sarama.OffsetOldest, count)
-			var text []string
-			for _, message := range messages {
-				text = append(text, string(message.Value))
-			}
-			return text, err
+			return text(messages), err
 		},
 	})
 }
