@@ -38,7 +38,7 @@ enum End {
 pub(crate) fn open<S: Transport>(
     transactions: &Arc<Transactions>,
     broker: BrokerId,
-    stream: S,
+    mut stream: S,
     peer: String,
     client_host: String,
 ) {
@@ -72,13 +72,28 @@ pub(crate) fn open<S: Transport>(
     }
     let name = peer.clone();
     let task = async move {
+        let served = async {
+            // What few connections meet stands beside: each one's task is as large as its largest wait.
+            let (entry, read) = match knock {
+                Knock::Known(entry) => (entry, None),
+                Knock::Waits(ticket) => {
+                    let (entry, read) = Box::pin(wait_for_slot(&mut stream, *ticket, &context.shared)).await?;
+                    (entry, Some(read))
+                }
+            };
+            match entry {
+                Entry::Open(_counted) => Err(serve(stream, read, context).await),
+                Entry::Late(wait) => Err(Box::pin(keep_waiting(stream, read, wait, &context.shared)).await),
+                Entry::Refused => Ok(()),
+            }
+        };
         // A broker that is stopped breaks off in the middle, as one that crashes does.
         let end = tokio::select! {
             biased;
-            () = life.stopped() => End::Shutdown,
-            end = admit(stream, context, knock) => end,
+            () = life.stopped() => Err(End::Shutdown),
+            end = served => end,
         };
-        if let End::Refused(refusal) = end {
+        if let Err(End::Refused(refusal)) = end {
             tracing::warn!(%peer, %broker, %refusal, "closing the connection");
         }
     };
@@ -86,50 +101,44 @@ pub(crate) fn open<S: Transport>(
     used.served_by(task.abort_handle());
 }
 
-/// Serves a connection once there is a slot for it.
-async fn admit<S: Transport>(mut stream: S, context: Context, knock: Knock) -> End {
-    let shared = &context.shared;
-    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
-    let entry = match knock {
-        Knock::Known(entry) => entry,
-        Knock::Waits(ticket) => match wait_for_slot(&mut stream, &mut frames, ticket, shared).await {
-            Ok(entry) => entry,
-            Err(end) => return end,
-        },
-    };
-    match entry {
-        Entry::Open(_counted) => serve(stream, frames, context).await,
-        Entry::Late(wait) => keep_waiting(stream, frames, wait, shared).await,
-        Entry::Refused => End::PeerGone,
-    }
+/// What has been read of a connection before it was served.
+type Read = Option<Box<FrameReader>>;
+
+fn reader(read: Read, shared: &Shared) -> FrameReader {
+    read.map_or_else(
+        || FrameReader::new(shared.config.socket_request_max_bytes),
+        |frames| *frames,
+    )
 }
 
 /// A connection that comes before there is a slot for it, or too soon after others (`ConnectionQuotas.waitForConnectionSlot`). One
 /// whose peer leaves gives up its place, unless there is something of it to be handled.
 async fn wait_for_slot<S: Transport>(
     stream: &mut S,
-    frames: &mut FrameReader,
     mut ticket: Ticket,
     shared: &Shared,
-) -> Result<Entry, End> {
-    let mut entry = std::pin::pin!(ticket.entry(&shared.quotas));
+) -> Result<(Entry, Box<FrameReader>), End> {
+    let mut frames = Box::new(reader(None, shared));
     let mut is_here = true;
-    loop {
+    let mut entry = std::pin::pin!(ticket.entry(&shared.quotas));
+    let entry = loop {
         tokio::select! {
             biased;
             () = shared.exits.shutdown() => return Err(End::Shutdown),
-            entry = &mut entry => return Ok(entry),
+            entry = &mut entry => break entry,
             () = frames.departure(stream), if is_here => is_here = false,
         }
         if frames.leftover() == 0 {
             return Err(End::PeerGone);
         }
-    }
+    };
+    Ok((entry, frames))
 }
 
 /// A connection that is one too many: nothing is read of it as a request, and it is closed once its address may open another
 /// (`SocketServer.DelayedCloseSocket`, KIP-612), or has left.
-async fn keep_waiting<S: Transport>(mut stream: S, mut frames: FrameReader, wait: Duration, shared: &Shared) -> End {
+async fn keep_waiting<S: Transport>(mut stream: S, read: Read, wait: Duration, shared: &Shared) -> End {
+    let mut frames = reader(read, shared);
     tokio::select! {
         biased;
         () = shared.exits.shutdown() => End::Shutdown,
@@ -138,8 +147,9 @@ async fn keep_waiting<S: Transport>(mut stream: S, mut frames: FrameReader, wait
     }
 }
 
-async fn serve<S: Transport>(mut stream: S, mut frames: FrameReader, mut context: Context) -> End {
+async fn serve<S: Transport>(mut stream: S, read: Read, mut context: Context) -> End {
     let shared = context.shared.clone();
+    let mut frames = reader(read, &shared);
     loop {
         let frame = match frames.next_frame() {
             Ok(Some(frame)) => frame,

@@ -106,7 +106,7 @@ pub(crate) enum Entry {
 #[derive(Debug)]
 pub(crate) enum Knock {
     Known(Entry),
-    Waits(Ticket),
+    Waits(Box<Ticket>),
 }
 
 /// A connection's place in the queue, for as long as this lives.
@@ -163,14 +163,14 @@ impl Slots {
         let number = state.number();
         let woken = Arc::new(Notify::new());
         state.queue.push_back((number, woken.clone()));
-        Knock::Waits(Ticket {
+        Knock::Waits(Box::new(Ticket {
             slots: self.clone(),
             number,
             woken,
             used: used.clone(),
             address: address.to_owned(),
             until,
-        })
+        }))
     }
 
     /// Follows other limits: those that wait may come in, and where there are too many the ones used longest ago are closed
@@ -345,7 +345,7 @@ mod tests {
 
     fn ticket(slots: &Arc<Slots>) -> Ticket {
         match knock(slots) {
-            (_, Knock::Waits(ticket)) => ticket,
+            (_, Knock::Waits(ticket)) => *ticket,
             other => panic!("it does not wait: {other:?}"),
         }
     }
