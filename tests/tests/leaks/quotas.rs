@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::{AlterClientQuotasRequest, CreateTopicsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::{
+    AlterClientQuotasRequest, CreateTopicsRequest, IncrementalAlterConfigsRequest, MetadataRequest, TopicName,
+};
 use kfake::client::Client;
 use kfake::{BrokerId, Cluster};
+use kfake_tests::records::{TOPIC, fetch};
 use kfake_tests::{text, until_tasks_are_left};
 use leakcheck::leakcheck;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -196,6 +200,40 @@ async fn closing_ends_connections_that_came_too_fast() {
         .unwrap();
     let _all: Vec<_> = (0..20).map(|_| cluster.connect(BrokerId(1)).unwrap()).collect();
     let before = Instant::now();
+    cluster.close().await;
+    assert_eq!((before.elapsed(), cluster.task_count()), (Duration::ZERO, 0));
+}
+
+/// The connections used longest ago are closed in the middle of what they wait for, and leave nothing behind.
+#[leakcheck(start_paused)]
+async fn connections_too_many_end_in_the_middle_of_their_fetches() {
+    let builder = Cluster::builder().in_memory().topic_spec(TOPIC, Some(1), Some(1));
+    let cluster = builder.start().await.unwrap();
+    let leader = cluster.partition(TOPIC, 0).unwrap().leader.unwrap();
+    let mut waiting = Vec::new();
+    for fetches in 1..=3 {
+        let mut client = cluster.client(leader).unwrap();
+        drop(client.start(fetch(0, i32::MAX), 12).await.unwrap());
+        while cluster.partition(TOPIC, 0).unwrap().waiting_fetches < fetches {
+            tokio::task::yield_now().await;
+        }
+        waiting.push(client);
+    }
+    let before = Instant::now();
+    let config = AlterableConfig::default()
+        .with_name(text("max.connections"))
+        .with_value(Some(text("2")));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(4)
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let mut admin = cluster.client(leader).unwrap();
+    assert_eq!(admin.send(request).await.unwrap().responses[0].error_code, 0);
+    for client in &mut waiting[..2] {
+        client.closed().await.unwrap();
+    }
+    until_tasks_are_left(&cluster, 2).await;
+    assert_eq!(cluster.partition(TOPIC, 0).unwrap().waiting_fetches, 1);
     cluster.close().await;
     assert_eq!((before.elapsed(), cluster.task_count()), (Duration::ZERO, 0));
 }
