@@ -279,7 +279,7 @@ mod tests {
             id: "client".to_owned(),
             host: "/host".to_owned(),
         };
-        group.join(&decoded, 5, client, reply, Instant::now(), shared);
+        group.join(&decoded, 5, Arc::new(client), reply, Instant::now(), shared);
         (buffer, answer.try_recv().ok())
     }
 
