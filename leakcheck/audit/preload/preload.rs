@@ -13,18 +13,39 @@
 //!
 //! The layout of the file is described in `observe/records.rs`, which reads it.
 
+#[cfg_attr(target_os = "macos", path = "active_macos.rs")]
+mod active;
+mod begins;
+#[cfg(target_os = "linux")]
+mod blocked;
 mod boxes;
 mod cells;
+#[cfg(target_os = "macos")]
+mod chain;
 mod events;
+#[cfg_attr(target_os = "macos", path = "hooks_macos.rs")]
 mod hooks;
+#[cfg_attr(target_os = "macos", path = "libc_macos.rs")]
 mod libc;
+#[cfg(target_os = "macos")]
+mod macho;
+#[cfg_attr(target_os = "macos", path = "memory_macos.rs")]
+mod memory;
+mod notes;
+#[cfg_attr(target_os = "macos", path = "objects_macos.rs")]
 mod objects;
+#[cfg_attr(target_os = "macos", path = "own_macos.rs")]
+mod own;
+#[cfg_attr(target_os = "macos", path = "programs_macos.rs")]
 mod programs;
 mod start;
 mod state;
 mod table;
+#[cfg(target_os = "linux")]
 mod tables;
 mod threads;
+mod traces;
+#[cfg_attr(target_os = "macos", path = "walk_macos.rs")]
 mod walk;
 
 /// The alignment of a task cell on x86_64 and aarch64.
