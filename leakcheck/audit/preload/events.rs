@@ -198,6 +198,9 @@ pub(super) fn freed(address: usize) {
 
 pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
     if timeout == 0 {
+        if !is_active() {
+            return;
+        }
         // A runtime that only looks for events does so often.
         let yields = YIELDS
             .try_with(|yields| yields.replace(yields.get().wrapping_add(1)))

@@ -377,7 +377,24 @@ impl<'p, 'm> Decoder<'p, 'm> {
         let size = self.session.type_at(data.of_type)?.size;
         let at = address.checked_add(data.offset).and_then(|at| self.number(at, size));
         let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
-        Some((self.concrete(vtable)?, at))
+        let concrete = self.concrete(vtable);
+        let concrete = concrete.or_else(|| is_dyn_future(of).then(|| self.concrete_by_its_code(vtable))?)?;
+        Some((concrete, at))
+    }
+
+    /// The type of a `dyn Future` where debug info says nothing of vtables: by what it polls, if it is as large as the vtable says.
+    fn concrete_by_its_code(&mut self, vtable: u64) -> Option<Place> {
+        let object = &self.session.debug.object;
+        let vtable = self.memory.in_object(vtable).filter(|_| object.is_macho())?;
+        let poll = object.pointer(vtable.checked_add(24)?)?;
+        // Functions of one code have one address, and several names.
+        object.function(poll)?;
+        let mut said = [0; 8];
+        if !object.read(vtable.checked_add(8)?, &mut said) {
+            return None;
+        }
+        let concrete = self.session.type_polled_at(poll)?;
+        (self.session.type_at(concrete)?.size == self.session.read_number(said)).then_some(concrete)
     }
 
     /// A `dyn Future` whose type is not in the debug info, such as of a crate that was compiled without. What its vtable polls has a name

@@ -38,6 +38,7 @@ mod memory;
 mod names;
 mod object_file;
 mod owns;
+mod polls;
 mod program;
 mod stage;
 mod tree;

@@ -138,6 +138,10 @@ impl ObjectFile {
         chained(pointer)?.into_iter().find(|target| self.is_code(*target))
     }
 
+    pub(super) fn is_macho(&self) -> bool {
+        self.uuid.is_some()
+    }
+
     fn is_code(&self, address: u64) -> bool {
         self.code.iter().any(|range| range.contains(&address))
     }
