@@ -27,8 +27,16 @@ struct UnwindContext([u8; 0]);
 
 extern "C" {
     fn pthread_self() -> *mut c_void;
+    #[cfg(target_os = "macos")]
     fn pthread_get_stackaddr_np(thread: *mut c_void) -> *mut c_void;
+    #[cfg(target_os = "macos")]
     fn pthread_get_stacksize_np(thread: *mut c_void) -> usize;
+    #[cfg(not(target_os = "macos"))]
+    fn pthread_getattr_np(thread: *mut c_void, attributes: *mut [u64; 8]) -> c_int;
+    #[cfg(not(target_os = "macos"))]
+    fn pthread_attr_getstack(attributes: *const [u64; 8], low: *mut u64, size: *mut u64) -> c_int;
+    #[cfg(not(target_os = "macos"))]
+    fn pthread_attr_destroy(attributes: *mut [u64; 8]) -> c_int;
     fn _Unwind_Backtrace(f: extern "C" fn(*mut UnwindContext, *mut c_void) -> c_int, data: *mut c_void) -> c_int;
     fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;
 }
@@ -63,12 +71,7 @@ impl Trace {
         unsafe {
             std::arch::asm!("mov {}, x29", out(reg) frame, options(nomem, nostack, preserves_flags));
         }
-        // SAFETY: this thread itself.
-        let (low, high) = unsafe {
-            let own = pthread_self();
-            let high = pthread_get_stackaddr_np(own) as u64;
-            (high.saturating_sub(pthread_get_stacksize_np(own) as u64), high)
-        };
+        let (low, high) = stack();
         let (before, node) = (self.count, self.node);
         let (mut count, mut same) = (0, true);
         // SAFETY: within this thread's stack, which is mapped from the frame of this function on.
@@ -111,6 +114,32 @@ impl Trace {
         // SAFETY: the callback has the type that the unwinder asks for, and does not unwind.
         unsafe { _Unwind_Backtrace(frame, std::ptr::from_mut(self).cast()) };
     }
+}
+
+/// Where this thread's stack ends, and where it begins: it grows downwards.
+#[cfg(target_os = "macos")]
+fn stack() -> (u64, u64) {
+    // SAFETY: this thread itself.
+    unsafe {
+        let own = pthread_self();
+        let high = pthread_get_stackaddr_np(own) as u64;
+        (high.saturating_sub(pthread_get_stacksize_np(own) as u64), high)
+    }
+}
+
+/// The same for the tests that walk so on Linux. It is slow there.
+#[cfg(not(target_os = "macos"))]
+fn stack() -> (u64, u64) {
+    // As large as `pthread_attr_t` is on 64 bits, or larger.
+    let (mut attributes, mut low, mut size) = ([0; 8], 0, 0);
+    // SAFETY: this thread itself, and what the calls write.
+    unsafe {
+        if pthread_getattr_np(pthread_self(), &mut attributes) == 0 {
+            pthread_attr_getstack(&attributes, &mut low, &mut size);
+            pthread_attr_destroy(&mut attributes);
+        }
+    }
+    (low, low + size)
 }
 
 /// Another file's code may come to lie where one was: nothing is remembered of code here.
