@@ -37,7 +37,7 @@ const POLL_FN: &[&str] = &[
 /// The answer to one question, while it is looked for.
 pub(super) struct Decoder<'p, 'm> {
     pub(super) session: Session<'p>,
-    memory: &'m dyn Memory,
+    pub(super) memory: &'m dyn Memory,
     steps: usize,
 }
 
@@ -382,37 +382,6 @@ impl<'p, 'm> Decoder<'p, 'm> {
         Some((concrete, at))
     }
 
-    /// The type of a `dyn Future` where debug info says nothing of vtables: by what it polls, if it is as large as the vtable says.
-    fn concrete_by_its_code(&mut self, vtable: u64) -> Option<Place> {
-        let object = &self.session.debug.object;
-        let vtable = self.memory.in_object(vtable).filter(|_| object.is_macho())?;
-        let poll = object.pointer(vtable.checked_add(24)?)?;
-        // Functions of one code have one address, and several names.
-        object.function(poll)?;
-        let mut said = [0; 8];
-        if !object.read(vtable.checked_add(8)?, &mut said) {
-            return None;
-        }
-        let concrete = self.session.type_polled_at(poll)?;
-        (self.session.type_at(concrete)?.size == self.session.read_number(said)).then_some(concrete)
-    }
-
-    /// A `dyn Future` whose type is not in the debug info, such as of a crate that was compiled without. What its vtable polls has a name
-    /// all the same, and that is all that is said of it.
-    fn object_by_its_code(&self, of: &TypeDef, address: u64) -> Option<AwaitTree> {
-        if !is_dyn_future(of) {
-            return None;
-        }
-        let (_, vtable) = fat_pointer(of)?;
-        let size = self.session.type_at(vtable.of_type)?.size;
-        let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
-        let vtable = self.memory.in_object(vtable)?;
-        // What drops it, its size, its alignment, and then the trait's one method.
-        let poll = self.session.debug.object.pointer(vtable.checked_add(3 * size)?)?;
-        let function = self.session.debug.object.function(poll)?;
-        Some(AwaitTree::new(Kind::Unknown, names::polled(&function)?))
-    }
-
     /// The same of one whose data is known.
     pub(super) fn object(&mut self, of: &TypeDef, address: u64) -> Option<(Place, u64)> {
         let (concrete, at) = self.concrete_type(of, address)?;
@@ -591,7 +560,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
 }
 
 /// The parts of a pointer to a `dyn Trait`.
-fn fat_pointer(of: &TypeDef) -> Option<(&Field, &Field)> {
+pub(super) fn fat_pointer(of: &TypeDef) -> Option<(&Field, &Field)> {
     if of.fields.len() != 2 {
         return None;
     }

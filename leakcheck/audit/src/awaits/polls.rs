@@ -3,8 +3,12 @@
 //! Debug info says of each vtable whose it is. On macOS the gathered one does not: a vtable has no symbol there, and what has none is
 //! left out. What a vtable polls has one, and its debug info says what it is given.
 
+use super::decode::{Decoder, fat_pointer};
+use super::inside::is_dyn_future;
+use super::names;
 use super::program::MOST_STEPS;
-use super::types::TypeKind;
+use super::tree::{AwaitTree, Kind};
+use super::types::{TypeDef, TypeKind};
 use super::units::{Entry, Place, Session};
 
 /// What the compiler calls the body of a coroutine, without its number.
@@ -79,6 +83,39 @@ impl<'p> Session<'p> {
             }
         }
         None
+    }
+}
+
+impl Decoder<'_, '_> {
+    /// The type of a `dyn Future` where debug info says nothing of vtables: by what it polls, if it is as large as the vtable says.
+    pub(super) fn concrete_by_its_code(&mut self, vtable: u64) -> Option<Place> {
+        let object = &self.session.debug.object;
+        let vtable = self.memory.in_object(vtable).filter(|_| object.is_macho())?;
+        let poll = object.pointer(vtable.checked_add(24)?)?;
+        // Functions of one code have one address, and several names.
+        object.function(poll)?;
+        let mut said = [0; 8];
+        if !object.read(vtable.checked_add(8)?, &mut said) {
+            return None;
+        }
+        let concrete = self.session.type_polled_at(poll)?;
+        (self.session.type_at(concrete)?.size == self.session.read_number(said)).then_some(concrete)
+    }
+
+    /// A `dyn Future` whose type is not in the debug info, such as of a crate that was compiled without. What its vtable polls has a name
+    /// all the same, and that is all that is said of it.
+    pub(super) fn object_by_its_code(&self, of: &TypeDef, address: u64) -> Option<AwaitTree> {
+        if !is_dyn_future(of) {
+            return None;
+        }
+        let (_, vtable) = fat_pointer(of)?;
+        let size = self.session.type_at(vtable.of_type)?.size;
+        let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
+        let vtable = self.memory.in_object(vtable)?;
+        // What drops it, its size, its alignment, and then the trait's one method.
+        let poll = self.session.debug.object.pointer(vtable.checked_add(3 * size)?)?;
+        let function = self.session.debug.object.function(poll)?;
+        Some(AwaitTree::new(Kind::Unknown, names::polled(&function)?))
     }
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Each test says what it lacks and does not run without it. None runs a program of macOS': that takes a Mac. What can be told of one
-//! small program, which `fixtures/macho` has, is told everywhere.
+//! small program is told everywhere: see `tiny.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,9 @@ use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
 use tempfile::TempDir;
 
 use super::judge::{Evidence, ObservedVerdict, What, judge};
+use super::macho_file::{Records, SLIDE};
 use super::preload::SOURCES;
-use super::program::Program as ProgramFile;
 use super::records::{Copy, Process};
-use super::symbols::Symbols;
 use super::waiting::{Asked, Waiting};
 use crate::awaits::{self, Copied, Program};
 use crate::owners::Owners;
@@ -209,102 +208,11 @@ fn the_library_links_and_asks_for_nothing_but_libsystem() {
     }
 }
 
-/// `fixtures/macho/tiny.rs`, built as the last lines of that file say.
-struct Tiny {
-    room: TempDir,
-    uuid: [u8; 16],
-}
-
-impl Tiny {
-    const PROGRAM: &[u8] = include_bytes!("../../fixtures/macho/tiny.zlib");
-    const DEBUG_INFO: &[u8] = include_bytes!("../../fixtures/macho/tiny.dSYM.zlib");
-    /// Where `main` goes on after it has called `inner`.
-    const RETURN: u64 = 0x1_0000_15f9;
-
-    fn unpack(with_bundle: bool) -> Self {
-        let unpacked = |data, uncompressed_size| {
-            let format = object::CompressionFormat::Zlib;
-            let packed = object::CompressedData {
-                format,
-                data,
-                uncompressed_size,
-            };
-            packed.decompress().expect("zlib").into_owned()
-        };
-        let room = TempDir::new().expect("a directory");
-        let program = unpacked(Self::PROGRAM, 25_426);
-        std::fs::write(room.path().join("tiny-second-name"), &program).expect("a file");
-        if with_bundle {
-            let inside = room.path().join("tiny-0123456789abcdef.dSYM/Contents/Resources/DWARF");
-            std::fs::create_dir_all(&inside).expect("a directory");
-            std::fs::write(inside.join("tiny"), unpacked(Self::DEBUG_INFO, 17_804)).expect("a file");
-        }
-        let uuid = object::File::parse(&*program).expect("Mach-O").mach_uuid();
-        let uuid = uuid.expect("sound").expect("the linker gave it one");
-        Self { room, uuid }
-    }
-
-    fn program(&self) -> PathBuf {
-        self.room.path().join("tiny-second-name")
-    }
-
-    /// What is found at the return address, as of a process that had loaded this build: each function with its file and line.
-    fn found(&self, uuid: [u8; 16]) -> Vec<(String, Option<(String, u32)>)> {
-        let mut records = Records::of(&self.program());
-        records.object(SLIDE, (1 << 32) + SLIDE..(1 << 32) + SLIDE + 0x4000, uuid);
-        let node = records.node(0, Self::RETURN + SLIDE);
-        let process = Process::parse(&records.bytes()).expect("sound");
-        let frames = Symbols::default().stack(&process, &process.stack(node));
-        frames.into_iter().map(|frame| (frame.path, frame.source)).collect()
-    }
-}
-
-#[test]
-fn an_address_less_its_slide_is_found_by_the_bundle_of_the_same_uuid() {
-    let tiny = Tiny::unpack(true);
-    let at = |line| Some(("/w/tiny.rs".to_owned(), line));
-    let expected = [("tiny::inlined".to_owned(), at(9)), ("main".to_owned(), at(13))];
-    assert_eq!(tiny.found(tiny.uuid), expected);
-    assert!(
-        Program::open(tiny.program()).is_ok(),
-        "a bundle of another name is this build's all the same"
-    );
-
-    // The symbol that is left has no underscore more than the source.
-    let bare = Tiny::unpack(false);
-    assert_eq!(bare.found(bare.uuid), [("main".to_owned(), None)]);
-    assert!(matches!(
-        Program::open(bare.program()),
-        Err(awaits::Error::NotGathered { .. })
-    ));
-}
-
-#[test]
-fn nothing_is_told_of_a_program_that_was_built_again() {
-    let tiny = Tiny::unpack(true);
-    assert_eq!(tiny.found([7; 16]), [], "it is another build's address");
-}
-
-#[test]
-fn what_can_be_told_of_a_mach_o_program_without_running_it() {
-    let tiny = Tiny::unpack(false);
-    let program = ProgramFile::inspect(&tiny.program()).expect("a program");
-    assert!(!program.is_static && !program.is_stripped && !program.has_tokio());
-    assert!(
-        program.has_own_allocator,
-        "it has none at all, and so not Rust's default one"
-    );
-    assert_eq!(program.uuid, Some(tiny.uuid));
-}
-
 /// The canary as a Mac would build it. What it records there is put together here, with addresses of its functions.
 struct Canary {
     room: TempDir,
     program: PathBuf,
 }
-
-/// What the program was moved by in memory.
-const SLIDE: u64 = 0x4a8_0000;
 
 impl Canary {
     fn build(target: &str, profile: &str) -> Option<Self> {
@@ -419,47 +327,6 @@ impl Canary {
             assert!((line(name)..line(name) + 4).contains(at), "{function} at line {at}");
         }
         assert_eq!(found.len(), 2);
-    }
-}
-
-/// A file of records, as the library writes it.
-struct Records(Vec<u64>);
-
-impl Records {
-    fn of(program: &Path) -> Self {
-        let mut words = vec![0; 1024];
-        words[0] = u64::from_le_bytes(*b"LKOBSRV3");
-        (words[1], words[3]) = (7, 1);
-        let path = program.to_str().expect("text").as_bytes();
-        words[7] = path.len() as u64;
-        for (at, part) in path.chunks(8).enumerate() {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            words[16 + at] = u64::from_ne_bytes(word);
-        }
-        Self(words)
-    }
-
-    fn record(&mut self, kind: u64, words: &[u64]) -> u64 {
-        let at = self.0.len() as u64 * 8;
-        self.0.push(kind | (words.len() as u64 + 1) << 8);
-        self.0.extend(words);
-        at
-    }
-
-    fn node(&mut self, parent: u64, pc: u64) -> u64 {
-        self.record(1, &[parent, pc])
-    }
-
-    fn object(&mut self, slide: u64, range: std::ops::Range<u64>, uuid: [u8; 16]) {
-        let object = self.record(3, &[slide, range.start, range.end, 0]);
-        let half = |at: usize| u64::from_ne_bytes(uuid[at..at + 8].try_into().expect("eight bytes"));
-        self.record(10, &[object, half(0), half(8)]);
-    }
-
-    fn bytes(&mut self) -> Vec<u8> {
-        self.0[4] = self.0.len() as u64 * 8;
-        self.0.iter().flat_map(|word| word.to_ne_bytes()).collect()
     }
 }
 

@@ -1,4 +1,6 @@
-//! Mach-O files that tests put together, for what no compiler of this system makes.
+//! Mach-O files and records of macOS that tests put together.
+
+use std::path::Path;
 
 /// A file of 64 bits for arm64.
 #[derive(Debug, Default)]
@@ -101,4 +103,48 @@ fn named(name: &str) -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes[..name.len()].copy_from_slice(name.as_bytes());
     bytes
+}
+
+/// What the program was moved by in memory.
+pub(super) const SLIDE: u64 = 0x4a8_0000;
+
+/// A file of records, as the library writes it.
+pub(super) struct Records(Vec<u64>);
+
+impl Records {
+    pub(super) fn of(program: &Path) -> Self {
+        let mut words = vec![0; 1024];
+        words[0] = u64::from_le_bytes(*b"LKOBSRV3");
+        (words[1], words[3]) = (7, 1);
+        let path = program.to_str().expect("text").as_bytes();
+        words[7] = path.len() as u64;
+        for (at, part) in path.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            words[16 + at] = u64::from_ne_bytes(word);
+        }
+        Self(words)
+    }
+
+    pub(super) fn record(&mut self, kind: u64, words: &[u64]) -> u64 {
+        let at = self.0.len() as u64 * 8;
+        self.0.push(kind | (words.len() as u64 + 1) << 8);
+        self.0.extend(words);
+        at
+    }
+
+    pub(super) fn node(&mut self, parent: u64, pc: u64) -> u64 {
+        self.record(1, &[parent, pc])
+    }
+
+    pub(super) fn object(&mut self, slide: u64, range: std::ops::Range<u64>, uuid: [u8; 16]) {
+        let object = self.record(3, &[slide, range.start, range.end, 0]);
+        let half = |at: usize| u64::from_ne_bytes(uuid[at..at + 8].try_into().expect("eight bytes"));
+        self.record(10, &[object, half(0), half(8)]);
+    }
+
+    pub(super) fn bytes(&mut self) -> Vec<u8> {
+        self.0[4] = self.0.len() as u64 * 8;
+        self.0.iter().flat_map(|word| word.to_ne_bytes()).collect()
+    }
 }

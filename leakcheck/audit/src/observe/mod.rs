@@ -49,6 +49,8 @@ mod protected;
 pub mod records;
 mod symbols;
 mod threads;
+#[cfg(test)]
+mod tiny;
 mod waiting;
 
 pub use crate::report::Origin;
