@@ -2,10 +2,10 @@
 //! `SocketServer` does by muting a channel while its request is being handled.
 
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -123,6 +123,8 @@ async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: &Shar
 async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
     let shared = context.shared.clone();
     let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+    // One for all waits between requests: each would have to be entered among those who wait, and taken out.
+    let mut shutdown = pin!(shared.exits.shutdown());
     loop {
         let frame = match frames.next_frame() {
             Ok(Some(frame)) => frame,
@@ -130,7 +132,7 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
             Ok(None) => {
                 let more = tokio::select! {
                     biased;
-                    () = shared.exits.shutdown() => return End::Shutdown,
+                    () = &mut shutdown => return End::Shutdown,
                     more = frames.fill(&mut stream) => more,
                 };
                 match more {
@@ -151,14 +153,15 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
             answer = dispatch(&mut context, frame) => answer,
             () = frames.departure(&mut stream), if !is_produce => Ok(Answer::Silent),
         };
-        match answer {
-            Ok(Answer::Reply(parts)) => match write(&mut stream, &parts, &shared).await {
-                Ok(()) => {}
-                Err(end) => return end,
-            },
-            Ok(Answer::Silent) => {}
-            Err(Refusal::ShuttingDown) => return End::Shutdown,
-            Err(refusal) => return End::Refused(refusal),
+        let written = match answer {
+            Ok(Answer::Whole(reply)) => write(&mut stream, &[&reply], &shared).await,
+            Ok(Answer::Reply(parts)) => write(&mut stream, &parts, &shared).await,
+            Ok(Answer::Silent) => Ok(()),
+            Err(Refusal::ShuttingDown) => Err(End::Shutdown),
+            Err(refusal) => Err(End::Refused(refusal)),
+        };
+        if let Err(end) = written {
+            return end;
         }
         if shared.exits.is_shut_down() {
             return End::Shutdown;
@@ -167,7 +170,7 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
         if !muted.is_zero() {
             tokio::select! {
                 biased;
-                () = shared.exits.shutdown() => return End::Shutdown,
+                () = &mut shutdown => return End::Shutdown,
                 () = frames.departure(&mut stream) => {}
                 () = tokio::time::sleep(muted) => {}
             }
@@ -176,7 +179,7 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
 }
 
 /// Writes a reply whole, or resets the connection.
-async fn write<S: Transport>(stream: &mut S, parts: &[Bytes], shared: &Shared) -> Result<(), End> {
+async fn write<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], shared: &Shared) -> Result<(), End> {
     let reply = write_parts(stream, parts);
     let overtime = async {
         shared.exits.shutdown().await;
@@ -198,13 +201,13 @@ async fn write<S: Transport>(stream: &mut S, parts: &[Bytes], shared: &Shared) -
 }
 
 /// Writes the parts with as few calls as the stream takes: record bytes go from the log to the socket as they are.
-async fn write_parts<S: Transport>(stream: &mut S, parts: &[Bytes]) -> io::Result<()> {
+async fn write_parts<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>]) -> io::Result<()> {
     // Most replies are in one piece.
     if let [part] = parts {
-        stream.write_all(part).await?;
+        stream.write_all(part.as_ref()).await?;
         return stream.flush().await;
     }
-    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part.as_ref())).collect();
     let mut rest = &mut slices[..];
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
