@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     pub port: u16,
     /// The name and the version of the client's software, as its ApiVersions names them (KIP-511).
     pub software: Mutex<(String, String)>,
+    /// Who asked last to join a group.
+    client: Mutex<Option<Arc<ClientInfo>>>,
     /// When it was used last.
     pub used: Arc<Use>,
     /// For how many milliseconds the client is not listened to after the coming answer.
@@ -58,6 +60,7 @@ impl Connection {
         Self {
             port,
             software: Mutex::new((unknown(), unknown())),
+            client: Mutex::default(),
             used,
             mute_ms: AtomicU32::new(0),
         }
@@ -70,11 +73,19 @@ impl Connection {
 }
 
 impl Context {
-    /// Who asks, as groups keep it.
-    pub fn client(&self) -> ClientInfo {
-        ClientInfo {
-            id: self.client_id.clone().unwrap_or_default(),
-            host: format!("/{}", self.client_host),
+    /// Who asks, as groups keep it: one copy for all that join on the connection under one name.
+    pub fn client(&self) -> Arc<ClientInfo> {
+        let id = self.client_id.as_deref().unwrap_or_default();
+        let mut known = self.connection.client.lock();
+        match &*known {
+            Some(client) if client.id == id => client.clone(),
+            _ => {
+                let client = ClientInfo {
+                    id: id.to_owned(),
+                    host: format!("/{}", self.client_host),
+                };
+                known.insert(Arc::new(client)).clone()
+            }
         }
     }
 

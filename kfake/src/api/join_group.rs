@@ -3,8 +3,6 @@
 //! - 1: rebalance timeout. 2: throttle time. 4: a new member is given its id first (KIP-394). 5: static members (KIP-345).
 //! - 6: flexible. 7: protocol type comes back (KIP-559). 8: a reason (KIP-800). 9: the leader may skip (KIP-814).
 
-use std::sync::Arc;
-
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
@@ -39,7 +37,7 @@ pub(super) async fn handle(
         true => Missing::Create,
         false => Missing::Leave,
     };
-    let client = Arc::new(context.client());
+    let client = context.client();
     let joined = ask(&context.groups, &request.group_id, missing, |reply| {
         Request::Join(request.clone(), version, client.clone(), asked_at, reply)
     });

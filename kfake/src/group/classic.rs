@@ -2,6 +2,7 @@
 //! `GroupMetadataManager` and `ClassicGroup` have them. What members ask is in `join.rs` and `session.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,7 +43,7 @@ struct JoinPhase {
 /// A classic group.
 #[derive(Debug)]
 pub(crate) struct ClassicGroup {
-    pub(super) id: String,
+    pub(super) id: Arc<str>,
     pub(crate) state: GroupState,
     pub(super) generation: i32,
     pub(super) protocol_type: Option<StrBytes>,
@@ -76,9 +77,9 @@ pub(crate) struct ClassicGroup {
 }
 
 impl ClassicGroup {
-    pub fn new(id: &str) -> Self {
+    pub fn new(id: Arc<str>) -> Self {
         Self {
-            id: id.to_owned(),
+            id,
             state: GroupState::Empty,
             generation: 0,
             protocol_type: None,
@@ -579,7 +580,7 @@ impl ClassicGroup {
     pub fn view(&self, queued: usize) -> GroupView {
         let text = |s: &Option<StrBytes>| s.as_ref().map(|s| s.to_string());
         GroupView {
-            id: self.id.clone(),
+            id: self.id.to_string(),
             state: self.state,
             generation: self.generation,
             protocol_type: text(&self.protocol_type),

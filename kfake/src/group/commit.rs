@@ -261,7 +261,7 @@ impl ClassicGroup {
             }
         });
         DescribedGroup::default()
-            .with_group_id(GroupId(StrBytes::from_string(self.id.clone())))
+            .with_group_id(GroupId(StrBytes::from_string(self.id.to_string())))
             .with_group_state(StrBytes::from_static_str(self.state.name()))
             .with_protocol_type(self.protocol_type.clone().unwrap_or_default())
             .with_protocol_data(if is_stable { protocol.clone() } else { StrBytes::new() })

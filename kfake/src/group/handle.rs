@@ -32,7 +32,7 @@ pub enum EndGroupError {
 /// A group. Its queue outlives its task: a request that arrives when the task has ended starts the next one.
 #[derive(Debug)]
 pub(crate) struct Group {
-    pub id: String,
+    pub id: Arc<str>,
     pub state: Mutex<ClassicGroup>,
     /// Boxed: a queue has room for 32 requests from its first on, and a request is some hundred bytes.
     pub queue: mpsc::Sender<Box<Request>>,
@@ -48,12 +48,12 @@ pub(crate) struct Group {
 
 impl Group {
     /// A group whose task is spawned through `tasks`.
-    pub fn new(id: &str, tasks: TaskTracker) -> Arc<Self> {
+    pub fn new(id: Arc<str>, tasks: TaskTracker) -> Arc<Self> {
         let (queue, inbox) = mpsc::channel(QUEUE);
         tasks.close();
         Arc::new(Self {
-            id: id.to_owned(),
-            state: Mutex::new(ClassicGroup::new(id)),
+            state: Mutex::new(ClassicGroup::new(id.clone())),
+            id,
             queue,
             inbox: Mutex::new(Some(inbox)),
             control: Notify::new(),

@@ -294,7 +294,7 @@ mod tests {
             .with_session_timeout_ms(10_000)
             .with_protocol_type(StrBytes::from_static_str("consumer"))
             .with_protocols(vec![protocol]);
-        let mut group = ClassicGroup::new("billing");
+        let mut group = ClassicGroup::new("billing".into());
 
         // The id that it is given comes back in the buffer of its second request (KIP-394).
         let (first, answer) = join(&mut group, &shared, &request);

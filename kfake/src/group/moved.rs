@@ -44,8 +44,8 @@ struct StoredMember {
     id: StrBytes,
     instance_id: Option<StrBytes>,
     client: Arc<ClientInfo>,
-    session_timeout: Duration,
-    rebalance_timeout: Duration,
+    session_timeout_ms: u32,
+    rebalance_timeout_ms: u32,
     metadata: Bytes,
     assignment: Bytes,
 }
@@ -56,8 +56,8 @@ impl StoredMember {
             id: member.id.clone(),
             instance_id: member.instance_id.clone(),
             client: member.client.clone(),
-            session_timeout: member.session_timeout,
-            rebalance_timeout: member.rebalance_timeout,
+            session_timeout_ms: whole_ms(member.session_timeout),
+            rebalance_timeout_ms: whole_ms(member.rebalance_timeout),
             metadata: member.metadata(protocol),
             assignment: member.assignment.clone(),
         }
@@ -68,8 +68,8 @@ impl StoredMember {
             id: self.id.clone(),
             instance_id: self.instance_id.clone(),
             client: self.client.clone(),
-            session_timeout: self.session_timeout,
-            rebalance_timeout: self.rebalance_timeout,
+            session_timeout: ms(self.session_timeout_ms),
+            rebalance_timeout: ms(self.rebalance_timeout_ms),
             protocols: vec![Protocol {
                 name: protocol.clone(),
                 metadata: self.metadata.clone(),
@@ -83,12 +83,22 @@ impl StoredMember {
     }
 }
 
+/// Requests have them in as many bytes.
+fn whole_ms(timeout: Duration) -> u32 {
+    u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)
+}
+
+fn ms(timeout_ms: u32) -> Duration {
+    Duration::from_millis(timeout_ms.into())
+}
+
 impl ClassicGroup {
     /// Keeps the group as it is for the next coordinator. Called wherever Apache Kafka writes a `GroupMetadataValue`.
     pub(super) fn store(&mut self) {
         let protocol = self.protocol.as_deref().unwrap_or_default();
-        let members = self.members.values().map(|member| StoredMember::of(member, protocol));
-        let members = members.collect();
+        // Collected, they would have room for four: most groups have fewer members, and there may be many groups.
+        let mut members = Vec::with_capacity(self.members.len());
+        members.extend(self.members.values().map(|member| StoredMember::of(member, protocol)));
         self.stored = Some(Box::new(Stored {
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),
@@ -128,7 +138,7 @@ impl ClassicGroup {
         self.protocol = stored.protocol.clone();
         self.leader = stored.leader.clone();
         let members = stored.members.iter().map(|member| {
-            let session_deadline = is_led.then(|| now + member.session_timeout);
+            let session_deadline = is_led.then(|| now + ms(member.session_timeout_ms));
             let loaded = member.load(&protocol, session_deadline);
             (loaded.id.clone(), Box::new(loaded))
         });

@@ -17,7 +17,7 @@ use crate::cluster::topics::BrokerId;
 #[derive(Debug)]
 pub(crate) struct Groups {
     pub shared: Arc<Shared>,
-    by_id: Mutex<BTreeMap<String, Arc<Group>>>,
+    by_id: Mutex<BTreeMap<Arc<str>, Arc<Group>>>,
     changes: watch::Sender<u64>,
     /// How often coordinators have moved.
     pub(super) moves: AtomicU64,
@@ -44,8 +44,9 @@ impl Groups {
         match groups.get(id) {
             Some(group) => group.clone(),
             None => {
-                let group = Group::new(id, self.shared.tasks.all.group(format!("group:{id}")));
-                groups.insert(id.to_owned(), group.clone());
+                let id = Arc::<str>::from(id);
+                let group = Group::new(id.clone(), self.shared.tasks.all.group(format!("group:{id}")));
+                groups.insert(id, group.clone());
                 group
             }
         }

@@ -96,7 +96,7 @@ mod tests {
     const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
 
     fn group(offsets: &[(&str, i64, Option<i64>)]) -> ClassicGroup {
-        let mut group = ClassicGroup::new("g");
+        let mut group = ClassicGroup::new("g".into());
         for (topic, at_ms, expires_ms) in offsets {
             let committed = Committed {
                 offset: 5,
