@@ -217,6 +217,29 @@ impl Boxes {
         search.used
     }
 
+    /// Whether regions that were collected before are as they were. They are read with one call, and over what was collected last.
+    pub(super) fn are_as_before(&mut self, regions: &[u64]) -> bool {
+        let mut parts = [Part::NONE; REGIONS];
+        let (mut count, mut at) = (0, 0);
+        while at < regions.len() {
+            let bytes = regions[at + 1] as usize;
+            // SAFETY: regions are no longer than the scratch.
+            let to = unsafe { self.scratch.add(at + 2) };
+            parts[count] = Part::of(to.cast(), regions[at], bytes);
+            count += 1;
+            at += 2 + bytes.div_ceil(8);
+            // The bytes that fill up the last word.
+            self.set(at - 1, 0);
+        }
+        read_parts(self.pid, &mut parts[..count]);
+        let mut at = 0;
+        parts[..count].iter().all(|part| {
+            let (from, to) = (at + 2, at + 2 + part.local.len.div_ceil(8));
+            at = to;
+            part.is_read && (from..to).all(|index| self.word(index) == regions[index])
+        })
+    }
+
     /// Looks for pointers among words.
     fn look(&mut self, search: &mut Search, count: usize, depth: usize, word: impl Fn(&Self, usize) -> u64) {
         for index in 1..count {

@@ -1,9 +1,11 @@
 //! Cells: what of them is written down while they live, and once they have ended.
 
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::boxes::SCRATCH;
 use super::events::filter;
+use super::libc::memcmp;
 use super::state::{header, kind, State};
 use super::table::mix;
 use super::task_state::{CANCELLED, COMPLETE, JOIN_INTEREST, REFERENCES, RUNNING};
@@ -23,9 +25,9 @@ pub(super) const COPYABLE: usize = 1 << 15;
 
 /// Rooms for the regions of a cell, in words.
 pub(super) const BOXES: [usize; 4] = [128, 512, 2048, SCRATCH];
-/// The part of the time that has passed, and the nanoseconds, that may be spent on following plain pointers, and on looks.
-pub(super) const FOLLOWED: u64 = 50;
-pub(super) const FOLLOWED_FREELY: u64 = 3_000_000;
+/// The part of the time that has passed, and the nanoseconds, that may be spent on following plain pointers; and as much on looks.
+pub(super) const FOLLOWED: u64 = 100;
+pub(super) const FOLLOWED_FREELY: u64 = 1_000_000;
 
 /// What is taken for another thread's turn on the processor, where the clock says more.
 const LONGEST: u64 = 100_000;
@@ -44,8 +46,9 @@ pub(super) mod live {
     /// The pass that copied it, or 0.
     pub const PASS: usize = 7;
     pub const INDEX: usize = 8;
-    /// The next free record of the same room.
+    /// While it is free, the next free record of the same room; else 1 where the copy was made with every pointer followed.
     pub const NEXT: usize = 9;
+    pub const PLAIN: usize = NEXT;
     /// When it was allocated.
     pub const FROM: usize = 10;
     /// What its boxes pointed to, as of the same copy.
@@ -151,6 +154,7 @@ impl State {
         self.set(cell, live::SIZE, size as u64);
         self.set(cell, live::SEEN, 0);
         self.set(cell, live::PASS, 0);
+        self.set(cell, live::PLAIN, 0);
         self.set(cell, live::FROM, self.now());
         self.set(cell, live::BOXES, 0);
         if room != 0 {
@@ -281,16 +285,64 @@ impl State {
         }
     }
 
-    /// Follows the boxes in so many words of the scratch, and gives how many words they are.
-    pub(super) fn follow(&mut self, words: usize) -> usize {
-        // To follow every pointer each time would cost a busy runtime too much.
-        let begin = self.now();
-        let plain = self.ending || self.followed <= FOLLOWED_FREELY + begin / FOLLOWED;
+    /// Follows the boxes in so many words of the scratch. Gives how many words they are, and whether every pointer was followed.
+    pub(super) fn follow(&mut self, words: usize) -> (usize, bool) {
+        let plain = self.may_follow();
+        let begin = if plain { self.now() } else { 0 };
         let used = self.boxes.collect(&self.scratch[..words], plain);
         if plain {
-            self.followed += self.now().saturating_sub(begin).min(LONGEST);
+            self.followed_since(begin);
         }
-        used
+        (used, plain)
+    }
+
+    /// Says since when plain pointers were followed.
+    fn followed_since(&mut self, begin: u64) {
+        self.clock = self.now();
+        self.followed += self.clock.saturating_sub(begin).min(LONGEST);
+    }
+
+    /// To follow every pointer each time would cost a busy runtime too much.
+    fn may_follow(&self) -> bool {
+        self.ending || self.followed <= FOLLOWED_FREELY + self.clock / FOLLOWED
+    }
+
+    /// Whether a cell, and what its boxes point to, is as it was copied last, so that to copy it again would change nothing. Most
+    /// tasks wait through most of the parks of their runtime.
+    fn is_copied(&mut self, cell: u64) -> bool {
+        if self.word(cell, live::PASS) == 0 {
+            return false;
+        }
+        let length = self.words_of(cell) * 8;
+        // SAFETY: both are as long as that: see `copy`. Where another thread writes to the cell meanwhile, the words before and
+        // after it are still compared, and its state tells that it was polled.
+        let same = unsafe {
+            let copied = self.base.add(cell as usize / 8 + live::BYTES);
+            memcmp(self.word(cell, live::ADDRESS) as *const c_void, copied.cast(), length) == 0
+        };
+        if !same {
+            return false;
+        }
+        let (boxes, plain) = (self.word(cell, live::BOXES), self.word(cell, live::PLAIN) != 0);
+        if boxes == 0 && plain {
+            return true;
+        }
+        match (boxes, plain == self.may_follow()) {
+            // To follow every pointer was too much then, and is not now, or the other way round.
+            (_, false) => return false,
+            (0, true) => return true,
+            _ => {}
+        }
+        let used = self.word(boxes, regions::USED) as usize;
+        // SAFETY: a record of regions has room for as many words as are used of it, and nobody writes to it meanwhile: it is
+        // under our lock.
+        let regions = unsafe { std::slice::from_raw_parts(self.base.add(boxes as usize / 8 + regions::LIST), used) };
+        let begin = if plain { self.now() } else { 0 };
+        let same = self.boxes.are_as_before(regions);
+        if plain {
+            self.followed_since(begin);
+        }
+        same
     }
 
     /// Keeps the boxes that were followed last.
@@ -347,6 +399,7 @@ impl State {
     }
 
     pub(super) fn park(&mut self) {
+        self.clock = self.now();
         self.passes += 1;
         self.set_header(header::PASSES, self.passes);
     }
@@ -386,7 +439,8 @@ impl State {
         }
     }
 
-    /// Copies one live cell, unless it is being polled or has ended, and says how much that was.
+    /// Copies one live cell, unless it is being polled or has ended, and says how much that was: in bytes, of which one that is
+    /// as it was counts an eighth.
     pub(super) fn copy(&mut self, cell: u64, parked: bool) -> usize {
         let from = self.word(cell, live::ADDRESS) as *const u64;
         // SAFETY: a live cell is not freed before it is taken off our table, which is locked, and is at least as large as its
@@ -403,14 +457,18 @@ impl State {
             return 0;
         }
         self.see_state(cell, before);
+        if self.is_copied(cell) {
+            self.set(cell, live::PASS, self.passes);
+            return self.words_of(cell);
+        }
         let words = self.read_cell(cell);
-        let used = self.follow(words);
+        let (used, plain) = self.follow(words);
         // What a runtime's end does to a task meanwhile, on another thread, must not take the place of an earlier copy.
         // SAFETY: as above.
         if unsafe { from.read_volatile() } != before {
             return (words + used) * 8;
         }
-        self.keep_copy(cell, words, used)
+        self.keep_copy(cell, words, used, plain)
     }
 
     /// Looks at a cell that this thread has allocated, between two of its own steps, and copies it if it has changed. Whether
@@ -430,15 +488,14 @@ impl State {
             return true;
         }
         self.see_state(cell, before);
-        let words = self.read_cell(cell);
-        let same = |word: usize| self.word(cell, live::BYTES + word) == self.scratch[word];
-        if is_copied && self.word(cell, live::BOXES) == 0 && (0..words).all(same) {
+        if self.is_copied(cell) {
             return true;
         }
-        let used = self.follow(words);
+        let words = self.read_cell(cell);
+        let (used, plain) = self.follow(words);
         // SAFETY: as above.
         if unsafe { from.read_volatile() } == before {
-            self.keep_copy(cell, words, used);
+            self.keep_copy(cell, words, used, plain);
         }
         true
     }
@@ -448,14 +505,19 @@ impl State {
     fn copy_dying(&mut self, cell: u64) {
         let words = self.read_cell(cell);
         self.scratch[0] &= !(RUNNING | CANCELLED);
-        self.keep_copy(cell, words, 0);
+        self.keep_copy(cell, words, 0, false);
+    }
+
+    /// The words of a cell that are copied.
+    fn words_of(&self, cell: u64) -> usize {
+        let length = self.word(cell, live::SIZE).min(self.word(cell, live::ROOM)) as usize;
+        (length / 8).min(self.scratch.len())
     }
 
     /// Reads a cell into the scratch, and says how many words that is.
     fn read_cell(&mut self, cell: u64) -> usize {
         let from = self.word(cell, live::ADDRESS) as *const u64;
-        let length = (self.word(cell, live::SIZE) as usize).min(self.word(cell, live::ROOM) as usize);
-        let words = (length / 8).min(self.scratch.len());
+        let words = self.words_of(cell);
         for (word, value) in self.scratch[..words].iter_mut().enumerate() {
             // SAFETY: as in `copy`, and within the cell.
             *value = unsafe { from.add(word).read_volatile() };
@@ -464,7 +526,7 @@ impl State {
     }
 
     /// Keeps what is in the scratch as the cell's copy, with the boxes that were followed last. Says how many bytes it is.
-    fn keep_copy(&mut self, cell: u64, words: usize, used: usize) -> usize {
+    fn keep_copy(&mut self, cell: u64, words: usize, used: usize, plain: bool) -> usize {
         for word in 0..words {
             self.set(cell, live::BYTES + word, self.scratch[word]);
         }
@@ -473,6 +535,7 @@ impl State {
             UNCOPIED.fetch_sub(1, Ordering::Relaxed);
         }
         self.set(cell, live::PASS, self.passes);
+        self.set(cell, live::PLAIN, u64::from(plain));
         words * 8 + more
     }
 
@@ -490,14 +553,15 @@ impl State {
     }
 
     /// Whether there is still time to be spent on looks: the clock's reading, if so.
-    pub(super) fn may_look(&self) -> Option<u64> {
-        let now = self.now();
-        (self.looked <= FOLLOWED_FREELY + now / FOLLOWED).then_some(now)
+    pub(super) fn may_look(&mut self) -> Option<u64> {
+        self.clock = self.now();
+        (self.looked <= FOLLOWED_FREELY + self.clock / FOLLOWED).then_some(self.clock)
     }
 
     /// Says since when a look was taken.
     pub(super) fn looked_since(&mut self, begin: u64) {
-        self.looked += self.now().saturating_sub(begin).min(LONGEST);
+        self.clock = self.now();
+        self.looked += self.clock.saturating_sub(begin).min(LONGEST);
     }
 
     /// Copies cells of which there is no copy: the newest ones.

@@ -35,6 +35,7 @@ extern "C" {
     pub(super) fn readlink(path: *const c_char, to: *mut c_char, len: usize) -> isize;
     pub(super) fn posix_fallocate(fd: c_int, offset: i64, len: i64) -> c_int;
     pub(super) fn getrlimit(resource: c_int, limits: *mut [u64; 2]) -> c_int;
+    pub(super) fn memcmp(one: *const c_void, other: *const c_void, len: usize) -> c_int;
     pub(super) fn getpid() -> c_int;
     pub(super) fn getppid() -> c_int;
     pub(super) fn getenv(name: *const c_char) -> *const c_char;
