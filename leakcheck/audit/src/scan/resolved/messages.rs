@@ -155,8 +155,8 @@ fn in_file(calls: &mut Calls, path: PathBuf) -> &mut InFile {
     calls.files.entry(path).or_default()
 }
 
-/// Whether nothing stands beside a call in the braces around it, but for the semicolon behind it. `name` is where its function
-/// is named.
+/// Whether nothing stands beside a call in the braces around it, or in what a macro becomes, but for the semicolon behind it.
+/// `name` is where its function is named.
 fn is_all(text: &str, name: Extent) -> bool {
     let offset = |(line, column): (u32, u32)| {
         let (line, column) = (line as usize - 1, column as usize - 1);
@@ -167,7 +167,11 @@ fn is_all(text: &str, name: Extent) -> bool {
     let (Some(from), Some(to)) = (offset(name.from), offset(name.to)) else {
         return false;
     };
-    if !matches!(text[..from].trim_end().chars().next_back(), Some('{' | '(')) {
+    let before = text[..from].trim_end();
+    let becomes = before
+        .strip_suffix('(')
+        .is_some_and(|arm| arm.trim_end().ends_with("=>"));
+    if !becomes && !before.ends_with('{') {
         return false;
     }
     let mut depth = 0_usize;
@@ -314,6 +318,7 @@ mod tests {
             ("($e:expr) => { let _task = tokio::spawn($e); };", false),
             ("($e:expr) => { tokio::spawn($e).abort() };", false),
             ("($e:expr) => { keep(tokio::spawn($e), 1) };", false),
+            ("($e:expr) => { keep(tokio::spawn($e)) };", false),
             ("($e:expr) => { tokio::spawn($e); work() };", false),
             ("($e:expr) => { tokio::spawn", false),
         ] {
