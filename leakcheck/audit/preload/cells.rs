@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::boxes::SCRATCH;
 use super::events::filter;
-use super::libc::memcmp;
+use super::libc::{memcmp, processor_time};
 use super::state::{header, kind, State};
 use super::table::mix;
 use super::task_state::{CANCELLED, COMPLETE, JOIN_INTEREST, REFERENCES, RUNNING};
@@ -25,9 +25,13 @@ pub(super) const COPYABLE: usize = 1 << 15;
 
 /// Rooms for the regions of a cell, in words.
 pub(super) const BOXES: [usize; 4] = [128, 512, 2048, SCRATCH];
-/// The part of the time that has passed, and the nanoseconds, that may be spent on following plain pointers; and as much on looks.
-pub(super) const FOLLOWED: u64 = 100;
-pub(super) const FOLLOWED_FREELY: u64 = 1_000_000;
+/// What may be spent on following plain pointers, and as much on looks: so many nanoseconds, and these parts of the processor's time
+/// that the process has taken, and of the time that has passed. The last is for a process that sleeps nearly all the time.
+const FREELY: u64 = 500_000;
+const OF_PROCESSOR: u64 = 200;
+const OF_TIME: u64 = 2000;
+/// Nanoseconds for which what may be spent stays as it is: to ask for the processor's time is a call of the kernel's.
+const SHARE_LASTS: u64 = 1_000_000;
 
 /// What is taken for another thread's turn on the processor, where the clock says more.
 const LONGEST: u64 = 100_000;
@@ -304,7 +308,16 @@ impl State {
 
     /// To follow every pointer each time would cost a busy runtime too much.
     fn may_follow(&self) -> bool {
-        self.ending || self.followed <= FOLLOWED_FREELY + self.clock / FOLLOWED
+        self.ending || self.followed <= self.share
+    }
+
+    /// Looks at the clock, and says what may be spent by now.
+    fn tick(&mut self) {
+        self.clock = self.now();
+        if self.clock >= self.share_until {
+            self.share = FREELY + processor_time() / OF_PROCESSOR + self.clock / OF_TIME;
+            self.share_until = self.clock + SHARE_LASTS;
+        }
     }
 
     /// Whether a cell, and what its boxes point to, is as it was copied last, so that to copy it again would change nothing. Most
@@ -399,7 +412,7 @@ impl State {
     }
 
     pub(super) fn park(&mut self) {
-        self.clock = self.now();
+        self.tick();
         self.passes += 1;
         self.set_header(header::PASSES, self.passes);
     }
@@ -554,8 +567,8 @@ impl State {
 
     /// Whether there is still time to be spent on looks: the clock's reading, if so.
     pub(super) fn may_look(&mut self) -> Option<u64> {
-        self.clock = self.now();
-        (self.looked <= FOLLOWED_FREELY + self.clock / FOLLOWED).then_some(self.clock)
+        self.tick();
+        (self.looked <= self.share).then_some(self.clock)
     }
 
     /// Says since when a look was taken.

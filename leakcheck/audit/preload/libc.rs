@@ -46,6 +46,7 @@ extern "C" {
 
 pub(super) const RTLD_NEXT: *mut c_void = -1_isize as *mut c_void;
 pub(super) const CLOCK_MONOTONIC: c_int = 1;
+const CLOCK_PROCESS: c_int = 2;
 pub(super) const PROT_READ_WRITE: c_int = 3;
 pub(super) const MAP_SHARED: c_int = 1;
 pub(super) const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
@@ -81,9 +82,18 @@ impl Real {
 
 /// Nanoseconds of a clock that is never put back.
 pub(super) fn monotonic() -> u64 {
+    nanoseconds(CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds that processors have worked for this process.
+pub(super) fn processor_time() -> u64 {
+    nanoseconds(CLOCK_PROCESS)
+}
+
+fn nanoseconds(clock: c_int) -> u64 {
     let mut time = [0; 2];
     // SAFETY: a `timespec` on 64 bits is two words.
-    unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
+    unsafe { clock_gettime(clock, &mut time) };
     time[0] as u64 * 1_000_000_000 + time[1] as u64
 }
 
