@@ -98,9 +98,11 @@ impl Segments {
         }
     }
 
-    fn is_constant(&self, address: u64) -> bool {
+    /// Whether a word may point to constants. Nearly all words are told by this alone that do not.
+    #[inline]
+    fn may_be_constant(&self, address: u64) -> bool {
         let bit = (address / BLOCK) as usize % BLOCKS;
-        self.blocks[bit / 64] & 1 << (bit % 64) != 0 && self.constant.contain(address)
+        address % 8 == 0 && self.blocks[bit / 64] & 1 << (bit % 64) != 0
     }
 
     /// The loader has a lock of its own, so ours must not be held.
@@ -244,6 +246,9 @@ impl Boxes {
     fn look(&mut self, search: &mut Search, count: usize, depth: usize, word: impl Fn(&Self, usize) -> u64) {
         for index in 1..count {
             let vtable = word(self, index);
+            if !self.segments.may_be_constant(vtable) {
+                continue;
+            }
             let Some((size, align)) = self.vtable(vtable) else {
                 continue;
             };
@@ -358,14 +363,15 @@ impl Boxes {
         }
     }
 
-    /// What a vtable says of its type: the size and the alignment.
+    /// What a vtable says of its type: the size and the alignment. Of what may be constants, by its address.
     fn vtable(&mut self, address: u64) -> Option<(u64, u64)> {
-        if address % 8 != 0 || !self.segments.is_constant(address) {
-            return None;
-        }
         // SAFETY: below their number.
         let place = unsafe { &mut *self.vtables.add((address >> 3) as usize % VTABLES) };
         if place[0] != address {
+            // Not remembered: a file that is loaded later may have its constants there.
+            if !self.segments.constant.contain(address) {
+                return None;
+            }
             let mut words = [0; 4];
             let said = self.read(address, &mut words).then(|| self.said(words)).flatten();
             *place = [address, said.map_or(0, |(size, align)| size | align << 32)];
