@@ -68,6 +68,9 @@ pub(super) mod seen {
     pub const DETACHED: u64 = 2;
     /// Aborted, and not yet ended by its worker. A shutdown ends what it finds at once, so it was none.
     pub const ABORTED: u64 = 4;
+    /// At its end it was done, and neither aborted nor shut down: tokio sets that bit first whenever it ends a task itself
+    /// (`transition_to_shutdown` in `runtime/task/state.rs`).
+    pub const RETURNED: u64 = 8;
 }
 
 /// Live cells that have room for a copy, and of which there is none.
@@ -185,6 +188,9 @@ impl State {
         }
         self.live.remove(hash, cell);
         filter(address).fetch_sub(1, Ordering::Relaxed);
+        if end & (COMPLETE | CANCELLED) == COMPLETE {
+            self.see(cell, seen::RETURNED);
+        }
         self.count(cell, stack, end);
         self.release_boxes(cell);
         let room = self.word(cell, live::ROOM) as usize;

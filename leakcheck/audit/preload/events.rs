@@ -211,11 +211,18 @@ pub(super) fn freed(address: usize) {
 
 pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
     if timeout == 0 {
-        // A runtime that only looks for events does so often.
+        // A runtime that only looks for events does so often. One whose clock is paused does nothing else before it puts it forward.
         let yields = YIELDS
             .try_with(|yields| yields.replace(yields.get().wrapping_add(1)))
             .unwrap_or(1);
         if yields % 16 != 0 {
+            let Some(_turn) = Turn::begin() else { return };
+            let mut state = lock();
+            if let Some(begin) = state.may_look() {
+                state.park();
+                state.pass(true);
+                state.looked_since(begin);
+            }
             return;
         }
     }
