@@ -29,7 +29,9 @@ pub(super) const BOXES: [usize; 4] = [128, 512, 2048, SCRATCH];
 /// that the process has taken, and of the time that has passed. The last is for a process that sleeps nearly all the time.
 const FREELY: u64 = 500_000;
 const OF_PROCESSOR: u64 = 200;
-const OF_TIME: u64 = 2000;
+const OF_TIME: u64 = 800;
+/// Looks that are to show what is not known yet may take so many times that.
+const NEWS: u64 = 8;
 /// Nanoseconds for which what may be spent stays as it is: to ask for the processor's time is a call of the kernel's.
 const SHARE_LASTS: u64 = 1_000_000;
 
@@ -571,10 +573,17 @@ impl State {
         }
     }
 
-    /// Whether there is still time to be spent on looks: the clock's reading, if so.
-    pub(super) fn may_look(&mut self) -> Option<u64> {
+    /// Whether there is still time to be spent on looks: the clock's reading, if so. On one that is to show what is not known yet,
+    /// more of it is spent.
+    pub(super) fn may_look(&mut self, is_news: bool) -> Option<u64> {
         self.tick();
-        (self.looked <= self.share).then_some(self.clock)
+        let share = if is_news { self.share * NEWS } else { self.share };
+        (self.looked <= share).then_some(self.clock)
+    }
+
+    /// Whether there is a copy of a cell, and nobody has its `JoinHandle`.
+    pub(super) fn is_known(&self, cell: u64) -> bool {
+        self.word(cell, live::PASS) != 0 && self.word(cell, live::SEEN) & seen::DETACHED != 0
     }
 
     /// Says since when a look was taken.
