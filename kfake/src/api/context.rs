@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::cluster::quotas::mutations::{Exhausted, Strictness};
 use crate::cluster::quotas::rate::Windows;
+use crate::cluster::quotas::slots::Use;
 use crate::cluster::quotas::store::Resource;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::{BrokerId, TopicError};
@@ -44,17 +45,20 @@ pub(crate) struct Connection {
     pub port: u16,
     /// The name and the version of the client's software, as its ApiVersions names them (KIP-511).
     pub software: Mutex<(String, String)>,
+    /// When it was used last.
+    pub used: Arc<Use>,
     /// For how many milliseconds the client is not listened to after the coming answer.
     mute_ms: AtomicU32,
 }
 
 impl Connection {
     /// A connection from a port, of a client that has not said what it is.
-    pub fn new(port: u16) -> Self {
+    pub fn new(port: u16, used: Arc<Use>) -> Self {
         let unknown = || "unknown".to_owned();
         Self {
             port,
             software: Mutex::new((unknown(), unknown())),
+            used,
             mute_ms: AtomicU32::new(0),
         }
     }
@@ -184,11 +188,7 @@ impl Context {
 
     /// Over which time quotas are measured.
     pub fn windows(&self) -> Windows {
-        let config = &self.shared.config;
-        Windows {
-            number: config.quota_windows.0 as usize,
-            size: config.quota_window_size.0,
-        }
+        self.shared.config.windows()
     }
 
     /// Makes a client wait that has used more than its quota: the answer says so, and what the client sends meanwhile is not

@@ -123,7 +123,10 @@ fn shown(row: Row, synonyms: bool, documentation: bool) -> DescribeConfigsResour
     let documentation = match row.definition {
         // Loggers are not asked for theirs, and have the empty text that the field begins with.
         None if row.source == Source::Logger => Some(StrBytes::default()),
-        Some(definition) if documentation => Some(StrBytes::from_string(table::documentation(definition))),
+        // What is documented is the broker's, not that which a listener has for itself.
+        Some(definition) if documentation && definition.name == row.name => {
+            Some(StrBytes::from_string(table::documentation(definition)))
+        }
         _ => None,
     };
     let synonym = |synonym: Synonym| {

@@ -1,7 +1,6 @@
 //! From a frame to the API that handles it, and from its response to a frame.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::ResponseHeader;
 use kafka_protocol::protocol::{Encodable, Message, Request};
 use thiserror::Error;
 
@@ -60,6 +59,8 @@ impl From<Closing> for Refusal {
 /// What a request is answered with.
 #[derive(Debug)]
 pub(crate) enum Answer {
+    /// A response in one piece, behind room for its header ([`HEAD`]); the header is there once it leaves [`dispatch`].
+    Whole(BytesMut),
     /// A response without its header, in parts that are written one after the other.
     Reply(Vec<Bytes>),
     /// Nothing: a produce request without acknowledgement, or a peer that has gone.
@@ -73,10 +74,11 @@ pub(crate) trait Respond {
 
 impl<R: Encodable + Message> Respond for R {
     fn respond(self, version: i16) -> Result<Answer, Refusal> {
-        let mut body = BytesMut::with_capacity(SMALL);
-        self.encode(&mut body, version)
+        let mut whole = BytesMut::with_capacity(SMALL);
+        whole.put_bytes(0, HEAD);
+        self.encode(&mut whole, version)
             .map_err(|error| Refusal::Response(error.to_string()))?;
-        Ok(Answer::Reply(vec![body.freeze()]))
+        Ok(Answer::Whole(whole))
     }
 }
 
@@ -90,12 +92,13 @@ impl Respond for Answer {
 const SMALL: usize = 256;
 /// The longest header of a response, with its size in front.
 const HEAD: usize = 9;
-/// Bodies below this are copied behind their header, so that one write takes both.
+/// Bodies in parts that are shorter than this are copied, so that one write takes them.
 const LARGEST_COPIED: usize = 4096;
 
 /// Handles one frame.
 pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<Answer, Refusal> {
     context.request_bytes = frame.len();
+    context.connection.used.now();
     if frame.len() < 8 {
         return Err(Refusal::Header);
     }
@@ -114,6 +117,7 @@ pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<
     }
     read_header(context, &mut frame, api.key.request_header_version(version))?;
     let answer = (api.handle)(context, version, frame).await?;
+    context.connection.used.now();
     frame_reply(answer, correlation_id, api.key.response_header_version(version))
 }
 
@@ -129,7 +133,12 @@ fn read_header(context: &mut Context, frame: &mut Bytes, header_version: i16) ->
                     return Err(Refusal::Header);
                 }
                 let text = frame.split_to(length);
-                Some(std::str::from_utf8(&text).map_err(|_| Refusal::Header)?.to_owned())
+                let text = std::str::from_utf8(&text).map_err(|_| Refusal::Header)?;
+                // A client names itself alike in all of its requests.
+                match context.client_id.take().filter(|before| before == text) {
+                    Some(before) => Some(before),
+                    None => Some(text.to_owned()),
+                }
             }
         };
     }
@@ -148,29 +157,83 @@ pub(crate) fn decode<R: Request>(version: i16, mut body: Bytes) -> Result<R, Ref
 
 /// Puts the size and the response's header in front.
 fn frame_reply(answer: Answer, correlation_id: i32, header_version: i16) -> Result<Answer, Refusal> {
-    let Answer::Reply(parts) = answer else {
-        return Ok(answer);
+    // Version 1 has tagged fields, of which there are none.
+    let length = match header_version {
+        0 => HEAD - 1,
+        _ => HEAD,
     };
-    let length = parts.iter().map(Bytes::len).sum::<usize>();
-    let is_small = length < LARGEST_COPIED;
-    let mut head = BytesMut::with_capacity(HEAD + if is_small { length } else { 0 });
-    head.put_i32(0);
-    ResponseHeader::default()
-        .with_correlation_id(correlation_id)
-        .encode(&mut head, header_version)
-        .map_err(|error| Refusal::Response(error.to_string()))?;
-    let size = head.len() - 4 + length;
-    let size = i32::try_from(size).map_err(|_| Refusal::Response(format!("{size} bytes are too long for a frame")))?;
-    head[..4].copy_from_slice(&size.to_be_bytes());
-    // A small reply goes out in one write.
-    if is_small {
-        for part in &parts {
-            head.put_slice(part);
+    match answer {
+        Answer::Silent => Ok(Answer::Silent),
+        Answer::Whole(mut whole) => {
+            let header = header(length, whole.len() - HEAD, correlation_id)?;
+            whole.advance(HEAD - length);
+            whole[..length].copy_from_slice(&header[..length]);
+            Ok(Answer::Whole(whole))
         }
-        return Ok(Answer::Reply(vec![head.freeze()]));
+        Answer::Reply(mut parts) => {
+            let body = parts.iter().map(Bytes::len).sum::<usize>();
+            let header = header(length, body, correlation_id)?;
+            let header = &header[..length];
+            if body < LARGEST_COPIED {
+                let mut whole = BytesMut::with_capacity(length + body);
+                whole.put_slice(header);
+                parts.iter().for_each(|part| whole.put_slice(part));
+                return Ok(Answer::Whole(whole));
+            }
+            parts.insert(0, Bytes::copy_from_slice(header));
+            Ok(Answer::Reply(parts))
+        }
     }
-    let mut framed = Vec::with_capacity(parts.len() + 1);
-    framed.push(head.freeze());
-    framed.extend(parts);
-    Ok(Answer::Reply(framed))
+}
+
+/// A header of `length` bytes, with the size in front, for a body of so many bytes.
+fn header(length: usize, body: usize, correlation_id: i32) -> Result<[u8; HEAD], Refusal> {
+    let size = length - 4 + body;
+    let size = i32::try_from(size).map_err(|_| Refusal::Response(format!("{size} bytes are too long for a frame")))?;
+    let mut header = [0; HEAD];
+    header[..4].copy_from_slice(&size.to_be_bytes());
+    header[4..8].copy_from_slice(&correlation_id.to_be_bytes());
+    Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::messages::{HeartbeatResponse, ResponseHeader};
+
+    use super::*;
+
+    /// As kafka-protocol writes it.
+    fn expected(correlation_id: i32, header_version: i16, body: &[u8]) -> Vec<u8> {
+        let mut bytes = BytesMut::new();
+        let header = ResponseHeader::default().with_correlation_id(correlation_id);
+        header.encode(&mut bytes, header_version).unwrap();
+        bytes.put_slice(body);
+        [&(bytes.len() as i32).to_be_bytes()[..], &bytes].concat()
+    }
+
+    #[test]
+    fn a_reply_has_its_size_and_header_in_front_in_one_piece_or_in_parts() {
+        let response = HeartbeatResponse::default().with_throttle_time_ms(7);
+        for (header_version, version) in [(0, 3), (1, 4)] {
+            let mut body = BytesMut::new();
+            response.encode(&mut body, version).unwrap();
+            let expected = expected(11, header_version, &body);
+            let whole = response.clone().respond(version).unwrap();
+            let Ok(Answer::Whole(whole)) = frame_reply(whole, 11, header_version) else {
+                panic!("not in one piece");
+            };
+            assert_eq!(whole, expected);
+            let parts = Answer::Reply(vec![body.split_to(2).freeze(), body.freeze()]);
+            let Ok(Answer::Whole(whole)) = frame_reply(parts, 11, header_version) else {
+                panic!("not copied");
+            };
+            assert_eq!(whole, expected);
+            let records = Bytes::from(vec![7; LARGEST_COPIED]);
+            let Ok(Answer::Reply(parts)) = frame_reply(Answer::Reply(vec![records.clone()]), 11, header_version) else {
+                panic!("copied");
+            };
+            assert_eq!(parts.concat(), self::expected(11, header_version, &records));
+            assert_eq!(parts[1].as_ptr(), records.as_ptr());
+        }
+    }
 }

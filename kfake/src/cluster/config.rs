@@ -8,6 +8,8 @@ use thiserror::Error;
 use super::configs::brokers;
 use super::configs::store::{OWN, Values};
 use super::configs::table::{self, Kind};
+use super::quotas::limits::LISTENER;
+use super::quotas::rate::Windows;
 
 /// A broker configuration that cannot be taken.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -214,6 +216,16 @@ broker_configs! {
     offsets_retention_check_interval: Duration = "offsets.retention.check.interval.ms";
 }
 
+impl BrokerConfig {
+    /// Over which time quotas are measured.
+    pub fn windows(&self) -> Windows {
+        Windows {
+            number: self.quota_windows.0 as usize,
+            size: self.quota_window_size.0,
+        }
+    }
+}
+
 /// The configuration's value, which Apache Kafka takes, in the type that kfake needs.
 fn value<T: Value>(fixed: &Values, name: &str) -> Result<T, ConfigError> {
     let definition = table::find(Kind::Broker, name);
@@ -257,7 +269,8 @@ pub(crate) fn read(given: &BTreeMap<String, String>) -> Result<Given, ConfigErro
         if OWN.contains(&name.as_str()) {
             return Err(ConfigError::Own(name.clone()));
         }
-        let definition = table::find(Kind::Broker, name).ok_or_else(|| ConfigError::Unknown {
+        let of_listener = name.strip_prefix(LISTENER).unwrap_or(name);
+        let definition = table::find(Kind::Broker, of_listener).ok_or_else(|| ConfigError::Unknown {
             name: name.clone(),
             nearest: brokers::nearest(name),
         })?;

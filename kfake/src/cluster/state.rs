@@ -1,6 +1,7 @@
 //! What the cluster's tasks share.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,14 +13,14 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::config::{BrokerConfig, Given};
-use super::configs::store::Configs;
+use super::configs::store::{Changed, Configs};
 use super::controller::Controller;
 use super::exits::Exits;
 use super::features::Features;
 use super::fetch_sessions::FetchSessions;
 use super::housekeeping::Housekeeping;
 use super::lifeline::Lifeline;
-use super::quotas::connections::OpenConnections;
+use super::quotas::slots::Slots;
 use super::quotas::store::Quotas;
 use super::releases::Offered;
 use super::telemetry::Telemetry;
@@ -102,7 +103,6 @@ pub(crate) struct Shared {
     /// Every configuration, as clients see and change it.
     pub configs: Configs,
     pub quotas: Quotas,
-    pub open_connections: OpenConnections,
     pub telemetry: Telemetry,
     /// The levels of features that are others than in a new cluster, and how often they were changed.
     pub features: Mutex<Features>,
@@ -121,6 +121,7 @@ pub(crate) struct Shared {
     clock: Clock,
     lifelines: Vec<(BrokerId, Lifeline)>,
     fetch_sessions: Vec<(BrokerId, Mutex<FetchSessions>)>,
+    slots: Vec<(BrokerId, Arc<Slots>)>,
     random: Mutex<fastrand::Rng>,
     next_producer_id: AtomicI64,
 }
@@ -144,11 +145,19 @@ impl Shared {
         let lifeline = |broker: &Broker| (broker.id, Lifeline::new(broker.bound));
         let lifelines = brokers.iter().map(lifeline).collect();
         let fetch_sessions = brokers.iter().map(sessions).collect();
+        let configs = Configs::new(given.fixed, &brokers);
+        let slots = {
+            let changed = configs.read();
+            let limits = configs.limits(&changed);
+            limits
+                .map(|(broker, limits)| (broker, Slots::new(broker, limits, given.config.windows())))
+                .collect()
+        };
         let all = TaskTracker::named("kfake").cancelled_by(exits.token());
         Self {
             cluster_id,
             config: given.config,
-            configs: Configs::new(given.fixed, &brokers),
+            configs,
             controller: Controller::new(brokers[0].id),
             brokers,
             topics: RwLock::default(),
@@ -162,7 +171,6 @@ impl Shared {
                 all,
             },
             quotas: Quotas::default(),
-            open_connections: OpenConnections::default(),
             telemetry: Telemetry::default(),
             features: Mutex::default(),
             housekeeping: Housekeeping::default(),
@@ -170,6 +178,7 @@ impl Shared {
             clock: Clock::start(time_of_day),
             lifelines,
             fetch_sessions,
+            slots,
             runtime: Handle::current(),
             random: Mutex::new(fastrand::Rng::with_seed(seed)),
             next_producer_id: AtomicI64::new(0),
@@ -213,6 +222,21 @@ impl Shared {
     pub fn lifeline(&self, broker: BrokerId) -> Option<&Lifeline> {
         let of_broker = self.lifelines.iter().find(|(id, _)| *id == broker);
         of_broker.map(|(_, lifeline)| lifeline)
+    }
+
+    /// A broker's connections.
+    pub fn slots(&self, broker: BrokerId) -> Option<&Arc<Slots>> {
+        let of_broker = self.slots.iter().find(|(id, _)| *id == broker);
+        of_broker.map(|(_, slots)| slots)
+    }
+
+    /// Has the brokers follow the limits of connections that are set now.
+    pub fn limit_connections(&self, changed: &Changed) {
+        for (broker, limits) in self.configs.limits(changed) {
+            if let Some(slots) = self.slots(broker) {
+                slots.limit(limits);
+            }
+        }
     }
 
     /// A broker's incremental fetch sessions.

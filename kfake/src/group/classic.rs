@@ -206,7 +206,9 @@ impl ClassicGroup {
         if self.pending_sync.remove(old) {
             self.pending_sync.insert(new.clone());
         }
-        self.instances.insert(instance.clone(), new.clone());
+        if let Some(current) = self.instances.get_mut(instance) {
+            *current = new.clone();
+        }
         let (last, _) = self.members.insert_full(new, member);
         self.members.swap_indices(index, last);
     }

@@ -6,7 +6,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
 use super::classic::ClassicGroup;
-use super::member::{Member, millis, protocols};
+use super::member::{Member, kept, millis, protocols};
 use super::request::{ClientInfo, Reply};
 use super::view::GroupState;
 use crate::cluster::state::Shared;
@@ -157,11 +157,12 @@ impl ClassicGroup {
     fn join_again(&mut self, joining: &Joining<'_>) -> Result<Outcome, ResponseError> {
         let id = &joining.request.member_id;
         let instance = joining.request.group_instance_id.as_ref();
-        if self.pending.contains_key(id) {
+        if let Some((given, _)) = self.pending.get_key_value(id) {
+            let given = given.clone();
             return match instance {
                 // Ids are given out ahead to dynamic members alone.
                 Some(_) => Err(ResponseError::UnknownServerError),
-                None => Ok(self.add_joining(id.clone(), joining)),
+                None => Ok(self.add_joining(given, joining)),
             };
         }
         self.check_member(id, instance)?;
@@ -186,7 +187,7 @@ impl ClassicGroup {
     fn add_joining(&mut self, id: StrBytes, joining: &Joining<'_>) -> Outcome {
         let member = Member::new(id.clone(), joining.request, joining.version, joining.client.clone());
         if self.members.is_empty() {
-            self.protocol_type = Some(joining.request.protocol_type.clone());
+            self.protocol_type = Some(kept(&joining.request.protocol_type));
         }
         self.add(member, joining.now);
         Outcome::Wait(id)
@@ -228,4 +229,85 @@ pub(super) fn shaped(mut response: JoinGroupResponse, version: i16) -> JoinGroup
         response.protocol_name.get_or_insert_default();
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::{Bytes, BytesMut};
+    use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+    use kafka_protocol::protocol::{Decodable, Encodable};
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::cluster::config::Given;
+    use crate::cluster::exits::Exits;
+    use crate::cluster::releases::Offered;
+    use crate::cluster::state::Broker;
+    use crate::cluster::topics::BrokerId;
+    use crate::group::classic::ClassicGroup;
+
+    fn shared() -> Shared {
+        let broker = Broker {
+            id: BrokerId(1),
+            host: "broker".to_owned(),
+            port: 9092,
+            rack: None,
+            bound: None,
+        };
+        let (given, exits, offered) = (Given::default(), Exits::default(), Offered::default());
+        Shared::new("id".to_owned(), given, vec![broker], offered, exits, 0, None)
+    }
+
+    /// Lets a member join whose request lies in one buffer, as it comes off the wire; returns the buffer and the answer.
+    fn join(
+        group: &mut ClassicGroup,
+        shared: &Shared,
+        request: &JoinGroupRequest,
+    ) -> (Bytes, Option<JoinGroupResponse>) {
+        let mut buffer = BytesMut::new();
+        request.encode(&mut buffer, 5).unwrap();
+        let buffer = buffer.freeze();
+        let decoded = JoinGroupRequest::decode(&mut buffer.clone(), 5).unwrap();
+        assert!(!buffer.is_unique(), "what is decoded lies in the buffer");
+        let (reply, mut answer) = oneshot::channel();
+        let client = ClientInfo {
+            id: "client".to_owned(),
+            host: "/host".to_owned(),
+        };
+        group.join(&decoded, 5, client, reply, Instant::now(), shared);
+        (buffer, answer.try_recv().ok())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_member_holds_the_buffer_that_its_request_came_in() {
+        let shared = Arc::new(shared());
+        let protocol = JoinGroupRequestProtocol::default()
+            .with_name(StrBytes::from_static_str("range"))
+            .with_metadata(Bytes::from_static(&[0; 30]));
+        let request = JoinGroupRequest::default()
+            .with_group_id(StrBytes::from_static_str("billing").into())
+            .with_session_timeout_ms(10_000)
+            .with_protocol_type(StrBytes::from_static_str("consumer"))
+            .with_protocols(vec![protocol]);
+        let mut group = ClassicGroup::new("billing");
+
+        // The id that it is given comes back in the buffer of its second request (KIP-394).
+        let (first, answer) = join(&mut group, &shared, &request);
+        let given = answer.unwrap().member_id;
+        let (second, _) = join(&mut group, &shared, &request.clone().with_member_id(given.clone()));
+        let instance = Some(StrBytes::from_static_str("instance"));
+        let (third, _) = join(
+            &mut group,
+            &shared,
+            &request.clone().with_group_instance_id(instance.clone()),
+        );
+        // A static member that is back.
+        let (fourth, _) = join(&mut group, &shared, &request.clone().with_group_instance_id(instance));
+        assert_eq!(group.members.len(), 2);
+        for (nth, buffer) in [first, second, third, fourth].iter().enumerate() {
+            assert!(buffer.is_unique(), "request {nth}");
+        }
+    }
 }

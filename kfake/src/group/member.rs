@@ -38,7 +38,7 @@ impl Member {
     pub fn new(id: StrBytes, request: &JoinGroupRequest, version: i16, client: ClientInfo) -> Self {
         let mut member = Self {
             id,
-            instance_id: request.group_instance_id.clone(),
+            instance_id: request.group_instance_id.as_ref().map(kept),
             client,
             session_timeout: Duration::ZERO,
             rebalance_timeout: Duration::ZERO,
@@ -101,10 +101,14 @@ impl Member {
     }
 }
 
+/// A copy of a request's text: what is kept as long as a member, or longer, must not hold the buffer that its request came in.
+pub(super) fn kept(text: &StrBytes) -> StrBytes {
+    StrBytes::from_string(text.to_string())
+}
+
 pub(crate) fn protocols(request: &JoinGroupRequest) -> Vec<Protocol> {
     let protocol = |p: &kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol| Protocol {
-        // Copied: what is kept as long as a member must not hold the buffer that its request came in.
-        name: StrBytes::from_string(p.name.to_string()),
+        name: kept(&p.name),
         metadata: Bytes::copy_from_slice(&p.metadata),
     };
     request.protocols.iter().map(protocol).collect()

@@ -37,10 +37,10 @@ impl Committed {
     }
 }
 
-/// By topic and partition.
+/// By topic and partition. Boxed: a tree has room for eleven from its first on, and most groups commit few.
 #[derive(Debug, Default)]
 pub(crate) struct Offsets {
-    by_topic: BTreeMap<String, BTreeMap<i32, Committed>>,
+    by_topic: BTreeMap<String, BTreeMap<i32, Box<Committed>>>,
     pending: PendingOffsets,
 }
 
@@ -73,7 +73,7 @@ impl Offsets {
             Some(topic) => topic,
             None => self.by_topic.entry(topic.to_owned()).or_default(),
         };
-        topic.insert(partition, committed);
+        topic.insert(partition, Box::new(committed));
     }
 
     /// What was committed, unless it was for another topic of that name: where both ids are known, they must be the same
@@ -83,7 +83,7 @@ impl Offsets {
         (committed.topic_id.is_nil() || id.is_nil() || committed.topic_id == id).then_some(committed)
     }
 
-    pub fn all(&self) -> impl Iterator<Item = (&str, &BTreeMap<i32, Committed>)> {
+    pub fn all(&self) -> impl Iterator<Item = (&str, &BTreeMap<i32, Box<Committed>>)> {
         self.by_topic
             .iter()
             .map(|(topic, partitions)| (topic.as_str(), partitions))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -75,11 +76,18 @@ impl Groups {
 
     /// Tells those who wait for a group that one has changed.
     pub fn changed(&self) {
-        self.changes.send_modify(|n| *n = n.wrapping_add(1));
+        // With the fence in `changes`: this sees who listens, or who listens sees what has changed.
+        fence(Ordering::SeqCst);
+        if self.changes.receiver_count() > 0 {
+            self.changes.send_modify(|n| *n = n.wrapping_add(1));
+        }
     }
 
+    /// Whoever looks at a group from now on is told of what changes after.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        let changes = self.changes.subscribe();
+        fence(Ordering::SeqCst);
+        changes
     }
 }
 

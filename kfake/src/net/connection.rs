@@ -2,10 +2,10 @@
 //! `SocketServer` does by muting a channel while its request is being handled.
 
 use std::io::{self, IoSlice};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use kafka_protocol::messages::ApiKey;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 
@@ -13,7 +13,7 @@ use super::frame::FrameReader;
 use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::lifeline::Lifeline;
-use crate::cluster::quotas::connections::Counted;
+use crate::cluster::quotas::slots::{Entry, Knock, Ticket};
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 use crate::txn::coordinator::Transactions;
@@ -38,11 +38,15 @@ enum End {
 pub(crate) fn open<S: Transport>(
     transactions: &Arc<Transactions>,
     broker: BrokerId,
-    stream: S,
+    mut stream: S,
     peer: String,
     client_host: String,
 ) {
     let shared = &transactions.groups.shared;
+    let Some(slots) = shared.slots(broker) else {
+        return;
+    };
+    let used = slots.new_use();
     let port = peer
         .rsplit_once(':')
         .and_then(|(_, port)| port.parse().ok())
@@ -55,63 +59,86 @@ pub(crate) fn open<S: Transport>(
         client_host,
         client_id: None,
         request_bytes: 0,
-        connection: Arc::new(Connection::new(port)),
+        connection: Arc::new(Connection::new(port, used.clone())),
     };
     // A broker that has been stopped meanwhile serves nobody: the stream is closed.
     let Some(life) = shared.lifeline(broker).and_then(Lifeline::hold) else {
         return;
     };
-    let name = peer.clone();
-    let Some(admitted) = admit(&context, &peer) else {
+    let knock = slots.knock(&shared.quotas, &used, &context.client_host);
+    if let Knock::Known(Entry::Refused) = knock {
+        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
         return;
-    };
+    }
+    let name = peer.clone();
     let task = async move {
         let served = async {
-            match admitted {
-                Admitted::Now(_counted) => serve(stream, context).await,
-                Admitted::Never(wait) => keep_waiting(stream, wait, &context.shared).await,
+            // What few connections meet stands beside: each one's task is as large as its largest wait.
+            let (entry, read) = match knock {
+                Knock::Known(entry) => (entry, None),
+                Knock::Waits(ticket) => {
+                    let (entry, read) = Box::pin(wait_for_slot(&mut stream, *ticket, &context.shared)).await?;
+                    (entry, Some(read))
+                }
+            };
+            match entry {
+                Entry::Open(_counted) => Err(serve(stream, read, context).await),
+                Entry::Late(wait) => Err(Box::pin(keep_waiting(stream, read, wait, &context.shared)).await),
+                Entry::Refused => Ok(()),
             }
         };
         // A broker that is stopped breaks off in the middle, as one that crashes does.
         let end = tokio::select! {
             biased;
-            () = life.stopped() => End::Shutdown,
+            () = life.stopped() => Err(End::Shutdown),
             end = served => end,
         };
-        if let End::Refused(refusal) = end {
+        if let Err(End::Refused(refusal)) = end {
             tracing::warn!(%peer, %broker, %refusal, "closing the connection");
         }
     };
-    shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+    let task = shared.tasks.connections.spawn_named_on(name, task, &shared.runtime);
+    used.served_by(task.abort_handle());
 }
 
-/// What becomes of a new connection.
-enum Admitted {
-    /// It is served, and counted for as long.
-    Now(Counted),
-    /// Its address has opened too many: it is closed after so long.
-    Never(Duration),
+/// What has been read of a connection before it was served.
+type Read = Option<Box<FrameReader>>;
+
+fn reader(read: Read, shared: &Shared) -> FrameReader {
+    read.map_or_else(
+        || FrameReader::new(shared.config.socket_request_max_bytes),
+        |frames| *frames,
+    )
 }
 
-/// What becomes of a new connection; `None` where its address has as many as it may.
-fn admit(context: &Context, peer: &str) -> Option<Admitted> {
-    let (shared, broker) = (&context.shared, context.broker);
-    let wait = shared.quotas.connects(broker, &context.client_host, context.windows());
-    if !wait.is_zero() {
-        tracing::debug!(%peer, %broker, ?wait, "too many connections from there: it is closed later");
-        return Some(Admitted::Never(wait));
-    }
-    let counted = Counted::new(shared, broker, &context.client_host);
-    if counted.is_none() {
-        tracing::debug!(%peer, %broker, "as many connections as there may be from there: it is closed");
-    }
-    counted.map(Admitted::Now)
+/// A connection that comes before there is a slot for it, or too soon after others (`ConnectionQuotas.waitForConnectionSlot`). One
+/// whose peer leaves gives up its place, unless there is something of it to be handled.
+async fn wait_for_slot<S: Transport>(
+    stream: &mut S,
+    mut ticket: Ticket,
+    shared: &Shared,
+) -> Result<(Entry, Box<FrameReader>), End> {
+    let mut frames = Box::new(reader(None, shared));
+    let mut is_here = true;
+    let mut entry = pin!(ticket.entry(&shared.quotas));
+    let entry = loop {
+        tokio::select! {
+            biased;
+            () = shared.exits.shutdown() => return Err(End::Shutdown),
+            entry = &mut entry => break entry,
+            () = frames.departure(stream), if is_here => is_here = false,
+        }
+        if frames.leftover() == 0 {
+            return Err(End::PeerGone);
+        }
+    };
+    Ok((entry, frames))
 }
 
 /// A connection that is one too many: nothing is read of it as a request, and it is closed once its address may open another
 /// (`SocketServer.DelayedCloseSocket`, KIP-612), or has left.
-async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: &Shared) -> End {
-    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+async fn keep_waiting<S: Transport>(mut stream: S, read: Read, wait: Duration, shared: &Shared) -> End {
+    let mut frames = reader(read, shared);
     tokio::select! {
         biased;
         () = shared.exits.shutdown() => End::Shutdown,
@@ -120,9 +147,11 @@ async fn keep_waiting<S: Transport>(mut stream: S, wait: Duration, shared: &Shar
     }
 }
 
-async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
+async fn serve<S: Transport>(mut stream: S, read: Read, mut context: Context) -> End {
     let shared = context.shared.clone();
-    let mut frames = FrameReader::new(shared.config.socket_request_max_bytes);
+    let mut frames = reader(read, &shared);
+    // One for all waits between requests: each would have to be entered among those who wait, and taken out.
+    let mut shutdown = pin!(shared.exits.shutdown());
     loop {
         let frame = match frames.next_frame() {
             Ok(Some(frame)) => frame,
@@ -130,7 +159,7 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
             Ok(None) => {
                 let more = tokio::select! {
                     biased;
-                    () = shared.exits.shutdown() => return End::Shutdown,
+                    () = &mut shutdown => return End::Shutdown,
                     more = frames.fill(&mut stream) => more,
                 };
                 match more {
@@ -151,14 +180,15 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
             answer = dispatch(&mut context, frame) => answer,
             () = frames.departure(&mut stream), if !is_produce => Ok(Answer::Silent),
         };
-        match answer {
-            Ok(Answer::Reply(parts)) => match write(&mut stream, &parts, &shared).await {
-                Ok(()) => {}
-                Err(end) => return end,
-            },
-            Ok(Answer::Silent) => {}
-            Err(Refusal::ShuttingDown) => return End::Shutdown,
-            Err(refusal) => return End::Refused(refusal),
+        let written = match answer {
+            Ok(Answer::Whole(reply)) => write(&mut stream, &[&reply], &shared).await,
+            Ok(Answer::Reply(parts)) => write(&mut stream, &parts, &shared).await,
+            Ok(Answer::Silent) => Ok(()),
+            Err(Refusal::ShuttingDown) => Err(End::Shutdown),
+            Err(refusal) => Err(End::Refused(refusal)),
+        };
+        if let Err(end) = written {
+            return end;
         }
         if shared.exits.is_shut_down() {
             return End::Shutdown;
@@ -167,7 +197,7 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
         if !muted.is_zero() {
             tokio::select! {
                 biased;
-                () = shared.exits.shutdown() => return End::Shutdown,
+                () = &mut shutdown => return End::Shutdown,
                 () = frames.departure(&mut stream) => {}
                 () = tokio::time::sleep(muted) => {}
             }
@@ -176,7 +206,7 @@ async fn serve<S: Transport>(mut stream: S, mut context: Context) -> End {
 }
 
 /// Writes a reply whole, or resets the connection.
-async fn write<S: Transport>(stream: &mut S, parts: &[Bytes], shared: &Shared) -> Result<(), End> {
+async fn write<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], shared: &Shared) -> Result<(), End> {
     let reply = write_parts(stream, parts);
     let overtime = async {
         shared.exits.shutdown().await;
@@ -198,13 +228,13 @@ async fn write<S: Transport>(stream: &mut S, parts: &[Bytes], shared: &Shared) -
 }
 
 /// Writes the parts with as few calls as the stream takes: record bytes go from the log to the socket as they are.
-async fn write_parts<S: Transport>(stream: &mut S, parts: &[Bytes]) -> io::Result<()> {
+async fn write_parts<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>]) -> io::Result<()> {
     // Most replies are in one piece.
     if let [part] = parts {
-        stream.write_all(part).await?;
+        stream.write_all(part.as_ref()).await?;
         return stream.flush().await;
     }
-    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part.as_ref())).collect();
     let mut rest = &mut slices[..];
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {

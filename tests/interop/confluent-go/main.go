@@ -132,8 +132,8 @@ func at(name string, offset int64) []kafka.TopicPartition {
 }
 
 // readAll reads so many messages of partition 0.
-func readAll(name string, count int) ([]*kafka.Message, error) {
-	from, err := consumer(cases.Fresh("alone"))
+func readAll(name string, count int, more ...kafka.ConfigMap) ([]*kafka.Message, error) {
+	from, err := consumer(cases.Fresh("alone"), more...)
 	if err != nil {
 		return nil, err
 	}
@@ -338,10 +338,10 @@ func main() {
 		{Name: "compression-zstd", Run: compression("zstd")},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: idempotent},
-		{Name: "transaction-commit", Run: inTransactions(transactionCommit)},
-		{Name: "transaction-abort", Run: inTransactions(transactionAbort)},
-		{Name: "transaction-offsets", Run: inTransactions(transactionOffsets)},
-		{Name: "transaction-fenced", Run: transactionFenced},
+		{Name: "transaction-commit", Run: transactions.Commit},
+		{Name: "transaction-abort", Run: transactions.Abort},
+		{Name: "transaction-offsets", Run: transactions.Offsets},
+		{Name: "transaction-fenced", Run: transactions.Fenced},
 		{Name: "group-of-two", Run: groupOf(2)},
 		{Name: "group-of-three", Run: groupOf(3)},
 		{Name: "rebalance", Run: rebalance},
@@ -363,6 +363,7 @@ func main() {
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},
 		{Name: "error-record-too-large", Run: largeRecord},
+		{Name: "leaders-move", Run: leadersMove},
 		{Name: "cluster-returns", Run: returns},
 	})
 }

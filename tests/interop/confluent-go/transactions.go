@@ -9,185 +9,139 @@ import (
 	"github.com/confluentinc/confluent-kafka-go/kafka"
 )
 
-func transactional(id string) (*kafka.Producer, error) {
-	to, err := kafka.NewProducer(settings(kafka.ConfigMap{"transactional.id": id}))
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := limited()
-	defer cancel()
-	return to, to.InitTransactions(ctx)
-}
-
 func limited() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.Background(), cases.Limit)
 }
 
-// sendIn sends within a transaction that the caller has begun.
-func sendIn(to *kafka.Producer, name string, all ...string) error {
-	delivered := make(chan kafka.Event, len(all))
-	for _, value := range all {
+// A transactional producer.
+type transactional struct{ *kafka.Producer }
+
+func producing(id string) (transactional, error) {
+	to, err := kafka.NewProducer(settings(kafka.ConfigMap{"transactional.id": id}))
+	if err != nil {
+		return transactional{}, err
+	}
+	ctx, cancel := limited()
+	defer cancel()
+	return transactional{to}, to.InitTransactions(ctx)
+}
+
+func (to transactional) Begin() error { return to.BeginTransaction() }
+
+func (to transactional) Send(name string, values ...string) error {
+	delivered := make(chan kafka.Event, len(values))
+	for _, value := range values {
 		if err := to.Produce(message(name, 0, []byte(value)), delivered); err != nil {
 			return err
 		}
 	}
-	_, err := reports(delivered, len(all))
+	_, err := reports(delivered, len(values))
 	return err
 }
 
-// transact sends within a transaction, and ends it.
-func transact(to *kafka.Producer, end func(context.Context) error, name string, all ...string) error {
-	if err := to.BeginTransaction(); err != nil {
-		return err
-	}
-	if err := sendIn(to, name, all...); err != nil {
-		return err
-	}
+func (to transactional) End(commit bool) error {
 	ctx, cancel := limited()
 	defer cancel()
-	return end(ctx)
+	if commit {
+		return to.CommitTransaction(ctx)
+	}
+	return to.AbortTransaction(ctx)
 }
 
-// committed is what a consumer of committed records alone reads.
-func committed(name string, wanted ...string) error {
-	from, err := consumer(cases.Fresh("alone"), kafka.ConfigMap{"isolation.level": "read_committed"})
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	if err := from.Assign(at(name, 0)); err != nil {
-		return err
-	}
-	messages, err := read(from, len(wanted))
-	return errors.Join(err, sameValues(messages, wanted))
+// A transformer is a member of a group, and a producer.
+type transformer struct {
+	transactional
+	from *kafka.Consumer
+	name string
+	next int64
 }
 
-// committedEnd is the offset up to which such a consumer may read.
-func committedEnd(name string, wanted int64) error {
-	from, err := consumer(cases.Fresh("alone"), kafka.ConfigMap{"isolation.level": "read_committed"})
-	if err != nil {
-		return err
-	}
-	defer from.Close()
-	_, end, err := from.QueryWatermarkOffsets(name, 0, limitMs)
-	return errors.Join(err, cases.Same("the end of what is committed", end, wanted))
-}
-
-// inTransactions is a case of a transactional producer and a topic of its own.
-func inTransactions(run func(*kafka.Producer, string) error) func() error {
-	return func() error {
-		name, err := topic(1)
-		if err != nil {
-			return err
-		}
-		to, err := transactional(cases.Fresh("transactional"))
-		if err != nil {
-			return err
-		}
-		defer to.Close()
-		return run(to, name)
-	}
-}
-
-func transactionCommit(to *kafka.Producer, name string) error {
-	if err := to.BeginTransaction(); err != nil {
-		return err
-	}
-	if err := errors.Join(sendIn(to, name, "a", "b"), committedEnd(name, 0)); err != nil {
-		return err
-	}
-	ctx, cancel := limited()
-	defer cancel()
-	if err := to.CommitTransaction(ctx); err != nil {
-		return err
-	}
-	if err := committed(name, "a", "b"); err != nil {
-		return err
-	}
-	if err := transact(to, to.CommitTransaction, name, "c"); err != nil {
-		return err
-	}
-	return errors.Join(committed(name, "a", "b", "c"), committedEnd(name, 5))
-}
-
-func transactionAbort(to *kafka.Producer, name string) error {
-	if err := transact(to, to.AbortTransaction, name, "a", "b"); err != nil {
-		return err
-	}
-	if err := transact(to, to.CommitTransaction, name, "c"); err != nil {
-		return err
-	}
-	return committed(name, "c")
-}
-
-func transactionOffsets(to *kafka.Producer, name string) error {
-	into, err := topic(1)
-	if err != nil {
-		return err
-	}
-	if _, err := produce(name, 0, []string{"0", "1", "2", "3", "4", "5"}, nil); err != nil {
-		return err
-	}
+func transforming(name string) (cases.Transformer, error) {
 	from, err := member(name, cases.Fresh("group"), nil)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer from.Close()
-	for _, end := range []func(context.Context) error{to.CommitTransaction, to.AbortTransaction} {
-		messages, err := read(from, 3)
-		if err != nil {
-			return err
-		}
-		var results []string
-		for _, one := range messages {
-			results = append(results, "from "+string(one.Value))
-		}
-		group, err := from.GetConsumerGroupMetadata()
-		if err != nil {
-			return err
-		}
-		next := at(name, int64(messages[2].TopicPartition.Offset)+1)
-		err = transact(to, func(ctx context.Context) error {
-			return errors.Join(to.SendOffsetsToTransaction(ctx, next, group), end(ctx))
-		}, into, results...)
-		if err != nil {
-			return err
-		}
-	}
-	offsets, err := from.Committed(at(name, 0), limitMs)
-	if err != nil {
-		return err
-	}
-	return errors.Join(cases.Same("the committed offset", offsets[0].Offset, kafka.Offset(3)),
-		committed(into, "from 0", "from 1", "from 2"))
+	to, err := producing(cases.Fresh("transactional"))
+	return &transformer{transactional: to, from: from, name: name}, err
 }
 
-func transactionFenced() error {
-	name, err := topic(1)
+func (one *transformer) Read(count int) ([]string, error) {
+	messages, err := read(one.from, count)
+	if len(messages) > 0 {
+		one.next = int64(messages[len(messages)-1].TopicPartition.Offset) + 1
+	}
+	return text(messages), err
+}
+
+func (one *transformer) Transact(commit bool, into string, values ...string) error {
+	if err := one.Begin(); err != nil {
+		return err
+	}
+	if err := one.Send(into, values...); err != nil {
+		return err
+	}
+	group, err := one.from.GetConsumerGroupMetadata()
 	if err != nil {
 		return err
 	}
-	id := cases.Fresh("transactional")
-	first, err := transactional(id)
-	if err != nil {
-		return err
-	}
-	defer first.Close()
-	if err := errors.Join(first.BeginTransaction(), sendIn(first, name, "of the first")); err != nil {
-		return err
-	}
-	second, err := transactional(id)
-	if err != nil {
-		return err
-	}
-	defer second.Close()
 	ctx, cancel := limited()
 	defer cancel()
-	if err := expect(kafka.ErrFenced, first.CommitTransaction(ctx)); err != nil {
+	if err := one.SendOffsetsToTransaction(ctx, at(one.name, one.next), group); err != nil {
 		return err
 	}
-	if err := transact(second, second.CommitTransaction, name, "of the second"); err != nil {
-		return err
+	return one.End(commit)
+}
+
+func (one *transformer) Offset() (int64, error) { return committedOffset(one.from, one.name) }
+
+func (one *transformer) Close() {
+	_ = one.from.Close()
+	one.transactional.Close()
+}
+
+func committedOffset(from *kafka.Consumer, name string) (int64, error) {
+	offsets, err := from.Committed(at(name, 0), limitMs)
+	if err != nil {
+		return 0, err
 	}
-	return committed(name, "of the second")
+	return int64(offsets[0].Offset), nil
+}
+
+func text(messages []*kafka.Message) []string {
+	var all []string
+	for _, message := range messages {
+		all = append(all, string(message.Value))
+	}
+	return all
+}
+
+func readText(name string, count int, more ...kafka.ConfigMap) ([]string, error) {
+	messages, err := readAll(name, count, more...)
+	return text(messages), err
+}
+
+var readCommitted = kafka.ConfigMap{"isolation.level": "read_committed"}
+
+var transactions = cases.Transactions{
+	Topic:    func() (string, error) { return topic(1) },
+	Producer: func(id string) (cases.Transactional, error) { return producing(id) },
+	Produce: func(name string, values ...string) error {
+		_, err := produce(name, 0, values, nil)
+		return err
+	},
+	Transformer: transforming,
+	Committed:   func(name string, count int) ([]string, error) { return readText(name, count, readCommitted) },
+	CommittedEnd: func(name string) (int64, error) {
+		from, err := consumer(cases.Fresh("alone"), readCommitted)
+		if err != nil {
+			return 0, err
+		}
+		defer from.Close()
+		_, end, err := from.QueryWatermarkOffsets(name, 0, limitMs)
+		return end, err
+	},
+	IsFenced: func(err error) bool {
+		var failed kafka.Error
+		return errors.As(err, &failed) && failed.Code() == kafka.ErrFenced
+	},
 }

@@ -7,7 +7,22 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition, errors
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from cases import COMPACTED, LIMIT, SERVERS, brokers, compaction, fresh, run, same, skip, start_cluster, stop_cluster
+from cases import (
+    COMPACTED,
+    COORDINATORS,
+    LIMIT,
+    SERVERS,
+    brokers,
+    compaction,
+    fresh,
+    move_leaders,
+    rounds,
+    run,
+    same,
+    skip,
+    start_cluster,
+    stop_cluster,
+)
 
 
 async def with_admin(work):
@@ -103,6 +118,31 @@ async def send(client, name, *values):
     """Sends within a transaction that the caller has begun."""
     for value in values:
         await client.send_and_wait(name, value=value, partition=0)
+
+
+async def leaders_move():
+    name = await topic(1)
+    members, placed = Members(name, fresh("group")), []
+    reader = await members.add(retry_backoff_ms=20)
+    await members.assigned(1)
+    async with AIOKafkaProducer(
+        bootstrap_servers=SERVERS, enable_idempotence=True, max_batch_size=200, retry_backoff_ms=20
+    ) as client:
+        for before, with_coordinator, after, all_values in rounds():
+            sent = [await client.send(name, value=value, partition=0) for value in before]
+            # What has been sent is on its way meanwhile.
+            await asyncio.to_thread(move_leaders, name)
+            if with_coordinator:
+                await asyncio.to_thread(move_leaders, COORDINATORS)
+            sent += [await client.send(name, value=value, partition=0) for value in after]
+            placed += [(await future).offset for future in sent]
+            await members.until("the member has every record", lambda: len(members.values) >= len(all_values))
+            same(members.values, all_values, "what the member has")
+            await reader.commit()
+    same(placed, list(range(len(all_values))), "offsets")
+    same(await reader.committed(TopicPartition(name, 0)), len(all_values), "the committed offset")
+    await members.close()
+    same([got.value for got in await read_all(name, len(all_values))], all_values, "what the log has")
 
 
 async def committed(name, count):
@@ -503,5 +543,6 @@ run({
     "error-topic-exists": limited(existing_topic),
     "error-invalid-topic": limited(invalid_topic),
     "error-record-too-large": limited(large_record),
+    "leaders-move": limited(leaders_move),
     "cluster-returns": limited(returns),
 })

@@ -106,6 +106,27 @@ def start_cluster():
     _ask("start", "started")
 
 
+def move_leaders(topic):
+    """Gives each of the topic's partitions another leader."""
+    _ask(f"move {topic}", "moved")
+
+
+# The case `leaders-move`: in each round, so many records are sent before the leader moves and so many after it; in one of the
+# rounds, the group's coordinator moves as well.
+ROUNDS = 3
+BEFORE, AFTER = 100, 50
+COORDINATORS = "__consumer_offsets"
+
+
+def rounds():
+    """For each round: what is sent before the move, what is moved, what is sent after it, what there is then."""
+    size = BEFORE + AFTER
+    for round in range(ROUNDS):
+        first = round * size
+        values = [b"%d" % n for n in range(first, first + size)]
+        yield values[:BEFORE], round == 1, values[BEFORE:], [b"%d" % n for n in range(first + size)]
+
+
 def run(cases):
     """Runs the cases, all or those that the arguments name. The exit code says nothing: the lines do."""
     for name, case in cases.items():

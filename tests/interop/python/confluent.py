@@ -12,7 +12,23 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, ConfigSource, NewPartitions, NewTopic
 
-from cases import COMPACTED, LIMIT, SERVERS, brokers, compacted, fresh, run, same, skip, start_cluster, stop_cluster, until
+from cases import (
+    COMPACTED,
+    COORDINATORS,
+    LIMIT,
+    SERVERS,
+    brokers,
+    compacted,
+    fresh,
+    move_leaders,
+    rounds,
+    run,
+    same,
+    skip,
+    start_cluster,
+    stop_cluster,
+    until,
+)
 
 ALL = ["none", "gzip", "snappy", "lz4", "zstd"]
 
@@ -125,6 +141,40 @@ def idempotent():
     offsets = produce(name, values, **{"enable.idempotence": True, "batch.num.messages": 10})
     same(offsets, list(range(500)), "offsets")
     same([got.value() for got in read_all(name, 500)], values, "values")
+
+
+def leaders_move():
+    name, group = topic(1), fresh("group")
+    (reader,) = members(name, 1, group)
+    assigned([reader], 1)
+    sent, client, found = Sent(), producer(**{"enable.idempotence": True, "batch.num.messages": 10}), []
+
+    def send_all(values):
+        for value in values:
+            client.produce(name, value=value, partition=0, on_delivery=sent)
+        client.poll(0)
+
+    def look():
+        got = message(reader)
+        if got is not None:
+            found.append(got.value())
+        return len(found) >= len(all_values)
+
+    for before, with_coordinator, after, all_values in rounds():
+        send_all(before)
+        move_leaders(name)
+        if with_coordinator:
+            move_leaders(COORDINATORS)
+        send_all(after)
+        same(client.flush(LIMIT), 0, "records still queued")
+        same(sent.failed, [], "failed deliveries")
+        until("the member has every record", look)
+        same(found, all_values, "what the member has")
+        reader.commit(asynchronous=False)
+    same([offset for _, offset in sent.placed], list(range(len(all_values))), "offsets")
+    same(reader.committed([TopicPartition(name, 0)], LIMIT)[0].offset, len(all_values), "the committed offset")
+    reader.close()
+    same([got.value() for got in read_all(name, len(all_values))], all_values, "what the log has")
 
 
 def transactional(identity):
@@ -557,5 +607,6 @@ run({
     "error-topic-exists": existing_topic,
     "error-invalid-topic": invalid_topic,
     "error-record-too-large": large_record,
+    "leaders-move": leaders_move,
     "cluster-returns": returns,
 })

@@ -9,7 +9,23 @@ from kafka import errors
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
 
-from cases import COMPACTED, LIMIT, SERVERS, brokers, compacted, fresh, run, same, skip, start_cluster, stop_cluster, until
+from cases import (
+    COMPACTED,
+    COORDINATORS,
+    LIMIT,
+    SERVERS,
+    brokers,
+    compacted,
+    fresh,
+    move_leaders,
+    rounds,
+    run,
+    same,
+    skip,
+    start_cluster,
+    stop_cluster,
+    until,
+)
 
 BOOTSTRAP = SERVERS.split(",")
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
@@ -128,6 +144,32 @@ def send(client, name, *values):
     """Sends within a transaction that the caller has begun."""
     for value in values:
         client.send(name, value=value, partition=0).get(timeout=LIMIT)
+
+
+def leaders_move():
+    name, group = topic(1), fresh("group")
+    reader = consumer(name, group_id=group)
+    found, sent = messages(reader), []
+    # Before it knew idempotence, one request at a time kept the order.
+    once = {"max_in_flight_requests_per_connection": 1} if OLD else {"enable_idempotence": True}
+    client = producer(**once, retries=100, retry_backoff_ms=20, batch_size=200)
+    for before, with_coordinator, after, all_values in rounds():
+        sent += [client.send(name, value=value, partition=0) for value in before]
+        move_leaders(name)
+        if with_coordinator:
+            move_leaders(COORDINATORS)
+        sent += [client.send(name, value=value, partition=0) for value in after]
+        for future in sent:
+            future.get(timeout=LIMIT)
+        while len(found) < len(all_values):
+            found += read(reader, len(all_values) - len(found))
+        same([got.value for got in found], all_values, "what the member has")
+        reader.commit()
+    client.close(timeout=LIMIT)
+    same([future.get().offset for future in sent], list(range(len(all_values))), "offsets")
+    same(reader.committed(TopicPartition(name, 0)), len(all_values), "the committed offset")
+    reader.close()
+    same([got.value for got in read_all(name, len(all_values))], all_values, "what the log has")
 
 
 def committed(name, count):
@@ -583,5 +625,6 @@ run({
     "error-topic-exists": existing_topic,
     "error-invalid-topic": invalid_topic,
     "error-record-too-large": large_record,
+    "leaders-move": leaders_move,
     "cluster-returns": returns,
 })

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use kafka_protocol::messages::alter_client_quotas_request::{EntityData, EntryData, OpData};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
-use kafka_protocol::messages::{AlterClientQuotasRequest, CreateTopicsRequest, MetadataRequest, TopicName};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use kafka_protocol::messages::{
+    AlterClientQuotasRequest, CreateTopicsRequest, IncrementalAlterConfigsRequest, MetadataRequest, TopicName,
+};
 use kfake::client::Client;
 use kfake::{BrokerId, Cluster};
+use kfake_tests::records::{TOPIC, fetch};
 use kfake_tests::{text, until_tasks_are_left};
 use leakcheck::leakcheck;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -130,4 +134,106 @@ async fn stopping_a_broker_ends_its_connections_that_wait_to_be_closed() {
     }
     assert_eq!(before.elapsed(), Duration::ZERO);
     cluster.close().await;
+}
+
+/// A broker that is full, with its connection and those that wait for a slot.
+async fn full<S>(mut connect: impl AsyncFnMut() -> S) -> Vec<Client<S>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut first = Client::new(connect().await);
+    first.send(MetadataRequest::default()).await.unwrap();
+    let mut waiting = Client::new(connect().await);
+    drop(waiting.start(MetadataRequest::default(), 12).await.unwrap());
+    // What the first sends later is answered, and it is the only one.
+    first.send(MetadataRequest::default()).await.unwrap();
+    vec![first, waiting, Client::new(connect().await)]
+}
+
+#[leakcheck(start_paused)]
+async fn closing_ends_connections_that_wait_for_a_slot() {
+    let builder = Cluster::builder().in_memory().broker_config("max.connections", "1");
+    let cluster = builder.start().await.unwrap();
+    let mut all = full(async || cluster.connect(BrokerId(1)).unwrap()).await;
+    let before = Instant::now();
+    cluster.close().await;
+    assert_eq!((before.elapsed(), cluster.task_count()), (Duration::ZERO, 0));
+    for client in &mut all {
+        client.closed().await.unwrap();
+    }
+}
+
+#[leakcheck(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_ends_connections_over_tcp_that_wait_for_a_slot() {
+    let builder = Cluster::builder().brokers(1).broker_config("max.connections", "1");
+    let cluster = builder.start().await.unwrap();
+    let address = cluster.bootstrap_servers();
+    let _all = full(async || TcpStream::connect(&address).await.unwrap()).await;
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+}
+
+#[leakcheck(start_paused)]
+async fn connections_that_wait_for_a_slot_end_with_their_peers_and_their_broker() {
+    let builder = Cluster::builder().in_memory().broker_config("max.connections", "1");
+    let cluster = builder.start().await.unwrap();
+    let before = Instant::now();
+    drop(full(async || cluster.connect(BrokerId(1)).unwrap()).await);
+    until_tasks_are_left(&cluster, 0).await;
+    let mut all = full(async || cluster.connect(BrokerId(1)).unwrap()).await;
+    cluster.stop_broker(BrokerId(1)).await.unwrap();
+    for client in &mut all {
+        client.closed().await.unwrap();
+    }
+    assert_eq!((before.elapsed(), cluster.task_count()), (Duration::ZERO, 0));
+    cluster.close().await;
+}
+
+/// A second over the rate is a second to wait.
+#[leakcheck(start_paused)]
+async fn closing_ends_connections_that_came_too_fast() {
+    let builder = Cluster::builder().in_memory();
+    let cluster = builder
+        .broker_config("max.connection.creation.rate", "1")
+        .start()
+        .await
+        .unwrap();
+    let _all: Vec<_> = (0..20).map(|_| cluster.connect(BrokerId(1)).unwrap()).collect();
+    let before = Instant::now();
+    cluster.close().await;
+    assert_eq!((before.elapsed(), cluster.task_count()), (Duration::ZERO, 0));
+}
+
+/// The connections used longest ago are closed in the middle of what they wait for, and leave nothing behind.
+#[leakcheck(start_paused)]
+async fn connections_too_many_end_in_the_middle_of_their_fetches() {
+    let builder = Cluster::builder().in_memory().topic_spec(TOPIC, Some(1), Some(1));
+    let cluster = builder.start().await.unwrap();
+    let leader = cluster.partition(TOPIC, 0).unwrap().leader.unwrap();
+    let mut waiting = Vec::new();
+    for fetches in 1..=3 {
+        let mut client = cluster.client(leader).unwrap();
+        drop(client.start(fetch(0, i32::MAX), 12).await.unwrap());
+        while cluster.partition(TOPIC, 0).unwrap().waiting_fetches < fetches {
+            tokio::task::yield_now().await;
+        }
+        waiting.push(client);
+    }
+    let before = Instant::now();
+    let config = AlterableConfig::default()
+        .with_name(text("max.connections"))
+        .with_value(Some(text("2")));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(4)
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let mut admin = cluster.client(leader).unwrap();
+    assert_eq!(admin.send(request).await.unwrap().responses[0].error_code, 0);
+    for client in &mut waiting[..2] {
+        client.closed().await.unwrap();
+    }
+    until_tasks_are_left(&cluster, 2).await;
+    assert_eq!(cluster.partition(TOPIC, 0).unwrap().waiting_fetches, 1);
+    cluster.close().await;
+    assert_eq!((before.elapsed(), cluster.task_count()), (Duration::ZERO, 0));
 }

@@ -1,6 +1,7 @@
 //! What the cluster answers, request by request, over memory and under a paused clock.
 
 mod configs;
+mod connections;
 mod frames;
 mod groups;
 mod offsets;

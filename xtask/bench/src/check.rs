@@ -49,6 +49,7 @@ fn anchor(results: &Results, row: Row) -> Option<f64> {
     match row.anchor {
         Anchor::Nothing => Some(1.0),
         Anchor::Loopback => results.median(row, Kind::Loopback),
+        Anchor::Keeper => results.median(row, Kind::Keeper),
         Anchor::LoopbackIn(id) => results.median(Row::of(id)?, Kind::Loopback),
     }
 }
@@ -108,8 +109,9 @@ mod tests {
             (row("start"), 1.0, 2.0),
         ] {
             let of = |value: f64| Measured::of(vec![value * machine]);
-            let servers = [("loopback".to_owned(), of(loopback)), ("kfake".to_owned(), of(kfake))];
-            results.rows.insert(row, servers.into());
+            let servers = ["loopback", "loopback-keeps"].map(|name| (name.to_owned(), of(loopback)));
+            let kfake = ("kfake".to_owned(), of(kfake));
+            results.rows.insert(row, servers.into_iter().chain([kfake]).collect());
         }
         let kept = [("kfake".to_owned(), Measured::of(vec![1.04]))];
         results.rows.insert(row("kept"), kept.into());

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::load::curve;
-use crate::results::Row;
+use crate::results::{Anchor, Row};
 use crate::server::Kind;
 use crate::table;
 
@@ -28,6 +28,7 @@ Options:
   --from FILE        show these results instead of measuring
   --write            write the results, the plots and the table of the docs into the repository
   --check            compare with the committed results, as ratios to the loopback
+  --all-cores        measure processor time with client and server on all cores, not on one: what each then wakes is the other's core
   -h, --help
 
 What is not installed is left out by name. Exit code: 0; 1 when --check finds something worse; 2 when it could not measure.
@@ -48,6 +49,8 @@ pub struct Options {
     pub from: Option<PathBuf>,
     pub write: bool,
     pub check: bool,
+    /// Client and server run on all cores everywhere.
+    pub all_cores: bool,
 }
 
 impl Default for Options {
@@ -63,6 +66,7 @@ impl Default for Options {
             from: None,
             write: false,
             check: false,
+            all_cores: false,
         }
     }
 }
@@ -106,14 +110,23 @@ impl Command {
                 Arg::Long("from") => options.from = Some(parser.value()?.into()),
                 Arg::Long("write") => options.write = true,
                 Arg::Long("check") => options.check = true,
+                Arg::Long("all-cores") => options.all_cores = true,
                 Arg::Short('h') | Arg::Long("help") => return Ok(Self::Help),
                 other => return Err(other.unexpected().into()),
             }
         }
-        if options.check && !options.peers.contains(&Kind::Loopback) {
-            bail!("--check compares with the loopback: name it among the peers");
+        if options.check {
+            let keeper = options.rows.iter().any(|row| matches!(row.anchor, Anchor::Keeper));
+            for kind in [Kind::Loopback].into_iter().chain(keeper.then_some(Kind::Keeper)) {
+                if !options.peers.contains(&kind) {
+                    bail!("--check compares with {}: name it among the peers", kind.name());
+                }
+            }
+            if options.all_cores {
+                bail!("--check compares with results of one core");
+            }
         }
-        if options.write && (options.quick || options.rows.len() < Row::all().count()) {
+        if options.write && (options.quick || options.all_cores || options.rows.len() < Row::all().count()) {
             bail!("--write is for whole runs alone");
         }
         if options.quick {
@@ -181,11 +194,25 @@ mod tests {
     }
 
     #[test]
+    fn a_check_needs_the_loopbacks_of_its_rows_alone() {
+        for line in [
+            "--check",
+            "--check --only single --peers loopback",
+            "--check --only produce --peers loopback,loopback-keeps",
+        ] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
     fn what_does_not_exist_or_compares_with_nothing_is_refused() {
         for line in [
             "--only speed",
             "--peers redpanda",
             "--check --peers none",
+            "--check --peers loopback",
+            "--check --all-cores",
+            "--write --all-cores",
             "--write --quick",
             "fast",
         ] {

@@ -6,6 +6,7 @@
 mod awake;
 mod check;
 mod client;
+mod cores;
 mod flags;
 mod load;
 mod loopback;

@@ -37,6 +37,8 @@ pub const MEMORY: f64 = 0.15;
 pub enum Anchor {
     /// The loopback's number for the same row.
     Loopback,
+    /// The number of the loopback that keeps what it receives: new memory is the most of what producing costs.
+    Keeper,
     /// The loopback's number for another row, by its id.
     LoopbackIn(&'static str),
     /// Nothing: it is the same on any machine.
@@ -212,6 +214,9 @@ pub struct Results {
     /// Programs alone and under the audit's observer.
     #[serde(default)]
     pub observed: Vec<Observed>,
+    /// Whether processor time was measured with client and server on all cores.
+    #[serde(default)]
+    pub all_cores: bool,
     /// Servers and rows that are not there, and why.
     pub left_out: Vec<String>,
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::awake::Awake;
+use crate::cores::OneCore;
 use crate::flags::Options;
 use crate::load;
 use crate::load::{Given, Load, curve, now_ms, observer};
@@ -28,6 +29,7 @@ pub fn run(options: &Options, root: &Path) -> anyhow::Result<Results> {
             processors: std::thread::available_parallelism().map_or(0, usize::from),
             rounds: options.rounds,
             quick: options.quick,
+            all_cores: options.all_cores,
             ..Results::default()
         },
     };
@@ -52,7 +54,9 @@ pub fn run(options: &Options, root: &Path) -> anyhow::Result<Results> {
         }
     }
     bench.kafka = None;
+    let one_core = bench.one_core(true);
     bench.curves(files)?;
+    drop(one_core);
     drop(awake);
     if options.observer {
         match observer::run(options, root)? {
@@ -77,6 +81,21 @@ impl Bench<'_> {
         self.results.left_out.push(what);
     }
 
+    /// One core for client and server, if that is how a load is measured.
+    fn one_core(&mut self, wanted: bool) -> Option<OneCore> {
+        if !wanted || self.options.all_cores {
+            return None;
+        }
+        OneCore::take()
+            .inspect_err(|error| {
+                let what = format!("one core for client and server: {error}");
+                if !self.results.left_out.contains(&what) {
+                    self.leave_out(what);
+                }
+            })
+            .ok()
+    }
+
     /// One load: in each round every server, beginning with another one each time.
     fn load(&mut self, load: &Load) -> anyhow::Result<()> {
         let name = load.rows[0].id;
@@ -87,6 +106,7 @@ impl Bench<'_> {
                 Some(why) => self.leave_out(format!("{}, {name}: it {why}", program.kind.name())),
             }
         }
+        let one_core = self.one_core(load.one_core);
         for round in 0..self.options.rounds {
             for nth in 0..programs.len() {
                 let program = &programs[(nth + round) % programs.len()];
@@ -105,6 +125,7 @@ impl Bench<'_> {
                 }
             }
         }
+        drop(one_core);
         Ok(())
     }
 

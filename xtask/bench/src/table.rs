@@ -85,6 +85,9 @@ pub fn render(results: &Results) -> String {
         }
         out.push('\n');
     }
+    if results.all_cores {
+        out += "Client and server ran on all cores, not on one.\n";
+    }
     for left in &results.left_out {
         let _ = writeln!(out, "Left out: {left}.");
     }

@@ -264,6 +264,11 @@ fn talk(
                 cluster = Some(kfake.start(&ports)?);
                 "started"
             }
+            Line::Move(topic) => {
+                let cluster = cluster.as_ref().context("it moved leaders of a cluster that is gone")?;
+                super::leaders::move_all(&cluster.addresses, &topic)?;
+                "moved"
+            }
         };
         writeln!(input, "{answer}").context("it does not read the answer")?;
     }
@@ -357,6 +362,13 @@ mod tests {
         let (_, ran) = shell("echo cluster start; read a; echo ok one");
 
         assert!(ran.is_err_and(|error| error.to_string().contains("started a cluster that runs")));
+    }
+
+    #[test]
+    fn leaders_of_a_cluster_that_is_gone_cannot_be_moved() {
+        let (_, ran) = shell("echo cluster stop; read a; echo cluster move orders");
+
+        assert!(ran.is_err_and(|error| error.to_string().contains("a cluster that is gone")));
     }
 
     #[test]

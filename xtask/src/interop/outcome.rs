@@ -22,6 +22,8 @@ pub enum Line {
     Stop,
     /// It wants the cluster to start.
     Start,
+    /// It wants other leaders for a topic's partitions.
+    Move(String),
     /// Anything else, which is for people.
     Other,
 }
@@ -36,6 +38,8 @@ pub fn line(text: &str) -> Line {
         Line::Stop
     } else if text == "cluster start" {
         Line::Start
+    } else if let Some(topic) = text.strip_prefix("cluster move ") {
+        Line::Move(topic.to_owned())
     } else if let Some(case) = text.strip_prefix("ok ") {
         Line::Case(case.to_owned(), Outcome::Passed)
     } else if let Some(rest) = text.strip_prefix("not ok ") {
@@ -153,6 +157,7 @@ mod tests {
         assert_eq!(line("skip seek: old"), case("seek", skipped));
         assert_eq!(line("cluster stop"), Line::Stop);
         assert_eq!(line("cluster start"), Line::Start);
+        assert_eq!(line("cluster move orders"), Line::Move("orders".to_owned()));
         assert_eq!(line("okay"), Line::Other);
     }
 

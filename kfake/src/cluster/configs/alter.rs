@@ -110,6 +110,9 @@ pub(crate) fn alter(
         )),
     });
     let answers = answers.collect();
+    if !validate_only && all.iter().any(|one| one.kind == resource::BROKER) {
+        shared.limit_connections(&changed);
+    }
     drop((changed, topics));
     if !validate_only {
         shared.housekeeping.look_at_all(shared);

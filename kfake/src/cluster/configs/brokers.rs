@@ -4,6 +4,7 @@ use super::alter::{Alteration, Operation};
 use super::error::AlterError;
 use super::store::Values;
 use super::table::{self, Definition, Kind, Scope, Type};
+use crate::cluster::quotas::limits::{LISTENER, MAX_CONNECTIONS, MAX_CREATION_RATE};
 
 /// Numbers of threads, which change by no more than half or double at a time (`DynamicThreadPool`).
 const THREADS: &[&str] = &[
@@ -70,6 +71,13 @@ pub(crate) fn check(
             "Cannot update these configs at default cluster level, broker id must be specified: [{names}]"
         ));
     }
+    for name in [MAX_CONNECTIONS, MAX_CREATION_RATE] {
+        if let Some(why) = listener_refused(name, set, &current) {
+            return refused(format!(
+                "Invalid value org.apache.kafka.common.config.ConfigException: {why} for configuration Invalid dynamic configuration"
+            ));
+        }
+    }
     for name in THREADS {
         if let Some(wanted) = set.get(*name).and_then(|value| value.trim().parse::<i64>().ok())
             && let Some(current) = current(name).and_then(|value| value.parse::<i64>().ok())
@@ -81,6 +89,17 @@ pub(crate) fn check(
         }
     }
     Ok(())
+}
+
+/// `ListenerConnectionQuota.validateReconfiguration`: what the listener would have, its own or the broker's.
+fn listener_refused(name: &str, set: &Values, current: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    let own = format!("{LISTENER}{name}");
+    if !set.contains_key(name) && !set.contains_key(&own) {
+        return None;
+    }
+    let value = |name: &str| set.get(name).cloned().or_else(|| current(name));
+    let value = value(&own).or_else(|| value(name))?;
+    (value.trim() == "0").then(|| format!("Invalid {name} {value}"))
 }
 
 fn threads_refused(wanted: i64, current: i64) -> Option<String> {
@@ -124,7 +143,7 @@ fn is_tls(name: &str) -> bool {
 }
 
 /// The configuration in `listener.name.NAME.CONFIGURATION`.
-fn of_listener(name: &str) -> Option<&str> {
+pub(super) fn of_listener(name: &str) -> Option<&str> {
     let (_, configuration) = name.strip_prefix("listener.name.")?.split_once('.')?;
     Some(configuration)
 }
@@ -133,7 +152,7 @@ fn is_for_one_listener(name: &str) -> bool {
     of_listener(name).is_some_and(|configuration| {
         !matches!(
             configuration,
-            "max.connections" | "max.connection.creation.rate" | "num.network.threads"
+            MAX_CONNECTIONS | MAX_CREATION_RATE | "num.network.threads"
         )
     })
 }

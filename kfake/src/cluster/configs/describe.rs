@@ -1,5 +1,6 @@
 //! Configurations as DescribeConfigs shows them (`ConfigHelper`): values, where they come from, and what else would be used.
 
+use super::brokers::of_listener;
 use super::loggers;
 use super::logs::{in_unit, inherited, other_names};
 use super::store::{Changed, Configs, Values};
@@ -78,8 +79,15 @@ fn same(name: &str) -> Vec<&str> {
     match SAME.iter().find(|names| names.contains(&name)) {
         Some(names) => names.to_vec(),
         None if name == "log.flush.interval.ms" => vec![name, "log.flush.scheduler.interval.ms"],
-        None => vec![name],
+        // A listener's own comes before that of all (`DynamicBrokerConfig.brokerConfigSynonyms`).
+        None => std::iter::once(name).chain(of_listener(name)).collect(),
     }
+}
+
+/// A broker's configuration, or the one that a listener has for itself under this name.
+fn meant(name: &str) -> Option<&'static Definition> {
+    let find = |name| table::find(Kind::Broker, name);
+    find(name).or_else(|| find(of_listener(name)?))
 }
 
 impl Configs {
@@ -181,8 +189,9 @@ impl Configs {
 
     /// What Apache Kafka does not define could be a secret (`AbstractKafkaConfig.maybeSensitive`).
     fn broker_row(&self, changed: &Changed, broker: Option<BrokerId>, name: &str, value: Option<String>) -> Row {
-        let definition = table::find(Kind::Broker, name);
+        let definition = meant(name);
         let sensitive = definition.is_none_or(Definition::is_sensitive);
+        let is_dynamic = |definition: &Definition| definition.name == name && definition.scope != Scope::ReadOnly;
         let mut synonyms = self.synonyms(changed, broker, name, sensitive);
         if broker.is_none() {
             synonyms.retain(|synonym| synonym.source == Source::AllBrokers);
@@ -191,7 +200,7 @@ impl Configs {
             name: name.to_owned(),
             value: value.filter(|_| !sensitive),
             source: synonyms.first().map_or(Source::Default, |first| first.source),
-            read_only: definition.is_none_or(|d| d.scope == Scope::ReadOnly),
+            read_only: !definition.is_some_and(is_dynamic),
             sensitive,
             synonyms,
             definition,

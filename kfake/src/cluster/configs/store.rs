@@ -7,6 +7,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::logs::{Inherited, LogConfig};
 use super::table::{self, Definition, Kind};
+use crate::cluster::quotas::limits::ConnectionLimits;
 use crate::cluster::state::Broker;
 use crate::cluster::topics::BrokerId;
 
@@ -117,6 +118,16 @@ impl Configs {
             Some(value) => Some(value.clone()),
             None => Some(table::find(Kind::Broker, name)?.default()?.to_owned()),
         }
+    }
+}
+
+impl Configs {
+    /// How many connections each broker takes now.
+    pub fn limits(&self, changed: &Changed) -> impl Iterator<Item = (BrokerId, ConnectionLimits)> {
+        self.own.keys().map(move |broker| {
+            let limits = ConnectionLimits::of(|name| self.of_broker(changed, *broker, name));
+            (*broker, limits)
+        })
     }
 }
 

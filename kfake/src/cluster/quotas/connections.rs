@@ -1,84 +1,17 @@
-//! How many connections an address may open a second (`connection_creation_rate`, KIP-612), and how many it may have:
-//! `ConnectionQuotas`. Each broker counts by itself.
+//! How many connections an address may open a second (`connection_creation_rate`, KIP-612). Each broker counts by itself.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::entity::Part;
+use super::limits::address as address_of;
 use super::rate::Windows;
 use super::store::{Quotas, REMEMBERED};
-use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 
 const KEY: &str = "connection_creation_rate";
-
-/// How many connections of an address a broker has now (`max.connections.per.ip`, KIP-402).
-#[derive(Debug, Default)]
-pub(crate) struct OpenConnections(Mutex<HashMap<(BrokerId, String), usize>>);
-
-/// A connection that is counted for as long as this lives.
-#[derive(Debug)]
-pub(crate) struct Counted {
-    shared: Arc<Shared>,
-    key: (BrokerId, String),
-}
-
-impl Counted {
-    /// Counts a connection; `None` where the broker has as many of the address as it may. It is to be closed at once then.
-    pub fn new(shared: &Arc<Shared>, broker: BrokerId, address: &str) -> Option<Self> {
-        let most = most_of(shared, broker, address);
-        let key = (broker, address.to_owned());
-        let mut all = shared.open_connections.0.lock();
-        if all.get(&key).copied().unwrap_or(0) >= most {
-            return None;
-        }
-        *all.entry(key.clone()).or_default() += 1;
-        drop(all);
-        Some(Self {
-            shared: shared.clone(),
-            key,
-        })
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut all = self.shared.open_connections.0.lock();
-        if let Entry::Occupied(mut count) = all.entry(self.key.clone()) {
-            match *count.get() {
-                ..=1 => drop(count.remove()),
-                _ => *count.get_mut() -= 1,
-            }
-        }
-    }
-}
-
-/// The value for the address in `max.connections.per.ip.overrides`, as in `127.0.0.1:5,10.0.0.9:7`, or `max.connections.per.ip`.
-fn most_of(shared: &Shared, broker: BrokerId, address: &str) -> usize {
-    let changed = shared.configs.read();
-    let value = |name| shared.configs.of_broker(&changed, broker, name).unwrap_or_default();
-    let overrides = value("max.connections.per.ip.overrides");
-    let of_address = overrides.split(',').find_map(|one| {
-        let (name, most) = one.trim().rsplit_once(':')?;
-        is(name, address.parse().ok()).then(|| most.trim().parse().ok())?
-    });
-    let most = of_address.or_else(|| value("max.connections.per.ip").trim().parse().ok());
-    most.unwrap_or(usize::MAX)
-}
-
-/// Whether a name is that of an address.
-fn is(name: &str, address: Option<IpAddr>) -> bool {
-    match name {
-        "localhost" => address == Some(Ipv4Addr::LOCALHOST.into()),
-        name => address.is_some() && name.parse().ok() == address,
-    }
-}
 
 impl Quotas {
     /// Counts a new connection from an address. One that is too many does not count; it is to be closed after so long, and at
@@ -115,7 +48,7 @@ impl Quotas {
                 continue;
             };
             match name {
-                Some(name) if is(name, address) => return Some(*limit),
+                Some(name) if address.is_some() && address_of(name) == address => return Some(*limit),
                 Some(_) => {}
                 None => default = Some(*limit),
             }

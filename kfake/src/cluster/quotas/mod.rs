@@ -4,6 +4,8 @@ pub(crate) mod alter;
 pub(crate) mod connections;
 pub(crate) mod describe;
 pub(crate) mod entity;
+pub(crate) mod limits;
 pub(crate) mod mutations;
 pub(crate) mod rate;
+pub(crate) mod slots;
 pub(crate) mod store;

@@ -95,6 +95,9 @@ func StopCluster() error { return ask("stop", "stopped") }
 // StartCluster starts it again, empty, on the same ports.
 func StartCluster() error { return ask("start", "started") }
 
+// MoveLeaders gives each of the topic's partitions another leader.
+func MoveLeaders(topic string) error { return ask("move "+topic, "moved") }
+
 // Run runs the cases, all or those that the arguments name.
 func Run(cases []Case) {
 	for _, one := range cases {

@@ -92,6 +92,14 @@ func poll(from *kgo.Client, count int) ([]*kgo.Record, error) {
 	return records, nil
 }
 
+func text(records []*kgo.Record) []string {
+	all := make([]string, len(records))
+	for i, record := range records {
+		all[i] = string(record.Value)
+	}
+	return all
+}
+
 func sameValues(records []*kgo.Record, wanted [][]byte) error {
 	got := make([][]byte, len(records))
 	for i, record := range records {
@@ -315,10 +323,10 @@ func main() {
 		{Name: "compression-zstd", Run: compression(kgo.ZstdCompression())},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: func() error { return roundTrip(500, kgo.ProducerBatchMaxBytes(1000)) }},
-		{Name: "transaction-commit", Run: inTransactions(transactionCommit)},
-		{Name: "transaction-abort", Run: inTransactions(transactionAbort)},
-		{Name: "transaction-offsets", Run: transactionOffsets},
-		{Name: "transaction-fenced", Run: transactionFenced},
+		{Name: "transaction-commit", Run: transactions.Commit},
+		{Name: "transaction-abort", Run: transactions.Abort},
+		{Name: "transaction-offsets", Run: transactions.Offsets},
+		{Name: "transaction-fenced", Run: transactions.Fenced},
 		{Name: "group-of-two", Run: groupOf(2)},
 		{Name: "group-of-three", Run: groupOf(3)},
 		{Name: "rebalance", Run: rebalance},
@@ -340,6 +348,7 @@ func main() {
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},
 		{Name: "error-record-too-large", Run: largeRecord},
+		{Name: "leaders-move", Run: leadersMove},
 		{Name: "cluster-returns", Run: returns},
 	})
 }

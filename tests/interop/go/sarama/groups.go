@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"kfake.test/interop/cases"
 
@@ -25,9 +26,12 @@ type member struct {
 	group  sarama.ConsumerGroup
 	cancel context.CancelFunc
 	ended  chan struct{}
+	// The session that it is in.
+	session atomic.Pointer[sarama.ConsumerGroupSession]
 }
 
 func (one *member) Setup(session sarama.ConsumerGroupSession) error {
+	one.session.Store(&session)
 	one.Take(session.Claims()[one.of.name])
 	return nil
 }

@@ -350,10 +350,10 @@ func main() {
 		{Name: "compression-zstd", Run: since(sarama.V2_1_0_0, compression(sarama.CompressionZSTD))},
 		{Name: "keys-headers-tombstones", Run: contents},
 		{Name: "idempotent", Run: idempotent},
-		{Name: "transaction-commit", Run: inTransactions(transactionCommit)},
-		{Name: "transaction-abort", Run: inTransactions(transactionAbort)},
-		{Name: "transaction-offsets", Run: inTransactions(transactionOffsets)},
-		{Name: "transaction-fenced", Run: transactionFenced},
+		{Name: "transaction-commit", Run: transactions.Commit},
+		{Name: "transaction-abort", Run: transactions.Abort},
+		{Name: "transaction-offsets", Run: transactions.Offsets},
+		{Name: "transaction-fenced", Run: transactions.Fenced},
 		{Name: "group-of-two", Run: groupOf(2)},
 		{Name: "group-of-three", Run: groupOf(3)},
 		{Name: "rebalance", Run: rebalance},
@@ -375,6 +375,7 @@ func main() {
 		{Name: "error-topic-exists", Run: existingTopic},
 		{Name: "error-invalid-topic", Run: invalidTopic},
 		{Name: "error-record-too-large", Run: largeRecord},
+		{Name: "leaders-move", Run: leadersMove},
 		{Name: "cluster-returns", Run: returns},
 	})
 }

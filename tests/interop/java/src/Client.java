@@ -226,6 +226,7 @@ public final class Client {
         cases.put("error-invalid-topic",
             () -> expect(InvalidTopicException.class, () -> create("not/a/name", 1, Map.of())));
         cases.put("error-record-too-large", Topics::largeRecord);
+        cases.put("leaders-move", Leaders::move);
         cases.put("cluster-returns", Client::returns);
         run(cases, names);
     }

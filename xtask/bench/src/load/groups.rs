@@ -32,6 +32,7 @@ pub const LOAD: Load = Load {
         Kind::Kafka => Some("keeps groups in a heap of fixed size"),
         Kind::Kfake | Kind::KfakeGo => None,
     },
+    one_core: false,
     run,
 };
 

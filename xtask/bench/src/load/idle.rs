@@ -21,6 +21,7 @@ pub const LOAD: Load = Load {
     not_for: |kind| {
         matches!(kind, Kind::Keeper | Kind::Loopback | Kind::MockRdkafka).then_some("keeps no fetch sessions")
     },
+    one_core: true,
     run,
 };
 

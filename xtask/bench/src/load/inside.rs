@@ -41,6 +41,7 @@ pub const LOAD: Load = Load {
         Kind::KfakeGo | Kind::MockRdkafka | Kind::Kafka => Some("is not written in Rust"),
         Kind::Kfake | Kind::Loopback => None,
     },
+    one_core: false,
     run,
 };
 

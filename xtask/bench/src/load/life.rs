@@ -22,6 +22,7 @@ pub const LOAD: Load = Load {
         Kind::MockRdkafka => Some("waits three seconds in each group's first join"),
         _ => None,
     },
+    one_core: true,
     run,
 };
 

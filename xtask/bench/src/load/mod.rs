@@ -37,6 +37,8 @@ pub struct Load {
     pub rows: &'static [Spec],
     /// Why it says nothing of a server; `None` where it does.
     pub not_for: fn(Kind) -> Option<&'static str>,
+    /// Whether client and server take turns on one core: where processor time is measured. Wall time is that of all cores.
+    pub one_core: bool,
     /// Runs it once. A sample for each row that it has something to say of, by the row's id.
     pub run: fn(&mut Given<'_>) -> anyhow::Result<Samples>,
 }

@@ -15,7 +15,7 @@ pub const LOAD: Load = Load {
             title: "CPU s a GiB produced",
             target: 0.35,
             tolerance: CPU,
-            anchor: Anchor::Loopback,
+            anchor: Anchor::Keeper,
         },
         Spec {
             id: "consume",
@@ -33,6 +33,7 @@ pub const LOAD: Load = Load {
         },
     ],
     not_for: |_| None,
+    one_core: true,
     run,
 };
 

@@ -13,6 +13,7 @@ pub const LOAD: Load = Load {
         anchor: Anchor::Loopback,
     }],
     not_for: |kind| (kind == Kind::Keeper).then_some("is there for the payload alone"),
+    one_core: false,
     run,
 };
 

@@ -25,6 +25,7 @@ pub const LOAD: Load = Load {
         Kind::Keeper => Some("is there for the payload alone"),
         _ => None,
     },
+    one_core: true,
     run,
 };
 

@@ -35,6 +35,7 @@ pub const LOAD: Load = Load {
         Kind::MockRdkafka => Some("creates no topics when asked"),
         Kind::Loopback | Kind::Keeper => Some("knows no topics"),
     },
+    one_core: false,
     run,
 };
 
