@@ -26,11 +26,12 @@ Usage: kfake [OPTIONS]
   --cluster-id ID                         the cluster's id
   --as-version RELEASE                    offers what that release of Apache Kafka does: 0.11 to 4.4
   --max-versions KEY=VERSION,...          the highest version of an API, by its key or name
+  --steered                               takes `stop NODE` and `start NODE` on stdin, a line each
   --log-level LEVEL                       off, error, warn, info, debug or trace [info]
   --help, --version
 
 Once every port accepts, the first line on stdout is `ready HOST:PORT,...`. Logs go to stderr.
-SIGINT and SIGTERM close the cluster.
+SIGINT and SIGTERM close the cluster. A steered one answers each line on stdout once it is done: `ok`, or `error REASON`.
 
 Exit codes: 0 closed; 1 the start failed; 2 wrong arguments; 3 a task remained after the close.";
 
@@ -78,6 +79,8 @@ pub(crate) enum Command {
 pub(crate) struct Arguments {
     pub builder: Builder,
     pub log_level: LevelFilter,
+    /// Whether brokers are stopped and started by lines on stdin.
+    pub is_steered: bool,
 }
 
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, CliError> {
@@ -85,6 +88,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 
     let mut builder = Cluster::builder();
     let mut log_level = LevelFilter::INFO;
+    let mut is_steered = false;
     let mut parser = lexopt::Parser::from_args(arguments);
     while let Some(argument) = parser.next()? {
         let name = match argument {
@@ -128,6 +132,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             "cluster-id" => builder.cluster_id(value()?),
             "as-version" => builder.as_version(value()?),
             "max-versions" => max_versions(builder, &value()?)?,
+            "steered" => {
+                is_steered = true;
+                builder
+            }
             "log-level" => {
                 log_level = number_like("log-level", &value()?, "off, error, warn, info, debug or trace")?;
                 builder
@@ -136,7 +144,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             _ => return Err(lexopt::Error::UnexpectedOption(format!("--{name}")).into()),
         };
     }
-    Ok(Command::Run(Box::new(Arguments { builder, log_level })))
+    Ok(Command::Run(Box::new(Arguments {
+        builder,
+        log_level,
+        is_steered,
+    })))
 }
 
 /// A value of a type that reads itself.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use kfake::StartError;
 
 mod cli;
+mod steering;
 
 /// How long the cluster's tasks may take to end before the one that stays is reported.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
@@ -59,6 +60,7 @@ async fn run(arguments: cli::Arguments) -> u8 {
     };
     #[cfg(feature = "plants")]
     let arguments = planted(arguments);
+    let is_steered = arguments.is_steered;
     let cluster = match arguments.builder.start().await {
         Ok(cluster) => cluster,
         Err(error) => {
@@ -74,7 +76,10 @@ async fn run(arguments: cli::Arguments) -> u8 {
     if let Err(error) = stdout.write_all(ready.as_bytes()).and_then(|()| stdout.flush()) {
         tracing::warn!(%error, "cannot say that the cluster is ready");
     }
-    stop.wait().await;
+    tokio::select! {
+        () = stop.wait() => {}
+        () = steering::follow(&cluster), if is_steered => {}
+    }
     tracing::info!("closing the cluster");
     let closed = tokio::time::timeout(CLOSE_LIMIT, cluster.close()).await.is_ok();
     let report = leakcheck::find();

@@ -8,7 +8,7 @@ use std::process::{ExitStatus, Output, Stdio};
 use kafka_protocol::messages::MetadataRequest;
 use kfake::client::Client;
 use leakcheck::leakcheck;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
@@ -259,4 +259,40 @@ async fn a_task_that_remains_is_reported_and_exits_3() {
         stderr.contains("group:billing › manage") && stderr.contains("kfake/src/group/manage.rs"),
         "{stderr}"
     );
+}
+
+#[leakcheck]
+async fn a_steered_cluster_stops_and_starts_its_brokers_as_it_is_told() {
+    let mut command = kfake(&["--brokers", "2", "--topic", "orders:1:2", "--steered"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ready = lines.next_line().await.unwrap().unwrap();
+    let ready: Vec<SocketAddr> = ready.split([' ', ',']).skip(1).map(|a| a.parse().unwrap()).collect();
+    let mut client = Client::connect(ready[0]).await.unwrap();
+    for (line, answer, brokers) in [
+        ("stop 2", "ok", 1),
+        ("stop 2", "ok", 1),
+        ("start 2", "ok", 2),
+        ("stop 3", "error the cluster has no broker 3", 2),
+        ("stop", "error stop takes a node's id, not \"\"", 2),
+        ("drop 2", "error \"drop\" is neither stop nor start", 2),
+        ("stop 2", "ok", 1),
+    ] {
+        input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        assert_eq!(lines.next_line().await.unwrap().as_deref(), Some(answer), "{line}");
+        let metadata = client.send(MetadataRequest::default()).await.unwrap();
+        assert_eq!(metadata.brokers.len(), brokers, "{line}");
+    }
+    // Nobody steers any more: it runs on, and ends as ever.
+    drop(input);
+    client.send(MetadataRequest::default()).await.unwrap();
+    let running = Running { child, ready };
+    let (status, stderr) = running.end_by("TERM").await;
+    assert_eq!(status.code(), Some(0), "{stderr}");
 }

@@ -96,6 +96,8 @@ servers=()
 for node in $(seq 1 "$nodes"); do
     extra=()
     if [ "$node" = 1 ] && [ ! -s "$archive" ]; then extra=("-XX:ArchiveClassesAtExit=$archive"); fi
+    # One argument a line, so that node.sh can start it again.
+    printf '%s\n' "$java" "${options[@]}" -cp "$(cat "$classpath")" kafka.Kafka "$dir/server$node.properties" >"$dir/command$node"
     nohup "$java" "${options[@]}" "${extra[@]}" -cp "$(cat "$classpath")" kafka.Kafka "$dir/server$node.properties" \
         >"$dir/broker$node.log" 2>&1 </dev/null &
     echo $! >"$dir/pid$node"

@@ -50,8 +50,7 @@ pub(super) async fn handle(
             .with_name(topic.name)
     });
     let responses = responses.collect();
-    drop(topics);
-    context.shared.led_anew(woken);
+    context.groups.led_anew(topics, woken);
     Ok(AlterPartitionReassignmentsResponse::default()
         .with_allow_replication_factor_change(request.allow_replication_factor_change)
         .with_error_message(None)

@@ -44,8 +44,7 @@ pub(super) async fn handle(
             .collect(),
         None => every_partition(&mut topics, election, &mut woken),
     };
-    drop(topics);
-    context.shared.led_anew(woken);
+    context.groups.led_anew(topics, woken);
     Ok(ElectLeadersResponse::default().with_replica_election_results(results))
 }
 

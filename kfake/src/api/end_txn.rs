@@ -3,7 +3,8 @@
 //! - 2: PRODUCER_FENCED may come back. 3: flexible. 4: no change. 5: the answer has the id and epoch of the next transaction
 //!   (KIP-890).
 //!
-//! Apache Kafka answers before the markers are written. Here they are written first, to all partitions at once.
+//! Apache Kafka answers before the markers are written. Here they are written first, to all partitions at once that take them; of
+//! one that does not, the transaction is ending until it does, and everything that is asked of it is CONCURRENT_TRANSACTIONS.
 
 use kafka_protocol::messages::{EndTxnRequest, EndTxnResponse, ProducerId};
 

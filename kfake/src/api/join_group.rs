@@ -3,6 +3,8 @@
 //! - 1: rebalance timeout. 2: throttle time. 4: a new member is given its id first (KIP-394). 5: static members (KIP-345).
 //! - 6: flexible. 7: protocol type comes back (KIP-559). 8: a reason (KIP-800). 9: the leader may skip (KIP-814).
 
+use std::sync::Arc;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 
@@ -27,6 +29,7 @@ pub(super) async fn handle(
     if request.session_timeout_ms < 0 || !allowed.contains(&millis(request.session_timeout_ms)) {
         return refuse(ResponseError::InvalidSessionTimeout);
     }
+    let asked_at = context.groups.moves();
     // `GroupCoordinatorService.joinGroup` asks last who coordinates.
     if !context.coordinates(&request.group_id) {
         return refuse(ResponseError::NotCoordinator);
@@ -36,9 +39,9 @@ pub(super) async fn handle(
         true => Missing::Create,
         false => Missing::Leave,
     };
-    let client = context.client();
+    let client = Arc::new(context.client());
     let joined = ask(&context.groups, &request.group_id, missing, |reply| {
-        Request::Join(request.clone(), version, client.clone(), reply)
+        Request::Join(request.clone(), version, client.clone(), asked_at, reply)
     });
     match joined.await? {
         Some(response) => Ok(response),

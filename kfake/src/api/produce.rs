@@ -400,6 +400,14 @@ impl Batch<'_> {
         drop(held);
         verified.map_err(|error| match error {
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch.into(),
+            // They try again, without knowing what for (`ReplicaManager.handleProduceAppend`).
+            ResponseError::ConcurrentTransactions if !adds => Failure {
+                message: Some(format!(
+                    "Unable to verify the partition has been added to the transaction. Underlying error: {}",
+                    "CONCURRENT_TRANSACTIONS"
+                )),
+                ..ResponseError::NotEnoughReplicas.into()
+            },
             // Clients of before version 11 do not know the other.
             ResponseError::TransactionAbortable if self.version < FIRST_WITH_ABORTABLE => Failure {
                 message: Some("Partition was not added to the transaction".to_owned()),
@@ -443,9 +451,6 @@ impl Batch<'_> {
         let held = self.context.transactions.hold();
         let mut log = partition.log.lock();
         self.may_append(partition, &log)?;
-        if log.owes_marker_of(producer.0) {
-            return Err(ResponseError::ConcurrentTransactions.into());
-        }
         let config = topic.log_config(partition);
         let is_open = log.has_open_transaction(producer.0, producer.1);
         if !is_open && config.verifies_transactions && held.verify(id, producer, &topic.name, partition.index).is_err()

@@ -20,11 +20,12 @@ pub(super) async fn handle(
     if version >= 5 && (request.protocol_type.is_none() || request.protocol_name.is_none()) {
         return refuse(ResponseError::InconsistentGroupProtocol);
     }
+    let asked_at = context.groups.moves();
     if let Err(error) = context.check_group(&request.group_id) {
         return refuse(error);
     }
     let synced = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
-        Request::Sync(request.clone(), reply)
+        Request::Sync(request.clone(), asked_at, reply)
     });
     match synced.await? {
         Some(response) => Ok(response),

@@ -5,6 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use super::handle::Cluster;
+use super::lifeline::{Ending, Lifeline};
 use super::partition::Partition;
 use super::topics::{BrokerId, Topics};
 use super::topology::{MoveError, Woken};
@@ -95,7 +96,9 @@ impl Cluster {
 
     /// Makes another replica the leader, as an election does: the leader epoch rises, fetches that wait end with
     /// NOT_LEADER_OR_FOLLOWER, and clients that ask the old leader learn who leads (KIP-951). A replica that is not in sync
-    /// loses what it lacks, as in an unclean election: consumers that had read further see the log diverge.
+    /// loses what it lacks, as in an unclean election: consumers that had read further see the log diverge. The leaders of
+    /// `__consumer_offsets` and `__transaction_state`, which are there once a coordinator has been looked for, are the coordinators:
+    /// groups move with them, and who waits for one is answered NOT_COORDINATOR.
     ///
     /// ```
     /// # use kfake::{BrokerId, Cluster};
@@ -165,8 +168,7 @@ impl Cluster {
     ) -> Result<PartitionView, MoveError> {
         let mut topics = self.shared.topics.write();
         let woken = change(&mut topics)?;
-        drop(topics);
-        self.shared.led_anew(woken);
+        self.groups.led_anew(topics, woken);
         self.partition(topic, index).ok_or(MoveError::NoPartition)
     }
 
@@ -192,13 +194,14 @@ impl Cluster {
     /// # cluster.close().await; Ok(()) }
     /// ```
     pub fn hold_reassignments(&self, hold: bool) {
-        let woken = self.shared.topics.write().hold_reassignments(hold);
-        self.shared.led_anew(woken);
+        let mut topics = self.shared.topics.write();
+        let woken = topics.hold_reassignments(hold);
+        self.groups.led_anew(topics, woken);
     }
 
     /// Stops a broker, as a crash does: its connections break, its port is closed, others lead what it led, and it is in sync
     /// with nobody. What it led alone is led by nobody until it comes back, or an unclean election is asked for. Returns once
-    /// the last of its tasks has been dropped; of a broker that is stopped already, at once.
+    /// the last of its tasks has been dropped, also where another call has stopped the broker before.
     ///
     /// ```
     /// # use kfake::{BrokerId, Cluster};
@@ -216,17 +219,25 @@ impl Cluster {
     /// [`BrokerError::Unknown`].
     pub async fn stop_broker(&self, broker: BrokerId) -> Result<(), BrokerError> {
         let lifeline = self.shared.lifeline(broker).ok_or(BrokerError::Unknown(broker))?;
-        self.change_brokers(|topics| topics.fence(broker));
-        if let Some(mut ended) = lifeline.stop() {
-            // Every task of the broker holds the other end. No message ever comes.
-            let _ = ended.recv().await;
-        }
+        let ending = {
+            let _changing = lifeline.change();
+            match lifeline.ending() {
+                Some(ending) => ending,
+                None => {
+                    // Its connections break first: who waits on one hears nothing of what follows, as from a broker that crashes.
+                    let ending = lifeline.stop();
+                    self.change_brokers(|topics| topics.fence(broker));
+                    ending
+                }
+            }
+        };
+        ending.ended().await;
         Ok(())
     }
 
     /// Starts a broker that was stopped: it listens on the port that it had, leads what nobody leads, and is in sync again.
-    /// It gets no leadership back before an election is asked for. A broker that runs already stays as it is. A cluster that is
-    /// closed starts nothing.
+    /// It gets no leadership back before an election is asked for. A broker that runs already stays as it is, also where another
+    /// call has just started it; of one that is being stopped, the end is waited for. A cluster that is closed starts nothing.
     ///
     /// ```
     /// # use kfake::{BrokerId, Cluster};
@@ -244,21 +255,36 @@ impl Cluster {
     /// See [`BrokerError`]; the broker stays stopped then.
     pub async fn start_broker(&self, broker: BrokerId) -> Result<(), BrokerError> {
         let lifeline = self.shared.lifeline(broker).ok_or(BrokerError::Unknown(broker))?;
-        if self.shared.exits.is_shut_down() || self.shared.topics.read().is_active(broker) {
-            return Ok(());
+        while let Some(ending) = self.start_or_wait(broker, lifeline)? {
+            ending.ended().await;
         }
+        Ok(())
+    }
+
+    /// Starts a broker that is stopped, in one step; gives the life that has to end before that can be done.
+    fn start_or_wait(&self, broker: BrokerId, lifeline: &Lifeline) -> Result<Option<Ending>, BrokerError> {
         // Held until the task is spawned: a close that begins in between waits for it.
         let _hold = self.shared.tasks.all.token();
+        let _changing = lifeline.change();
+        let Some(ending) = lifeline.ending() else {
+            return Ok(None);
+        };
+        if self.shared.exits.is_shut_down() {
+            return Ok(None);
+        }
+        if !ending.has_ended() {
+            // Its port is still bound.
+            return Ok(Some(ending));
+        }
+        // Bound before anything else is done: a broker that cannot listen stays stopped.
+        let listener = lifeline.address.map(tcp::bind).transpose();
+        let listener = listener.map_err(|source| BrokerError::Listen { broker, source })?;
         lifeline.start();
-        if let Some(address) = lifeline.address {
-            let listener = tcp::bind(address).map_err(|source| {
-                lifeline.stop();
-                BrokerError::Listen { broker, source }
-            })?;
+        if let Some(listener) = listener {
             tcp::listen(&self.transactions, broker, listener);
         }
         self.change_brokers(|topics| topics.unfence(broker));
-        Ok(())
+        Ok(None)
     }
 
     /// Changes which brokers are up.
@@ -266,7 +292,6 @@ impl Cluster {
         let mut topics = self.shared.topics.write();
         let woken = change(&mut topics);
         self.shared.elect_controller(&topics);
-        drop(topics);
-        self.shared.led_anew(woken);
+        self.groups.led_anew(topics, woken);
     }
 }

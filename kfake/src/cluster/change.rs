@@ -47,7 +47,11 @@ impl<'a> Change<'a> {
 
     /// The partition after it; `None` where nothing changes.
     pub fn build(mut self) -> Option<Partition> {
-        self.isr.extend(&self.caught_up);
+        if !self.caught_up.is_empty() {
+            self.isr.extend(&self.caught_up);
+            // The leader's AlterPartition has them as a set, whatever their order was.
+            self.isr.sort_unstable();
+        }
         self.complete_reassignment();
         let mut elr = self.eligible();
         let before = self.before;

@@ -81,7 +81,7 @@ fn create_as(
         TopicConfig::read(wanted.configs.iter().copied(), &shared.configs.logs()).map_err(TopicError::InvalidConfig)?;
     let assignment = match wanted.assigned.is_empty() {
         true => spread(shared, topics, wanted.partitions, wanted.replicas)?,
-        false => assigned(shared, wanted)?,
+        false => assigned(shared, topics, wanted)?,
     };
     permit(assignment.len())?;
     if !validate_only {
@@ -116,7 +116,7 @@ fn spread(shared: &Shared, topics: &Topics, partitions: i32, replicas: i32) -> R
 }
 
 /// A manual assignment: partitions 0 to n-1, each with the same number of known and different brokers.
-fn assigned(shared: &Shared, wanted: &Wanted<'_>) -> Result<Assignment, TopicError> {
+fn assigned(shared: &Shared, topics: &Topics, wanted: &Wanted<'_>) -> Result<Assignment, TopicError> {
     let invalid = |why: String| Err(TopicError::InvalidReplicaAssignment(why));
     if wanted.replicas != -1 {
         return Err(TopicError::InvalidRequest(
@@ -137,6 +137,7 @@ fn assigned(shared: &Shared, wanted: &Wanted<'_>) -> Result<Assignment, TopicErr
             ));
         }
         check_assignment(shared, replicas, width)?;
+        check_is_up(topics, *index, replicas)?;
         width = Some(replicas.len());
         partitions.insert(*index, replicas.clone());
     }
@@ -175,6 +176,16 @@ pub(crate) fn check_assignment(shared: &Shared, replicas: &[BrokerId], width: Op
             replicas.len()
         )),
         _ => Ok(()),
+    }
+}
+
+/// Whether somebody would lead a partition on these brokers (`ReplicationControlManager.buildPartitionRegistration`).
+fn check_is_up(topics: &Topics, index: i32, replicas: &[BrokerId]) -> Result<(), TopicError> {
+    match replicas.iter().any(|broker| topics.is_active(*broker)) {
+        true => Ok(()),
+        false => Err(TopicError::InvalidReplicaAssignment(format!(
+            "All brokers specified in the manual partition assignment for partition {index} are fenced or in controlled shutdown."
+        ))),
     }
 }
 
@@ -234,6 +245,9 @@ pub(crate) fn grow(
         Some(assigned) => {
             for replicas in assigned {
                 check_assignment(shared, replicas, Some(width))?;
+            }
+            for (index, replicas) in (there as i32..).zip(assigned) {
+                check_is_up(&topics, index, replicas)?;
             }
             assigned.clone()
         }

@@ -36,6 +36,12 @@ impl Internal {
             .find(|internal| internal.name() == name)
     }
 
+    /// The key's partition; none before the topic is there.
+    pub fn partition_in(self, topics: &Topics, key: &str) -> Option<i32> {
+        let topic = topics.by_name(self.name())?;
+        i32::try_from(partition_of(key, topic.partitions.len())).ok()
+    }
+
     /// How many partitions it has, or will have.
     fn partitions(self, shared: &Shared) -> usize {
         let config = &shared.config;
@@ -100,6 +106,15 @@ impl Shared {
         };
         let partition = &topic.partitions[partition_of(key, topic.partitions.len())];
         partition.leader
+    }
+
+    /// The leader epoch of the key's partition: the epoch of its coordinator.
+    pub fn coordinator_epoch(&self, internal: Internal, key: &str) -> i32 {
+        let topics = self.topics.read();
+        let Some(topic) = topics.by_name(internal.name()) else {
+            return 0;
+        };
+        topic.partitions[partition_of(key, topic.partitions.len())].leader_epoch
     }
 
     /// The key's partition of one of Kafka's own topics, as it is or will be.

@@ -1,16 +1,17 @@
 //! What a broker's tasks live by: its port and its connections end when the broker is stopped, without the cluster.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// One broker's. Stopping and starting it put another life in its place.
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     life: Mutex<Life>,
+    changing: Mutex<()>,
     /// Where the broker listens; `None` in memory.
     pub address: Option<SocketAddr>,
 }
@@ -18,18 +19,15 @@ pub(crate) struct Lifeline {
 #[derive(Debug)]
 struct Life {
     stopped: CancellationToken,
-    /// Held by each of the broker's tasks.
-    alive: Option<mpsc::Sender<Infallible>>,
-    ended: Option<mpsc::Receiver<Infallible>>,
+    /// Each of the broker's tasks holds a receiver.
+    alive: Arc<watch::Sender<()>>,
 }
 
 impl Life {
     fn new() -> Self {
-        let (alive, ended) = mpsc::channel(1);
         Self {
             stopped: CancellationToken::new(),
-            alive: Some(alive),
-            ended: Some(ended),
+            alive: Arc::default(),
         }
     }
 }
@@ -38,7 +36,7 @@ impl Life {
 #[derive(Debug, Clone)]
 pub(crate) struct Holding {
     stopped: CancellationToken,
-    _alive: mpsc::Sender<Infallible>,
+    _alive: watch::Receiver<()>,
 }
 
 impl Holding {
@@ -48,32 +46,61 @@ impl Holding {
     }
 }
 
+/// A life that is over, or about to be.
+#[derive(Debug)]
+pub(crate) struct Ending(Arc<watch::Sender<()>>);
+
+impl Ending {
+    /// Waits until the last of the broker's tasks has been dropped. Any number of callers may.
+    pub async fn ended(&self) {
+        self.0.closed().await;
+    }
+
+    /// Whether that has happened.
+    pub fn has_ended(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
 impl Lifeline {
     pub fn new(address: Option<SocketAddr>) -> Self {
         Self {
             life: Mutex::new(Life::new()),
+            changing: Mutex::default(),
             address,
         }
+    }
+
+    /// Who stops or starts the broker holds it until everything that belongs to that is done: one at a time, and before the lock of
+    /// the topics.
+    pub fn change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock()
     }
 
     /// For a new task of the broker; `None` while it is stopped.
     pub fn hold(&self) -> Option<Holding> {
         let life = self.life.lock();
-        Some(Holding {
-            stopped: life.stopped.clone(),
-            _alive: life.alive.clone()?,
+        let stopped = life.stopped.clone();
+        (!stopped.is_cancelled()).then(|| Holding {
+            stopped,
+            _alive: life.alive.subscribe(),
         })
     }
 
-    /// Stops the broker's tasks, and gives what ends once all have been dropped.
-    pub fn stop(&self) -> Option<mpsc::Receiver<Infallible>> {
-        let mut life = self.life.lock();
-        life.alive = None;
-        life.stopped.cancel();
-        life.ended.take()
+    /// The life that was stopped; `None` while the broker runs.
+    pub fn ending(&self) -> Option<Ending> {
+        let life = self.life.lock();
+        life.stopped.is_cancelled().then(|| Ending(life.alive.clone()))
     }
 
-    /// Lets the broker have tasks again.
+    /// Stops the broker's tasks.
+    pub fn stop(&self) -> Ending {
+        let life = self.life.lock();
+        life.stopped.cancel();
+        Ending(life.alive.clone())
+    }
+
+    /// Lets the broker have tasks again. Those that it had have ended.
     pub fn start(&self) {
         *self.life.lock() = Life::new();
     }

@@ -72,10 +72,13 @@ impl Partition {
         self.leader.is_some() && !log.holds_high_watermark()
     }
 
-    /// Lets the log go on as the replicas in sync allow, and writes the markers that have waited for that. `log` is the
-    /// partition's own.
+    /// Lets the log go on as the replicas in sync allow, and writes the markers that have waited for that, which are for nobody where
+    /// nobody leads. `log` is the partition's own.
     pub fn go_on(&self, log: &mut Log, min_isr: usize) {
         log.hold_high_watermark(self.is_under_min_isr(min_isr));
+        if self.leader.is_none() {
+            log.forget_owed_markers();
+        }
         if self.takes_markers(log) {
             log.write_owed_markers();
         }

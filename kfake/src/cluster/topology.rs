@@ -11,6 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::change::{Change, Election};
+use super::internal::Internal;
 use super::partition::Partition;
 use super::state::Shared;
 use super::topics::{BrokerId, Topic, Topics};
@@ -36,17 +37,30 @@ pub(crate) enum Refused {
 /// Those who wait for a partition that has changed. Notify them once no lock is held.
 #[derive(Debug, Default)]
 #[must_use = "the waiting fetches sleep on until they are notified"]
-pub(crate) struct Woken(Vec<Wakeups>);
+pub(crate) struct Woken {
+    waiting: Vec<Wakeups>,
+    /// The partitions of `__consumer_offsets` that others lead now, or nobody.
+    pub coordinators: Vec<Coordinators>,
+}
+
+/// The groups of a partition of `__consumer_offsets` have another coordinator.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Coordinators {
+    pub partition: i32,
+    /// Whether there is one.
+    pub is_led: bool,
+}
 
 impl Woken {
     pub fn notify(self) {
-        for wakeups in self.0 {
+        for wakeups in self.waiting {
             wakeups.notify();
         }
     }
 
     pub fn and(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.waiting.extend(other.waiting);
+        self.coordinators.extend(other.coordinators);
     }
 }
 
@@ -101,7 +115,7 @@ impl Topics {
             return Woken::default();
         }
         let mut changed = Topic::clone(topic);
-        let mut woken = Vec::new();
+        let mut woken = Woken::default();
         for mut after in partitions {
             let Some(place) = usize::try_from(after.index)
                 .ok()
@@ -132,12 +146,18 @@ impl Topics {
             // Also where nobody leads: who still holds the partition as it was must not append to it.
             log.begin_leader_epoch(after.leader_epoch);
             after.go_on(&mut log, topic.min_isr());
-            woken.push(log.waiters().wakeups());
+            woken.waiting.push(log.waiters().wakeups());
             drop(log);
+            if after.leader != before.leader && topic.name == Internal::Offsets.name() {
+                woken.coordinators.push(Coordinators {
+                    partition: after.index,
+                    is_led: after.leader.is_some(),
+                });
+            }
             changed.partitions[place] = Arc::new(after);
         }
         self.replace(Arc::new(changed));
-        Woken(woken)
+        woken
     }
 
     /// Changes each partition of each topic.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::join;
 use super::member::{Member, Protocol};
+use super::moved::Stored;
 use super::offsets::Offsets;
 use super::registry::Groups;
 use super::request::Request;
@@ -68,6 +69,10 @@ pub(crate) struct ClassicGroup {
     pub(super) state_since_ms: Option<i64>,
     /// When the first of the offsets expires that have been committed since somebody looked.
     pub(super) expires_first_ms: Option<i64>,
+    /// As the next coordinator would find it; none where nothing but an empty group was ever written. Boxed: seldom looked at.
+    pub(super) stored: Option<Box<Stored>>,
+    /// Of the moves of coordinators, the last that was this group's.
+    pub(super) moved_at: u64,
 }
 
 impl ClassicGroup {
@@ -91,6 +96,8 @@ impl ClassicGroup {
             subscribed: Subscribed::default(),
             state_since_ms: None,
             expires_first_ms: None,
+            stored: None,
+            moved_at: 0,
         }
     }
 
@@ -99,8 +106,17 @@ impl ClassicGroup {
         let shared = &*groups.shared;
         let config = &shared.config;
         match request {
-            Request::Join(request, version, client, reply) => self.join(&request, version, client, reply, now, shared),
-            Request::Sync(request, reply) => self.sync(&request, reply, now),
+            Request::Join(request, version, _, asked_at, reply) if self.has_moved_since(asked_at) => {
+                let error = ResponseError::NotCoordinator;
+                drop(reply.send(join::refused(error, request.member_id, version)));
+            }
+            Request::Sync(_, asked_at, reply) if self.has_moved_since(asked_at) => {
+                drop(reply.send(refused_sync(ResponseError::NotCoordinator)));
+            }
+            Request::Join(request, version, client, _, reply) => {
+                self.join(&request, version, client, reply, now, shared);
+            }
+            Request::Sync(request, _, reply) => self.sync(&request, reply, now),
             Request::Heartbeat(request, reply) => drop(reply.send(self.heartbeat(&request, now))),
             Request::Leave(request, version, reply) => drop(reply.send(self.leave(request, version, now, config))),
             Request::Commit(request, reply) => {
@@ -411,6 +427,7 @@ impl ClassicGroup {
             self.protocol = None;
             self.leader = None;
             self.subscribed = Subscribed::by(Vec::new());
+            self.store();
             return;
         }
         self.protocol = self.choose_protocol();
@@ -504,6 +521,18 @@ impl ClassicGroup {
             if *count == 0 {
                 self.supporters.swap_remove(at);
             }
+        }
+    }
+
+    /// There is no rebalance any more, and no session to watch; the protocols are those of the members that there are.
+    pub(super) fn forget_phases(&mut self) {
+        self.join = None;
+        self.sync_deadline = None;
+        self.next_session = None;
+        self.supporters = Vec::new();
+        let protocols: Vec<_> = self.members.values().map(|m| m.protocols.clone()).collect();
+        for protocols in protocols {
+            self.count_protocols(&protocols, 1);
         }
     }
 

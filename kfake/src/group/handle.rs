@@ -123,6 +123,9 @@ impl Group {
         }
         let now_ms = shared.now_ms();
         state.state_since_ms = Some(now_ms);
+        if let Some(stored) = &mut state.stored {
+            stored.since_ms.get_or_insert(now_ms);
+        }
         state.expires_first(now_ms, shared.config.offsets_retention.0)
     }
 

@@ -1,5 +1,7 @@
 //! JoinGroup, as `GroupMetadataManager.classicGroupJoin` handles it.
 
+use std::sync::Arc;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{JoinGroupRequest, JoinGroupResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -15,7 +17,7 @@ use crate::cluster::state::Shared;
 struct Joining<'a> {
     request: &'a JoinGroupRequest,
     version: i16,
-    client: ClientInfo,
+    client: Arc<ClientInfo>,
     now: Instant,
     shared: &'a Shared,
 }
@@ -33,7 +35,7 @@ impl ClassicGroup {
         &mut self,
         request: &JoinGroupRequest,
         version: i16,
-        client: ClientInfo,
+        client: Arc<ClientInfo>,
         reply: Reply<JoinGroupResponse>,
         now: Instant,
         shared: &Shared,
@@ -141,6 +143,7 @@ impl ClassicGroup {
         if self.state != GroupState::Stable || !keeps_protocol {
             return Outcome::Wait(id);
         }
+        self.store();
         // Nothing changes for the others, so there is no rebalance. A leader is told to skip the assignment (KIP-814);
         // before version 9 it cannot be, and is told of a leader that it is not.
         let mut response = self.joined(&id, &self.members_for_leader());
@@ -276,7 +279,7 @@ mod tests {
             id: "client".to_owned(),
             host: "/host".to_owned(),
         };
-        group.join(&decoded, 5, client, reply, Instant::now(), shared);
+        group.join(&decoded, 5, Arc::new(client), reply, Instant::now(), shared);
         (buffer, answer.try_recv().ok())
     }
 

@@ -1,6 +1,7 @@
 //! A member of a classic group.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,7 +23,7 @@ pub(crate) struct Protocol {
 pub(crate) struct Member {
     pub id: StrBytes,
     pub instance_id: Option<StrBytes>,
-    pub client: ClientInfo,
+    pub client: Arc<ClientInfo>,
     pub session_timeout: Duration,
     pub rebalance_timeout: Duration,
     pub protocols: Vec<Protocol>,
@@ -35,7 +36,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub fn new(id: StrBytes, request: &JoinGroupRequest, version: i16, client: ClientInfo) -> Self {
+    pub fn new(id: StrBytes, request: &JoinGroupRequest, version: i16, client: Arc<ClientInfo>) -> Self {
         let mut member = Self {
             id,
             instance_id: request.group_instance_id.as_ref().map(kept),

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::registry::Groups;
 use super::request::{Reply, Request};
 use crate::cluster::exits::{Closing, Wait};
+use crate::cluster::internal::Internal;
 
 /// What to do with a request for a group that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,14 @@ pub(crate) async fn ask<T>(
     let exits = &groups.shared.exits;
     loop {
         let group = match missing {
-            Missing::Create => groups.get_or_create(id),
+            Missing::Create => match groups.get(id) {
+                Some(group) => group,
+                None => {
+                    // A group is one of a partition's, and moves with it.
+                    groups.shared.ensure(Internal::Offsets);
+                    groups.get_or_create(id)
+                }
+            },
             Missing::Leave => match groups.get(id) {
                 Some(group) => group,
                 None => return Ok(None),

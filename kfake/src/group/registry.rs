@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -19,6 +19,8 @@ pub(crate) struct Groups {
     pub shared: Arc<Shared>,
     by_id: Mutex<BTreeMap<String, Arc<Group>>>,
     changes: watch::Sender<u64>,
+    /// How often coordinators have moved.
+    pub(super) moves: AtomicU64,
     pub(super) expiry: Expiry,
 }
 
@@ -29,6 +31,7 @@ impl Groups {
             shared,
             by_id: Mutex::default(),
             changes: watch::Sender::default(),
+            moves: AtomicU64::new(0),
         }
     }
 

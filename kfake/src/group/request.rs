@@ -1,5 +1,7 @@
 //! What a group's task is asked.
 
+use std::sync::Arc;
+
 use crate::messages::{
     HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, LeaveGroupResponse,
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest,
@@ -26,8 +28,10 @@ pub(crate) struct ClientInfo {
 /// A request for a group, with its version where the answer depends on it.
 #[derive(Debug)]
 pub(crate) enum Request {
-    Join(JoinGroupRequest, i16, ClientInfo, Reply<JoinGroupResponse>),
-    Sync(SyncGroupRequest, Reply<SyncGroupResponse>),
+    /// As of the given number of the coordinators' moves.
+    Join(JoinGroupRequest, i16, Arc<ClientInfo>, u64, Reply<JoinGroupResponse>),
+    /// As of the given number of the coordinators' moves.
+    Sync(SyncGroupRequest, u64, Reply<SyncGroupResponse>),
     Heartbeat(HeartbeatRequest, Reply<HeartbeatResponse>),
     Leave(LeaveGroupRequest, i16, Reply<LeaveGroupResponse>),
     Commit(OffsetCommitRequest, Reply<OffsetCommitResponse>),

@@ -78,6 +78,7 @@ impl ClassicGroup {
             member.assignment = assignment.map(|a| Bytes::copy_from_slice(a)).unwrap_or_default();
         }
         self.state = GroupState::Stable;
+        self.store();
         let waiting = self.members.values().filter(|m| m.awaiting_sync.is_some());
         let waiting: Vec<_> = waiting.map(|m| m.id.clone()).collect();
         for id in waiting {

@@ -1,5 +1,5 @@
-//! Markers that a log could not take yet. A coordinator goes on sending a marker until the partition has a leader and enough
-//! replicas in sync (`TransactionMarkerChannelManager`); until then the transaction is open there.
+//! Markers that a log could not take yet. A coordinator goes on sending a marker until the partition has enough replicas in sync
+//! (`TransactionMarkerChannelManager`); until then the transaction is open there.
 
 use super::batch::TimestampType;
 use super::partition::Log;
@@ -19,6 +19,11 @@ impl Log {
     /// begin before that.
     pub fn owes_marker_of(&self, producer_id: i64) -> bool {
         self.owed.0.iter().any(|(marker, _)| marker.producer_id == producer_id)
+    }
+
+    /// Nobody leads the log any more: its markers are sent to nobody.
+    pub fn forget_owed_markers(&mut self) {
+        self.owed = Owed::default();
     }
 
     /// Writes what is owed. The caller wakes who waits.

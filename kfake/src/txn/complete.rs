@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
-use super::coordinator::Held;
+use super::coordinator::{Held, State};
+use super::transaction::TopicPartition;
 use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::internal::Internal;
 use crate::cluster::log_config;
@@ -27,8 +28,9 @@ impl Held<'_> {
     /// no partitions and no groups then.
     ///
     /// A partition that was deleted meanwhile has nothing to decide. One that was written to by a newer epoch refuses the
-    /// marker, which is no concern of this transaction any more. One that nobody leads, or of which too few replicas are in sync,
-    /// gets it when that is over.
+    /// marker, which is no concern of this transaction any more. One of which too few replicas are in sync gets it when that is
+    /// over, and until then the transaction is ending. One that nobody leads never gets it, and stays open: Apache Kafka finds no
+    /// broker of it and takes it for deleted (`TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue`).
     pub(super) fn complete(&mut self, id: &str, marker: &Marker) {
         let Some(transaction) = self.state.by_id.get_mut(id) else {
             return;
@@ -36,6 +38,11 @@ impl Held<'_> {
         let partitions = std::mem::take(&mut transaction.partitions);
         let groups = std::mem::take(&mut transaction.groups);
         let shared = &self.transactions.groups.shared;
+        let marker = &Marker {
+            coordinator_epoch: shared.coordinator_epoch(Internal::Transactions, id),
+            ..*marker
+        };
+        let mut owing: Vec<TopicPartition> = Vec::new();
         let topics = match partitions.count() + groups.len() {
             0 | 1 => TopicsLock::Shared(shared.topics.read()),
             _ => TopicsLock::Alone(shared.topics.write()),
@@ -68,8 +75,13 @@ impl Held<'_> {
             let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
             for (topic, partition, log) in &mut logs {
                 let config = topic.log_config(partition);
+                if partition.leader.is_none() {
+                    tracing::warn!(%id, topic = %topic.name, partition = partition.index, "nobody leads it: the transaction stays open there");
+                    continue;
+                }
                 if !partition.takes_markers(log) {
                     log.owe_marker(marker, (config.timestamp_type, now_ms));
+                    owing.push((topic.name.clone(), partition.index));
                     continue;
                 }
                 match write_marker(shared, config, log, marker) {
@@ -87,6 +99,12 @@ impl Held<'_> {
             }
         }
         drop(topics);
+        if !owing.is_empty()
+            && let Some(transaction) = self.state.by_id.get_mut(id)
+        {
+            transaction.wait_for(owing.into_iter().collect());
+            self.state.ending.insert(id.to_owned(), marker.producer_id);
+        }
         let any_group = !groups.is_empty();
         wakeups.into_iter().for_each(|waiting| self.wake(waiting));
         if any_group {
@@ -94,6 +112,41 @@ impl Held<'_> {
         }
         if let Some(at_ms) = expires_ms {
             self.transactions.groups.expires_at(at_ms);
+        }
+    }
+}
+
+impl Held<'_> {
+    /// Looks which of the transactions that are ending have ended: those whose markers are written, or have nowhere to be.
+    pub(super) fn settle(&mut self) {
+        let shared = &self.transactions.groups.shared;
+        let now_ms = shared.now_ms();
+        let mut settled = Vec::new();
+        {
+            let State { by_id, ending, .. } = &mut *self.state;
+            let topics = shared.topics.read();
+            ending.retain(|id, producer_id| {
+                let Some(transaction) = by_id.get_mut(id) else {
+                    return false;
+                };
+                let owes = |name: &str, index: i32| {
+                    let partition = topics.by_name(name).and_then(|topic| topic.partition(index));
+                    partition.is_some_and(|partition| partition.log.lock().owes_marker_of(*producer_id))
+                };
+                let left = transaction.partitions.iter().filter(|(name, index)| owes(name, *index));
+                let left: Vec<TopicPartition> = left.map(|(name, index)| (name.to_owned(), index)).collect();
+                let is_settled = left.is_empty();
+                if is_settled {
+                    transaction.settle(now_ms);
+                    settled.push(id.clone());
+                } else {
+                    transaction.partitions = left.into_iter().collect();
+                }
+                !is_settled
+            });
+        }
+        for id in settled {
+            self.watch(&id);
         }
     }
 }

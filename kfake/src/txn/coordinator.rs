@@ -24,6 +24,8 @@ pub(super) struct State {
     pub by_id: BTreeMap<String, Transaction>,
     /// When the task that watches deadlines looks again, in milliseconds since 1970; `None` while there is no task.
     pub watched_until: Option<i64>,
+    /// The transactional ids whose markers are missing somewhere, and the producer ids that those name.
+    pub ending: BTreeMap<String, i64>,
 }
 
 /// The transaction coordinators of all brokers.
@@ -54,11 +56,15 @@ impl Transactions {
 
     /// Keeps every transaction as it is until the guard is dropped.
     pub fn hold(self: &Arc<Self>) -> Held<'_> {
-        Held {
+        let mut held = Held {
             transactions: self,
             state: self.state.lock(),
             wakeups: Later(Vec::new()),
+        };
+        if !held.state.ending.is_empty() {
+            held.settle();
         }
+        held
     }
 }
 

@@ -13,9 +13,6 @@ pub(crate) const NO_PRODUCER_ID: i64 = -1;
 /// The epoch of a producer that was never initialized.
 pub(crate) const NO_PRODUCER_EPOCH: i16 = -1;
 
-/// The leader epoch of every partition of `__transaction_state`: none has changed its leader.
-pub(crate) const COORDINATOR_EPOCH: i32 = 0;
-
 /// A producer's id and epoch.
 pub(crate) type IdAndEpoch = (i64, i16);
 
@@ -25,6 +22,16 @@ pub(crate) type TopicPartition = (String, i32);
 /// Some partitions, by their topics' names.
 #[derive(Debug, Default)]
 pub(crate) struct Partitions(pub BTreeMap<String, BTreeSet<i32>>);
+
+impl FromIterator<TopicPartition> for Partitions {
+    fn from_iter<I: IntoIterator<Item = TopicPartition>>(partitions: I) -> Self {
+        let mut all = Self::default();
+        for (topic, index) in partitions {
+            all.0.entry(topic).or_default().insert(index);
+        }
+        all
+    }
+}
 
 impl Partitions {
     pub fn count(&self) -> usize {
@@ -116,6 +123,7 @@ impl Transaction {
         now_ms: i64,
         new_id: impl FnOnce() -> i64,
     ) -> Result<Initialized, ResponseError> {
+        self.check_settled()?;
         if let Some((id, epoch)) = expected {
             let is_new = self.epoch == NO_PRODUCER_EPOCH;
             // A retry of a request whose answer got lost, after which the id had changed.
@@ -194,7 +202,17 @@ impl Transaction {
         }
     }
 
+    /// While markers are missing, nothing else of the transactional id is looked at
+    /// (`TransactionMetadata.pendingTransitionInProgress`).
+    fn check_settled(&self) -> Result<(), ResponseError> {
+        match self.is_ending() {
+            true => Err(ResponseError::ConcurrentTransactions),
+            false => Ok(()),
+        }
+    }
+
     fn check_producer(&self, (id, epoch): IdAndEpoch) -> Result<(), ResponseError> {
+        self.check_settled()?;
         if id != self.producer_id {
             return Err(ResponseError::InvalidProducerIdMapping);
         }
@@ -213,6 +231,7 @@ impl Transaction {
         now_ms: i64,
         new_id: impl FnOnce() -> i64,
     ) -> Result<Ended, ResponseError> {
+        self.check_settled()?;
         match protocol {
             Protocol::Classic => self.end_classic(producer, committed, now_ms),
             Protocol::EpochBump => self.end_with_bump(producer, committed, now_ms, new_id),
@@ -291,7 +310,8 @@ impl Transaction {
         Marker {
             producer_id: self.producer_id,
             producer_epoch: self.epoch,
-            coordinator_epoch: COORDINATOR_EPOCH,
+            // The coordinator knows it, when it sends the marker.
+            coordinator_epoch: 0,
             committed,
             bumps_epoch,
         }
@@ -306,6 +326,29 @@ impl Transaction {
         self.updated_ms = now_ms;
     }
 
+    /// Some partitions do not take the marker yet.
+    pub fn wait_for(&mut self, partitions: Partitions) {
+        self.state = match self.state {
+            TransactionState::CompleteCommit => TransactionState::PrepareCommit,
+            _ => TransactionState::PrepareAbort,
+        };
+        self.partitions = partitions;
+    }
+
+    /// The last marker has been written.
+    pub fn settle(&mut self, now_ms: i64) {
+        self.complete(self.state == TransactionState::PrepareCommit, now_ms);
+        self.partitions = Partitions::default();
+    }
+
+    /// Whether it has been decided, and not written everywhere.
+    pub fn is_ending(&self) -> bool {
+        matches!(
+            self.state,
+            TransactionState::PrepareCommit | TransactionState::PrepareAbort
+        )
+    }
+
     /// When the open transaction is aborted, in milliseconds since 1970: once more than its timeout has passed.
     pub fn times_out_at(&self) -> Option<i64> {
         let is_open = self.state == TransactionState::Ongoing;
@@ -318,7 +361,7 @@ impl Transaction {
 
     /// When the id is forgotten, which was not used for so long (`transactional.id.expiration.ms`).
     pub fn expires_at(&self, expiration_ms: i64) -> Option<i64> {
-        let is_idle = self.state != TransactionState::Ongoing;
+        let is_idle = self.state != TransactionState::Ongoing && !self.is_ending();
         is_idle.then(|| self.updated_ms.saturating_add(expiration_ms))
     }
 }

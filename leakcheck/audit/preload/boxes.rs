@@ -1,51 +1,31 @@
 //! What the boxes in a cell point to: a future in a `Box<dyn Future>` lies in another block, and so do the elements of a `Vec`.
 //!
 //! Which words are pointers is not known here, and need not be: the audit knows the types, and looks only where they say. So
-//! what is copied in vain costs room, and is never taken for something else. Memory is read by `process_vm_readv(2)`, which
-//! fails where nothing is mapped: a word may be what is left of a pointer to memory that was given back.
+//! what is copied in vain costs room, and is never taken for something else. Memory is read so that it fails where nothing is
+//! mapped: a word may be what is left of a pointer to memory that was given back.
 
-use std::ffi::{c_int, c_ulong, c_void};
+use std::ffi::c_int;
 
 use super::events::may_be_cell;
-use super::libc::{anonymous, dl_iterate_phdr, getpid, DlPhdrInfo, PT_LOAD};
+use super::libc::anonymous;
+use super::memory::{block_sizes, read, read_parts, Part};
 
 /// Words that the regions of one cell take up, at most.
 pub(super) const SCRATCH: usize = 8192;
 /// Boxes in boxes, and the regions of one cell.
 const DEPTH: usize = 6;
-const REGIONS: usize = 48;
+pub(super) const REGIONS: usize = 48;
 /// How deep plain pointers are followed, and the bytes behind one. Most lead to what tasks share.
 const PLAIN_DEPTH: usize = 2;
-const PLAIN_REGIONS: usize = 16;
+pub(super) const PLAIN_REGIONS: usize = 16;
 const PLAIN: u64 = 2048;
 /// A vtable that says more is none.
-const LARGEST: u64 = 64 * 1024;
+pub(super) const LARGEST: u64 = 64 * 1024;
 const MOST_ALIGNED: u64 = 4096;
 const VTABLES: usize = 1024;
-const PT_GNU_RELRO: u32 = 0x6474_e552;
-const WRITABLE: u32 = 2;
-const EXECUTABLE: u32 = 1;
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct IoVec {
-    base: *mut c_void,
-    len: usize,
-}
-
-extern "C" {
-    fn process_vm_readv(
-        pid: c_int,
-        local: *const IoVec,
-        locals: c_ulong,
-        remote: *const IoVec,
-        remotes: c_ulong,
-        flags: c_ulong,
-    ) -> isize;
-}
 
 /// Address ranges, as many as there is room for.
-struct Ranges {
+pub(super) struct Ranges {
     list: [(u64, u64); 256],
     count: usize,
 }
@@ -56,7 +36,7 @@ impl Ranges {
         count: 0,
     };
 
-    fn add(&mut self, range: (u64, u64)) {
+    pub(super) fn add(&mut self, range: (u64, u64)) {
         if let Some(place) = self.list.get_mut(self.count) {
             *place = range;
             self.count += 1;
@@ -72,9 +52,9 @@ impl Ranges {
 
 /// What the loaded files say of memory.
 pub(super) struct Segments {
-    loaded: Ranges,
+    pub(super) loaded: Ranges,
     constant: Ranges,
-    code: Ranges,
+    pub(super) code: Ranges,
     /// A bit for each [`BLOCK`] that has constants, by the lower bits of its number: most words are let through at once.
     blocks: [u64; BLOCKS / 64],
 }
@@ -90,7 +70,7 @@ impl Segments {
         blocks: [0; BLOCKS / 64],
     };
 
-    fn constants(&mut self, range: (u64, u64)) {
+    pub(super) fn constants(&mut self, range: (u64, u64)) {
         self.constant.add(range);
         for block in (range.0 / BLOCK..range.1.div_ceil(BLOCK)).take(BLOCKS) {
             let bit = block as usize % BLOCKS;
@@ -103,35 +83,6 @@ impl Segments {
     fn may_be_constant(&self, address: u64) -> bool {
         let bit = (address / BLOCK) as usize % BLOCKS;
         address % 8 == 0 && self.blocks[bit / 64] & 1 << (bit % 64) != 0
-    }
-
-    /// The loader has a lock of its own, so ours must not be held.
-    pub(super) fn loaded() -> Self {
-        extern "C" fn object(info: *const DlPhdrInfo, _: usize, data: *mut c_void) -> c_int {
-            // SAFETY: the segments below, and what the loader hands out.
-            let (segments, info) = unsafe { (&mut *data.cast::<Segments>(), &*info) };
-            for index in 0..info.count {
-                // SAFETY: as many as the loader says.
-                let header = unsafe { &*info.headers.add(usize::from(index)) };
-                let start = (info.address as u64).wrapping_add(header.address);
-                let range = (start, start.wrapping_add(header.memory_size));
-                if header.kind == PT_LOAD {
-                    segments.loaded.add(range);
-                    if header.flags & EXECUTABLE != 0 {
-                        segments.code.add(range);
-                    } else if header.flags & WRITABLE == 0 {
-                        segments.constants(range);
-                    }
-                } else if header.kind == PT_GNU_RELRO {
-                    segments.constants(range);
-                }
-            }
-            0
-        }
-        let mut segments = Self::NONE;
-        // SAFETY: the callback has the type that libc asks for.
-        unsafe { dl_iterate_phdr(object, std::ptr::from_mut(&mut segments).cast()) };
-        segments
     }
 }
 
@@ -236,7 +187,7 @@ impl Boxes {
         read_parts(self.pid, &mut parts[..count]);
         let mut at = 0;
         parts[..count].iter().all(|part| {
-            let (from, to) = (at + 2, at + 2 + part.local.len.div_ceil(8));
+            let (from, to) = (at + 2, at + 2 + part.len().div_ceil(8));
             at = to;
             part.is_read && (from..to).all(|index| self.word(index) == regions[index])
         })
@@ -283,22 +234,14 @@ impl Boxes {
             && !(address % 128 == 0 && may_be_cell(address as usize))
     }
 
-    /// Wants those of the addresses that are blocks of glibc's: the word before one is its size (`malloc/malloc.c`, `mchunk_size`).
-    /// Where another allocator made it, the word says nothing, and what is copied is of no use.
+    /// Wants those of the addresses that are blocks of the heap's.
     fn want_blocks(&self, search: &mut Search, blocks: &[u64]) {
         let mut sizes = [0_u64; PLAIN_REGIONS];
-        let mut parts = [Part::NONE; PLAIN_REGIONS];
-        for ((part, size), address) in parts.iter_mut().zip(&mut sizes).zip(blocks) {
-            *part = Part::of(std::ptr::from_mut(size).cast(), address - 8, 8);
-        }
-        let parts = &mut parts[..blocks.len()];
-        read_parts(self.pid, parts);
-        for (part, address) in parts.iter().zip(blocks) {
-            // SAFETY: what `sizes` has been written by `read_parts`, if anything.
-            let chunk = unsafe { part.local.base.cast::<u64>().read() } & !7;
-            if part.is_read && chunk % 16 == 0 && (32..=LARGEST).contains(&chunk) {
+        block_sizes(self.pid, blocks, &mut sizes);
+        for (size, address) in sizes.iter().zip(blocks) {
+            if (1..=LARGEST).contains(size) {
                 search.plain += 1;
-                self.want(search, *address, (chunk - 8).min(PLAIN));
+                self.want(search, *address, (*size).min(PLAIN));
             }
         }
     }
@@ -351,7 +294,7 @@ impl Boxes {
         // What could not be read is left out, and what comes behind it moves up.
         let mut from = search.used;
         for part in &parts[..count] {
-            let words = 2 + part.local.len.div_ceil(8);
+            let words = 2 + part.len().div_ceil(8);
             if part.is_read {
                 if from != search.used {
                     // SAFETY: both within the scratch; a region is moved towards its beginning.
@@ -392,76 +335,4 @@ impl Boxes {
     fn read(&self, address: u64, to: &mut [u64]) -> bool {
         read(self.pid, address, to.as_mut_ptr().cast(), to.len() * 8)
     }
-}
-
-/// Memory that is to be read, and where to.
-#[derive(Clone, Copy)]
-struct Part {
-    local: IoVec,
-    remote: IoVec,
-    is_read: bool,
-}
-
-impl Part {
-    const NONE: Self = Self::of(std::ptr::null_mut(), 0, 0);
-
-    const fn of(to: *mut c_void, address: u64, len: usize) -> Self {
-        Self {
-            local: IoVec { base: to, len },
-            remote: IoVec {
-                base: address as *mut c_void,
-                len,
-            },
-            is_read: false,
-        }
-    }
-}
-
-/// Reads many parts with few calls: one stops at the first that is not mapped.
-fn read_parts(pid: c_int, parts: &mut [Part]) {
-    let none = IoVec {
-        base: std::ptr::null_mut(),
-        len: 0,
-    };
-    let mut next = 0;
-    while next < parts.len() {
-        let (mut locals, mut remotes) = ([none; REGIONS], [none; REGIONS]);
-        let left = &mut parts[next..];
-        let count = left.len().min(REGIONS);
-        for (index, part) in left[..count].iter().enumerate() {
-            (locals[index], remotes[index]) = (part.local, part.remote);
-        }
-        let many = count as c_ulong;
-        // SAFETY: the kernel writes to the local parts, which our callers own, and checks the other addresses itself.
-        let read = unsafe { process_vm_readv(pid, locals.as_ptr(), many, remotes.as_ptr(), many, 0) };
-        let mut bytes = usize::try_from(read).unwrap_or(0);
-        let mut done = 0;
-        for part in &mut left[..count] {
-            if bytes < part.local.len {
-                break;
-            }
-            bytes -= part.local.len;
-            part.is_read = true;
-            done += 1;
-        }
-        // The one that could not be read is not tried again.
-        next += (done + 1).min(count);
-    }
-}
-
-/// Reads words of this process' memory, where it is mapped.
-pub(super) fn read_words(address: u64, to: &mut [u64]) -> bool {
-    // SAFETY: no arguments.
-    let pid = unsafe { getpid() };
-    read(pid, address, to.as_mut_ptr().cast(), to.len() * 8)
-}
-
-fn read(pid: c_int, address: u64, to: *mut c_void, len: usize) -> bool {
-    let local = IoVec { base: to, len };
-    let remote = IoVec {
-        base: address as *mut c_void,
-        len,
-    };
-    // SAFETY: the kernel writes to `to`, which our callers own, and checks the other address itself.
-    unsafe { process_vm_readv(pid, &local, 1, &remote, 1, 0) == len as isize }
 }

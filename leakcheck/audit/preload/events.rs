@@ -2,30 +2,18 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
+use super::active::{is_active, stop};
 use super::boxes::Segments;
+use super::cells::{live, UNCOPIED};
 use super::libc::__errno_location;
 use super::objects::Objects;
-use super::cells::{live, UNCOPIED};
+use super::own::{BUSY, LINEAGE, RECENT, YIELDS};
 use super::state::{header, lock};
-use super::threads::{Left, LEFT};
-use super::walk::{self, walked, walked_once, For};
 use super::task_state::RUNNING;
-use super::threads;
-
-thread_local! {
-    /// A hook is at work on this thread.
-    pub(super) static BUSY: Cell<bool> = const { Cell::new(false) };
-    /// Which threads created this one.
-    pub(super) static LINEAGE: Cell<u64> = const { Cell::new(0) };
-    /// Parks that did not wait.
-    pub(super) static YIELDS: Cell<u8> = const { Cell::new(0) };
-    static RECENT: Recent = const { Recent::NONE };
-}
-
-/// Not null where this process records. What it points to is 1, and 0 in a forked child: the kernel wipes it.
-pub(super) static ACTIVE: AtomicPtr<u64> = AtomicPtr::new(std::ptr::null_mut());
+use super::threads::{self, Left, LEFT};
+use super::traces::{self, walked, walked_once, For};
 
 /// How many live cells have an address with this hash, so that other frees are let through at once.
 pub(super) static FILTER: [AtomicU16; 1 << 16] = [const { AtomicU16::new(0) }; 1 << 16];
@@ -45,9 +33,7 @@ pub(super) struct Turn {
 
 impl Turn {
     pub(super) fn begin() -> Option<Self> {
-        let active = ACTIVE.load(Ordering::Relaxed);
-        // SAFETY: a page that stays mapped for as long as the process lives.
-        if active.is_null() || unsafe { active.read_volatile() } == 0 {
+        if !is_active() {
             return None;
         }
         if BUSY.try_with(|busy| busy.replace(true)).unwrap_or(true) {
@@ -118,7 +104,8 @@ const SKIPPED: u32 = 64;
 pub(super) static RECENTS: AtomicUsize = AtomicUsize::new(0);
 
 impl Recent {
-    const NONE: Self = Self {
+    #[cfg(target_os = "linux")]
+    pub(super) const NONE: Self = Self {
         count: Cell::new(0),
         next: Cell::new(0),
         cells: [const { Cell::new((0, 0, false)) }; RECENT_CELLS],
@@ -212,6 +199,9 @@ pub(super) fn freed(address: usize) {
 
 pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
     if timeout == 0 {
+        if !is_active() {
+            return;
+        }
         // A runtime that only looks for events does so often. One whose clock is paused does nothing else before it puts it forward.
         let yields = YIELDS
             .try_with(|yields| yields.replace(yields.get().wrapping_add(1)))
@@ -248,7 +238,7 @@ pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
 /// This thread ends: what is kept for it is given back.
 pub(super) fn end_thread() {
     forget_recent();
-    walk::end_thread();
+    traces::end_thread();
 }
 
 /// This thread's recent cells are no more worth a look than all others.
@@ -321,13 +311,4 @@ pub(super) extern "C" fn exiting() {
     state.set_header(header::ENDED, 1);
     drop(state);
     stop();
-}
-
-/// Records nothing from here on.
-pub(super) fn stop() {
-    let active = ACTIVE.load(Ordering::Relaxed);
-    if !active.is_null() {
-        // SAFETY: as in `Turn::begin`.
-        unsafe { active.write_volatile(0) };
-    }
 }

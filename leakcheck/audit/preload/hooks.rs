@@ -1,14 +1,12 @@
 //! The functions of libc that are interposed: each does what it is to do, and tells [`events`](super::events) of it.
 
-use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use super::events::{
-    allocated, freed, look, may_be_cell, parking, thread_created, thread_failed, unloading, woken, LINEAGE, RECENTS,
-};
+use super::begins::{create, PthreadCreate, Start};
+use super::events::{allocated, freed, look, may_be_cell, parking, unloading, woken, RECENTS};
 use super::libc::Real;
-use super::{threads, walk, CELL_ALIGN};
+use super::{programs, threads, walk, CELL_ALIGN};
 
 /// `futex(2)`: its number, and which of its operations wait. The flags beside an operation are private memory and the clock.
 #[cfg(target_arch = "x86_64")]
@@ -32,14 +30,29 @@ pub(super) static SYSCALL: Real = Real::new(c"syscall");
 pub(super) static PTHREAD_CREATE: Real = Real::new(c"pthread_create");
 pub(super) static DLCLOSE: Real = Real::new(c"dlclose");
 
+/// Finds the real functions while that is safe.
+pub(super) fn resolve() {
+    for real in [
+        &POSIX_MEMALIGN,
+        &ALIGNED_ALLOC,
+        &MEMALIGN,
+        &FREE,
+        &EPOLL_WAIT,
+        &SYSCALL,
+        &PTHREAD_CREATE,
+        &DLCLOSE,
+    ] {
+        real.address();
+    }
+    programs::resolve();
+}
+
 pub(super) type PosixMemalign = unsafe extern "C" fn(*mut *mut c_void, usize, usize) -> c_int;
 pub(super) type Memalign = unsafe extern "C" fn(usize, usize) -> *mut c_void;
 pub(super) type Free = unsafe extern "C" fn(*mut c_void);
 pub(super) type EpollWait = unsafe extern "C" fn(c_int, *mut c_void, c_int, c_int) -> c_int;
 pub(super) type Syscall = unsafe extern "C" fn(i64, usize, usize, usize, usize, usize, usize) -> i64;
 type Dlclose = unsafe extern "C" fn(*mut c_void) -> c_int;
-pub(super) type Start = unsafe extern "C-unwind" fn(*mut c_void) -> *mut c_void;
-pub(super) type PthreadCreate = unsafe extern "C" fn(*mut c_void, *const c_void, Start, *mut c_void) -> c_int;
 
 /// # Safety
 ///
@@ -156,37 +169,10 @@ pub unsafe extern "C" fn pthread_create(
     start: Start,
     argument: *mut c_void,
 ) -> c_int {
-    // SAFETY: the function of this name has this type.
-    let real = unsafe { std::mem::transmute::<usize, PthreadCreate>(PTHREAD_CREATE.address()) };
-    let (lineage, record) = thread_created();
-    if lineage == 0 {
-        // SAFETY: our caller keeps the contract.
-        return unsafe { real(thread, attributes, start, argument) };
-    }
-    let Some(place) = BEGIN.iter().find(|place| place.taken.swap(1, Ordering::Acquire) == 0) else {
-        thread_failed(record);
-        // SAFETY: our caller keeps the contract.
-        return unsafe { real(thread, attributes, start, argument) };
-    };
-    // SAFETY: the place is ours; the new thread takes it over, unless there is none.
+    // SAFETY: the function of this name has this type, and our caller keeps its contract.
     unsafe {
-        place.begin.get().write(Some(Begin {
-            start,
-            argument,
-            lineage,
-            record,
-        }));
-        let result = real(
-            thread,
-            attributes,
-            run_thread,
-            std::ptr::from_ref(place).cast_mut().cast(),
-        );
-        if result != 0 {
-            place.taken.store(0, Ordering::Release);
-            thread_failed(record);
-        }
-        result
+        let real = std::mem::transmute::<usize, PthreadCreate>(PTHREAD_CREATE.address());
+        create(real, thread, attributes, start, argument)
     }
 }
 
@@ -202,53 +188,4 @@ pub unsafe extern "C" fn dlclose(handle: *mut c_void) -> c_int {
     let result = unsafe { std::mem::transmute::<usize, Dlclose>(DLCLOSE.address())(handle) };
     walk::forget();
     result
-}
-
-/// What a new thread is to do, and who created it.
-pub(super) struct Begin {
-    pub(super) start: Start,
-    pub(super) argument: *mut c_void,
-    pub(super) lineage: u64,
-    pub(super) record: u64,
-}
-
-/// Where it is until the thread has begun. Not on the heap: a program's `malloc` may be another's than our `free` is.
-pub(super) struct Place {
-    pub(super) taken: AtomicUsize,
-    pub(super) begin: UnsafeCell<Option<Begin>>,
-}
-
-// SAFETY: only who has taken a place touches what is in it.
-unsafe impl Sync for Place {}
-
-/// Where all are in use, a thread's lineage is not known.
-pub(super) static BEGIN: [Place; 128] = [const {
-    Place {
-        taken: AtomicUsize::new(0),
-        begin: UnsafeCell::new(None),
-    }
-}; 128];
-
-/// A thread that leaves by `pthread_exit`, or is cancelled, is unwound through this: the library must not be built to abort then.
-pub(super) unsafe extern "C-unwind" fn run_thread(place: *mut c_void) -> *mut c_void {
-    // SAFETY: `pthread_create` above filled it for this one call.
-    let begin = unsafe {
-        let place = &*place.cast::<Place>();
-        let begin = (*place.begin.get()).take();
-        place.taken.store(0, Ordering::Release);
-        begin
-    };
-    let Some(Begin {
-        start,
-        argument,
-        lineage,
-        record,
-    }) = begin
-    else {
-        return std::ptr::null_mut();
-    };
-    LINEAGE.with(|own| own.set(lineage));
-    threads::began(record);
-    // SAFETY: what our caller's caller asked `pthread_create` to do.
-    unsafe { start(argument) }
 }

@@ -3,6 +3,8 @@
 use std::ffi::{c_char, c_int, c_void, CStr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::state::SPACE;
+
 #[repr(C)]
 pub(super) struct DlPhdrInfo {
     pub(super) address: usize,
@@ -112,4 +114,46 @@ pub(super) fn anonymous(len: usize) -> Option<*mut c_void> {
     // SAFETY: fresh memory.
     let memory = unsafe { mmap(std::ptr::null_mut(), len, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0) };
     (memory as isize != -1).then_some(memory)
+}
+
+/// Gives a new file for records its first blocks, and maps it with room to grow: where, and how many bytes it has.
+pub(super) fn map_records(fd: c_int, size: usize) -> Option<(*mut u64, usize)> {
+    if !reserve(fd, size) {
+        return None;
+    }
+    // SAFETY: fresh memory of a file that is our caller's. What lies behind its end is not touched before it has grown.
+    let base = unsafe { mmap(std::ptr::null_mut(), SPACE, PROT_READ_WRITE, MAP_SHARED, fd, 0) };
+    if base as isize == -1 {
+        return None;
+    }
+    // SAFETY: mapped just now.
+    unsafe { madvise(base, SPACE, MADV_DONTDUMP) };
+    Some((base.cast(), size))
+}
+
+/// Makes the room usable up to which the file has grown. Here it is mapped already.
+pub(super) fn map_more(_base: *mut u64, _from: usize, _to: usize, _fd: c_int) -> bool {
+    true
+}
+
+/// The path of this process' file. Says how long it is.
+pub(super) fn executable(text: &mut [u8]) -> usize {
+    // SAFETY: a path that ends with a zero byte, and as many bytes as there are.
+    let length = unsafe { readlink(c"/proc/self/exe".as_ptr(), text.as_mut_ptr().cast(), text.len()) };
+    usize::try_from(length).unwrap_or(0)
+}
+
+/// This process' arguments, a zero byte behind each, as far as there is room. Says how long they are.
+pub(super) fn arguments(text: &mut [u8]) -> usize {
+    // SAFETY: a path that ends with a zero byte, a file that is ours, and as many bytes as there are.
+    let length = unsafe {
+        let fd = open(c"/proc/self/cmdline".as_ptr(), O_RDONLY_CLOEXEC);
+        if fd < 0 {
+            return 0;
+        }
+        let length = read(fd, text.as_mut_ptr().cast(), text.len());
+        close(fd);
+        length
+    };
+    usize::try_from(length).unwrap_or(0)
 }

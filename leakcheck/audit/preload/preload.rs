@@ -11,20 +11,44 @@
 //! Rules: no allocation in a hook but from the mapped file, no lock held while a real function is called, `errno` is left
 //! alone, a hook that is entered again on its own thread does nothing, and a forked child records nothing.
 //!
+//! What differs on macOS is in files of the same name with `_macos`. Some of these run on Linux too, for the tests: where
+//! `leak_audit_macos_threads` or `leak_audit_macos_walk` is set.
+//!
 //! The layout of the file is described in `observe/records.rs`, which reads it.
 
+#[cfg_attr(any(target_os = "macos", leak_audit_macos_threads), path = "active_macos.rs")]
+mod active;
+mod begins;
+#[cfg(target_os = "linux")]
+mod blocked;
 mod boxes;
 mod cells;
+#[cfg(any(target_os = "macos", leak_audit_macos_walk))]
+mod chain;
 mod events;
+#[cfg_attr(target_os = "macos", path = "hooks_macos.rs")]
 mod hooks;
+#[cfg_attr(target_os = "macos", path = "libc_macos.rs")]
 mod libc;
+#[cfg(target_os = "macos")]
+mod macho;
+#[cfg_attr(target_os = "macos", path = "memory_macos.rs")]
+mod memory;
+mod notes;
+#[cfg_attr(target_os = "macos", path = "objects_macos.rs")]
 mod objects;
+#[cfg_attr(any(target_os = "macos", leak_audit_macos_threads), path = "own_macos.rs")]
+mod own;
+#[cfg_attr(target_os = "macos", path = "programs_macos.rs")]
 mod programs;
 mod start;
 mod state;
 mod table;
+#[cfg(all(target_os = "linux", not(leak_audit_macos_walk)))]
 mod tables;
 mod threads;
+mod traces;
+#[cfg_attr(any(target_os = "macos", leak_audit_macos_walk), path = "walk_macos.rs")]
 mod walk;
 
 /// The alignment of a task cell on x86_64 and aarch64.

@@ -3,40 +3,30 @@
 use std::ffi::{c_int, CStr};
 use std::sync::atomic::Ordering;
 
-use super::events::{exiting, ACTIVE, BUSY};
-use super::hooks::{ALIGNED_ALLOC, DLCLOSE, EPOLL_WAIT, FREE, MEMALIGN, POSIX_MEMALIGN, PTHREAD_CREATE, SYSCALL};
-use super::libc::{
-    anonymous, atexit, close, getenv, getpid, getppid, madvise, mmap, monotonic, open, read, readlink, reserve,
-    MADV_DONTDUMP, MADV_WIPEONFORK, MAP_SHARED, O_CREATE_NEW, O_RDONLY_CLOEXEC, O_RDWR_CLOEXEC, PROT_READ_WRITE,
-};
 use super::cells::COPYABLE;
-use super::state::{WORDS_AT, header, lock, HEADER, SPACE};
-use super::{programs, threads};
+use super::events::exiting;
+use super::libc::{
+    anonymous, arguments, atexit, close, executable, getenv, getpid, getppid, map_records, monotonic, open, O_CREATE_NEW,
+    O_RDWR_CLOEXEC,
+};
+use super::own::{self, BUSY};
+use super::state::{header, lock, HEADER, WORDS_AT};
+use super::{active, hooks, notes};
 
 /// The directory for the records.
 const DIRECTORY: &CStr = c"LEAK_AUDIT_OBSERVE";
 const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV3");
 
 #[used]
-#[link_section = ".init_array"]
+#[cfg_attr(target_os = "linux", link_section = ".init_array")]
+#[cfg_attr(target_os = "macos", link_section = "__DATA,__mod_init_func,mod_init_funcs")]
 pub(super) static START: extern "C" fn() = {
     extern "C" fn start() {
-        for real in [
-            &POSIX_MEMALIGN,
-            &ALIGNED_ALLOC,
-            &MEMALIGN,
-            &FREE,
-            &EPOLL_WAIT,
-            &SYSCALL,
-            &PTHREAD_CREATE,
-            &DLCLOSE,
-        ] {
-            real.address();
-        }
-        programs::resolve();
+        hooks::resolve();
+        own::prepare();
         BUSY.with(|busy| busy.set(true));
         if begin().is_none() {
-            ACTIVE.store(std::ptr::null_mut(), Ordering::Relaxed);
+            active::stop();
         }
         BUSY.with(|busy| busy.set(false));
     }
@@ -53,7 +43,7 @@ pub(super) fn begin() -> Option<()> {
         }
         CStr::from_ptr(directory)
     };
-    programs::begin(directory.to_bytes());
+    notes::begin(directory.to_bytes());
     let mut state = lock();
     let state = &mut *state;
     // SAFETY: no arguments.
@@ -75,14 +65,9 @@ pub(super) fn begin() -> Option<()> {
             if fd < 0 {
                 continue;
             }
-            let made = reserve(fd, HEADER);
-            let base = mmap(std::ptr::null_mut(), SPACE, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+            let mapped = map_records(fd, HEADER);
             close(fd);
-            if !made || base as isize == -1 {
-                return None;
-            }
-            madvise(base, SPACE, MADV_DONTDUMP);
-            state.base = base.cast();
+            (state.base, state.size) = mapped?;
         }
         state.path = path;
         break;
@@ -90,35 +75,18 @@ pub(super) fn begin() -> Option<()> {
     if state.base.is_null() {
         return None;
     }
-    (state.size, state.used) = (HEADER, HEADER);
+    state.used = HEADER;
     state.set_header(header::PID, pid);
     // SAFETY: no arguments.
     state.set_header(header::PARENT, unsafe { getppid() } as u64);
     state.set_header(header::USED, HEADER as u64);
     let mut text = [0; header::EXECUTABLE_MAX];
-    // SAFETY: a path that ends with a zero byte, and as many bytes as there are.
-    let length = unsafe { readlink(c"/proc/self/exe".as_ptr(), text.as_mut_ptr().cast(), text.len()) };
-    let length = state.text(
-        header::TEXT,
-        &text[..usize::try_from(length).unwrap_or(0)],
-        header::EXECUTABLE_MAX,
-    );
+    let length = executable(&mut text);
+    let length = state.text(header::TEXT, &text[..length], header::EXECUTABLE_MAX);
     state.set_header(header::EXECUTABLE, length);
-    // SAFETY: as above.
-    let length = unsafe {
-        let fd = open(c"/proc/self/cmdline".as_ptr(), O_RDONLY_CLOEXEC);
-        let length = if fd < 0 {
-            0
-        } else {
-            read(fd, text.as_mut_ptr().cast(), header::ARGUMENTS_MAX)
-        };
-        if fd >= 0 {
-            close(fd);
-        }
-        length
-    };
+    let length = arguments(&mut text[..header::ARGUMENTS_MAX]);
     let at = header::TEXT + header::EXECUTABLE_MAX;
-    let length = state.text(at, &text[..usize::try_from(length).unwrap_or(0)], header::ARGUMENTS_MAX);
+    let length = state.text(at, &text[..length], header::ARGUMENTS_MAX);
     state.set_header(header::ARGUMENTS, length);
     state.set_header(header::MAGIC, MAGIC);
 
@@ -127,17 +95,10 @@ pub(super) fn begin() -> Option<()> {
     state.began = monotonic();
     WORDS_AT.store(state.base, Ordering::Relaxed);
     state.boxes.begin(pid as c_int)?;
-    threads::begin();
-    let active = anonymous(4096)?.cast::<u64>();
-    // SAFETY: a page of its own; the function has the type that libc asks for.
-    unsafe {
-        if madvise(active.cast(), 4096, MADV_WIPEONFORK) != 0 {
-            return None;
-        }
-        active.write(1);
-        ACTIVE.store(active, Ordering::Relaxed);
-        atexit(exiting);
-    }
+    own::begin();
+    active::begin()?;
+    // SAFETY: the function has the type that libc asks for.
+    unsafe { atexit(exiting) };
     Some(())
 }
 

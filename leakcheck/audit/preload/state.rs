@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use super::boxes::Boxes;
 use super::cells::{BOXES, COPY, ROOM};
-use super::libc::{close, monotonic, open, reserve, O_RDWR_CLOEXEC};
+use super::libc::{close, map_more, monotonic, open, reserve, O_RDWR_CLOEXEC};
 use super::objects::Objects;
 use super::table::{mix, Table};
 use super::walk::{Step, Trace};
@@ -25,6 +25,8 @@ pub(super) mod kind {
     pub const BOXES: u64 = 7;
     pub const THREAD: u64 = 8;
     pub const LIFETIMES: u64 = 9;
+    /// Which build of a file was loaded: the record of that file, and 16 bytes.
+    pub const IDENTITY: u64 = 10;
 }
 
 /// Words of the header.
@@ -187,7 +189,7 @@ impl State {
             if fd < 0 {
                 return false;
             }
-            let done = reserve(fd, size);
+            let done = reserve(fd, size) && map_more(self.base, self.size, size, fd);
             close(fd);
             done
         };
@@ -266,6 +268,14 @@ impl State {
                 self.set(record, 4, name.len() as u64);
                 self.text(record as usize + 40, name, name.len());
                 self.objects.insert(hash, record);
+            }
+            if record != 0 && object.identity != [0; 2] {
+                let identity = self.record(kind::IDENTITY, 4);
+                if identity != 0 {
+                    self.set(identity, 1, record);
+                    self.set(identity, 2, object.identity[0]);
+                    self.set(identity, 3, object.identity[1]);
+                }
             }
         }
     }

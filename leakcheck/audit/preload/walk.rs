@@ -1,11 +1,8 @@
 //! The return addresses of a stack.
 
-use std::cell::Cell;
 use std::ffi::{c_int, c_void};
-use std::mem::size_of;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::libc::{anonymous, munmap};
 use super::tables::read_rule;
 use super::FRAMES;
 
@@ -36,7 +33,7 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    fn none() -> Self {
+    pub(super) fn none() -> Self {
         // SAFETY: plain numbers and a `bool`, which may all be zero.
         unsafe { std::mem::zeroed() }
     }
@@ -241,56 +238,6 @@ extern "C" {
     fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;
     #[cfg(leak_audit_verify)]
     fn _Unwind_GetIPInfo(context: *mut UnwindContext, is_interrupted: *mut c_int) -> usize;
-}
-
-/// What a stack is walked for. Most walks for one are alike.
-#[derive(Clone, Copy)]
-pub(super) enum For {
-    Allocation,
-    Free,
-}
-
-/// A thread's traces: one for allocations, one for frees.
-const TRACES: usize = 2;
-/// In place of a thread's traces, where it has come to its end.
-const ENDED: *mut Trace = std::ptr::dangling_mut();
-
-thread_local! {
-    /// Mapped when they are needed first: what a library has of thread-local memory is taken from every thread's stack.
-    static OWN: Cell<*mut Trace> = const { Cell::new(std::ptr::null_mut()) };
-}
-
-/// Walks over this thread's stack, and hands on what was found. To be called in a hook's turn.
-pub(super) fn walked<T>(purpose: For, then: impl FnOnce(&mut Trace) -> T) -> T {
-    let mut own = OWN.try_with(Cell::get).unwrap_or(ENDED);
-    if own.is_null() {
-        own = anonymous(TRACES * size_of::<Trace>()).map_or(ENDED, <*mut c_void>::cast);
-        OWN.set(own);
-    }
-    if own == ENDED {
-        return walked_once(then);
-    }
-    // SAFETY: this thread's own, zeroed when they were mapped, and in nobody's use: this thread has one turn at a time.
-    let trace = unsafe { &mut *own.add(purpose as usize) };
-    trace.walk();
-    then(trace)
-}
-
-/// The same without a memory of the walk before.
-#[inline(never)]
-pub(super) fn walked_once<T>(then: impl FnOnce(&mut Trace) -> T) -> T {
-    let mut trace = Trace::none();
-    trace.walk();
-    then(&mut trace)
-}
-
-/// Gives this thread's traces back: it ends.
-pub(super) fn end_thread() {
-    let own = OWN.try_with(|own| own.replace(ENDED)).unwrap_or(ENDED);
-    if !own.is_null() && own != ENDED {
-        // SAFETY: mapped with this length, and not used any more.
-        unsafe { munmap(own.cast(), TRACES * size_of::<Trace>()) };
-    }
 }
 
 /// The registers that a frame is found by, in DWARF's numbers.

@@ -11,6 +11,7 @@ use crate::error::AuditError;
 use crate::join;
 use crate::judge::{self, Evidence, Verdict};
 use crate::nextest::NextestRun;
+use crate::observe::preload::CAUTION;
 use crate::observe::{ObserveError, Observer};
 use crate::owners::Owners;
 use crate::plant::{Plant, PlantError};
@@ -296,7 +297,11 @@ impl Audit {
                 .push("nothing was observed, as was asked: this is what leakcheck reports alone".to_owned());
             return Ok(None);
         }
-        or_told(Observer::ready(), report)
+        let observer = or_told(Observer::ready(), report)?;
+        if observer.is_some() {
+            report.notes.extend(CAUTION.map(str::to_owned));
+        }
+        Ok(observer)
     }
 
     fn choosing_program(&self) -> Result<PathBuf, AuditError> {
@@ -382,14 +387,14 @@ mod tests {
     #[test]
     fn where_nothing_can_be_observed_leakchecks_reports_are_judged_and_that_is_said() {
         let mut report = Report::default();
-        let system = "macos aarch64".to_owned();
+        let system = "freebsd x86_64".to_owned();
         let ready = Err::<(), _>(ObserveError::Unsupported { system });
         assert_eq!(or_told(ready, &mut report).expect("no error"), None);
         assert_eq!(
             report.notes,
             [
-                "tasks can be observed on Linux x86_64 and aarch64 alone, and this is macos aarch64: this is what leakcheck reports \
-                 alone"
+                "tasks can be observed on Linux and macOS alone, on x86_64 and aarch64, and this is freebsd x86_64: this is what \
+                 leakcheck reports alone"
             ]
         );
         let failed = Err::<(), _>(ObserveError::DoesNotBuild {

@@ -211,6 +211,7 @@ fn observed(mut command: Vec<OsString>) -> Result<Report, CommandError> {
         None => report.notes.push("the command was killed by a signal".to_owned()),
     }
     join::observed(&mut report, verdict);
+    report.notes.extend(observe::preload::CAUTION.map(str::to_owned));
     join::sort(&mut report);
     report.totals.took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)

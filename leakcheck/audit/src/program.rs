@@ -13,6 +13,7 @@ use crate::error::AuditError;
 use crate::interrupt;
 use crate::join;
 use crate::observe::Observer;
+use crate::observe::preload::CAUTION;
 use crate::owners::Owners;
 use crate::report::{Program, Report, SCHEMA};
 
@@ -82,6 +83,7 @@ impl Running<'_> {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             command: format!("{} {}", self.name, self.arguments.join(" ")).trim().to_owned(),
+            notes: CAUTION.map(str::to_owned).into_iter().collect(),
             ..Report::default()
         };
         report.programs.push(Program {

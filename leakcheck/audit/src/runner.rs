@@ -97,7 +97,7 @@ fn choose(program: &Path, given: &[OsString], shard: Shard) -> Option<Vec<OsStri
     let listed = Command::new(program)
         .args(given)
         .arg("--list")
-        .env_remove("LD_PRELOAD")
+        .env_remove(crate::observe::preload::VARIABLE)
         .output()
         .ok()
         .filter(|output| output.status.success());

@@ -354,6 +354,7 @@ mod tests {
             brokers: vec!["127.0.0.1:1".parse().unwrap()],
             places: BTreeMap::from([(1, 1)]),
             shows_brokers: false,
+            steering: None,
         }
     }
 

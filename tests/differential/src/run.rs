@@ -1,6 +1,6 @@
 //! Goes through one scenario on one cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::canonical::{Canonical, base64};
@@ -31,6 +31,8 @@ pub fn run(side: &Side, scenario: &Scenario, prefix: &str) -> Transcript {
     let now_ms = i64::try_from(now.as_millis()).unwrap_or(0);
     let mut run = Run {
         side,
+        stopped: BTreeSet::new(),
+        has_stopped: false,
         prefix,
         canonical: Canonical::new(side, prefix, now_ms),
         variables: BTreeMap::from([("now".to_owned(), Value::Int(now_ms))]),
@@ -43,6 +45,8 @@ pub fn run(side: &Side, scenario: &Scenario, prefix: &str) -> Transcript {
         let failed = run.step(step.line, &step.action).err()?;
         Some(format!("line {}: {failed}", step.line))
     });
+    let restored = run.restore();
+    let failure = failure.or(restored.err());
     Transcript {
         title: scenario.title.clone(),
         answers: run.answers,
@@ -60,6 +64,9 @@ struct Pending {
 
 struct Run<'a> {
     side: &'a Side,
+    /// The brokers that the scenario has stopped, and whether it has stopped any yet.
+    stopped: BTreeSet<usize>,
+    has_stopped: bool,
     prefix: &'a str,
     canonical: Canonical<'a>,
     variables: BTreeMap<String, Value>,
@@ -132,6 +139,15 @@ impl Run<'_> {
                     None => Err(format!("the answer has no {path}: {}", self.last_text())),
                 }
             }
+            Action::Stop(place) => {
+                self.stopped.insert(*place);
+                self.has_stopped = true;
+                self.side.stop(*place, &self.stopped)
+            }
+            Action::Start(place) => {
+                self.stopped.remove(place);
+                self.side.start(*place, &self.stopped)
+            }
             Action::Close(name) => {
                 self.connections.remove(name);
                 Ok(())
@@ -177,6 +193,17 @@ impl Run<'_> {
                 };
             }
             std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// The next scenario finds every broker running, and every partition led by its first replica.
+    fn restore(&mut self) -> Result<(), String> {
+        while let Some(place) = self.stopped.pop_first() {
+            self.side.start(place, &self.stopped)?;
+        }
+        match self.has_stopped {
+            true => self.side.elect_preferred(),
+            false => Ok(()),
         }
     }
 

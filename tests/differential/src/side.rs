@@ -1,7 +1,8 @@
 //! One of the clusters that are compared, and the questions that the runner has of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::codec;
@@ -23,6 +24,25 @@ pub struct Side {
     pub places: BTreeMap<i64, usize>,
     /// Whether answers are compared with the brokers that they name, even where there are several.
     pub shows_brokers: bool,
+    /// How its brokers are stopped and started, where they can be.
+    pub steering: Option<Arc<dyn Steering>>,
+}
+
+/// How a cluster's brokers are stopped and started.
+pub trait Steering: std::fmt::Debug + Send + Sync {
+    /// Ends a broker, as a crash does. It need not be known to the others when this returns.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not end, for people.
+    fn stop(&self, place: usize) -> Result<(), String>;
+
+    /// Starts it again, as it was.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not start, for people.
+    fn start(&self, place: usize) -> Result<(), String>;
 }
 
 impl Side {
@@ -36,6 +56,7 @@ impl Side {
             brokers,
             places: BTreeMap::new(),
             shows_brokers: false,
+            steering: None,
         };
         let count = side.brokers.len() as i64;
         let metadata = side.until(
@@ -178,6 +199,95 @@ impl Side {
         for place in 1..=self.brokers.len() {
             self.until(place, "Metadata", 4, &body, |answer| {
                 matches!(answer.at("topics[0].partitions"), Some(Value::List(list)) if list.len() as i64 == partitions)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn steering(&self) -> Result<&dyn Steering, String> {
+        let steering = self.steering.as_deref();
+        steering.ok_or_else(|| "this cluster's brokers cannot be stopped".to_owned())
+    }
+
+    /// Stops a broker, and waits until all but the `stopped` ones know of those alone that run.
+    ///
+    /// # Errors
+    ///
+    /// Where that does not come to be in time.
+    pub fn stop(&self, place: usize, stopped: &BTreeSet<usize>) -> Result<(), String> {
+        self.steering()?.stop(place)?;
+        self.until_known(stopped)
+    }
+
+    /// Starts a broker, and waits until all but the `stopped` ones know of it and it is in sync with them everywhere.
+    ///
+    /// # Errors
+    ///
+    /// Where that does not come to be in time.
+    pub fn start(&self, place: usize, stopped: &BTreeSet<usize>) -> Result<(), String> {
+        self.steering()?.start(place)?;
+        self.until_known(stopped)?;
+        let down = self.nodes(stopped);
+        let in_sync = |partition: &Value| {
+            let (Some(Value::List(replicas)), Some(Value::List(in_sync))) =
+                (partition.at("replicaNodes"), partition.at("isrNodes"))
+            else {
+                return false;
+            };
+            let mut up = replicas.iter().filter(|replica| !down.contains(replica));
+            up.all(|replica| in_sync.contains(replica))
+        };
+        self.until_partitions(stopped, in_sync)
+    }
+
+    /// Makes the first replica of every partition its leader, and waits until every broker knows.
+    ///
+    /// # Errors
+    ///
+    /// Where that does not come to be in time.
+    pub fn elect_preferred(&self) -> Result<(), String> {
+        let body = Value::record([("topicPartitions", Value::Null), ("timeoutMs", Value::Int(30_000))]);
+        self.until(1, "ElectLeaders", 2, &body, |answer| {
+            answer.at("errorCode") == Some(&Value::Int(0))
+        })?;
+        self.until_partitions(&BTreeSet::new(), |partition| {
+            partition.at("leaderId").is_some() && partition.at("leaderId") == partition.at("replicaNodes[0]")
+        })
+    }
+
+    fn nodes(&self, places: &BTreeSet<usize>) -> Vec<Value> {
+        let nodes = self.places.iter().filter(|(_, place)| places.contains(place));
+        nodes.map(|(id, _)| Value::Int(*id)).collect()
+    }
+
+    /// Waits until each broker that runs knows those alone.
+    fn until_known(&self, stopped: &BTreeSet<usize>) -> Result<(), String> {
+        let none = Value::record([("topics", Value::List(Vec::new()))]);
+        let running = self.brokers.len() - stopped.len();
+        for place in (1..=self.brokers.len()).filter(|place| !stopped.contains(place)) {
+            self.until(
+                place,
+                "Metadata",
+                1,
+                &none,
+                |answer| matches!(answer.at("brokers"), Some(Value::List(list)) if list.len() == running),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all partitions are as they should be, by each broker that runs.
+    fn until_partitions(&self, stopped: &BTreeSet<usize>, holds: impl Fn(&Value) -> bool) -> Result<(), String> {
+        let all = Value::record([("topics", Value::Null)]);
+        for place in (1..=self.brokers.len()).filter(|place| !stopped.contains(place)) {
+            self.until(place, "Metadata", 4, &all, |answer| {
+                let Some(Value::List(topics)) = answer.at("topics") else {
+                    return false;
+                };
+                topics.iter().all(|topic| match topic.at("partitions") {
+                    Some(Value::List(partitions)) => partitions.iter().all(&holds),
+                    _ => false,
+                })
             })?;
         }
         Ok(())

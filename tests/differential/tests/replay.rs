@@ -2,15 +2,17 @@
 //! Apache Kafka.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use kfake::Cluster;
+use kfake::{BrokerId, Cluster};
 use kfake_differential::compare::{Verdict, wanted};
 use kfake_differential::corpus::{self, by_setup};
-use kfake_differential::side::Side;
+use kfake_differential::side::{Side, Steering};
 use kfake_differential::text::parse_file;
 use kfake_differential::text::scenario::{Scenario, Setup};
 use kfake_differential::transcript::Transcript;
 use leakcheck::leakcheck;
+use tokio::runtime::Handle;
 
 async fn cluster(setup: &Setup) -> Cluster {
     let mut builder = Cluster::builder().brokers(setup.brokers);
@@ -23,9 +25,31 @@ async fn cluster(setup: &Setup) -> Cluster {
     builder.start().await.unwrap()
 }
 
+/// The scenarios' threads are none of the runtime's.
+#[derive(Debug)]
+struct Steered(Arc<Cluster>, Handle);
+
+impl Steered {
+    fn broker(&self, place: usize) -> BrokerId {
+        self.0.brokers()[place - 1].id
+    }
+}
+
+impl Steering for Steered {
+    fn stop(&self, place: usize) -> Result<(), String> {
+        let stopped = self.1.block_on(self.0.stop_broker(self.broker(place)));
+        stopped.map_err(|error| error.to_string())
+    }
+
+    fn start(&self, place: usize) -> Result<(), String> {
+        let started = self.1.block_on(self.0.start_broker(self.broker(place)));
+        started.map_err(|error| error.to_string())
+    }
+}
+
 /// Runs scenarios on a cluster of their own. The connections are those of threads: the cluster's tasks run on the others.
 async fn answers(setup: &Setup, scenarios: &[&Scenario]) -> Vec<Transcript> {
-    let cluster = cluster(setup).await;
+    let cluster = Arc::new(cluster(setup).await);
     let brokers = cluster.brokers().iter();
     let addresses: Vec<SocketAddr> = brokers
         .map(|b| format!("{}:{}", b.host, b.port).parse().unwrap())
@@ -33,6 +57,7 @@ async fn answers(setup: &Setup, scenarios: &[&Scenario]) -> Vec<Transcript> {
     let transcripts = tokio::task::block_in_place(|| {
         let mut side = Side::ready(addresses).unwrap();
         side.shows_brokers = setup.shows_brokers;
+        side.steering = Some(Arc::new(Steered(cluster.clone(), Handle::current())));
         corpus::go(&side, scenarios, 1, 16)
     });
     cluster.close().await;

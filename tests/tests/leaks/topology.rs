@@ -1,14 +1,21 @@
 //! Closing a cluster while brokers are stopped, reassignments are held, and fetches wait for what does not come.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
-use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, TopicName};
+use kafka_protocol::messages::{
+    AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, MetadataRequest, TopicName,
+};
 use kfake::client::Client;
 use kfake::{BrokerId, Cluster};
 use kfake_tests::records::{TOPIC, fetch};
-use kfake_tests::text;
+use kfake_tests::{Member, text};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
+
+use crate::scenario::Waiting;
 
 const ONE: BrokerId = BrokerId(1);
 const TWO: BrokerId = BrokerId(2);
@@ -124,4 +131,129 @@ async fn closing_while_brokers_stop_and_start_leaves_no_task_and_no_port() {
             .unwrap_err();
         assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     }
+}
+
+/// Both find the broker stopped. One of them starts it, and neither takes the port away from the other.
+#[leakcheck(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_that_start_a_broker_at_once_each_finds_it_running() {
+    let builder = Cluster::builder().topic_spec(TOPIC, Some(1), Some(1));
+    let cluster = Arc::new(builder.start().await.unwrap());
+    let broker = &cluster.brokers()[0];
+    let address = (broker.host.clone(), broker.port);
+    for _ in 0..300 {
+        cluster.stop_broker(ONE).await.unwrap();
+        let waiting = Arc::new(AtomicUsize::new(2));
+        let starting: Vec<_> = (0..2)
+            .map(|_| {
+                let (cluster, waiting) = (cluster.clone(), waiting.clone());
+                tokio::spawn(async move {
+                    // On threads of their own, in the same moment: whoever is woken by the other comes too late to disturb it.
+                    waiting.fetch_sub(1, Ordering::SeqCst);
+                    while waiting.load(Ordering::SeqCst) > 0 {
+                        std::thread::yield_now();
+                    }
+                    cluster.start_broker(ONE).await
+                })
+            })
+            .collect();
+        for started in starting {
+            started.await.unwrap().unwrap();
+        }
+        // Led, and reached: by a connection that the next stop breaks.
+        assert_eq!(cluster.partition(TOPIC, 0).unwrap().leader, Some(ONE));
+        let mut client = Client::new(TcpStream::connect(address.clone()).await.unwrap());
+        client.send(MetadataRequest::default()).await.unwrap();
+        // Three listeners and the connection: nothing of an earlier life.
+        assert_eq!(cluster.task_count(), 3 + 1);
+    }
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+}
+
+/// The broker's port is still bound when it is to be started again.
+#[leakcheck]
+async fn who_starts_a_broker_that_is_being_stopped_waits_for_its_end() {
+    let cluster = Cluster::builder().brokers(1).start().await.unwrap();
+    let broker = &cluster.brokers()[0];
+    let stream = TcpStream::connect((broker.host.clone(), broker.port)).await.unwrap();
+    let mut client = Client::new(stream);
+    client.send(MetadataRequest::default()).await.unwrap();
+    let (stopped, also_stopped, started) = tokio::join!(
+        cluster.stop_broker(ONE),
+        cluster.stop_broker(ONE),
+        cluster.start_broker(ONE)
+    );
+    stopped.and(also_stopped).and(started).unwrap();
+    assert!(client.send(MetadataRequest::default()).await.unwrap_err().is_closed());
+    let stream = TcpStream::connect((broker.host.clone(), broker.port)).await.unwrap();
+    Client::new(stream).send(MetadataRequest::default()).await.unwrap();
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+}
+
+/// Every group is left by its coordinator while its members wait, and the cluster is closed over what the next one has loaded.
+#[leakcheck(start_paused)]
+async fn closing_ends_groups_whose_coordinator_has_moved() {
+    let builder = Cluster::builder().in_memory().topic("orders", 1).brokers(3);
+    let cluster = builder
+        .broker_config("offsets.topic.num.partitions", "1")
+        .broker_config("group.initial.rebalance.delay.ms", "3000")
+        .start()
+        .await
+        .unwrap();
+    let mut waiting: Waiting<DuplexStream> = Waiting::new();
+    waiting.every_state(&cluster).await;
+    let BrokerId(before) = cluster.coordinator("stable");
+    cluster
+        .set_leader("__consumer_offsets", 0, BrokerId(before % 3 + 1))
+        .unwrap();
+    let loaded = |group: &str| cluster.group(group).unwrap().members.len();
+    assert_eq!(
+        ["awaiting-sync", "stable", "rebalancing", "empty", "joining"].map(loaded),
+        [1, 1, 1, 0, 0]
+    );
+    // Those of the next coordinator wait again, and nobody leads when the cluster closes.
+    waiting.joining(&cluster, "stable").await;
+    for broker in [ONE, TWO, BrokerId(3)] {
+        cluster.stop_broker(broker).await.unwrap();
+    }
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+    drop(waiting);
+}
+
+/// The coordinator moves to and fro while members join, on other threads, and then the cluster closes.
+#[leakcheck(flavor = "multi_thread", worker_threads = 4)]
+async fn closing_while_coordinators_move_leaves_nobody_waiting() {
+    let builder = Cluster::builder().in_memory().brokers(3);
+    let builder = builder.broker_config("offsets.topic.num.partitions", "1");
+    let cluster = Arc::new(builder.start().await.unwrap());
+    let joining: Vec<_> = (0..4)
+        .map(|_| {
+            let cluster = cluster.clone();
+            tokio::spawn(async move {
+                // Until the cluster is closed.
+                while let Ok(client) = cluster.client(cluster.coordinator("stirred").max(ONE)) {
+                    let mut member = Member::over(client, "stirred");
+                    member.version = 3;
+                    let _ = member.join().await;
+                }
+            })
+        })
+        .collect();
+    cluster
+        .wait_for_group("stirred", |g| !g.members.is_empty())
+        .await
+        .unwrap();
+    for turn in 0..200 {
+        cluster
+            .set_leader("__consumer_offsets", 0, BrokerId(turn % 3 + 1))
+            .unwrap();
+        tokio::task::yield_now().await;
+    }
+    cluster.close().await;
+    for joined in joining {
+        joined.await.unwrap();
+    }
+    assert_eq!(cluster.task_count(), 0);
 }

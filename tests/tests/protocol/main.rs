@@ -4,6 +4,7 @@ mod configs;
 mod connections;
 mod frames;
 mod groups;
+mod moves;
 mod offsets;
 mod quotas;
 mod releases;

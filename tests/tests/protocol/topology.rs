@@ -1,17 +1,22 @@
 //! Leaders that move, followers that fall behind, brokers that go: what clients are told.
 
+use std::time::Duration;
+
 use kafka_protocol::error::ResponseError::{self, *};
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::describe_quorum_request::{PartitionData as QuorumPartition, TopicData as QuorumTopic};
 use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
 use kafka_protocol::messages::fetch_response::PartitionData;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic};
 use kafka_protocol::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use kafka_protocol::messages::{
-    AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, DescribeClusterRequest, DescribeQuorumRequest,
-    DescribeTopicPartitionsRequest, ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest,
-    InitProducerIdRequest, ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProducerId,
-    TopicName, TransactionalId, WriteTxnMarkersRequest,
+    AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeProducersRequest, DescribeQuorumRequest, DescribeTopicPartitionsRequest, DescribeTransactionsRequest,
+    ElectLeadersRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest, InitProducerIdRequest,
+    ListPartitionReassignmentsRequest, MetadataRequest, OffsetForLeaderEpochRequest, ProducerId, TopicName,
+    TransactionalId, WriteTxnMarkersRequest,
 };
 use kafka_protocol::records::Record;
 use kfake::client::Client;
@@ -20,6 +25,7 @@ use kfake_tests::records::{TOPIC, fetch, fetched, produce, produced};
 use kfake_tests::{Member, batch_of, coordinator, record, text};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
+use tokio::time::advance;
 
 const ONE: BrokerId = BrokerId(1);
 const TWO: BrokerId = BrokerId(2);
@@ -300,7 +306,7 @@ async fn an_end_that_too_few_have_ends_the_transaction_for_nobody_yet() {
 }
 
 #[leakcheck(start_paused)]
-async fn a_transaction_that_ends_while_nobody_leads_ends_when_somebody_does() {
+async fn a_transaction_that_ends_while_nobody_leads_stays_open_there() {
     let builder = Cluster::builder().in_memory().topic_spec(TOPIC, Some(1), Some(1));
     let cluster = builder.start().await.unwrap();
     let mut transaction = Transaction::begin(&cluster).await;
@@ -310,9 +316,74 @@ async fn a_transaction_that_ends_while_nobody_leads_ends_when_somebody_does() {
     let gone = view(&cluster);
     assert_eq!((gone.leader, gone.log_end_offset), (None, 1));
     cluster.start_broker(ONE).await.unwrap();
+    // Apache Kafka takes the partition for deleted when it looks where to send the marker.
     let read = committed(&cluster).await;
-    assert_eq!((read.high_watermark, read.last_stable_offset), (2, 2));
-    assert!(!read.records.unwrap().is_empty());
+    assert_eq!((read.high_watermark, read.last_stable_offset), (1, 0));
+    assert!(read.records.unwrap().is_empty());
+    cluster.close().await;
+}
+
+/// What its coordinator says of the transaction.
+async fn described(cluster: &Cluster) -> (String, usize) {
+    let mut coordinator = Transaction::coordinator(cluster, ONE).await;
+    let request = DescribeTransactionsRequest::default().with_transactional_ids(vec![id()]);
+    let answer = coordinator.send(request).await.unwrap();
+    let state = &answer.transaction_states[0];
+    (state.transaction_state.to_string(), state.topics.len())
+}
+
+#[leakcheck(start_paused)]
+async fn a_transaction_whose_marker_is_missing_is_ending_until_it_is_written_or_its_topic_is_gone() {
+    let builder = builder().broker_config("min.insync.replicas", "2");
+    let builder = builder.broker_config("transactional.id.expiration.ms", "1000");
+    let cluster = builder.start().await.unwrap();
+    for is_deleted in [false, true] {
+        let transaction = Transaction::begin(&cluster).await;
+        cluster.shrink_isr(TOPIC, 0, TWO).unwrap();
+        cluster.shrink_isr(TOPIC, 0, THREE).unwrap();
+        transaction.end(true).await;
+        assert_eq!(described(&cluster).await, ("PrepareCommit".to_owned(), 1));
+        // An id that is ending does not expire, however long that takes.
+        advance(Duration::from_secs(3600)).await;
+        cluster.sweep_transactions();
+        assert_eq!(described(&cluster).await, ("PrepareCommit".to_owned(), 1));
+        if is_deleted {
+            let topic = DeleteTopicState::default().with_name(Some(TopicName(text(TOPIC))));
+            let request = DeleteTopicsRequest::default().with_topics(vec![topic]);
+            cluster.client(ONE).unwrap().send(request).await.unwrap();
+        } else {
+            cluster.expand_isr(TOPIC, 0, TWO).unwrap();
+        }
+        assert_eq!(described(&cluster).await, ("CompleteCommit".to_owned(), 0));
+        // From now on it may.
+        advance(Duration::from_millis(1_500)).await;
+        cluster.sweep_transactions();
+        assert_eq!(described(&cluster).await, (String::new(), 0));
+    }
+    cluster.close().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_marker_names_the_epoch_of_the_coordinator_that_has_sent_it() {
+    let builder = builder().broker_config("transaction.state.log.num.partitions", "1");
+    let cluster = builder.start().await.unwrap();
+    let mut transaction = Transaction::begin(&cluster).await;
+    for leader in [TWO, THREE, TWO] {
+        cluster.set_leader("__transaction_state", 0, leader).unwrap();
+    }
+    transaction.coordinator = Transaction::coordinator(&cluster, ONE).await;
+    transaction.end(true).await;
+    let topic = TopicRequest::default()
+        .with_name(TopicName(text(TOPIC)))
+        .with_partition_indexes(vec![0]);
+    let request = DescribeProducersRequest::default().with_topics(vec![topic]);
+    let answer = cluster.client(ONE).unwrap().send(request).await.unwrap();
+    let leader_epoch = cluster.partition("__transaction_state", 0).unwrap().leader_epoch;
+    assert!(leader_epoch >= 2);
+    assert_eq!(
+        answer.topics[0].partitions[0].active_producers[0].coordinator_epoch,
+        leader_epoch
+    );
     cluster.close().await;
 }
 
@@ -423,7 +494,7 @@ async fn a_broker_that_stops_leads_nothing_and_is_not_named_until_it_is_back() {
 
     cluster.start_broker(ONE).await.unwrap();
     let back = view(&cluster);
-    assert_eq!((back.leader, back.in_sync), (Some(TWO), vec![TWO, THREE, ONE]));
+    assert_eq!((back.leader, back.in_sync), (Some(TWO), vec![ONE, TWO, THREE]));
     assert_eq!(elect(&mut at_two, 0).await, (0, None));
     assert_eq!(view(&cluster).leader, Some(ONE));
     assert_eq!(produce_one(&cluster, ONE, -1).await, 0);
@@ -482,7 +553,7 @@ async fn a_partition_whose_last_replica_in_sync_is_gone_has_no_leader_until_an_u
     let elected = view(&cluster);
     assert_eq!((elected.leader, elected.log_end_offset), (Some(TWO), 0));
     cluster.start_broker(ONE).await.unwrap();
-    assert_eq!(view(&cluster).in_sync, [TWO, ONE]);
+    assert_eq!(view(&cluster).in_sync, [ONE, TWO]);
     cluster.close().await;
 }
 

@@ -1,13 +1,14 @@
 //! Starting and ending what is compared. Each is ended when it is dropped.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use kfake_differential::side::Side;
+use kfake_differential::side::{Side, Steering};
 use kfake_differential::text::scenario::Setup;
 
 use crate::workspace_root;
@@ -114,10 +115,67 @@ pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
     Ok(Running {
         side: Side {
             shows_brokers: setup.shows_brokers,
+            steering: Some(Arc::new(Nodes(directory))),
             ..side
         },
         ends,
     })
+}
+
+/// The processes of one Apache Kafka.
+#[derive(Debug)]
+struct Nodes(PathBuf);
+
+impl Nodes {
+    fn told(&self, verb: &str, place: usize) -> Result<(), String> {
+        let mut command = Command::new("bash");
+        command.arg(workspace_root().join("tests/oracle/node.sh"));
+        command.arg(&self.0).arg(place.to_string()).arg(verb);
+        match command.stdin(Stdio::null()).status() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(format!("cannot {verb} node {place}: {status}")),
+            Err(error) => Err(format!("cannot {verb} node {place}: {error}")),
+        }
+    }
+}
+
+impl Steering for Nodes {
+    fn stop(&self, place: usize) -> Result<(), String> {
+        self.told("stop", place)
+    }
+
+    fn start(&self, place: usize) -> Result<(), String> {
+        self.told("start", place)
+    }
+}
+
+/// A kfake that takes commands on its standard input.
+#[derive(Debug)]
+struct Steered(Mutex<(ChildStdin, BufReader<ChildStdout>)>);
+
+impl Steered {
+    fn told(&self, line: &str) -> Result<(), String> {
+        let mut ends = self.0.lock().map_err(|error| error.to_string())?;
+        let (input, output) = &mut *ends;
+        writeln!(input, "{line}").map_err(|error| error.to_string())?;
+        let mut answer = String::new();
+        output.read_line(&mut answer).map_err(|error| error.to_string())?;
+        match answer.trim_end() {
+            "ok" => Ok(()),
+            other => Err(format!("{line}: {other:?}")),
+        }
+    }
+}
+
+// Its nodes' ids are their places.
+impl Steering for Steered {
+    fn stop(&self, place: usize) -> Result<(), String> {
+        self.told(&format!("stop {place}"))
+    }
+
+    fn start(&self, place: usize) -> Result<(), String> {
+        self.told(&format!("start {place}"))
+    }
 }
 
 /// Builds the binary.
@@ -142,21 +200,28 @@ pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Runnin
         for (key, value) in setup.internal_topics() {
             command.args(["--broker-config", &format!("{key}={value}")]);
         }
-        command.args(["--log-level", "off"]);
+        command.args(["--log-level", "off", "--steered"]);
     }
+    let input = match peer {
+        true => Stdio::null(),
+        false => Stdio::piped(),
+    };
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start {}", program.display()))?;
-    let stdout = child.stdout.take();
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let ends = Ends::Process(child);
     let mut line = String::new();
-    BufReader::new(stdout.context("no stdout")?).read_line(&mut line)?;
+    let mut stdout = BufReader::new(stdout.context("no stdout")?);
+    stdout.read_line(&mut line)?;
+    let steering = stdin.map(|stdin| -> Arc<dyn Steering> { Arc::new(Steered(Mutex::new((stdin, stdout)))) });
     let side = Side::ready(addresses(&line)?).map_err(|error| anyhow!("{}: {error}", program.display()))?;
     Ok(Running {
         side: Side {
             shows_brokers: setup.shows_brokers,
+            steering,
             ..side
         },
         ends,

@@ -37,7 +37,7 @@ const POLL_FN: &[&str] = &[
 /// The answer to one question, while it is looked for.
 pub(super) struct Decoder<'p, 'm> {
     pub(super) session: Session<'p>,
-    memory: &'m dyn Memory,
+    pub(super) memory: &'m dyn Memory,
     steps: usize,
 }
 
@@ -377,23 +377,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
         let size = self.session.type_at(data.of_type)?.size;
         let at = address.checked_add(data.offset).and_then(|at| self.number(at, size));
         let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
-        Some((self.concrete(vtable)?, at))
-    }
-
-    /// A `dyn Future` whose type is not in the debug info, such as of a crate that was compiled without. What its vtable polls has a name
-    /// all the same, and that is all that is said of it.
-    fn object_by_its_code(&self, of: &TypeDef, address: u64) -> Option<AwaitTree> {
-        if !is_dyn_future(of) {
-            return None;
-        }
-        let (_, vtable) = fat_pointer(of)?;
-        let size = self.session.type_at(vtable.of_type)?.size;
-        let vtable = self.number(address.checked_add(vtable.offset)?, size)?;
-        let vtable = self.memory.in_object(vtable)?;
-        // What drops it, its size, its alignment, and then the trait's one method.
-        let poll = self.session.debug.object.pointer(vtable.checked_add(3 * size)?)?;
-        let function = self.session.debug.object.function(poll)?;
-        Some(AwaitTree::new(Kind::Unknown, names::polled(&function)?))
+        let concrete = self.concrete(vtable);
+        let concrete = concrete.or_else(|| is_dyn_future(of).then(|| self.concrete_by_its_code(vtable))?)?;
+        Some((concrete, at))
     }
 
     /// The same of one whose data is known.
@@ -574,7 +560,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
 }
 
 /// The parts of a pointer to a `dyn Trait`.
-fn fat_pointer(of: &TypeDef) -> Option<(&Field, &Field)> {
+pub(super) fn fat_pointer(of: &TypeDef) -> Option<(&Field, &Field)> {
     if of.fields.len() != 2 {
         return None;
     }

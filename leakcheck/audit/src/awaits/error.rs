@@ -31,6 +31,16 @@ pub enum Error {
         /// Which.
         path: PathBuf,
     },
+    /// The debug info was left in the object files that the program was linked from, as `split-debuginfo = "unpacked"` does.
+    #[error(
+        "the debug info of {} is in the object files that it was linked from: no await stack; set split-debuginfo = \"packed\" in its \
+         Cargo profile, or have dsymutil gather it",
+        path.display()
+    )]
+    NotGathered {
+        /// Which.
+        path: PathBuf,
+    },
     /// The debug info knows lines, and no types.
     #[error("{} has line tables alone, types are missing: build it with {}", path.display(), debug_info_in(path))]
     NoTypes {

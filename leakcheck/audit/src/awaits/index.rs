@@ -233,7 +233,11 @@ impl<'p> Session<'p> {
 
     /// Where the type is described that an entry only declares: a compiler that optimizes describes some types once for several units.
     pub(super) fn definition(&self, declared: Place) -> Option<Place> {
-        let segments = self.segments(declared);
+        self.defined(&self.segments(declared))
+    }
+
+    /// Where the type of this name is described.
+    pub(super) fn defined(&self, segments: &[String]) -> Option<Place> {
         let Definition::At(place, _) = self
             .everywhere()
             .definitions

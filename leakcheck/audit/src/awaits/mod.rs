@@ -38,6 +38,7 @@ mod memory;
 mod names;
 mod object_file;
 mod owns;
+mod polls;
 mod program;
 mod stage;
 mod tree;
@@ -52,7 +53,7 @@ pub mod guide {}
 pub use error::Error;
 pub use leaf::Leaf;
 pub use memory::{Copied, Memory, Regions};
-pub(crate) use object_file::strings_end_in;
+pub(crate) use object_file::{has_debug_info_beside, strings_end_in};
 pub use program::{Program, TaskType};
 pub use tree::{AwaitTree, Channel, Kind, State};
 pub use why::{Why, reasons, root, why};

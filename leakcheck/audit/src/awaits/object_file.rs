@@ -41,9 +41,15 @@ pub(super) struct ObjectFile {
     pub(super) sections: Sections,
     pub(super) endian: RunTimeEndian,
     pub(super) has_debug_info: bool,
+    /// It says which object files it was linked from, and they have its debug info: Mach-O's debug map.
+    pub(super) has_debug_map: bool,
+    /// Which build it is, where it is a Mach-O file.
+    uuid: Option<[u8; 16]>,
     build_id: Option<Vec<u8>>,
     /// The name of the file that the debug info was moved to, and the checksum of that file.
     debug_link: Option<(PathBuf, u32)>,
+    /// The addresses of its code.
+    code: Vec<Range<u64>>,
     /// Where the sections that are loaded with the program stand: their addresses there, and where they begin in the file.
     loaded: Vec<(Range<u64>, usize)>,
     map: Arc<Mmap>,
@@ -72,17 +78,25 @@ impl ObjectFile {
                 (map.len() as u64 >= start.checked_add(length)?).then_some((section.address()..end, start as usize))
             })
             .collect();
+        let code = file
+            .sections()
+            .filter(|section| section.kind() == object::SectionKind::Text);
+        let code = code.map(|section| section.address()..section.address().saturating_add(section.size()));
+        let code = code.collect();
         let has_debug_info = file.section_by_name(".debug_info").is_some();
         Ok(ObjectFile {
             sections,
             endian: endian(&file),
             has_debug_info,
+            has_debug_map: !file.object_map().objects().is_empty(),
+            uuid: file.mach_uuid().ok().flatten(),
             build_id: file.build_id().ok().flatten().map(<[u8]>::to_vec),
             debug_link: file
                 .gnu_debuglink()
                 .ok()
                 .flatten()
                 .map(|(name, checksum)| (PathBuf::from(String::from_utf8_lossy(name).into_owned()), checksum)),
+            code,
             loaded,
             map,
         })
@@ -117,7 +131,19 @@ impl ObjectFile {
             RunTimeEndian::Little => u64::from_le_bytes(bytes),
             RunTimeEndian::Big => u64::from_be_bytes(bytes),
         });
-        pointer.filter(|pointer| *pointer != 0 && file.is_64())
+        let pointer = pointer.filter(|pointer| *pointer != 0 && file.is_64())?;
+        if file.format() != object::BinaryFormat::MachO || self.is_code(pointer) {
+            return Some(pointer);
+        }
+        chained(pointer)?.into_iter().find(|target| self.is_code(*target))
+    }
+
+    pub(super) fn is_macho(&self) -> bool {
+        self.uuid.is_some()
+    }
+
+    fn is_code(&self, address: u64) -> bool {
+        self.code.iter().any(|range| range.contains(&address))
     }
 
     /// The name of the function that begins at an address, as a person writes it. `None` where several do: then it is not known which.
@@ -156,8 +182,8 @@ impl ObjectFile {
     /// The file with the debug info of this one, which has none itself: in a bundle beside it, as macOS has it, or where the debuggers of
     /// Linux look for it, [by build id and by link](https://sourceware.org/gdb/current/onlinedocs/gdb.html/Separate-Debug-Files.html).
     pub(super) fn beside(&self, path: &Path, directories: &[PathBuf]) -> Option<ObjectFile> {
-        if let Some(bundle) = Self::bundle(path) {
-            return ObjectFile::open(&bundle).ok();
+        if let Some(bundled) = self.bundled(path, directories) {
+            return Some(bundled);
         }
         let by_id = self.build_id.iter().filter(|id| id.len() > 1).flat_map(|id| {
             let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -191,13 +217,46 @@ impl ObjectFile {
         }
     }
 
-    fn bundle(path: &Path) -> Option<PathBuf> {
+    /// The debug info in a bundle beside the program or in one of the directories. Which is this build's says its UUID: cargo gives
+    /// one program two names, and what is in a bundle has the first.
+    fn bundled(&self, path: &Path, directories: &[PathBuf]) -> Option<ObjectFile> {
         let name = path.file_name()?;
-        let mut bundle = name.to_owned();
-        bundle.push(".dSYM");
-        let inside = path.with_file_name(bundle).join("Contents/Resources/DWARF").join(name);
-        inside.is_file().then_some(inside)
+        let mut usual = name.to_owned();
+        usual.push(".dSYM");
+        let Some(uuid) = self.uuid else {
+            let inside = path.with_file_name(usual).join("Contents/Resources/DWARF").join(name);
+            return inside.is_file().then(|| ObjectFile::open(&inside).ok()).flatten();
+        };
+        let is_bundle = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "dSYM");
+        let all = path
+            .parent()
+            .into_iter()
+            .chain(directories.iter().map(PathBuf::as_path))
+            .flat_map(|directory| std::iter::once(directory.join(&usual)).chain(inside(directory).filter(is_bundle)));
+        all.flat_map(|bundle| inside(&bundle.join("Contents/Resources/DWARF")))
+            .filter_map(|found| ObjectFile::open(&found).ok())
+            .find(|found| found.uuid == Some(uuid) && found.has_debug_info)
     }
+}
+
+/// What is in a directory; nothing where it is none.
+fn inside(directory: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    entries.filter_map(|entry| Some(entry.ok()?.path()))
+}
+
+/// Where a pointer of a Mach-O file may lead to that dyld is to fill in, by `mach-o/fixup-chains.h`: its lower 36 bits are an address,
+/// or one from the file's beginning, which programs have at 4 GiB. The next eight are the address' highest. `None` where the highest
+/// bit says that it is another file's.
+fn chained(pointer: u64) -> Option<[u64; 2]> {
+    const BEGINNING: u64 = 1 << 32;
+    let target = pointer & ((1 << 36) - 1) | (pointer >> 36 & 0xff) << 56;
+    (pointer >> 63 == 0).then_some([target, target.wrapping_add(BEGINNING)])
+}
+
+/// Whether a program's debug info is in a file of its own that is found.
+pub(crate) fn has_debug_info_beside(path: &Path) -> bool {
+    ObjectFile::open(path).is_ok_and(|file| file.beside(path, &[]).is_some())
 }
 
 /// Whether the strings of a file's debug info have ends, where they are not compressed. A file that cannot be read has none that
@@ -290,6 +349,14 @@ mod tests {
         section.iter_mut().step_by(LONGEST_RUN).for_each(|byte| *byte = 0);
         assert!(strings_end(&section));
         assert!(strings_end(b"name") && strings_end(b""));
+    }
+
+    #[test]
+    fn a_pointer_that_is_filled_in_later_is_followed() {
+        // As DYLD_CHAINED_PTR_64 and DYLD_CHAINED_PTR_64_OFFSET have it, with the distance to the next one in bits 51 to 62.
+        assert_eq!(chained(0x0010_0001_0000_4a30).expect("an address")[0], 0x1_0000_4a30);
+        assert_eq!(chained(0x0010_0000_0000_4a30).expect("an offset")[1], 0x1_0000_4a30);
+        assert_eq!(chained(1 << 63 | 7), None, "a function of another file");
     }
 
     #[test]

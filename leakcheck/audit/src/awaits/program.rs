@@ -13,7 +13,7 @@ use super::units::{Debug, Place, Session};
 /// The type that tokio allocates for each task.
 const CELL: &str = "tokio::runtime::task::core::Cell";
 /// From a function to where it is declared: what was inlined, its origin, and what that specifies.
-const MOST_STEPS: usize = 8;
+pub(super) const MOST_STEPS: usize = 8;
 
 /// A program's debug info. What has been asked for once is kept, so that asking again costs little.
 ///
@@ -92,17 +92,8 @@ impl Program {
         self.debug.units_at(address).any(|unit| self.debug.has_types(unit))
     }
 
-    fn task_of_function<'p>(&'p self, session: &Session<'p>, mut function: Place) -> Option<TaskType<'p>> {
-        for _ in 0..MOST_STEPS {
-            let (_, entry) = session.entry(function)?;
-            let declared = [gimli::DW_AT_abstract_origin, gimli::DW_AT_specification]
-                .into_iter()
-                .find_map(|name| session.attribute_target(function.unit, &entry, name));
-            match declared {
-                Some(declared) => function = declared,
-                None => break,
-            }
-        }
+    fn task_of_function<'p>(&'p self, session: &Session<'p>, function: Place) -> Option<TaskType<'p>> {
+        let function = session.declared(function)?;
         let parent = session.index(function.unit)?.parent(function.offset)?;
         // A cheap look before the whole type is read.
         let parent = Place {

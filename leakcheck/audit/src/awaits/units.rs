@@ -97,6 +97,9 @@ impl Debug {
             everywhere: OnceLock::new(),
         };
         debug.list_units()?;
+        if debug.units.is_empty() && debug.object.has_debug_map {
+            return Err(Error::NotGathered { path: debug.path });
+        }
         if debug.units.is_empty() {
             return Err(Error::NoDebugInfo { path: debug.path });
         }

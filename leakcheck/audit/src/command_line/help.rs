@@ -12,7 +12,7 @@ Usage: cargo leak-audit [OPTIONS] [-- TEST FILTERS AND ARGUMENTS]
 
 Builds the tests, runs them with a library preloaded that sees tasks come and go, and reads what leakcheck reports, where
 they use it. Before that it looks at a program that leaks on purpose, and refuses to judge where that is not seen. Linux on
-x86_64 and aarch64; elsewhere it says so, and judges by what leakcheck reports alone.
+x86_64 and aarch64, and macOS, untested on hardware; elsewhere it says so, and judges by what leakcheck reports alone.
 
 What is run, as cargo takes it:
   -p, --package NAME      this package alone; may be given several times  [the whole workspace]

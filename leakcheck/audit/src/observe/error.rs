@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum ObserveError {
     /// There is no preloaded library for this system.
-    #[error("tasks can be observed on Linux x86_64 and aarch64 alone, and this is {system}")]
+    #[error("tasks can be observed on Linux and macOS alone, on x86_64 and aarch64, and this is {system}")]
     Unsupported {
         /// Which this is.
         system: String,
@@ -48,9 +48,22 @@ pub enum ObserveError {
         source: io::Error,
     },
     /// The tool does not see what it should.
-    #[error("refusing to judge: the canary, a program with one leaked task and one that ends, was seen as {found}")]
+    #[error(
+        "refusing to judge: the canary, a program with one leaked task and one that ends, was seen as {found}{}",
+        whose_fault()
+    )]
     Canary {
         /// What was found instead.
         found: String,
     },
+}
+
+/// Why that may be, where the system can be why.
+fn whose_fault() -> &'static str {
+    if cfg!(target_os = "macos") {
+        ". macOS may have kept the library from it: it takes DYLD_INSERT_LIBRARIES away where a protected program, as /bin/sh or \
+         /usr/bin/env, starts others"
+    } else {
+        ""
+    }
 }

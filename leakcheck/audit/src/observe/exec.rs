@@ -8,7 +8,7 @@ use super::error::ObserveError;
 use super::judge::{Evidence, ObservedVerdict, judge};
 use super::program::Program as ProgramFile;
 use super::records::Process;
-use super::{canary, preload};
+use super::{canary, preload, protected};
 use crate::cargo::Cargo;
 use crate::owners::Owners;
 
@@ -97,12 +97,12 @@ impl Observer {
     /// What makes a command and all that it starts observed: variables and their values.
     pub(crate) fn environment(&self) -> [(&'static str, OsString); 2] {
         let mut preloaded = self.library.as_os_str().to_owned();
-        if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+        if let Some(others) = std::env::var_os(preload::VARIABLE).filter(|others| !others.is_empty()) {
             preloaded.push(":");
             preloaded.push(others);
         }
         [
-            ("LD_PRELOAD", preloaded),
+            (preload::VARIABLE, preloaded),
             ("LEAK_AUDIT_OBSERVE", self.records.path().as_os_str().to_owned()),
         ]
     }
@@ -124,9 +124,14 @@ impl Observer {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             if name.starts_with("static.") {
                 broken.extend(unobserved(&path));
+            } else if name.starts_with("started.") {
+                broken.extend(protected::started(&std::fs::read(&path).map_err(failed)?));
             } else {
                 files.push((Process::pid(&path), path));
             }
+        }
+        if cfg!(target_os = "macos") {
+            broken.extend(command.and_then(protected::command));
         }
         files.sort();
         let pids: Vec<_> = files.iter().map(|(pid, _)| *pid).collect();
@@ -149,6 +154,8 @@ impl Observer {
             owners,
             command,
         });
+        broken.sort();
+        broken.dedup();
         verdict.unjudged.extend(broken);
         Ok(verdict)
     }

@@ -168,6 +168,16 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         let Some(program) = program.as_ref().filter(|program| !program.tokio.is_empty()) else {
             continue;
         };
+        let own = process.objects.iter().find(|object| object.path.is_empty());
+        if let Some(ran) = own.and_then(|own| own.uuid)
+            && program.uuid != Some(ran)
+        {
+            judging.cannot(
+                process,
+                "was built again since it ran: its addresses mean something else by now",
+            );
+            continue;
+        }
         observed += 1;
         names.insert(name(process));
         judging.process(process, program, replaced);

@@ -116,8 +116,14 @@ pub(super) fn is_tool(executable: &Path, command: Option<&Path>) -> bool {
         .map(PathBuf::from);
     let user = std::env::var_os("HOME").map(PathBuf::from).into_iter();
     let user = user.flat_map(|home| [home.join(".cargo/bin"), home.join(".rustup")]);
+    let macos: &[&str] = if cfg!(target_os = "macos") {
+        &["/System", "/Library/Developer", "/Applications", "/opt/homebrew"]
+    } else {
+        &[]
+    };
     let system = ["/usr", "/bin", "/sbin", "/lib", "/nix/store"]
-        .into_iter()
+        .iter()
+        .chain(macos)
         .map(PathBuf::from);
     let mut directories = homes.map(|home| {
         if home.ends_with(".cargo") {

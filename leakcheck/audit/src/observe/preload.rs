@@ -8,25 +8,63 @@ use std::process::Command;
 use super::error::ObserveError;
 
 /// The whole library: its files by name. The first is its root.
-pub const SOURCES: [(&str, &str); 14] = [
+pub const SOURCES: [(&str, &str); 31] = [
     ("preload.rs", include_str!("../../preload/preload.rs")),
+    ("active.rs", include_str!("../../preload/active.rs")),
+    ("active_macos.rs", include_str!("../../preload/active_macos.rs")),
+    ("begins.rs", include_str!("../../preload/begins.rs")),
+    ("blocked.rs", include_str!("../../preload/blocked.rs")),
     ("boxes.rs", include_str!("../../preload/boxes.rs")),
     ("cells.rs", include_str!("../../preload/cells.rs")),
+    ("chain.rs", include_str!("../../preload/chain.rs")),
     ("events.rs", include_str!("../../preload/events.rs")),
     ("hooks.rs", include_str!("../../preload/hooks.rs")),
+    ("hooks_macos.rs", include_str!("../../preload/hooks_macos.rs")),
     ("libc.rs", include_str!("../../preload/libc.rs")),
+    ("libc_macos.rs", include_str!("../../preload/libc_macos.rs")),
+    ("macho.rs", include_str!("../../preload/macho.rs")),
+    ("memory.rs", include_str!("../../preload/memory.rs")),
+    ("memory_macos.rs", include_str!("../../preload/memory_macos.rs")),
+    ("notes.rs", include_str!("../../preload/notes.rs")),
     ("objects.rs", include_str!("../../preload/objects.rs")),
+    ("objects_macos.rs", include_str!("../../preload/objects_macos.rs")),
+    ("own.rs", include_str!("../../preload/own.rs")),
+    ("own_macos.rs", include_str!("../../preload/own_macos.rs")),
     ("programs.rs", include_str!("../../preload/programs.rs")),
+    ("programs_macos.rs", include_str!("../../preload/programs_macos.rs")),
     ("start.rs", include_str!("../../preload/start.rs")),
     ("state.rs", include_str!("../../preload/state.rs")),
     ("table.rs", include_str!("../../preload/table.rs")),
     ("tables.rs", include_str!("../../preload/tables.rs")),
     ("threads.rs", include_str!("../../preload/threads.rs")),
+    ("traces.rs", include_str!("../../preload/traces.rs")),
     ("walk.rs", include_str!("../../preload/walk.rs")),
+    ("walk_macos.rs", include_str!("../../preload/walk_macos.rs")),
 ];
 
 /// The end of the built library's file name.
-pub(super) const FILE: &str = "libleak_audit_preload.so";
+pub(super) const FILE: &str = if cfg!(target_os = "macos") {
+    "libleak_audit_preload.dylib"
+} else {
+    "libleak_audit_preload.so"
+};
+
+/// The variable by which the loader is told of the library, and of others behind it.
+pub const VARIABLE: &str = if cfg!(target_os = "macos") {
+    "DYLD_INSERT_LIBRARIES"
+} else {
+    "LD_PRELOAD"
+};
+
+/// What is to be known of an observation on this system before its verdict is believed.
+pub const CAUTION: Option<&str> = if cfg!(target_os = "macos") {
+    Some(
+        "observing tasks on macOS is compiled and tested as far as that can be done without a Mac, and has not been run on one: \
+         please report what it gets wrong",
+    )
+} else {
+    None
+};
 
 /// Where built files are kept: `LEAK_AUDIT_CACHE`, else `leak-audit` in the user's cache directory.
 pub(super) fn cache() -> PathBuf {
@@ -92,6 +130,20 @@ impl Rustc {
         for (source, arguments) in steps {
             self.compile(what, room.path(), source, arguments)?;
         }
+        // The debug info of a program, where the compiler puts it into a bundle beside it: that is found by the program's UUID.
+        let bundle = format!("{result}.dSYM");
+        if room.path().join(&bundle).is_dir() {
+            let kept = cache.join(format!("{:016x}-{bundle}", hasher.finish()));
+            let moved = std::fs::rename(room.path().join(&bundle), &kept);
+            // Another audit was first.
+            moved.or_else(|source| {
+                if kept.is_dir() {
+                    Ok(())
+                } else {
+                    Err(failed(&kept)(source))
+                }
+            })?;
+        }
         std::fs::rename(room.path().join(result), &built).map_err(failed(&built))?;
         Ok(built)
     }
@@ -108,7 +160,7 @@ impl Rustc {
             .args(["--edition", "2021", "--cap-lints", "allow"])
             .args(arguments)
             .arg(source)
-            .env_remove("LD_PRELOAD")
+            .env_remove(VARIABLE)
             .output()
             .map_err(|source| ObserveError::NoRustc {
                 rustc: self.program.clone().into(),
@@ -143,7 +195,7 @@ pub fn library() -> Result<PathBuf, ObserveError> {
 /// Whether the library knows a system: its allocator's names, how its stacks are walked, and its calls.
 fn supported(system: &str, processor: &str) -> Result<(), ObserveError> {
     match (system, processor) {
-        ("linux", "x86_64" | "aarch64") => Ok(()),
+        ("linux" | "macos", "x86_64" | "aarch64") => Ok(()),
         _ => Err(ObserveError::Unsupported {
             system: format!("{system} {processor}"),
         }),
@@ -156,8 +208,10 @@ mod tests {
 
     #[test]
     fn a_system_that_is_not_known_is_named() {
-        assert!(supported("linux", "x86_64").is_ok() && supported("linux", "aarch64").is_ok());
-        for (system, processor) in [("macos", "aarch64"), ("windows", "x86_64"), ("linux", "riscv64")] {
+        for system in ["linux", "macos"] {
+            assert!(supported(system, "x86_64").is_ok() && supported(system, "aarch64").is_ok());
+        }
+        for (system, processor) in [("freebsd", "x86_64"), ("windows", "x86_64"), ("linux", "riscv64")] {
             let error = supported(system, processor).expect_err(system).to_string();
             assert!(error.ends_with(&format!("and this is {system} {processor}")), "{error}");
         }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use object::{Object, ObjectSection, ObjectSymbol};
 
+use crate::awaits::has_debug_info_beside;
+
 /// A program's file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Program {
@@ -15,24 +17,35 @@ pub(super) struct Program {
     pub(super) is_stripped: bool,
     /// It has no trace of Rust's default allocator, which asks libc.
     pub(super) has_own_allocator: bool,
+    /// Which build it is, where its file says so: a Mach-O file's UUID.
+    pub(super) uuid: Option<[u8; 16]>,
 }
 
 impl Program {
-    /// `None` for what is no ELF file, as a script.
+    /// `None` for what is no program's file, as a script.
     pub(super) fn inspect(path: &Path) -> Option<Self> {
         let bytes = std::fs::read(path).ok()?;
         let file = object::File::parse(&*bytes).ok()?;
+        let is_macho = file.format() == object::BinaryFormat::MachO;
         let mut symbols = false;
         let mut default_allocator = false;
         let mut own_functions = false;
         for symbol in file.symbols() {
-            symbols = true;
             let name = symbol.name_bytes().unwrap_or_default();
+            // Of a Mach-O file, what is asked of others and the name of its own header stay when it is stripped.
+            symbols |= !is_macho || symbol.is_definition() && name != b"__mh_execute_header";
             // An allocator under libc's names, in the program itself: its calls never leave it.
-            own_functions |= symbol.is_definition() && name == b"posix_memalign";
+            own_functions |= symbol.is_definition() && plain(name, is_macho) == b"posix_memalign";
             default_allocator |= contains(name, b"__rdl_alloc");
         }
-        let strings = file.sections().filter(|section| section.name_bytes() == Ok(b".rodata"));
+        let constants: &[&[u8]] = if is_macho {
+            &[b"__const", b"__cstring"]
+        } else {
+            &[b".rodata"]
+        };
+        let strings = file
+            .sections()
+            .filter(|section| section.name_bytes().is_ok_and(|name| constants.contains(&name)));
         let tokio = strings
             .filter_map(|section| section.data().ok())
             .flat_map(tokio_versions);
@@ -41,9 +54,12 @@ impl Program {
         tokio.dedup();
         Some(Self {
             tokio,
-            is_static: file.section_by_name(".interp").is_none(),
-            is_stripped: !symbols && file.section_by_name(".debug_line").is_none(),
+            is_static: !is_macho && file.section_by_name(".interp").is_none(),
+            is_stripped: !symbols
+                && file.section_by_name(".debug_line").is_none()
+                && !(is_macho && has_debug_info_beside(path)),
             has_own_allocator: own_functions || symbols && !default_allocator,
+            uuid: file.mach_uuid().ok().flatten(),
         })
     }
 }
@@ -59,6 +75,11 @@ impl Program {
         let old = |version: &&String| version.starts_with("0.") || minor(version).is_none_or(|minor| minor < 29);
         self.tokio.iter().find(old).map(String::as_str)
     }
+}
+
+/// A symbol as its source has it: in a Mach-O file there is an underscore before each.
+fn plain(name: &[u8], is_macho: bool) -> &[u8] {
+    name.strip_prefix(b"_").filter(|_| is_macho).unwrap_or(name)
 }
 
 fn contains(name: &[u8], part: &[u8]) -> bool {

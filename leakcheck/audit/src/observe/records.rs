@@ -54,6 +54,8 @@ pub struct Object {
     pub range: std::ops::Range<u64>,
     /// Empty for the executable.
     pub path: String,
+    /// Which build of the file it was, where the records say so: a Mach-O image's UUID.
+    pub uuid: Option<[u8; 16]>,
 }
 
 /// Blocks that were allocated and freed alike.
@@ -339,8 +341,10 @@ impl Process {
                     base: word(1)?,
                     range: word(2)?..word(3)?,
                     path: String::from_utf8_lossy(record.bytes(40, word(4)?)?).into_owned(),
+                    uuid: None,
                 };
                 if !self.objects.contains(&object) {
+                    linked.objects.insert(at, self.objects.len());
                     self.objects.push(object);
                 }
             }
@@ -411,6 +415,13 @@ impl Process {
                     lifetimes.push(lifetime(word(3 + pair * 2)?, word(4 + pair * 2)?));
                 }
             }
+            10 => {
+                let uuid = record.bytes(16, 16)?.try_into().ok();
+                let object = linked.objects.get(&word(1)?);
+                if let Some(object) = object.and_then(|at| self.objects.get_mut(*at)) {
+                    object.uuid = uuid;
+                }
+            }
             // Blocks that were freed, and kinds that a later version may add.
             _ => (),
         }
@@ -464,6 +475,8 @@ struct Linked {
     live: Vec<(u64, Live)>,
     boxes: HashMap<u64, Vec<Region>>,
     threads: HashMap<u64, (Vec<Lifetime>, Vec<Alive>)>,
+    /// The place of each file among those that were loaded, by its record.
+    objects: HashMap<u64, usize>,
 }
 
 fn lifetime(from_ns: u64, to_ns: u64) -> Lifetime {
@@ -506,6 +519,28 @@ mod tests {
         let process = Process::parse(&file(&[&[1, 0, 0x30], &[1, first, 0x20], &[1, first + 24, 0x10]]));
 
         assert_eq!(process.expect("sound").stack(first + 48), [0x10, 0x20, 0x30]);
+    }
+
+    #[test]
+    fn a_file_that_was_loaded_has_its_uuid() {
+        let first = HEADER as u64;
+        let name = u64::from_ne_bytes(*b"/a/b/c/d");
+        let process = Process::parse(&file(&[
+            &[3, 0x4000, 0x1_0000_4000, 0x1_0000_8000, 0],
+            &[
+                10,
+                first,
+                u64::from_ne_bytes(*b"01234567"),
+                u64::from_ne_bytes(*b"89abcdef"),
+            ],
+            &[3, 0, 0x2000, 0x3000, 8, name],
+            &[10, first + 8, 1, 2],
+        ]))
+        .expect("sound");
+
+        let uuids: Vec<_> = process.objects.iter().map(|object| object.uuid).collect();
+        assert_eq!(uuids, [Some(*b"0123456789abcdef"), None]);
+        assert_eq!(process.objects[1].path, "/a/b/c/d");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use addr2line::Loader;
+use object::Object as _;
 use rustc_demangle::demangle;
 
 use super::paths::plain;
@@ -57,7 +58,8 @@ impl Symbols {
                     } else {
                         &object.path
                     };
-                    frames.extend_from_slice(&self.frames(Path::new(path), call.wrapping_sub(object.base)));
+                    let address = call.wrapping_sub(object.base);
+                    frames.extend_from_slice(&self.frames(Path::new(path), object.uuid, address));
                 }
                 None => frames.push(Frame::default()),
             }
@@ -65,18 +67,20 @@ impl Symbols {
         frames
     }
 
-    fn frames(&mut self, path: &Path, address: u64) -> Rc<[Frame]> {
+    fn frames(&mut self, path: &Path, uuid: Option<[u8; 16]>, address: u64) -> Rc<[Frame]> {
         let key = (path.to_owned(), address);
         if let Some(frames) = self.frames.get(&key) {
             return Rc::clone(frames);
         }
-        let loader = self
-            .files
-            .entry(path.to_owned())
-            .or_insert_with(|| strings_end_in(path).then(|| Loader::new(path).ok()).flatten());
+        let loader = self.files.entry(path.to_owned()).or_insert_with(|| {
+            (is_build(path, uuid) && strings_end_in(path))
+                .then(|| Loader::new(path).ok())
+                .flatten()
+        });
+        // Of what has a UUID, the linker's names begin with an underscore that the source's do not have.
         let frames: Rc<[Frame]> = loader
             .as_ref()
-            .map_or_else(Vec::new, |loader| look_up(loader, address))
+            .map_or_else(Vec::new, |loader| look_up(loader, address, uuid.is_some()))
             .into();
         // Names that are no text come from debug info that is damaged, and what the others say is not to be believed either.
         if frames.iter().any(|frame| is_garbled(&frame.name)) {
@@ -87,7 +91,14 @@ impl Symbols {
     }
 }
 
-fn look_up(loader: &Loader, address: u64) -> Vec<Frame> {
+/// Whether a file is the build that was loaded, where that is known: another's names would be believed, and wrong.
+fn is_build(path: &Path, uuid: Option<[u8; 16]>) -> bool {
+    let Some(uuid) = uuid else { return true };
+    let bytes = std::fs::read(path).unwrap_or_default();
+    object::File::parse(&*bytes).is_ok_and(|file| file.mach_uuid().ok().flatten() == Some(uuid))
+}
+
+fn look_up(loader: &Loader, address: u64, has_underscore: bool) -> Vec<Frame> {
     let mut frames = Vec::new();
     if let Ok(mut found) = loader.find_frames(address) {
         while let Ok(Some(frame)) = found.next() {
@@ -107,6 +118,7 @@ fn look_up(loader: &Loader, address: u64) -> Vec<Frame> {
         && let Some(symbol) = loader.find_symbol(address)
     {
         let before = frames.pop().unwrap_or_default();
+        let symbol = symbol.strip_prefix('_').filter(|_| has_underscore).unwrap_or(symbol);
         let linked = named(symbol, before.source.clone(), address);
         let is_it = before.name.is_empty() || !nameless(&linked);
         frames.push(if is_it { linked } else { before });

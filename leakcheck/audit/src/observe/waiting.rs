@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
+use super::gather::gather;
 use super::records::Copy;
 use crate::awaits::{self, AwaitTree, Kind, Program, Regions, State, TaskType, Why};
 use crate::report::{Await, Place};
@@ -17,6 +18,8 @@ pub(super) struct Waiting<'a> {
     workspace: &'a Path,
     /// The one that was asked for last comes first.
     programs: VecDeque<(PathBuf, Result<Program, String>)>,
+    /// Debug info that had to be gathered first. It is gone with this.
+    gathered: Option<tempfile::TempDir>,
 }
 
 /// A task whose awaits are asked for.
@@ -54,6 +57,7 @@ impl<'a> Waiting<'a> {
         Self {
             workspace,
             programs: VecDeque::new(),
+            gathered: None,
         }
     }
 
@@ -132,6 +136,25 @@ impl<'a> Waiting<'a> {
         Ok((tree, polled))
     }
 
+    fn opened(&mut self, object: &Path) -> Result<Program, String> {
+        let error = match Program::open(object) {
+            Ok(program) => return Ok(program),
+            Err(error) => error,
+        };
+        if !matches!(error, awaits::Error::NotGathered { .. }) {
+            return Err(error.to_string());
+        }
+        let gathered = match &self.gathered {
+            Some(gathered) => gathered,
+            None => {
+                let made = tempfile::Builder::new().prefix("leak-audit-gathered-").tempdir();
+                self.gathered.insert(made.map_err(|other| format!("{error}: {other}"))?)
+            }
+        };
+        gather(object, gathered.path()).map_err(|why| format!("{error}: {why}"))?;
+        Program::open_with(object, &[gathered.path().to_owned()]).map_err(|error| error.to_string())
+    }
+
     fn program(&mut self, object: &Path) -> Result<&Program, String> {
         match self.programs.iter().position(|(path, _)| path == object) {
             Some(0) => {}
@@ -142,7 +165,7 @@ impl<'a> Waiting<'a> {
             }
             None => {
                 self.programs.truncate(KEPT - 1);
-                let opened = Program::open(object).map_err(|error| error.to_string());
+                let opened = self.opened(object);
                 self.programs.push_front((object.to_owned(), opened));
             }
         }

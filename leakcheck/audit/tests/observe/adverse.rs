@@ -10,7 +10,7 @@ use crate::fixture::Fixture;
 use crate::preloaded::recorded_with;
 
 /// Builds sources as a library.
-fn build(directory: &Path, root: &str, arguments: &[&str]) -> PathBuf {
+pub fn build(directory: &Path, root: &str, arguments: &[&str]) -> PathBuf {
     let library = directory.join(root).with_extension("so");
     let output = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
         .current_dir(directory)
@@ -33,12 +33,17 @@ fn build(directory: &Path, root: &str, arguments: &[&str]) -> PathBuf {
     library
 }
 
-/// The library that ends the process where a walk over the stack is not that of libgcc.
-fn verifying(directory: &Path) -> PathBuf {
+/// The library with a configuration of the tests'.
+pub fn configured(directory: &Path, configuration: &str) -> PathBuf {
     for (name, text) in SOURCES {
         std::fs::write(directory.join(name), text).expect("a file");
     }
-    build(directory, "preload.rs", &["--cfg", "leak_audit_verify"])
+    build(directory, "preload.rs", &["--cfg", configuration])
+}
+
+/// The library that ends the process where a walk over the stack is not that of libgcc.
+fn verifying(directory: &Path) -> PathBuf {
+    configured(directory, "leak_audit_verify")
 }
 
 /// A library whose function has a frame of this size, and calls what it is given.

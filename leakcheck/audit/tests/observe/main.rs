@@ -12,6 +12,7 @@ mod fixture;
 mod flavours;
 mod lifetimes;
 mod linkage;
+mod macos;
 mod memory;
 mod preloaded;
 mod profiles;

@@ -91,6 +91,7 @@ fn scenario(scanner: &mut Scanner<'_>, file: &mut File) -> Result<(), ParseError
         scanner.skip(true);
         let alone = scanner.eat("alone\n");
         let steps = steps(scanner, version)?;
+        check_stops(scanner, file.setup.brokers, alone, &steps)?;
         if steps.is_empty() {
             return Err(scanner.error(format!("{title:?} has no steps")));
         }
@@ -100,6 +101,24 @@ fn scenario(scanner: &mut Scanner<'_>, file: &mut File) -> Result<(), ParseError
             alone,
             steps,
         });
+    }
+    Ok(())
+}
+
+/// The first broker is the controller, and who runs a scenario asks it.
+fn check_stops(scanner: &Scanner<'_>, brokers: usize, alone: bool, steps: &[Step]) -> Result<(), ParseError> {
+    for step in steps {
+        let (Action::Stop(place) | Action::Start(place)) = step.action else {
+            continue;
+        };
+        if !(2..=brokers).contains(&place) {
+            return Err(scanner.error(format!(
+                "broker {place} is none of 2 to {brokers}, which can be stopped"
+            )));
+        }
+        if !alone {
+            return Err(scanner.error("a scenario that stops a broker has to be alone"));
+        }
     }
     Ok(())
 }
@@ -208,6 +227,8 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
             let name = scanner.word("a connection")?;
             Ok(Action::Silent(connection(scanner, name)?))
         }
+        "stop" => Ok(Action::Stop(number(scanner, "a broker")?)),
+        "start" => Ok(Action::Start(number(scanner, "a broker")?)),
         "raw" => {
             let name = scanner.word("a connection")?;
             let on = connection(scanner, name)?;

@@ -199,6 +199,10 @@ pub enum Action {
     Silent(Connection),
     /// Sends a frame's bytes behind its length, and waits for what comes.
     Raw(Connection, Value),
+    /// Stops a broker, as a crash does, and waits until the others know.
+    Stop(usize),
+    /// Starts a broker that was stopped, and waits until every replica is in sync.
+    Start(usize),
 }
 
 impl Display for Target {
@@ -249,6 +253,8 @@ impl Display for Action {
             Self::Close(connection) => write!(f, "close {connection}"),
             Self::Silent(connection) => write!(f, "silent {connection}"),
             Self::Raw(connection, bytes) => write!(f, "raw {connection}: {bytes}"),
+            Self::Stop(place) => write!(f, "stop {place}"),
+            Self::Start(place) => write!(f, "start {place}"),
         }
     }
 }

@@ -118,3 +118,21 @@ fn a_scenario_says_that_it_has_to_be_alone() {
         "and so does its text"
     );
 }
+
+#[test]
+fn brokers_are_stopped_by_scenarios_that_are_alone_and_never_the_controller() {
+    let text = |alone: &str, steps: &str| format!("brokers 3\n\n== x\n{alone}{steps}");
+    let file = parse_file("f", &text("alone\n", "stop 2\nclose a\nstart 2\n")).unwrap();
+    let actions: Vec<_> = file.scenarios[0].steps.iter().map(|step| &step.action).collect();
+    assert_eq!((actions[0], actions[2]), (&Action::Stop(2), &Action::Start(2)));
+    assert!(file.scenarios[0].to_string().contains("\nstop 2\nclose a\nstart 2\n"));
+    for (alone, steps, why) in [
+        ("alone\n", "stop 1\n", "broker 1 is none of 2 to 3"),
+        ("alone\n", "start 4\n", "broker 4 is none of 2 to 3"),
+        ("", "stop 2\n", "has to be alone"),
+        ("alone\n", "stop @2\n", "a broker"),
+    ] {
+        let error = parse_file("f", &text(alone, steps)).unwrap_err().to_string();
+        assert!(error.contains(why), "{steps}: {error}");
+    }
+}

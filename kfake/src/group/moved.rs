@@ -1,0 +1,203 @@
+//! What becomes of a group when its coordinator moves to another broker: `GroupMetadataManager.onUnloaded`, and what the next
+//! coordinator finds in `__consumer_offsets`.
+//!
+//! Apache Kafka writes a group there when its leader's assignment has come, when it has lost its last member, and when a static
+//! member of a stable group has come back. Whatever has happened since is not known to the next coordinator.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kafka_protocol::error::ResponseError;
+use kafka_protocol::protocol::StrBytes;
+use parking_lot::RwLockWriteGuard;
+use tokio::time::Instant;
+
+use super::classic::{ClassicGroup, answer_join, answer_sync, refused_sync};
+use super::join::refused;
+use super::member::{Member, Protocol};
+use super::registry::Groups;
+use super::request::ClientInfo;
+use super::subscription::Subscribed;
+use super::view::GroupState;
+use crate::cluster::internal::Internal;
+use crate::cluster::topics::Topics;
+use crate::cluster::topology::Woken;
+
+/// A group as it was written last (`GroupMetadataValue`).
+#[derive(Debug, Default)]
+pub(super) struct Stored {
+    generation: i32,
+    protocol_type: Option<StrBytes>,
+    protocol: Option<StrBytes>,
+    leader: Option<StrBytes>,
+    members: Vec<StoredMember>,
+    /// When the group came to this state, in milliseconds since 1970; none until its task has taken note.
+    pub since_ms: Option<i64>,
+}
+
+/// A member, with what it said of the protocol that was chosen: of the others nothing is written.
+#[derive(Debug)]
+struct StoredMember {
+    id: StrBytes,
+    instance_id: Option<StrBytes>,
+    client: Arc<ClientInfo>,
+    session_timeout: Duration,
+    rebalance_timeout: Duration,
+    metadata: Bytes,
+    assignment: Bytes,
+}
+
+impl StoredMember {
+    fn of(member: &Member, protocol: &str) -> Self {
+        Self {
+            id: member.id.clone(),
+            instance_id: member.instance_id.clone(),
+            client: member.client.clone(),
+            session_timeout: member.session_timeout,
+            rebalance_timeout: member.rebalance_timeout,
+            metadata: member.metadata(protocol),
+            assignment: member.assignment.clone(),
+        }
+    }
+
+    fn load(&self, protocol: &StrBytes, session_deadline: Option<Instant>) -> Member {
+        Member {
+            id: self.id.clone(),
+            instance_id: self.instance_id.clone(),
+            client: self.client.clone(),
+            session_timeout: self.session_timeout,
+            rebalance_timeout: self.rebalance_timeout,
+            protocols: vec![Protocol {
+                name: protocol.clone(),
+                metadata: self.metadata.clone(),
+            }],
+            assignment: self.assignment.clone(),
+            is_new: false,
+            awaiting_join: None,
+            awaiting_sync: None,
+            session_deadline,
+        }
+    }
+}
+
+impl ClassicGroup {
+    /// Keeps the group as it is for the next coordinator. Called wherever Apache Kafka writes a `GroupMetadataValue`.
+    pub(super) fn store(&mut self) {
+        let protocol = self.protocol.as_deref().unwrap_or_default();
+        let members = self.members.values().map(|member| StoredMember::of(member, protocol));
+        let members = members.collect();
+        self.stored = Some(Box::new(Stored {
+            generation: self.generation,
+            protocol_type: self.protocol_type.clone(),
+            protocol: self.protocol.clone(),
+            leader: self.leader.clone(),
+            members,
+            since_ms: None,
+        }));
+    }
+
+    /// Whether the coordinator has moved since a request was asked, which then came to a broker that is none any more.
+    pub(super) fn has_moved_since(&self, asked_at: u64) -> bool {
+        self.moved_at > asked_at
+    }
+
+    /// Leaves the coordinator: who waits is told so, and the group is as it was stored last. The next coordinator gives each member
+    /// its session anew (`onLoaded`); while there is none, nothing times out.
+    ///
+    /// Apache Kafka asks the members of a group that is larger than `group.max.size` by then to join again. The limit of kfake's
+    /// brokers is the same and does not change.
+    pub(super) fn move_coordinator(&mut self, moved_at: u64, is_led: bool, now: Instant, now_ms: i64) {
+        self.moved_at = moved_at;
+        if self.state == GroupState::Dead {
+            return;
+        }
+        for (id, member) in &mut self.members {
+            answer_join(member, |version| {
+                refused(ResponseError::NotCoordinator, id.clone(), version)
+            });
+            answer_sync(member, || refused_sync(ResponseError::NotCoordinator));
+        }
+        let was_empty = self.state == GroupState::Empty;
+        let stored = self.stored.take().unwrap_or_default();
+        let protocol = stored.protocol.clone().unwrap_or_default();
+        self.generation = stored.generation;
+        self.protocol_type = stored.protocol_type.clone();
+        self.protocol = stored.protocol.clone();
+        self.leader = stored.leader.clone();
+        let members = stored.members.iter().map(|member| {
+            let session_deadline = is_led.then(|| now + member.session_timeout);
+            let loaded = member.load(&protocol, session_deadline);
+            (loaded.id.clone(), Box::new(loaded))
+        });
+        self.members = members.collect();
+        self.state = match self.members.is_empty() {
+            true => GroupState::Empty,
+            false => GroupState::Stable,
+        };
+        let instances = self.members.values();
+        let instances = instances.filter_map(|member| Some((member.instance_id.clone()?, member.id.clone())));
+        self.instances = instances.collect();
+        self.subscribed = match self.protocol_type.as_deref() {
+            Some("consumer") => Subscribed::by(stored.members.iter().map(|m| m.metadata.clone()).collect()),
+            _ => Subscribed::default(),
+        };
+        self.pending = BTreeMap::new();
+        self.pending_sync = BTreeSet::new();
+        self.forget_phases();
+        if let Some(first) = self.members.values().filter_map(|m| m.session_deadline).min() {
+            self.watch_session(first);
+        }
+        // Of a group that was never stored nothing is known but that it is empty.
+        self.state_since_ms = match (stored.since_ms, was_empty) {
+            (None, true) => self.state_since_ms,
+            (since_ms, _) => since_ms.or(Some(now_ms)),
+        };
+        self.stored = Some(stored);
+    }
+}
+
+impl Groups {
+    /// Counts how often coordinators have moved. Who is about to ask whether its broker coordinates a group takes the number first:
+    /// by it the group knows whether that has changed meanwhile.
+    pub fn moves(&self) -> u64 {
+        self.moves.load(Ordering::SeqCst)
+    }
+
+    /// Leaders have changed: the groups whose coordinators they were move, in the same step as clients see it, and those who wait for
+    /// the partitions are woken.
+    pub fn led_anew(self: &Arc<Self>, topics: RwLockWriteGuard<'_, Topics>, woken: Woken) {
+        let moved = self.move_coordinators(&topics, &woken);
+        drop(topics);
+        if moved {
+            self.changed();
+        }
+        self.shared.led_anew(woken);
+    }
+
+    fn move_coordinators(&self, topics: &Topics, woken: &Woken) -> bool {
+        if woken.coordinators.is_empty() {
+            return false;
+        }
+        let moved_at = self.moves.fetch_add(1, Ordering::SeqCst) + 1;
+        let (now, now_ms) = (Instant::now(), self.shared.now_ms());
+        for group in self.all() {
+            let partition = Internal::Offsets.partition_in(topics, &group.id);
+            // The last change of a partition counts.
+            let moves = woken.coordinators.iter().rev();
+            let Some(to) = moves.copied().find(|to| Some(to.partition) == partition) else {
+                continue;
+            };
+            let mut state = group.state.lock();
+            state.move_coordinator(moved_at, to.is_led, now, now_ms);
+            let first = state.expires_first(now_ms, self.shared.config.offsets_retention.0);
+            state.expires_first_ms = [state.expires_first_ms, first].into_iter().flatten().min();
+            drop(state);
+            // The task's deadlines are others now.
+            group.control.notify_one();
+        }
+        true
+    }
+}
