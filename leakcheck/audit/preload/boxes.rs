@@ -78,9 +78,11 @@ impl Segments {
         }
     }
 
-    fn is_constant(&self, address: u64) -> bool {
+    /// Whether a word may point to constants. Nearly all words are told by this alone that do not.
+    #[inline]
+    fn may_be_constant(&self, address: u64) -> bool {
         let bit = (address / BLOCK) as usize % BLOCKS;
-        self.blocks[bit / 64] & 1 << (bit % 64) != 0 && self.constant.contain(address)
+        address % 8 == 0 && self.blocks[bit / 64] & 1 << (bit % 64) != 0
     }
 }
 
@@ -168,10 +170,36 @@ impl Boxes {
         search.used
     }
 
+    /// Whether regions that were collected before are as they were. They are read with one call, and over what was collected last.
+    pub(super) fn are_as_before(&mut self, regions: &[u64]) -> bool {
+        let mut parts = [Part::NONE; REGIONS];
+        let (mut count, mut at) = (0, 0);
+        while at < regions.len() {
+            let bytes = regions[at + 1] as usize;
+            // SAFETY: regions are no longer than the scratch.
+            let to = unsafe { self.scratch.add(at + 2) };
+            parts[count] = Part::of(to.cast(), regions[at], bytes);
+            count += 1;
+            at += 2 + bytes.div_ceil(8);
+            // The bytes that fill up the last word.
+            self.set(at - 1, 0);
+        }
+        read_parts(self.pid, &mut parts[..count]);
+        let mut at = 0;
+        parts[..count].iter().all(|part| {
+            let (from, to) = (at + 2, at + 2 + part.len().div_ceil(8));
+            at = to;
+            part.is_read && (from..to).all(|index| self.word(index) == regions[index])
+        })
+    }
+
     /// Looks for pointers among words.
     fn look(&mut self, search: &mut Search, count: usize, depth: usize, word: impl Fn(&Self, usize) -> u64) {
         for index in 1..count {
             let vtable = word(self, index);
+            if !self.segments.may_be_constant(vtable) {
+                continue;
+            }
             let Some((size, align)) = self.vtable(vtable) else {
                 continue;
             };
@@ -278,14 +306,15 @@ impl Boxes {
         }
     }
 
-    /// What a vtable says of its type: the size and the alignment.
+    /// What a vtable says of its type: the size and the alignment. Of what may be constants, by its address.
     fn vtable(&mut self, address: u64) -> Option<(u64, u64)> {
-        if address % 8 != 0 || !self.segments.is_constant(address) {
-            return None;
-        }
         // SAFETY: below their number.
         let place = unsafe { &mut *self.vtables.add((address >> 3) as usize % VTABLES) };
         if place[0] != address {
+            // Not remembered: a file that is loaded later may have its constants there.
+            if !self.segments.constant.contain(address) {
+                return None;
+            }
             let mut words = [0; 4];
             let said = self.read(address, &mut words).then(|| self.said(words)).flatten();
             *place = [address, said.map_or(0, |(size, align)| size | align << 32)];

@@ -1,9 +1,11 @@
 //! Cells: what of them is written down while they live, and once they have ended.
 
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::boxes::SCRATCH;
 use super::events::filter;
+use super::libc::{memcmp, processor_time};
 use super::state::{header, kind, State};
 use super::table::mix;
 use super::task_state::{CANCELLED, COMPLETE, JOIN_INTEREST, REFERENCES, RUNNING};
@@ -23,9 +25,15 @@ pub(super) const COPYABLE: usize = 1 << 15;
 
 /// Rooms for the regions of a cell, in words.
 pub(super) const BOXES: [usize; 4] = [128, 512, 2048, SCRATCH];
-/// The part of the time that has passed, and the nanoseconds, that may be spent on following plain pointers, and on looks.
-pub(super) const FOLLOWED: u64 = 50;
-pub(super) const FOLLOWED_FREELY: u64 = 3_000_000;
+/// What may be spent on following plain pointers, and as much on looks: so many nanoseconds, and these parts of the processor's time
+/// that the process has taken, and of the time that has passed. The last is for a process that sleeps nearly all the time.
+const FREELY: u64 = 500_000;
+const OF_PROCESSOR: u64 = 200;
+const OF_TIME: u64 = 800;
+/// Looks that are to show what is not known yet may take so many times that.
+const NEWS: u64 = 8;
+/// Nanoseconds for which what may be spent stays as it is: to ask for the processor's time is a call of the kernel's.
+const SHARE_LASTS: u64 = 1_000_000;
 
 /// What is taken for another thread's turn on the processor, where the clock says more.
 const LONGEST: u64 = 100_000;
@@ -44,8 +52,9 @@ pub(super) mod live {
     /// The pass that copied it, or 0.
     pub const PASS: usize = 7;
     pub const INDEX: usize = 8;
-    /// The next free record of the same room.
+    /// While it is free, the next free record of the same room; else 1 where the copy was made with every pointer followed.
     pub const NEXT: usize = 9;
+    pub const PLAIN: usize = NEXT;
     /// When it was allocated.
     pub const FROM: usize = 10;
     /// What its boxes pointed to, as of the same copy.
@@ -61,6 +70,9 @@ pub(super) mod seen {
     pub const DETACHED: u64 = 2;
     /// Aborted, and not yet ended by its worker. A shutdown ends what it finds at once, so it was none.
     pub const ABORTED: u64 = 4;
+    /// At its end it was done, and neither aborted nor shut down: tokio sets that bit first whenever it ends a task itself
+    /// (`transition_to_shutdown` in `runtime/task/state.rs`).
+    pub const RETURNED: u64 = 8;
 }
 
 /// Live cells that have room for a copy, and of which there is none.
@@ -151,6 +163,7 @@ impl State {
         self.set(cell, live::SIZE, size as u64);
         self.set(cell, live::SEEN, 0);
         self.set(cell, live::PASS, 0);
+        self.set(cell, live::PLAIN, 0);
         self.set(cell, live::FROM, self.now());
         self.set(cell, live::BOXES, 0);
         if room != 0 {
@@ -177,6 +190,9 @@ impl State {
         }
         self.live.remove(hash, cell);
         filter(address).fetch_sub(1, Ordering::Relaxed);
+        if end & (COMPLETE | CANCELLED) == COMPLETE {
+            self.see(cell, seen::RETURNED);
+        }
         self.count(cell, stack, end);
         self.release_boxes(cell);
         let room = self.word(cell, live::ROOM) as usize;
@@ -281,16 +297,73 @@ impl State {
         }
     }
 
-    /// Follows the boxes in so many words of the scratch, and gives how many words they are.
-    pub(super) fn follow(&mut self, words: usize) -> usize {
-        // To follow every pointer each time would cost a busy runtime too much.
-        let begin = self.now();
-        let plain = self.ending || self.followed <= FOLLOWED_FREELY + begin / FOLLOWED;
+    /// Follows the boxes in so many words of the scratch. Gives how many words they are, and whether every pointer was followed.
+    pub(super) fn follow(&mut self, words: usize) -> (usize, bool) {
+        let plain = self.may_follow();
+        let begin = if plain { self.now() } else { 0 };
         let used = self.boxes.collect(&self.scratch[..words], plain);
         if plain {
-            self.followed += self.now().saturating_sub(begin).min(LONGEST);
+            self.followed_since(begin);
         }
-        used
+        (used, plain)
+    }
+
+    /// Says since when plain pointers were followed.
+    fn followed_since(&mut self, begin: u64) {
+        self.clock = self.now();
+        self.followed += self.clock.saturating_sub(begin).min(LONGEST);
+    }
+
+    /// To follow every pointer each time would cost a busy runtime too much.
+    fn may_follow(&self) -> bool {
+        self.ending || self.followed <= self.share
+    }
+
+    /// Looks at the clock, and says what may be spent by now.
+    fn tick(&mut self) {
+        self.clock = self.now();
+        if self.clock >= self.share_until {
+            self.share = FREELY + processor_time() / OF_PROCESSOR + self.clock / OF_TIME;
+            self.share_until = self.clock + SHARE_LASTS;
+        }
+    }
+
+    /// Whether a cell, and what its boxes point to, is as it was copied last, so that to copy it again would change nothing. Most
+    /// tasks wait through most of the parks of their runtime.
+    fn is_copied(&mut self, cell: u64) -> bool {
+        if self.word(cell, live::PASS) == 0 {
+            return false;
+        }
+        let length = self.words_of(cell) * 8;
+        // SAFETY: both are as long as that: see `copy`. Where another thread writes to the cell meanwhile, the words before and
+        // after it are still compared, and its state tells that it was polled.
+        let same = unsafe {
+            let copied = self.base.add(cell as usize / 8 + live::BYTES);
+            memcmp(self.word(cell, live::ADDRESS) as *const c_void, copied.cast(), length) == 0
+        };
+        if !same {
+            return false;
+        }
+        let (boxes, plain) = (self.word(cell, live::BOXES), self.word(cell, live::PLAIN) != 0);
+        if boxes == 0 && plain {
+            return true;
+        }
+        match (boxes, plain == self.may_follow()) {
+            // To follow every pointer was too much then, and is not now, or the other way round.
+            (_, false) => return false,
+            (0, true) => return true,
+            _ => {}
+        }
+        let used = self.word(boxes, regions::USED) as usize;
+        // SAFETY: a record of regions has room for as many words as are used of it, and nobody writes to it meanwhile: it is
+        // under our lock.
+        let regions = unsafe { std::slice::from_raw_parts(self.base.add(boxes as usize / 8 + regions::LIST), used) };
+        let begin = if plain { self.now() } else { 0 };
+        let same = self.boxes.are_as_before(regions);
+        if plain {
+            self.followed_since(begin);
+        }
+        same
     }
 
     /// Keeps the boxes that were followed last.
@@ -347,6 +420,7 @@ impl State {
     }
 
     pub(super) fn park(&mut self) {
+        self.tick();
         self.passes += 1;
         self.set_header(header::PASSES, self.passes);
     }
@@ -386,7 +460,8 @@ impl State {
         }
     }
 
-    /// Copies one live cell, unless it is being polled or has ended, and says how much that was.
+    /// Copies one live cell, unless it is being polled or has ended, and says how much that was: in bytes, of which one that is
+    /// as it was counts an eighth.
     pub(super) fn copy(&mut self, cell: u64, parked: bool) -> usize {
         let from = self.word(cell, live::ADDRESS) as *const u64;
         // SAFETY: a live cell is not freed before it is taken off our table, which is locked, and is at least as large as its
@@ -403,14 +478,18 @@ impl State {
             return 0;
         }
         self.see_state(cell, before);
+        if self.is_copied(cell) {
+            self.set(cell, live::PASS, self.passes);
+            return self.words_of(cell);
+        }
         let words = self.read_cell(cell);
-        let used = self.follow(words);
+        let (used, plain) = self.follow(words);
         // What a runtime's end does to a task meanwhile, on another thread, must not take the place of an earlier copy.
         // SAFETY: as above.
         if unsafe { from.read_volatile() } != before {
             return (words + used) * 8;
         }
-        self.keep_copy(cell, words, used)
+        self.keep_copy(cell, words, used, plain)
     }
 
     /// Looks at a cell that this thread has allocated, between two of its own steps, and copies it if it has changed. Whether
@@ -430,15 +509,14 @@ impl State {
             return true;
         }
         self.see_state(cell, before);
-        let words = self.read_cell(cell);
-        let same = |word: usize| self.word(cell, live::BYTES + word) == self.scratch[word];
-        if is_copied && self.word(cell, live::BOXES) == 0 && (0..words).all(same) {
+        if self.is_copied(cell) {
             return true;
         }
-        let used = self.follow(words);
+        let words = self.read_cell(cell);
+        let (used, plain) = self.follow(words);
         // SAFETY: as above.
         if unsafe { from.read_volatile() } == before {
-            self.keep_copy(cell, words, used);
+            self.keep_copy(cell, words, used, plain);
         }
         true
     }
@@ -448,14 +526,19 @@ impl State {
     fn copy_dying(&mut self, cell: u64) {
         let words = self.read_cell(cell);
         self.scratch[0] &= !(RUNNING | CANCELLED);
-        self.keep_copy(cell, words, 0);
+        self.keep_copy(cell, words, 0, false);
+    }
+
+    /// The words of a cell that are copied.
+    fn words_of(&self, cell: u64) -> usize {
+        let length = self.word(cell, live::SIZE).min(self.word(cell, live::ROOM)) as usize;
+        (length / 8).min(self.scratch.len())
     }
 
     /// Reads a cell into the scratch, and says how many words that is.
     fn read_cell(&mut self, cell: u64) -> usize {
         let from = self.word(cell, live::ADDRESS) as *const u64;
-        let length = (self.word(cell, live::SIZE) as usize).min(self.word(cell, live::ROOM) as usize);
-        let words = (length / 8).min(self.scratch.len());
+        let words = self.words_of(cell);
         for (word, value) in self.scratch[..words].iter_mut().enumerate() {
             // SAFETY: as in `copy`, and within the cell.
             *value = unsafe { from.add(word).read_volatile() };
@@ -464,7 +547,7 @@ impl State {
     }
 
     /// Keeps what is in the scratch as the cell's copy, with the boxes that were followed last. Says how many bytes it is.
-    fn keep_copy(&mut self, cell: u64, words: usize, used: usize) -> usize {
+    fn keep_copy(&mut self, cell: u64, words: usize, used: usize, plain: bool) -> usize {
         for word in 0..words {
             self.set(cell, live::BYTES + word, self.scratch[word]);
         }
@@ -473,6 +556,7 @@ impl State {
             UNCOPIED.fetch_sub(1, Ordering::Relaxed);
         }
         self.set(cell, live::PASS, self.passes);
+        self.set(cell, live::PLAIN, u64::from(plain));
         words * 8 + more
     }
 
@@ -489,15 +573,23 @@ impl State {
         }
     }
 
-    /// Whether there is still time to be spent on looks: the clock's reading, if so.
-    pub(super) fn may_look(&self) -> Option<u64> {
-        let now = self.now();
-        (self.looked <= FOLLOWED_FREELY + now / FOLLOWED).then_some(now)
+    /// Whether there is still time to be spent on looks: the clock's reading, if so. On one that is to show what is not known yet,
+    /// more of it is spent.
+    pub(super) fn may_look(&mut self, is_news: bool) -> Option<u64> {
+        self.tick();
+        let share = if is_news { self.share * NEWS } else { self.share };
+        (self.looked <= share).then_some(self.clock)
+    }
+
+    /// Whether there is a copy of a cell, and nobody has its `JoinHandle`.
+    pub(super) fn is_known(&self, cell: u64) -> bool {
+        self.word(cell, live::PASS) != 0 && self.word(cell, live::SEEN) & seen::DETACHED != 0
     }
 
     /// Says since when a look was taken.
     pub(super) fn looked_since(&mut self, begin: u64) {
-        self.looked += self.now().saturating_sub(begin).min(LONGEST);
+        self.clock = self.now();
+        self.looked += self.clock.saturating_sub(begin).min(LONGEST);
     }
 
     /// Copies cells of which there is no copy: the newest ones.

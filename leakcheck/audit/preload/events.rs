@@ -81,17 +81,17 @@ pub(super) fn allocated(address: usize, size: usize) {
         if cell != 0 {
             let allocated = state.word(cell, live::FROM);
             drop(state);
-            let _ = RECENT.try_with(|recent| recent.push([cell, allocated]));
+            let _ = RECENT.try_with(|recent| recent.push(cell, allocated));
         }
     });
 }
 
-/// The cells that a thread has allocated since it parked last, the newest of them: each its record and when it was allocated,
-/// as a record may be another cell's by now.
+/// The cells that a thread has allocated since it parked last, the newest of them: each its record, when it was allocated, as a
+/// record may be another cell's by now, and whether what there is to know of it is known. There may be a newer copy.
 pub(super) struct Recent {
     count: Cell<usize>,
     next: Cell<usize>,
-    cells: [Cell<[u64; 2]>; RECENT_CELLS],
+    cells: [Cell<(u64, u64, bool)>; RECENT_CELLS],
     /// Frees that are let through before the next look.
     skip: Cell<u32>,
 }
@@ -108,13 +108,14 @@ impl Recent {
     pub(super) const NONE: Self = Self {
         count: Cell::new(0),
         next: Cell::new(0),
-        cells: [const { Cell::new([0; 2]) }; RECENT_CELLS],
+        cells: [const { Cell::new((0, 0, false)) }; RECENT_CELLS],
         skip: Cell::new(0),
     };
 
-    fn push(&self, cell: [u64; 2]) {
-        self.cells[self.next.get()].set(cell);
+    fn push(&self, cell: u64, allocated: u64) {
+        self.cells[self.next.get()].set((cell, allocated, false));
         self.next.set((self.next.get() + 1) % RECENT_CELLS);
+        self.skip.set(0);
         if self.count.get() < RECENT_CELLS {
             self.count.set(self.count.get() + 1);
             RECENTS.fetch_add(1, Ordering::Relaxed);
@@ -123,7 +124,7 @@ impl Recent {
 
     fn clear(&self) {
         RECENTS.fetch_sub(self.count.replace(0), Ordering::Relaxed);
-        self.cells.iter().for_each(|cell| cell.set([0; 2]));
+        self.cells.iter().for_each(|cell| cell.set((0, 0, false)));
         self.next.set(0);
     }
 }
@@ -137,29 +138,29 @@ pub(super) fn look() {
     let due = RECENT.try_with(|recent| {
         let skip = recent.skip.get();
         recent.skip.set(skip.saturating_sub(1));
-        recent.count.get() != 0 && skip == 0
+        let is_due = recent.count.get() != 0 && skip == 0;
+        is_due.then(|| recent.cells.iter().any(|place| matches!(place.get(), (1.., _, false))))
     });
-    if due != Ok(true) {
-        return;
-    }
+    let Ok(Some(is_news)) = due else { return };
     let Some(_turn) = Turn::begin() else { return };
     let mut state = lock();
-    let Some(begin) = state.may_look() else {
+    let Some(begin) = state.may_look(is_news) else {
         let _ = RECENT.try_with(|recent| recent.skip.set(SKIPPED));
         return;
     };
     let _ = RECENT.try_with(|recent| {
         let mut live = 0;
         for place in &recent.cells {
-            let [cell, allocated] = place.get();
+            let (cell, allocated, _) = place.get();
             if cell == 0 {
                 continue;
             }
             let same = state.word(cell, live::ADDRESS) != 0 && state.word(cell, live::FROM) == allocated;
             if same && state.look(cell) {
                 live += 1;
+                place.set((cell, allocated, state.is_known(cell)));
             } else {
-                place.set([0; 2]);
+                place.set((0, 0, false));
             }
         }
         if live == 0 {
@@ -201,11 +202,18 @@ pub(super) fn parking(timeout: c_int, waits: Option<(usize, u32)>) {
         if !is_active() {
             return;
         }
-        // A runtime that only looks for events does so often.
+        // A runtime that only looks for events does so often. One whose clock is paused does nothing else before it puts it forward.
         let yields = YIELDS
             .try_with(|yields| yields.replace(yields.get().wrapping_add(1)))
             .unwrap_or(1);
         if yields % 16 != 0 {
+            let Some(_turn) = Turn::begin() else { return };
+            let mut state = lock();
+            if let Some(begin) = state.may_look(false) {
+                state.park();
+                state.pass(true);
+                state.looked_since(begin);
+            }
             return;
         }
     }
@@ -245,7 +253,7 @@ pub(super) fn woken() {
     }
     let Some(_turn) = Turn::begin() else { return };
     let mut state = lock();
-    if let Some(begin) = state.may_look() {
+    if let Some(begin) = state.may_look(true) {
         state.fresh_pass();
         state.looked_since(begin);
     }

@@ -37,6 +37,7 @@ extern "C" {
     pub(super) fn readlink(path: *const c_char, to: *mut c_char, len: usize) -> isize;
     pub(super) fn posix_fallocate(fd: c_int, offset: i64, len: i64) -> c_int;
     pub(super) fn getrlimit(resource: c_int, limits: *mut [u64; 2]) -> c_int;
+    pub(super) fn memcmp(one: *const c_void, other: *const c_void, len: usize) -> c_int;
     pub(super) fn getpid() -> c_int;
     pub(super) fn getppid() -> c_int;
     pub(super) fn getenv(name: *const c_char) -> *const c_char;
@@ -47,6 +48,7 @@ extern "C" {
 
 pub(super) const RTLD_NEXT: *mut c_void = -1_isize as *mut c_void;
 pub(super) const CLOCK_MONOTONIC: c_int = 1;
+const CLOCK_PROCESS: c_int = 2;
 pub(super) const PROT_READ_WRITE: c_int = 3;
 pub(super) const MAP_SHARED: c_int = 1;
 pub(super) const MAP_PRIVATE_ANONYMOUS: c_int = 0x22;
@@ -82,9 +84,18 @@ impl Real {
 
 /// Nanoseconds of a clock that is never put back.
 pub(super) fn monotonic() -> u64 {
+    nanoseconds(CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds that processors have worked for this process.
+pub(super) fn processor_time() -> u64 {
+    nanoseconds(CLOCK_PROCESS)
+}
+
+fn nanoseconds(clock: c_int) -> u64 {
     let mut time = [0; 2];
     // SAFETY: a `timespec` on 64 bits is two words.
-    unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
+    unsafe { clock_gettime(clock, &mut time) };
     time[0] as u64 * 1_000_000_000 + time[1] as u64
 }
 

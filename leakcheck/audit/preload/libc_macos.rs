@@ -9,6 +9,7 @@ extern "C" {
     pub(super) fn munmap(at: *mut c_void, len: usize) -> c_int;
     pub(super) fn open(path: *const c_char, flags: c_int, ...) -> c_int;
     pub(super) fn close(fd: c_int) -> c_int;
+    pub(super) fn memcmp(one: *const c_void, other: *const c_void, len: usize) -> c_int;
     pub(super) fn getpid() -> c_int;
     pub(super) fn getppid() -> c_int;
     pub(super) fn getenv(name: *const c_char) -> *const c_char;
@@ -27,6 +28,8 @@ extern "C" {
 
 /// `CLOCK_UPTIME_RAW`
 const UPTIME: c_uint = 8;
+/// `CLOCK_PROCESS_CPUTIME_ID`
+const PROCESS: c_uint = 12;
 const PROT_NONE: c_int = 0;
 const PROT_READ_WRITE: c_int = 3;
 const MAP_SHARED: c_int = 1;
@@ -58,6 +61,12 @@ const FROM_END: c_int = 3;
 pub(super) fn monotonic() -> u64 {
     // SAFETY: no pointer.
     unsafe { clock_gettime_nsec_np(UPTIME) }
+}
+
+/// Nanoseconds that processors have worked for this process.
+pub(super) fn processor_time() -> u64 {
+    // SAFETY: no pointer.
+    unsafe { clock_gettime_nsec_np(PROCESS) }
 }
 
 /// Gives a file blocks up to this size, and this size. Where it may not be as large as that, the kernel would end the process by

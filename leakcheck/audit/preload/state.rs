@@ -80,6 +80,11 @@ pub(super) struct State {
     pub(super) scratch: [u64; COPY / 8],
     /// Free records of regions, by [`BOXES`].
     pub(super) spare_boxes: [u64; BOXES.len()],
+    /// The clock when it was looked at last, for what needs no better one.
+    pub(super) clock: u64,
+    /// Nanoseconds that may be spent on each of the two below, and when that is to be said anew.
+    pub(super) share: u64,
+    pub(super) share_until: u64,
     /// Nanoseconds that were spent on following plain pointers.
     pub(super) followed: u64,
     /// Nanoseconds that were spent on looking at cells between two parks.
@@ -122,6 +127,9 @@ pub(super) static STATE: Mutex<State> = Mutex::new(State {
     boxes: Boxes::NONE,
     scratch: [0; COPY / 8],
     spare_boxes: [0; BOXES.len()],
+    clock: 0,
+    share: 0,
+    share_until: 0,
     followed: 0,
     looked: 0,
     ending: false,

@@ -165,7 +165,12 @@ impl<'a> Judging<'a> {
                 continue;
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
-            let ending = classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.seen.complete);
+            let ending = if fold.seen.returned {
+                // Whoever freed it, and whenever.
+                Ending::Ended
+            } else {
+                classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.seen.complete)
+            };
             let tasks = Tasks {
                 kind,
                 ending: classify::queued(ending, fold.seen),

@@ -88,6 +88,8 @@ pub struct Seen {
     pub detached: bool,
     /// Aborted, and not ended yet.
     pub aborted: bool,
+    /// Done by itself: it returned or panicked, and nothing had aborted it or shut it down before.
+    pub returned: bool,
 }
 
 impl Seen {
@@ -96,6 +98,7 @@ impl Seen {
             complete: bits & 1 != 0,
             detached: bits & 2 != 0,
             aborted: bits & 4 != 0,
+            returned: bits & 8 != 0,
         }
     }
 }

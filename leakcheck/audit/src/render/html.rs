@@ -27,8 +27,8 @@ pub const SCRIPT: &str = concat!(
 /// The SHA-256 of [`STYLE`] and [`SCRIPT`] in base64, as a content security policy names them. A test of `tests/render` checks
 /// them, and says what they should be.
 pub const HASHES: [&str; 2] = [
-    "xm7Uh1Yq/1NRKzgnZKiWFFEgU8z2iA2U59gAilw4eDQ=",
-    "YCPnQUB3sF9OZLklB7xmlDlItmetDN6/IPE2QEHPUXY=",
+    "0TeuY7DCebg4oQ/kl7wx6gHrR7OOaP9nB7NgvQTSkPI=",
+    "o7yGTU8OVpDWnvm6u6XAZnqhm2+LLjVPkRIJwiE5KE4=",
 ];
 
 /// The page: header and sums, findings with spawn stacks and trees of awaits, all spawn stacks as a flame graph, a timeline

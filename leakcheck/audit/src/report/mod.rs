@@ -11,7 +11,7 @@ mod finding;
 mod totals;
 
 pub use finding::{Await, Finding, Kind, Lifetime, Origin, Place, Seen, Tracked, Verdict};
-pub use totals::{Baseline, Entry, Outcome, Program, Shard, SpawnSite, Suspect, TestRun, Totals};
+pub use totals::{Baseline, ByType, Entry, Outcome, Program, Shard, SpawnSite, Suspect, TestRun, Totals};
 
 use serde::{Deserialize, Serialize};
 

@@ -114,6 +114,19 @@ pub struct Suspect {
     pub spawned_at: Option<Place>,
     /// It is worth a look, and no more: it never makes an audit fail.
     pub note: bool,
+    /// Whether the compiler says that its task or thread is spawned where the names say so. `None` where nobody asked, or it is
+    /// about no spawn.
+    pub by_type: Option<ByType>,
+}
+
+/// What the compiler's own name resolution says of a call that seems to spawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ByType {
+    /// It does.
+    Confirmed,
+    /// Nothing: it was not compiled, or is a call that clippy does not find by its path.
+    NotResolved,
 }
 
 /// What the baseline said.

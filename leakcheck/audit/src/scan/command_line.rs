@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::engine::Scan;
 use super::error::ScanError;
-use super::text::text;
+use super::text::{by_type, text};
 use crate::report::{Report, SCHEMA};
 
 /// What `--help` prints.
@@ -19,6 +19,9 @@ the current directory.
   -p, --package NAME            this package; may be given several times
       --manifest-path FILE      the workspace's manifest (Cargo.toml)
       --examples                examples too
+      --clippy                  compile it, and let clippy say which calls spawn
+      --features LIST, --all-features, --no-default-features
+                                with --clippy: the features to compile
       --format text|json|github how to print the findings (text)
       --deny                    what could not be parsed is an error too
   -h, --help                    this
@@ -27,7 +30,7 @@ A finding is silenced by a comment on its line, or above it or its function:
 
   // leak-audit: allow(detached-task) — it lives as long as the process
 
-Exit codes: 0 nothing found, 1 findings, 2 could not scan.
+Exit codes: 0 nothing found, 1 findings, 2 could not scan; with --clippy, also where there is no clippy or it does not compile.
 ";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,7 @@ pub fn run_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result
     let mut parser = lexopt::Parser::from_args(arguments);
     let (mut format, mut deny, mut examples) = (Format::Text, false, false);
     let (mut manifest, mut packages, mut paths) = (None, Vec::new(), Vec::new());
+    let (mut clippy, mut features) = (false, Vec::new());
     while let Some(argument) = parser.next().map_err(wrong)? {
         match argument {
             lexopt::Arg::Short('p') | lexopt::Arg::Long("package") => {
@@ -54,6 +58,13 @@ pub fn run_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result
             }
             lexopt::Arg::Long("manifest-path") => manifest = Some(PathBuf::from(parser.value().map_err(wrong)?)),
             lexopt::Arg::Long("examples") => examples = true,
+            lexopt::Arg::Long("clippy") => clippy = true,
+            lexopt::Arg::Long("features") => {
+                let list = parser.value().map_err(wrong)?.to_string_lossy().into_owned();
+                features.extend(["--features".to_owned(), list]);
+            }
+            lexopt::Arg::Long("all-features") => features.push("--all-features".to_owned()),
+            lexopt::Arg::Long("no-default-features") => features.push("--no-default-features".to_owned()),
             lexopt::Arg::Long("format") => {
                 format = match parser.value().map_err(wrong)?.to_str() {
                     Some("text") => Format::Text,
@@ -74,6 +85,11 @@ pub fn run_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result
     if !paths.is_empty() && !packages.is_empty() {
         return Err(ScanError::Arguments("either packages or paths".to_owned()));
     }
+    if !features.is_empty() && !clippy {
+        return Err(ScanError::Arguments(
+            "features are for --clippy: without it all are read".to_owned(),
+        ));
+    }
     let mut scan = match (manifest, paths.is_empty()) {
         (None, true) => Scan::workspace("Cargo.toml"),
         (Some(manifest), _) => Scan::workspace(manifest),
@@ -87,6 +103,9 @@ pub fn run_command_line(arguments: impl IntoIterator<Item = OsString>) -> Result
     }
     if examples {
         scan = scan.examples();
+    }
+    if clippy {
+        scan = scan.by_type(features);
     }
     let outcome = scan.run()?;
     let failed = outcome.open().next().is_some() || (deny && !outcome.unparsed.is_empty());
@@ -111,6 +130,7 @@ fn json(outcome: &super::Outcome) -> String {
             .iter()
             .map(|unparsed| format!("{} was not scanned: {}", unparsed.path.display(), unparsed.why))
             .collect(),
+        notes: outcome.types.iter().flat_map(by_type).collect(),
         ..Report::default()
     };
     serde_json::to_string_pretty(&report).unwrap_or_default() + "\n"

@@ -44,9 +44,22 @@ pub enum ScanError {
     /// The thread that parses could not be started.
     #[error("cannot start the thread that parses: {0}")]
     Thread(io::Error),
-    /// clippy could not be asked.
-    #[error("cannot ask clippy: {0}")]
-    Clippy(String),
+    /// There is no clippy.
+    #[error("clippy is not installed for this toolchain (`rustup component add clippy` installs it): {0}")]
+    NoClippy(String),
+    /// clippy's configuration could not be written.
+    #[error("cannot write clippy's configuration in {path}: {source}")]
+    ClippyConfiguration {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// clippy did not come to its end: what it looks at has to compile.
+    #[error(
+        "clippy could not look at the workspace, as it does not build; without --clippy it is scanned by names alone\n\n{0}"
+    )]
+    ClippyFailed(String),
     /// The findings could not be written.
     #[error("cannot write the findings: {0}")]
     Output(io::Error),

@@ -123,7 +123,7 @@ impl VisitMut for Lowering {
 
     fn visit_stmt_mut(&mut self, statement: &mut Stmt) {
         if let Stmt::Macro(inner) = statement {
-            let expression = lowered(&inner.mac);
+            let expression = lowered(&inner.mac, std::mem::take(&mut inner.attrs));
             // Without a semicolon it may be the block's value.
             *statement = Stmt::Expr(expression, inner.semi_token);
         }
@@ -132,7 +132,7 @@ impl VisitMut for Lowering {
 
     fn visit_expr_mut(&mut self, expression: &mut Expr) {
         if let Expr::Macro(inner) = expression {
-            *expression = lowered(&inner.mac);
+            *expression = lowered(&inner.mac, std::mem::take(&mut inner.attrs));
         }
         visit_mut::visit_expr_mut(self, expression);
     }
@@ -162,7 +162,8 @@ fn splice(items: &mut Vec<Item>) {
     }
 }
 
-fn lowered(invocation: &Macro) -> Expr {
+/// `attributes` may say when the macro is there.
+fn lowered(invocation: &Macro, attributes: Vec<syn::Attribute>) -> Expr {
     let span = invocation.path.span();
     let name = invocation
         .path
@@ -174,7 +175,7 @@ fn lowered(invocation: &Macro) -> Expr {
     if matches!(name.as_str(), "select" | "select_biased")
         && let Ok(found) = syn::parse2::<select::Tokens>(tokens.clone())
     {
-        return found.into_expression(span);
+        return found.into_expression(span, attributes);
     }
     let arguments = arguments(&name, tokens);
     let marker = match name.as_str() {
@@ -185,7 +186,7 @@ fn lowered(invocation: &Macro) -> Expr {
     };
     let ident = syn::Ident::new(marker, span);
     Expr::Call(ExprCall {
-        attrs: Vec::new(),
+        attrs: attributes,
         func: Box::new(Expr::Path(syn::ExprPath {
             attrs: Vec::new(),
             qself: None,

@@ -18,6 +18,23 @@ pub struct Outcome {
     pub functions: usize,
     /// Places that start a task or a thread.
     pub spawns: usize,
+    /// What clippy said of those places, where it was asked.
+    pub types: Option<Types>,
+}
+
+/// What the compiler's own name resolution said of a scan's spawning calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Types {
+    /// Places that were confirmed to start a task or a thread.
+    pub confirmed: usize,
+    /// Places of which nothing is known: code that was not compiled, as another feature's, and calls of the workspace's own
+    /// functions that are not found by their path.
+    pub not_resolved: usize,
+    /// Findings that names alone do not give.
+    pub added: usize,
+    /// Findings that names alone give, and whose call is one of something else. They are not among the suspects.
+    pub dropped: Vec<Suspect>,
 }
 
 /// A file that could not be looked at, or not wholly.

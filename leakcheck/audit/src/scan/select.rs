@@ -112,7 +112,7 @@ fn handler(input: ParseStream<'_>) -> syn::Result<Expr> {
 impl Tokens {
     /// The `select!` as an ordinary expression, so that whatever walks over source walks over it too: a `match` on a marker,
     /// whose arms are pairs of future and handler. [`Select::of_match`] reads it.
-    pub(super) fn into_expression(self, span: proc_macro2::Span) -> Expr {
+    pub(super) fn into_expression(self, span: proc_macro2::Span, attributes: Vec<syn::Attribute>) -> Expr {
         let arms = self.branches.into_iter().map(|branch| Arm {
             attrs: Vec::new(),
             pat: branch.pattern.unwrap_or_else(|| parse_quote_spanned!(span=> _)),
@@ -128,7 +128,7 @@ impl Tokens {
             comma: None,
         });
         Expr::Match(ExprMatch {
-            attrs: Vec::new(),
+            attrs: attributes,
             match_token: Token![match](span),
             expr: Box::new(marker(SELECT, span)),
             brace_token: token::Brace(span),

@@ -1,15 +1,18 @@
 //! What starts a task or a thread, what becomes of its handle, and which code runs in it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use proc_macro2::Span;
 use syn::visit::{self, Visit};
-use syn::{Block, Expr, Pat, Stmt};
+use syn::{Block, Expr, Stmt};
 
-use super::index::{Crate, FnId, last_segment, returns};
+use super::found::{of_function, spawners};
+use super::index::{Crate, FnId, returns};
 use super::lower::MacroCall;
+use super::resolved::calls::Calls;
 use super::scope::Scope;
 use super::select::Select;
+use crate::report::ByType;
 
 /// What is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(crate) struct Spawn<'a> {
     pub kind: Kind,
     pub fate: Fate,
     pub started: Vec<Body<'a>>,
+    /// Whether that it starts something was confirmed by type, where clippy was asked.
+    pub by_type: Option<ByType>,
 }
 
 /// Code that runs in a task or a thread.
@@ -80,39 +85,16 @@ impl<'a> Code<'a> {
     }
 }
 
-/// A function of this crate that starts what it is given.
-struct Spawner {
-    parameter: usize,
-    kind: Kind,
-    fate: Fate,
-}
-
-/// Every place in a crate that starts something, tests left out.
-pub(crate) fn spawns<'a>(krate: &Crate<'a>, scopes: &[Scope<'_, 'a>]) -> Vec<Spawn<'a>> {
-    let none = HashMap::new();
-    let mut spawners = HashMap::new();
-    for (id, function) in krate.functions.iter().enumerate() {
-        let id = FnId(id);
-        let parameters: Vec<String> = krate.parameters(id).into_iter().map(|(name, _)| name).collect();
-        for found in of_function(krate, scopes, id, &none) {
-            let given = found.arguments.iter().find_map(|argument| {
-                let name = plain_name(argument)?;
-                parameters.iter().position(|parameter| *parameter == name)
-            });
-            if let Some(parameter) = given
-                && function.name.contains("spawn")
-            {
-                let (kind, fate) = (found.kind, found.fate);
-                spawners.insert(id, Spawner { parameter, kind, fate });
-            }
-        }
-    }
+/// Every place in a crate that starts something, tests left out. Where clippy was asked, what it said of the calls goes before
+/// what their names seem to say.
+pub(crate) fn spawns<'a>(krate: &Crate<'a>, scopes: &[Scope<'_, 'a>], calls: Option<&Calls>) -> Vec<Spawn<'a>> {
+    let spawners = spawners(krate, scopes, calls);
     let mut all = Vec::new();
     for (id, function) in krate.functions.iter().enumerate() {
         if function.for_tests {
             continue;
         }
-        for found in of_function(krate, scopes, FnId(id), &spawners) {
+        for found in of_function(krate, scopes, FnId(id), &spawners, calls) {
             let scope = &scopes[id];
             let started: Vec<Body<'a>> = found
                 .arguments
@@ -125,243 +107,17 @@ pub(crate) fn spawns<'a>(krate: &Crate<'a>, scopes: &[Scope<'_, 'a>]) -> Vec<Spa
                 kind: found.kind,
                 fate: found.fate,
                 started,
+                by_type: found.by_type,
             });
         }
     }
     all
 }
 
-struct Found<'a> {
-    span: Span,
-    kind: Kind,
-    fate: Fate,
-    arguments: Vec<&'a Expr>,
-}
-
-fn plain_name(expression: &Expr) -> Option<String> {
-    match expression {
-        Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
-        Expr::MethodCall(call) => plain_name(&call.receiver),
-        _ => None,
-    }
-}
-
-fn of_function<'a>(
-    krate: &Crate<'a>,
-    scopes: &[Scope<'_, 'a>],
-    id: FnId,
-    spawners: &HashMap<FnId, Spawner>,
-) -> Vec<Found<'a>> {
-    let body = krate.function_of(id).body;
-    let mut finder = Finder {
-        scope: &scopes[id.0],
-        spawners,
-        fates: HashMap::new(),
-        found: Vec::new(),
-        body,
-    };
-    if let Some(Stmt::Expr(last, None)) = body.stmts.last() {
-        finder.fate(last, Fate::Returned);
-    }
-    finder.visit_block(body);
-    finder.found
-}
-
-struct Finder<'s, 'c, 'a> {
-    scope: &'s Scope<'c, 'a>,
-    spawners: &'s HashMap<FnId, Spawner>,
-    /// What is done with the value of an expression, by its address.
-    fates: HashMap<usize, Fate>,
-    found: Vec<Found<'a>>,
-    body: &'a Block,
-}
-
-/// The expression whose value this is, or the value's inside.
-fn inside(expression: &Expr) -> &Expr {
-    match expression {
-        Expr::Paren(inner) => inside(&inner.expr),
-        Expr::Try(inner) => inside(&inner.expr),
-        Expr::MethodCall(call) if matches!(call.method.to_string().as_str(), "unwrap" | "expect" | "ok") => {
-            inside(&call.receiver)
-        }
-        other => other,
-    }
-}
-
-impl Finder<'_, '_, '_> {
-    fn fate(&mut self, expression: &Expr, fate: Fate) {
-        self.fates.insert(std::ptr::from_ref(inside(expression)).addr(), fate);
-    }
-
-    fn fate_of(&self, expression: *const Expr) -> Fate {
-        self.fates.get(&expression.addr()).copied().unwrap_or(Fate::Kept)
-    }
-}
-
-impl<'a> Visit<'a> for Finder<'_, '_, 'a> {
-    fn visit_stmt(&mut self, statement: &'a Stmt) {
-        match statement {
-            Stmt::Expr(Expr::Assign(assign), Some(_)) if matches!(*assign.left, Expr::Infer(_)) => {
-                self.fate(&assign.right, Fate::Dropped);
-            }
-            Stmt::Expr(expression, Some(_)) => self.fate(expression, Fate::Dropped),
-            Stmt::Local(local) => {
-                if let Some(init) = &local.init {
-                    match &local.pat {
-                        Pat::Wild(_) => self.fate(&init.expr, Fate::Dropped),
-                        Pat::Ident(ident) if uses(&ident.ident.to_string(), self.body) == Some(0) => {
-                            self.fate(&init.expr, Fate::Dropped);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-            _ => {}
-        }
-        visit::visit_stmt(self, statement);
-    }
-
-    fn visit_expr(&mut self, expression: &'a Expr) {
-        match expression {
-            Expr::Call(call) => {
-                if let Expr::Path(path) = &*call.func
-                    && path.path.segments.last().is_some_and(|last| last.ident == "drop")
-                    && let Some(dropped) = call.args.first()
-                {
-                    self.fate(dropped, Fate::Dropped);
-                }
-                let fate = self.fate_of(expression);
-                if let Some(found) = self.call(call, fate) {
-                    self.found.push(found);
-                }
-            }
-            Expr::MethodCall(call) => {
-                let fate = self.fate_of(expression);
-                if let Some(found) = self.method(call, fate) {
-                    self.found.push(found);
-                }
-            }
-            _ => {}
-        }
-        visit::visit_expr(self, expression);
-    }
-
-    fn visit_item(&mut self, _: &'a syn::Item) {}
-}
-
-impl<'a> Finder<'_, '_, 'a> {
-    fn call(&self, call: &'a syn::ExprCall, fate: Fate) -> Option<Found<'a>> {
-        let Expr::Path(path) = &*call.func else { return None };
-        let full = self.scope.krate.resolve(&path.path, self.scope.module());
-        let span = path
-            .path
-            .segments
-            .first()
-            .map_or_else(Span::call_site, |first| first.ident.span());
-        let found = |kind, fate, argument: &'a Expr| {
-            Some(Found {
-                span,
-                kind,
-                fate,
-                arguments: vec![argument],
-            })
-        };
-        let first = call.args.first()?;
-        match full.as_str() {
-            "tokio::spawn" | "tokio::task::spawn" | "tokio::task::spawn_local" => {
-                return found(Kind::Task, fate, first);
-            }
-            "tokio::task::spawn_blocking" => return found(Kind::Blocking, fate, first),
-            "std::thread::spawn" => return found(Kind::Thread, fate, first),
-            _ => {}
-        }
-        if let [one] = self.scope.callees(call)[..]
-            && let Some(spawner) = self.spawners.get(&one)
-        {
-            let fate = if spawner.fate == Fate::Returned {
-                fate
-            } else {
-                spawner.fate
-            };
-            return found(spawner.kind, fate, call.args.iter().nth(spawner.parameter)?);
-        }
-        None
-    }
-
-    fn method(&self, call: &'a syn::ExprMethodCall, fate: Fate) -> Option<Found<'a>> {
-        let name = call.method.to_string();
-        if !name.starts_with("spawn") {
-            return None;
-        }
-        let receiver = self.scope.infer(&call.receiver);
-        let kind = if name.contains("blocking") {
-            Kind::Blocking
-        } else {
-            Kind::Task
-        };
-        let full = receiver.clone().unwrap_or_default();
-        let (kind, fate) = match full.as_str() {
-            "std::thread::Builder" => (Kind::Thread, fate),
-            "tokio::runtime::Handle" | "tokio::task::Builder" => (kind, fate),
-            // A scope's threads have ended when it returns.
-            "std::thread::Scope" => return None,
-            _ => match last_segment(&full) {
-                "JoinSet" | "JoinMap" | "Runtime" | "LocalSet" | "LocalRuntime" | "JoinQueue" => (kind, Fate::Owned),
-                "TaskTracker" => (kind, Fate::Tracked),
-                _ => {
-                    let (methods, certain) = self.scope.methods(call);
-                    if let [one] = methods[..]
-                        && certain
-                        && let Some(spawner) = self.spawners.get(&one)
-                    {
-                        let fate = if spawner.fate == Fate::Returned {
-                            fate
-                        } else {
-                            spawner.fate
-                        };
-                        return Some(Found {
-                            span: call.method.span(),
-                            kind: spawner.kind,
-                            fate,
-                            arguments: call.args.iter().nth(spawner.parameter).into_iter().collect(),
-                        });
-                    }
-                    (kind, Fate::Unknown)
-                }
-            },
-        };
-        Some(Found {
-            span: call.method.span(),
-            kind,
-            fate,
-            arguments: call.args.iter().collect(),
-        })
-    }
-}
-
-/// How often a name is used in a body; `None` where a macro that is not understood may use it.
-fn uses(name: &str, body: &Block) -> Option<usize> {
-    struct Uses<'n> {
-        name: &'n str,
-        count: usize,
-        unknown: bool,
-    }
-    impl<'a> Visit<'a> for Uses<'_> {
-        fn visit_expr_path(&mut self, path: &'a syn::ExprPath) {
-            self.count += usize::from(path.path.is_ident(self.name));
-        }
-        fn visit_expr_call(&mut self, call: &'a syn::ExprCall) {
-            self.unknown |= matches!(MacroCall::of(call), Some(MacroCall::Unknown));
-            visit::visit_expr_call(self, call);
-        }
-    }
-    let mut finder = Uses {
-        name,
-        count: 0,
-        unknown: false,
-    };
-    finder.visit_block(body);
-    (!finder.unknown).then_some(finder.count)
+/// The paths of a crate's own functions that start what they are given.
+pub(crate) fn wrappers(krate: &Crate<'_>, scopes: &[Scope<'_, '_>]) -> Vec<String> {
+    let spawners = spawners(krate, scopes, None);
+    spawners.keys().map(|id| krate.path_of(*id)).collect()
 }
 
 /// The code that runs when this future is polled or this closure is called; none where that is not known.

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use serde::Deserialize;
 
 use super::error::ScanError;
+use super::resolved::clippy::Asked;
 use crate::cargo::Cargo;
 
 /// A crate to scan.
@@ -20,6 +21,8 @@ pub(crate) struct Target {
 pub(crate) struct Targets {
     pub base: PathBuf,
     pub targets: Vec<Target>,
+    /// What clippy has to look at for them; `None` where they are no cargo package's.
+    pub asked: Option<Asked>,
 }
 
 #[derive(Deserialize)]
@@ -27,12 +30,14 @@ struct Metadata {
     packages: Vec<Package>,
     workspace_members: Vec<String>,
     workspace_root: PathBuf,
+    target_directory: PathBuf,
 }
 
 #[derive(Deserialize)]
 struct Package {
     id: String,
     name: String,
+    version: String,
     targets: Vec<PackageTarget>,
 }
 
@@ -78,13 +83,19 @@ pub(crate) fn of_workspace(manifest: &Path, packages: &[String], examples: bool)
             return Err(ScanError::NoSuchPackage(name.clone()));
         }
     }
-    let mut targets: Vec<Target> = metadata
+    let chosen: Vec<&Package> = metadata
         .packages
         .iter()
         .filter(is_member)
         .filter(|package| packages.is_empty() || packages.contains(&package.name))
-        .flat_map(|package| &package.targets)
-        .filter(|target| ships(&target.kind, examples))
+        .collect();
+    let shipped = || {
+        chosen
+            .iter()
+            .flat_map(|package| &package.targets)
+            .filter(|target| ships(&target.kind, examples))
+    };
+    let mut targets: Vec<Target> = shipped()
         .map(|target| Target {
             name: target.name.replace('-', "_"),
             root: target.src_path.clone(),
@@ -92,10 +103,42 @@ pub(crate) fn of_workspace(manifest: &Path, packages: &[String], examples: bool)
         .collect();
     targets.sort();
     targets.dedup();
+    let is_of = |kinds: &[&str]| shipped().any(|target| target.kind.iter().any(|kind| kinds.contains(&kind.as_str())));
+    let mut of_clippy = Vec::new();
+    // cargo objects where there is none of a kind, and takes libraries and binaries where nothing is said.
+    if is_of(&["example"]) {
+        of_clippy.push("--examples");
+        if is_of(&["bin"]) {
+            of_clippy.push("--bins");
+        }
+        if is_of(&["lib", "rlib", "dylib", "cdylib", "staticlib", "proc-macro"]) {
+            of_clippy.push("--lib");
+        }
+    }
+    let asked = Asked {
+        manifest: manifest.to_owned(),
+        root: metadata.workspace_root.clone(),
+        target: metadata.target_directory.clone(),
+        packages: if packages.is_empty() {
+            Vec::new()
+        } else {
+            chosen.iter().map(|package| package.specified()).collect()
+        },
+        targets: of_clippy,
+        more: Vec::new(),
+    };
     Ok(Targets {
         base: metadata.workspace_root,
         targets,
+        asked: Some(asked),
     })
+}
+
+impl Package {
+    /// As cargo's `--package` takes it, and no other package is meant.
+    fn specified(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
 }
 
 /// The crates at a path. A file is a crate's root; a directory with a manifest is its package; another one has a crate in
@@ -112,6 +155,7 @@ pub(crate) fn of_path(path: &Path, examples: bool) -> Result<Targets, ScanError>
         return Ok(Targets {
             base,
             targets: vec![target],
+            asked: None,
         });
     }
     let manifest = path.join("Cargo.toml");
@@ -123,6 +167,7 @@ pub(crate) fn of_path(path: &Path, examples: bool) -> Result<Targets, ScanError>
         return Ok(Targets {
             base: found.base,
             targets,
+            asked: found.asked,
         });
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy().replace('-', "_");
@@ -147,7 +192,11 @@ pub(crate) fn of_path(path: &Path, examples: bool) -> Result<Targets, ScanError>
             .collect();
     }
     targets.sort();
-    Ok(Targets { base: path, targets })
+    Ok(Targets {
+        base: path,
+        targets,
+        asked: None,
+    })
 }
 
 fn rust_files(directory: &Path, found: &mut Vec<PathBuf>) {

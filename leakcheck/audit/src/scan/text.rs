@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::outcome::Outcome;
-use crate::report::Suspect;
+use super::outcome::{Outcome, Types};
+use crate::report::{ByType, Suspect};
 
 /// The findings, a paragraph each, and a line that sums up.
 #[must_use]
@@ -35,6 +35,9 @@ pub fn text(outcome: &Outcome) -> String {
     if !outcome.unparsed.is_empty() {
         out.push('\n');
     }
+    for line in outcome.types.iter().flat_map(by_type) {
+        let _ = writeln!(out, "{line}");
+    }
     let _ = writeln!(
         out,
         "{} in {}, {}, {}",
@@ -44,6 +47,31 @@ pub fn text(outcome: &Outcome) -> String {
         counted(outcome.spawns, "spawn", "spawns"),
     );
     out
+}
+
+/// What clippy has changed: the findings that it took away, and a line that sums up.
+pub(super) fn by_type(types: &Types) -> Vec<String> {
+    let mut lines: Vec<String> = types
+        .dropped
+        .iter()
+        .map(|suspect| {
+            let spawned = suspect.spawned_at.as_ref().unwrap_or(&suspect.at);
+            format!(
+                "dropped  {}  {}: what is called at {} is nothing that spawns",
+                suspect.at.location(),
+                suspect.rule,
+                spawned.location()
+            )
+        })
+        .collect();
+    lines.push(format!(
+        "by type: {} confirmed, {} not resolved; {} dropped, {} found by it alone",
+        counted(types.confirmed, "spawn", "spawns"),
+        types.not_resolved,
+        counted(types.dropped.len(), "finding", "findings"),
+        types.added,
+    ));
+    lines
 }
 
 fn counted(count: usize, one: &str, several: &str) -> String {
@@ -58,6 +86,11 @@ fn paragraph(suspect: &Suspect, out: &mut String) {
     }
     if let Some(spawned) = suspect.spawned_at.as_ref().filter(|spawned| **spawned != suspect.at) {
         let _ = writeln!(out, "  spawned  {}  {}", spawned.location(), spawned.function);
+    }
+    match suspect.by_type {
+        Some(ByType::Confirmed) => out.push_str("  by type  confirmed: what is called there spawns\n"),
+        Some(ByType::NotResolved) => out.push_str("  by type  not resolved\n"),
+        None => {}
     }
     let _ = writeln!(out, "  why      {}", suspect.why);
     let _ = writeln!(out, "  fix      {}", suspect.fix);

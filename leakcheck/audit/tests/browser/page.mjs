@@ -228,14 +228,19 @@ const checks = {
     await on("many.html", async (page) => {
       const cards = page.locator("details.card");
       assert.equal(await cards.count(), 100);
-      assert.equal(await shown(page, "findings"), "100,000");
+      // Those that are spawned at one place and wait alike are one card, where each test has its stack and its id.
+      assert.equal(await shown(page, "findings"), "33,338");
+      await cards.nth(1).locator("summary").first().click();
+      const ids = await page.locator(".card[open] .id code").allTextContents();
+      assert.ok(ids.length > 1 && new Set(ids).size === ids.length, `${ids}`);
+      assert.equal(await page.locator(".card[open] .folded .id").count(), ids.length);
       await page.locator("#findings .more").click();
       await page.waitForFunction(() => document.querySelectorAll("details.card").length >= 200);
       await filter(page, "tests::keys_expire_77");
-      assert.match(await shown(page, "findings"), /^[\d,]+ of 100,000$/);
+      assert.match(await shown(page, "findings"), /^[\d,]+ of 33,338$/);
       assert.ok((await cards.count()) <= 200);
       await cards.first().locator("summary").first().click();
-      assert.equal(await page.locator(".card[open] .stack").count(), 1);
+      assert.ok((await page.locator(".card[open] .stack").count()) >= 1);
     });
   },
 

@@ -8,3 +8,4 @@ mod output;
 mod programs;
 mod project;
 mod refusals;
+mod types;

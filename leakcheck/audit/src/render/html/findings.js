@@ -1,4 +1,5 @@
-// The findings: alike ones of several tests are one card, whose body is made when it is opened.
+// The findings: those that are spawned at one place and wait alike are one card, whose body is made when it is opened. Each test that
+// leaves one behind has its own stack, and so each has an id of its own.
 
 /** How many cards are added at a time. */
 const CHUNK = 100;
@@ -14,9 +15,12 @@ const shared_id = (() => {
 const groups = (() => {
   const groups = new Map();
   for (const [index, finding] of report.findings.entries()) {
-    const key = finding.id
-      ? [finding.id, class_of(finding), finding.kind, finding.program, finding.how, shared_id(finding.awaits), ...finding.why].join("\n")
-      : index;
+    const place = own_place(finding.spawned);
+    // Where it is not known what it waits for, the place alone says too little: it may be a helper that spawns anything.
+    const looks = finding.awaits && place ? [place.function, location_of(place), shared_id(finding.awaits)] : [finding.id];
+    const tracked = finding.tracked ? [finding.tracked.group, finding.tracked.name] : [];
+    const told = [finding.accepted, finding.root, ...tracked, ...finding.why];
+    const key = finding.id ? [class_of(finding), finding.kind, finding.program, ...looks, ...told].join("\n") : index;
     const group = groups.get(key);
     if (group) {
       group.count += finding.count;
@@ -34,10 +38,11 @@ const groups = (() => {
 function group_texts(group) {
   const [finding] = group.findings;
   group.own ??= [
-    finding.id, finding.verdict, finding.accepted || "", finding.kind, finding.how, finding.program, subject_of(finding),
-    finding.why.join(" "), ...group.findings.map((other) => other.test || ""),
+    finding.verdict, finding.accepted || "", finding.kind, finding.program, subject_of(finding), finding.why.join(" "),
+    ...group.findings.flatMap((other) => [other.id, other.how, other.test || ""]),
   ].join(" ").toLowerCase();
-  return [group.own, stack_text(finding.spawned), finding.awaits ? awaits_text(finding.awaits) : ""];
+  const stacks = new Set(group.findings.map((other) => other.spawned));
+  return [group.own, [...stacks].map(stack_text).join(" "), finding.awaits ? awaits_text(finding.awaits) : ""];
 }
 
 /** The classes that are shown. */
@@ -50,7 +55,7 @@ const findings = {
   added: 0,
 
   section() {
-    const hint = "Alike ones of several tests are shown once. Open one for its stacks.";
+    const hint = "What is spawned at one place and waits alike is shown once for all tests. Open one for its stacks.";
     return section("findings", "Findings", el("p", { class: "hint" }, hint), this.list, this.more);
   },
 
@@ -114,7 +119,7 @@ function part(title, ...content) {
 function card_body(finding, group, tests) {
   const parts = [];
   if (finding.accepted !== null) parts.push(part("Accepted", el("p", null, finding.accepted)));
-  const why = [finding.how, ...finding.why].filter(Boolean);
+  const why = [...new Set(group.findings.map((other) => other.how)), ...finding.why].filter(Boolean);
   if (why.length > 0) parts.push(part("Why it was left", el("ul", { class: "plain" }, why.map((line) => el("li", null, marked(line))))));
   if (finding.root !== null) parts.push(part("Root", root_link(finding.root)));
   const waiting = finding.awaits
@@ -130,7 +135,7 @@ function card_body(finding, group, tests) {
   );
   if (finding.tracked) parts.push(part("Tracked by leakcheck", tracked_list(finding.tracked)));
   parts.push(part(`In ${finding.program}`, test_list(group, tests)));
-  if (finding.id) parts.push(el("p", { class: "id" }, "id ", el("code", null, finding.id)));
+  if (finding.id && !has_several(group)) parts.push(id_of(finding));
   return parts;
 }
 
@@ -199,14 +204,28 @@ function tracked_list(tracked) {
   return el("div", null, list, waits);
 }
 
+const id_of = (finding) => el("p", { class: "id" }, "id ", el("code", null, finding.id));
+
+/** Whether its findings are not all of one stack. */
+const has_several = (group) => group.findings.some((other) => other.id !== group.findings[0].id);
+
+/** The tests; where each has a stack of its own, that and its id are below it. */
 function test_list(group, tests) {
   const MOST = 200;
-  const counts = new Map();
+  const of = new Map();
   for (const finding of group.findings) {
     const test = finding.test || "outside of any test";
-    counts.set(test, (counts.get(test) || 0) + finding.count);
+    of.set(test, [...(of.get(test) || []), finding]);
   }
-  const items = tests.slice(0, MOST).map((test) => el("li", null, el("span", { class: "function" }, marked(test)), ` ${number(counts.get(test))}`));
+  const several = has_several(group);
+  const items = tests.slice(0, MOST).map((test) => {
+    const own = of.get(test);
+    const left = own.reduce((sum, finding) => sum + finding.count, 0);
+    const line = [el("span", { class: "function" }, marked(test)), ` ${number(left)}`];
+    if (!several) return el("li", null, line);
+    const stacks = own.map((finding) => [spawn_stack(finding.spawned), finding.id ? id_of(finding) : null]);
+    return el("li", null, el("details", { class: "folded" }, el("summary", null, line), stacks));
+  });
   if (tests.length > MOST) items.push(el("li", { class: "empty" }, `and ${number(tests.length - MOST)} more`));
   return el("ul", { class: "plain" }, items);
 }
