@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use crate::cores::OneCore;
 use crate::flags::Options;
 use crate::meter;
 use crate::results::{Measured, Observed};
@@ -30,6 +31,7 @@ pub fn run(options: &Options, root: &Path) -> anyhow::Result<Result<Vec<Observed
     let observer = Observer {
         library: library.into(),
         records: root.join("target/bench/observed"),
+        all_cores: options.all_cores,
     };
     let (tasks, turns) = if options.quick {
         (5_000, 1)
@@ -100,6 +102,7 @@ fn named(messages: &str, is_test: bool) -> Option<PathBuf> {
 struct Observer {
     library: PathBuf,
     records: PathBuf,
+    all_cores: bool,
 }
 
 impl Observer {
@@ -111,6 +114,8 @@ impl Observer {
         command: impl Fn() -> Command,
     ) -> anyhow::Result<Observed> {
         eprintln!("under the audit's observer: {program}");
+        // As servers are measured. Where that cannot be done, the run's other rows say so.
+        let _one_core = (!self.all_cores).then(|| OneCore::take().ok());
         let (mut alone, mut observed) = (Vec::new(), Vec::new());
         let us = |time: Duration| time.as_secs_f64() * 1e6;
         for turn in 0..turns {
@@ -192,6 +197,7 @@ mod tests {
         let observer = Observer {
             library: "/dev/null".into(),
             records: std::env::temp_dir().join(format!("xtask-bench-{}", std::process::id())),
+            all_cores: true,
         };
         let refused = observer.observe(Command::new("true")).unwrap_err();
         assert!(refused.to_string().contains("nothing was recorded"), "{refused}");
