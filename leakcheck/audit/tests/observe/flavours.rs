@@ -21,7 +21,7 @@ fn observe_tests(profile: &str, arguments: &[&str]) -> ObservedVerdict {
 }
 
 /// Each finding as: verdict, test, the spawn's line of code, count.
-fn findings(verdict: &ObservedVerdict) -> Vec<(What, String, String, u64)> {
+pub fn findings(verdict: &ObservedVerdict) -> Vec<(What, String, String, u64)> {
     let found = verdict.findings.iter().map(|finding| {
         let test = finding.test.clone().unwrap_or_default();
         (finding.what, test, fixture("dev").source(finding), finding.count)
@@ -31,7 +31,7 @@ fn findings(verdict: &ObservedVerdict) -> Vec<(What, String, String, u64)> {
     found
 }
 
-fn expected() -> Vec<(What, String, String, u64)> {
+pub fn expected() -> Vec<(What, String, String, u64)> {
     let settled = "let task = tokio::spawn(async move {";
     let library = "tokio::spawn(forever())";
     [

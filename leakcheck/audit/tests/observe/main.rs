@@ -8,6 +8,7 @@
 mod adverse;
 mod allocators;
 mod campaign;
+mod emulated;
 mod fixture;
 mod flavours;
 mod lifetimes;
