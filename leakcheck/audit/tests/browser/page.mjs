@@ -92,6 +92,7 @@ const checks = {
       const card = page.locator("details.card").first();
       assert.match(await card.locator("summary").first().textContent(), /leaked5 tasksshop::server::Listener::run.*2 other tests.*no branch of this select!/);
       await card.locator("summary").first().click();
+      await card.locator(".stack > li").first().waitFor({ state: "attached" });
       assert.equal(await card.locator(".stack > li").count(), 3);
       assert.equal(await card.locator(".branching").textContent(), "select! of 2 branches");
       assert.equal(await card.locator(".branches > li").count(), 2);
@@ -231,6 +232,8 @@ const checks = {
       // Those that are spawned at one place and wait alike are one card, where each test has its stack and its id.
       assert.equal(await shown(page, "findings"), "33,338");
       await cards.nth(1).locator("summary").first().click();
+      // A card is filled after it has been opened, and counts are taken at once.
+      await page.locator(".card[open] .id").first().waitFor({ state: "attached" });
       const ids = await page.locator(".card[open] .id code").allTextContents();
       assert.ok(ids.length > 1 && new Set(ids).size === ids.length, `${ids}`);
       assert.equal(await page.locator(".card[open] .folded .id").count(), ids.length);
@@ -240,7 +243,7 @@ const checks = {
       assert.match(await shown(page, "findings"), /^[\d,]+ of 33,338$/);
       assert.ok((await cards.count()) <= 200);
       await cards.first().locator("summary").first().click();
-      assert.ok((await page.locator(".card[open] .stack").count()) >= 1);
+      await page.locator(".card[open] .stack").first().waitFor({ state: "attached" });
     });
   },
 
