@@ -135,10 +135,8 @@ fn read_header(context: &mut Context, frame: &mut Bytes, header_version: i16) ->
                 let text = frame.split_to(length);
                 let text = std::str::from_utf8(&text).map_err(|_| Refusal::Header)?;
                 // A client names itself alike in all of its requests.
-                match context.client_id.take().filter(|before| before == text) {
-                    Some(before) => Some(before),
-                    None => Some(text.to_owned()),
-                }
+                let before = context.client_id.take().filter(|before| before == text);
+                Some(before.unwrap_or_else(|| text.to_owned()))
             }
         };
     }

@@ -126,6 +126,22 @@ pub(crate) struct Shared {
     next_producer_id: AtomicI64,
 }
 
+#[cfg(test)]
+impl Shared {
+    /// What a cluster of one broker in memory shares, for tests that need no more of it.
+    pub fn of_one_broker() -> Self {
+        let broker = Broker {
+            id: BrokerId(1),
+            host: "broker".to_owned(),
+            port: 9092,
+            rack: None,
+            bound: None,
+        };
+        let (given, exits, offered) = (Given::default(), Exits::default(), Offered::default());
+        Self::new("id".to_owned(), given, vec![broker], offered, exits, 0, None)
+    }
+}
+
 impl Shared {
     pub fn new(
         cluster_id: String,

@@ -244,24 +244,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::cluster::config::Given;
-    use crate::cluster::exits::Exits;
-    use crate::cluster::releases::Offered;
-    use crate::cluster::state::Broker;
-    use crate::cluster::topics::BrokerId;
     use crate::group::classic::ClassicGroup;
-
-    fn shared() -> Shared {
-        let broker = Broker {
-            id: BrokerId(1),
-            host: "broker".to_owned(),
-            port: 9092,
-            rack: None,
-            bound: None,
-        };
-        let (given, exits, offered) = (Given::default(), Exits::default(), Offered::default());
-        Shared::new("id".to_owned(), given, vec![broker], offered, exits, 0, None)
-    }
 
     /// Lets a member join whose request lies in one buffer, as it comes off the wire; returns the buffer and the answer.
     fn join(
@@ -285,7 +268,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_member_holds_the_buffer_that_its_request_came_in() {
-        let shared = Arc::new(shared());
+        let shared = Shared::of_one_broker();
         let protocol = JoinGroupRequestProtocol::default()
             .with_name(StrBytes::from_static_str("range"))
             .with_metadata(Bytes::from_static(&[0; 30]));

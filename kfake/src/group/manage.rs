@@ -191,24 +191,11 @@ impl super::classic::ClassicGroup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::config::Given;
-    use crate::cluster::releases::Offered;
-    use crate::cluster::state::{Broker, Shared};
-    use crate::cluster::topics::BrokerId;
+    use crate::cluster::state::Shared;
 
     #[tokio::test]
     async fn a_task_that_is_torn_down_before_its_first_poll_takes_its_group_along() {
-        let broker = Broker {
-            id: BrokerId(1),
-            host: "broker".to_owned(),
-            port: 9092,
-            rack: None,
-            bound: None,
-        };
-        let (given, exits) = (Given::default(), Exits::default());
-        let offered = Offered::default();
-        let shared = Shared::new("id".to_owned(), given, vec![broker], offered, exits, 0, None);
-        let groups = Arc::new(Groups::new(Arc::new(shared)));
+        let groups = Arc::new(Groups::new(Arc::new(Shared::of_one_broker())));
         let group = groups.get_or_create("billing");
         let (_queue, inbox) = mpsc::channel(1);
         drop(manage(groups.clone(), group.clone(), inbox));

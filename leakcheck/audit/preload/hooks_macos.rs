@@ -99,21 +99,24 @@ unsafe extern "C" fn own_kevent(
     result
 }
 
-/// A runtime without a driver of I/O parks here, and so does a worker while another one has the driver.
-unsafe extern "C" fn own_cond_wait(condition: *mut c_void, mutex: *mut c_void) -> c_int {
+/// A wait for a condition, which nothing but a thread that wakes this one ends, or its time.
+#[inline(always)]
+fn parked(wait: impl FnOnce() -> c_int) -> c_int {
     parking(-1, None);
-    // SAFETY: our caller keeps its contract.
-    let result = unsafe { pthread_cond_wait(condition, mutex) };
+    let result = wait();
     woken();
     result
 }
 
-unsafe extern "C" fn own_cond_timedwait(condition: *mut c_void, mutex: *mut c_void, until: *const [i64; 2]) -> c_int {
-    parking(-1, None);
+/// A runtime without a driver of I/O parks here, and so does a worker while another one has the driver.
+unsafe extern "C" fn own_cond_wait(condition: *mut c_void, mutex: *mut c_void) -> c_int {
     // SAFETY: our caller keeps its contract.
-    let result = unsafe { pthread_cond_timedwait(condition, mutex, until) };
-    woken();
-    result
+    parked(|| unsafe { pthread_cond_wait(condition, mutex) })
+}
+
+unsafe extern "C" fn own_cond_timedwait(condition: *mut c_void, mutex: *mut c_void, until: *const [i64; 2]) -> c_int {
+    // SAFETY: our caller keeps its contract.
+    parked(|| unsafe { pthread_cond_timedwait(condition, mutex, until) })
 }
 
 /// By which std waits for some time.
@@ -122,11 +125,8 @@ unsafe extern "C" fn own_cond_timedwait_relative(
     mutex: *mut c_void,
     time: *const [i64; 2],
 ) -> c_int {
-    parking(-1, None);
     // SAFETY: our caller keeps its contract.
-    let result = unsafe { pthread_cond_timedwait_relative_np(condition, mutex, time) };
-    woken();
-    result
+    parked(|| unsafe { pthread_cond_timedwait_relative_np(condition, mutex, time) })
 }
 
 unsafe extern "C" fn own_pthread_create(

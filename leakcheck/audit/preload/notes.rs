@@ -5,7 +5,7 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_void, CStr};
 
-use super::libc::{close, getenv, open, O_CREATE_NEW, O_RDWR_CLOEXEC};
+use super::libc::{close, getenv, open, __errno_location, O_CREATE_NEW, O_RDONLY_CLOEXEC, O_RDWR_CLOEXEC};
 use super::table::mix;
 
 extern "C" {
@@ -82,8 +82,26 @@ pub(super) fn searched(path: *const c_char, note: fn(*const c_char) -> bool) {
     }
 }
 
+/// Looks into a program that is about to be started, where there is a place for notes. Whether there is such a file.
+pub(super) fn opened(path: *const c_char, look: impl FnOnce(c_int)) -> bool {
+    if !is_kept() || path.is_null() {
+        return false;
+    }
+    // SAFETY: this thread's own errno; a path that ends with a zero byte; a file that is ours.
+    unsafe {
+        let errno = *__errno_location();
+        let fd = open(path, O_RDONLY_CLOEXEC);
+        if fd >= 0 {
+            look(fd);
+            close(fd);
+        }
+        *__errno_location() = errno;
+        fd >= 0
+    }
+}
+
 /// Whether there is a place for notes.
-pub(super) fn is_kept() -> bool {
+fn is_kept() -> bool {
     // SAFETY: as `begin` wrote it.
     let directory = unsafe { &*DIRECTORY.0.get() };
     directory[0] != 0

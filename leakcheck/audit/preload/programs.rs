@@ -5,8 +5,8 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use super::libc::{close, open, read, readlink, Real, O_RDONLY_CLOEXEC, __errno_location};
-use super::notes::{is_kept, keep, searched, PATH_MAX};
+use super::libc::{read, readlink, Real};
+use super::notes::{keep, opened, searched, PATH_MAX};
 use super::start::digits;
 
 const PT_INTERP: u32 = 3;
@@ -109,22 +109,11 @@ pub unsafe extern "C" fn posix_spawnp(
 
 /// Notes a program if it is linked statically. Whether there is such a file.
 fn note(path: *const c_char) -> bool {
-    if !is_kept() || path.is_null() {
-        return false;
-    }
-    // SAFETY: this thread's own errno; a path that ends with a zero byte; a file that is ours.
-    unsafe {
-        let errno = *__errno_location();
-        let fd = open(path, O_RDONLY_CLOEXEC);
-        if fd >= 0 {
-            if is_static(fd) {
-                write_down(fd);
-            }
-            close(fd);
+    opened(path, |fd| {
+        if is_static(fd) {
+            write_down(fd);
         }
-        *__errno_location() = errno;
-        fd >= 0
-    }
+    })
 }
 
 /// Whether it is an ELF file of 64 bits without an interpreter (System V ABI, "Program Interpreter").

@@ -8,8 +8,8 @@
 use std::ffi::{c_char, c_int, c_void};
 
 use super::hooks::Pair;
-use super::libc::{__errno_location, close, executable, fcntl, open, O_RDONLY_CLOEXEC};
-use super::notes::{is_kept, keep, searched, PATH_MAX};
+use super::libc::{executable, fcntl};
+use super::notes::{keep, opened, searched, PATH_MAX};
 
 type Arguments = *const *const c_char;
 
@@ -95,24 +95,14 @@ unsafe extern "C" fn own_posix_spawnp(
 
 /// Notes a program. Whether there is such a file.
 fn note(path: *const c_char) -> bool {
-    if !is_kept() || path.is_null() {
-        return false;
-    }
-    // SAFETY: this thread's own errno; a path that ends with a zero byte; a file that is ours; as many bytes as are written.
-    unsafe {
-        let errno = *__errno_location();
-        let fd = open(path, O_RDONLY_CLOEXEC);
-        if fd >= 0 {
-            let mut both = [0_u8; MAXPATHLEN + PATH_MAX];
-            if fcntl(fd, F_GETPATH, both.as_mut_ptr()) != -1 {
-                // This process' own path behind it, with a zero byte between them.
-                let end = both[..MAXPATHLEN].iter().position(|byte| *byte == 0).unwrap_or(0) + 1;
-                let end = end + executable(&mut both[end..]);
-                keep(c"started", &both[..end]);
-            }
-            close(fd);
+    opened(path, |fd| {
+        let mut both = [0_u8; MAXPATHLEN + PATH_MAX];
+        // SAFETY: a file that is open; as many bytes as are written.
+        if unsafe { fcntl(fd, F_GETPATH, both.as_mut_ptr()) } != -1 {
+            // This process' own path behind it, with a zero byte between them.
+            let end = both[..MAXPATHLEN].iter().position(|byte| *byte == 0).unwrap_or(0) + 1;
+            let end = end + executable(&mut both[end..]);
+            keep(c"started", &both[..end]);
         }
-        *__errno_location() = errno;
-        fd >= 0
-    }
+    })
 }

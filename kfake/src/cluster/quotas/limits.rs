@@ -70,10 +70,11 @@ pub(super) fn address(name: &str) -> Option<IpAddr> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn limits(values: &[(&str, &str)]) -> ConnectionLimits {
+    /// The limits of a broker with these values alone.
+    pub fn limits(values: &[(&str, &str)]) -> ConnectionLimits {
         let value = |name: &str| values.iter().find(|(other, _)| *other == name);
         ConnectionLimits::of(|name| value(name).map(|(_, value)| (*value).to_owned()))
     }

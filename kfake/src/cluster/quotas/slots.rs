@@ -314,17 +314,13 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::tests::limits;
     use super::*;
 
     const WINDOWS: Windows = Windows {
         number: 11,
         size: Duration::from_secs(1),
     };
-
-    fn limits(values: &[(&str, &str)]) -> ConnectionLimits {
-        let value = |name: &str| values.iter().find(|(other, _)| *other == name);
-        ConnectionLimits::of(|name| value(name).map(|(_, value)| (*value).to_owned()))
-    }
 
     fn slots(values: &[(&str, &str)]) -> Arc<Slots> {
         Slots::new(BrokerId(1), limits(values), WINDOWS)

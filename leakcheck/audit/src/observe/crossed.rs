@@ -80,6 +80,14 @@ fn sources(directory: &Path) {
     }
 }
 
+/// As the tool builds the library, for a target.
+fn rustc(target: &str, directory: &Path) -> Command {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(directory);
+    rustc.args(["--edition", "2021", "--crate-type", "cdylib", "-O", "--target", target]);
+    rustc
+}
+
 /// The functions whose calls are replaced, each with what is called in its place.
 fn pairs(object: &Path) -> BTreeSet<(String, String)> {
     let bytes = std::fs::read(object).expect("an object file");
@@ -110,29 +118,18 @@ fn the_library_replaces_what_it_is_to_replace() {
     for target in TARGETS.into_iter().filter(|target| has(target)) {
         let room = TempDir::new().expect("a directory");
         sources(room.path());
-        run(Command::new("rustc")
-            .current_dir(room.path())
-            .args([
-                "--edition",
-                "2021",
-                "--crate-type",
-                "cdylib",
-                "-O",
-                "--target",
-                target,
-                "-Dwarnings",
-            ])
-            .args([
-                "--emit",
-                "obj",
-                "-C",
-                "codegen-units=1",
-                "-C",
-                "symbol-mangling-version=v0",
-                "-o",
-                "preload.o",
-                "preload.rs",
-            ]));
+        run(rustc(target, room.path()).args([
+            "-Dwarnings",
+            "--emit",
+            "obj",
+            "-C",
+            "codegen-units=1",
+            "-C",
+            "symbol-mangling-version=v0",
+            "-o",
+            "preload.o",
+            "preload.rs",
+        ]));
         let hooks = |name: &str, own: &str| (format!("_{name}"), format!("preload::hooks::own_{own}"));
         let programs = |name: &str| (format!("_{name}"), format!("preload::programs::own_{name}"));
         let expected = BTreeSet::from([
@@ -175,18 +172,8 @@ fn the_library_links_and_asks_for_nothing_but_libsystem() {
         };
         sources(room.path());
         let library = room.path().join("library.dylib");
-        run(Command::new("rustc")
-            .current_dir(room.path())
-            .args([
-                "--edition",
-                "2021",
-                "--crate-type",
-                "cdylib",
-                "-O",
-                "--target",
-                target,
-                "-C",
-            ])
+        run(rustc(target, room.path())
+            .arg("-C")
             .arg(format!("linker={}", linker.display()))
             .arg("-o")
             .arg(&library)

@@ -33,12 +33,17 @@ pub fn build(directory: &Path, root: &str, arguments: &[&str]) -> PathBuf {
     library
 }
 
-/// The library with a configuration of the tests'.
-pub fn configured(directory: &Path, configuration: &str) -> PathBuf {
+/// The library to preload, with more arguments for rustc.
+pub fn built(directory: &Path, arguments: &[&str]) -> PathBuf {
     for (name, text) in SOURCES {
         std::fs::write(directory.join(name), text).expect("a file");
     }
-    build(directory, "preload.rs", &["--cfg", configuration])
+    build(directory, SOURCES[0].0, arguments)
+}
+
+/// The library with a configuration of the tests'.
+pub fn configured(directory: &Path, configuration: &str) -> PathBuf {
+    built(directory, &["--cfg", configuration])
 }
 
 /// The library that ends the process where a walk over the stack is not that of libgcc.

@@ -10,11 +10,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use leakcheck_audit::observe::preload::SOURCES;
 use leakcheck_audit::observe::{ObservedVerdict, What};
 
 use crate::fixture::{Fixture, assert_clean, assert_lines};
-use crate::flavours;
+use crate::{adverse, flavours};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
 const LINKER: &str = "aarch64-linux-gnu-gcc";
@@ -22,31 +21,12 @@ const EMULATOR: &str = "qemu-aarch64";
 /// Where the loader and libc of the target are.
 const ROOT: &str = "/usr/aarch64-linux-gnu";
 
-/// The library for the target, in a directory of its own.
+/// The library for the target, in a directory of its own. Its own frames are known by its name.
 fn library(directory: &Path) -> PathBuf {
-    for (name, text) in SOURCES {
-        std::fs::write(directory.join(name), text).expect("a file");
-    }
-    let built = Command::new("rustc")
-        .args([
-            "--edition",
-            "2021",
-            "--cap-lints",
-            "allow",
-            "--crate-type",
-            "cdylib",
-            "-O",
-        ])
-        .args(["--target", TARGET, "-C", &format!("linker={LINKER}")])
-        .args([SOURCES[0].0, "-o", "libleak_audit_preload.so"])
-        .current_dir(directory)
-        .status();
-    assert!(
-        built.is_ok_and(|status| status.success()),
-        "rustc builds it for {TARGET}"
-    );
-    // By its name its own frames are known.
-    directory.join("libleak_audit_preload.so")
+    let built = adverse::built(directory, &["--target", TARGET, "-C", &format!("linker={LINKER}")]);
+    let library = directory.join("libleak_audit_preload.so");
+    std::fs::rename(built, &library).expect("another name");
+    library
 }
 
 /// Runs a target of the fixture on the other processor, observed there. Around it, a shell of this one is observed, and the
