@@ -201,7 +201,8 @@ impl Cluster {
 
     /// Stops a broker, as a crash does: its connections break, its port is closed, others lead what it led, and it is in sync
     /// with nobody. What it led alone is led by nobody until it comes back, or an unclean election is asked for. Returns once
-    /// the last of its tasks has been dropped, also where another call has stopped the broker before.
+    /// the last of its tasks has dropped all that it had, also where another call has stopped the broker before. On a runtime of
+    /// several threads [`task_count`](Self::task_count) may count such a task for a moment longer.
     ///
     /// ```
     /// # use kfake::{BrokerId, Cluster};

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
 use kfake::client::Client;
 use kfake::{BrokerId, Cluster};
 use kfake_tests::records::{TOPIC, fetch};
-use kfake_tests::{Member, text};
+use kfake_tests::{Member, text, until_tasks_are_left};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 use tokio::net::TcpStream;
@@ -163,7 +163,9 @@ async fn of_two_that_start_a_broker_at_once_each_finds_it_running() {
         assert_eq!(cluster.partition(TOPIC, 0).unwrap().leader, Some(ONE));
         let mut client = Client::new(TcpStream::connect(address.clone()).await.unwrap());
         client.send(MetadataRequest::default()).await.unwrap();
-        // Three listeners and the connection: nothing of an earlier life.
+        // Three listeners and the connection: nothing of an earlier life. What was stopped has let go of everything it had, and is on
+        // its way out of the tracker, on another thread.
+        until_tasks_are_left(&cluster, 3 + 1).await;
         assert_eq!(cluster.task_count(), 3 + 1);
     }
     cluster.close().await;
