@@ -85,8 +85,6 @@ pub(crate) struct Transaction {
     pub state: TransactionState,
     /// The partitions of the open transaction, those of `__consumer_offsets` among them.
     pub partitions: Partitions,
-    /// The groups whose offsets the open transaction commits.
-    pub groups: BTreeSet<String>,
     /// When the last transaction began, in milliseconds since 1970; -1 if none has.
     pub started_ms: i64,
     /// When the state changed last.
@@ -109,7 +107,6 @@ impl Transaction {
             timeout_ms,
             state: TransactionState::Empty,
             partitions: Partitions::default(),
-            groups: BTreeSet::new(),
             started_ms: -1,
             updated_ms: now_ms,
         }
@@ -317,7 +314,7 @@ impl Transaction {
         }
     }
 
-    /// The partitions and groups stay until the markers are written.
+    /// The partitions stay until the markers are written.
     fn complete(&mut self, committed: bool, now_ms: i64) {
         self.state = match committed {
             true => TransactionState::CompleteCommit,

@@ -26,7 +26,8 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 impl Setup {
-    /// How large the oracle's internal topics are (`start-kafka.sh`): a partition for each broker, and at most three replicas.
+    /// How large the oracle's internal topics are (`start-kafka.sh`): a partition for each broker, and at most three replicas. What
+    /// the file says itself counts.
     pub fn internal_topics(&self) -> impl Iterator<Item = (&'static str, String)> {
         let (partitions, replicas) = (self.brokers, self.brokers.min(3));
         let sizes = [
@@ -36,7 +37,8 @@ impl Setup {
             ("transaction.state.log.replication.factor", replicas),
             ("transaction.state.log.min.isr", 1),
         ];
-        sizes.into_iter().map(|(name, size)| (name, size.to_string()))
+        let others = sizes.into_iter().filter(|(name, _)| !self.configs.contains_key(*name));
+        others.map(|(name, size)| (name, size.to_string()))
     }
 
     /// Every broker configuration: what all clusters are told, and what this one is.
