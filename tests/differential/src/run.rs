@@ -153,6 +153,13 @@ impl Run<'_> {
                 Ok(())
             }
             Action::Silent(on) => self.silent(line, on),
+            Action::Part(on, bytes) => {
+                let Value::Bytes(part) = self.resolved(bytes)? else {
+                    return Err("part takes bytes".to_owned());
+                };
+                self.connection(on)?.send_bytes(&part);
+                Ok(())
+            }
             Action::Raw(on, bytes) => {
                 let Value::Bytes(frame) = self.resolved(bytes)? else {
                     return Err("raw takes bytes".to_owned());

@@ -201,6 +201,8 @@ pub enum Action {
     Silent(Connection),
     /// Sends a frame's bytes behind its length, and waits for what comes.
     Raw(Connection, Value),
+    /// Sends bytes as they are, a part of a frame maybe, and waits for nothing.
+    Part(Connection, Value),
     /// Stops a broker, as a crash does, and waits until the others know.
     Stop(usize),
     /// Starts a broker that was stopped, and waits until every replica is in sync.
@@ -255,6 +257,7 @@ impl Display for Action {
             Self::Close(connection) => write!(f, "close {connection}"),
             Self::Silent(connection) => write!(f, "silent {connection}"),
             Self::Raw(connection, bytes) => write!(f, "raw {connection}: {bytes}"),
+            Self::Part(connection, bytes) => write!(f, "part {connection}: {bytes}"),
             Self::Stop(place) => write!(f, "stop {place}"),
             Self::Start(place) => write!(f, "start {place}"),
         }
