@@ -150,6 +150,11 @@ impl Slots {
         })
     }
 
+    /// Begins to measure anew how fast connections come, as a broker that is started again does.
+    pub fn forget_rate(&self) {
+        self.state.lock().rate = Rate::default();
+    }
+
     /// A new connection comes. It waits behind those that came before.
     pub fn knock(self: &Arc<Self>, quotas: &Quotas, used: &Arc<Use>, address: &str) -> Knock {
         let mut state = self.state.lock();
