@@ -113,11 +113,13 @@ impl Held<'_> {
             }
         }
         drop(topics);
-        if !owing.is_empty()
-            && let Some(transaction) = self.state.by_id.get_mut(id)
-        {
-            transaction.wait_for(owing.into_iter().collect());
-            self.state.ending.insert(id.to_owned(), marker.producer_id);
+        if let Some(transaction) = self.state.by_id.get_mut(id) {
+            if owing.is_empty() {
+                transaction.settle(now_ms);
+            } else {
+                transaction.partitions = owing.into_iter().collect();
+                self.state.ending.insert(id.to_owned(), marker.producer_id);
+            }
         }
         wakeups.into_iter().for_each(|waiting| self.wake(waiting));
         if any_group {

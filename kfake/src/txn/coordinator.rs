@@ -224,7 +224,7 @@ impl Held<'_> {
         let late = late.filter(|(_, transaction)| transaction.times_out_at().is_some_and(|at| at <= now_ms));
         for id in late.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             if let Some(transaction) = self.state.by_id.get_mut(&id) {
-                let marker = transaction.fence(now_ms);
+                let marker = transaction.fence(now_ms, || shared.next_producer_id());
                 tracing::info!(%id, "the transaction has timed out and is aborted");
                 self.complete(&id, &marker);
             }

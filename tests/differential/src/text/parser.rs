@@ -205,6 +205,12 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
             let condition = Condition { path, relation, value };
             Ok(Action::Until(request(scanner, name, version)?, condition))
         }
+        "repeat" => {
+            let times = number(scanner, "how many times")?;
+            scanner.skip(true);
+            let name = scanner.word("a connection")?;
+            Ok(Action::Repeat(times, request(scanner, name, version)?))
+        }
         "settle" => {
             let name = scanner.word("a connection")?;
             Ok(Action::Settle(request(scanner, name, version)?))

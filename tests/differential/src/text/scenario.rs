@@ -167,7 +167,7 @@ impl Display for Condition {
     }
 }
 
-/// What a step does. What is answered in `Ask`, `Receive`, `Until`, `Settle` and `Raw` is compared.
+/// What a step does. What is answered in `Ask`, `Repeat` (the last time), `Receive`, `Until`, `Settle` and `Raw` is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Creates a topic and waits until each partition can be read.
@@ -189,6 +189,8 @@ pub enum Action {
     Receive(String),
     /// Asks until the answer is as wanted.
     Until(Request, Condition),
+    /// Asks the same so many times, several at once, and compares what is answered to the last.
+    Repeat(usize, Request),
     /// Asks who coordinates a transactional id until none of its transactions is being ended any more.
     Settle(Request),
     /// Keeps a value of the last answer.
@@ -250,6 +252,7 @@ impl Display for Action {
             Self::Ask(request) => request.fmt(f),
             Self::Send(label, request) => write!(f, "send {label} {request}"),
             Self::Receive(label) => write!(f, "receive {label}"),
+            Self::Repeat(times, request) => write!(f, "repeat {times} {request}"),
             Self::Until(request, condition) => write!(f, "until {condition} {request}"),
             Self::Settle(request) => write!(f, "settle {request}"),
             Self::Let(name, path) => write!(f, "let {name} = {path}"),
