@@ -18,6 +18,7 @@ pub fn parse_file(name: &str, text: &str) -> Result<File, ParseError> {
         setup: Setup {
             brokers: 1,
             shows_brokers: false,
+            is_slow: false,
             configs: BTreeMap::new(),
         },
         scenarios: Vec::new(),
@@ -36,19 +37,20 @@ pub fn parse_file(name: &str, text: &str) -> Result<File, ParseError> {
 }
 
 fn header(scanner: &mut Scanner<'_>, setup: &mut Setup) -> Result<(), ParseError> {
-    match scanner.word("brokers, config or ==")? {
+    match scanner.word("brokers, slow, config or ==")? {
         "brokers" => {
             scanner.skip(false);
             setup.brokers = number(scanner, "how many brokers")?;
             scanner.skip(false);
             setup.shows_brokers = scanner.eat("shown");
         }
+        "slow" => setup.is_slow = true,
         "config" => {
             scanner.skip(false);
             let (key, value) = setting(scanner)?;
             setup.configs.insert(key, value);
         }
-        other => return Err(scanner.error(format!("expected brokers, config or ==, found {other:?}"))),
+        other => return Err(scanner.error(format!("expected brokers, slow, config or ==, found {other:?}"))),
     }
     end(scanner)
 }

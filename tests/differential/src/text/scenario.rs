@@ -12,6 +12,8 @@ pub struct Setup {
     pub brokers: usize,
     /// Whether answers are compared with the brokers that they name. Where Apache Kafka places replicas by chance, they are not.
     pub shows_brokers: bool,
+    /// Whether Apache Kafka takes so long that it is asked only where the file is named.
+    pub is_slow: bool,
     /// Broker configurations by their Kafka names.
     pub configs: BTreeMap<String, String>,
 }
