@@ -74,6 +74,7 @@ pub mod messages;
 mod api;
 mod cluster;
 mod group;
+mod lines;
 mod net;
 mod txn;
 
