@@ -205,6 +205,12 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
             let condition = Condition { path, relation, value };
             Ok(Action::Until(request(scanner, name, version)?, condition))
         }
+        "repeat" => {
+            let times = number(scanner, "how many times")?;
+            scanner.skip(true);
+            let name = scanner.word("a connection")?;
+            Ok(Action::Repeat(times, request(scanner, name, version)?))
+        }
         "settle" => {
             let name = scanner.word("a connection")?;
             Ok(Action::Settle(request(scanner, name, version)?))
@@ -229,11 +235,15 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
         }
         "stop" => Ok(Action::Stop(number(scanner, "a broker")?)),
         "start" => Ok(Action::Start(number(scanner, "a broker")?)),
-        "raw" => {
+        "raw" | "part" => {
             let name = scanner.word("a connection")?;
             let on = connection(scanner, name)?;
             scanner.expect(":")?;
-            Ok(Action::Raw(on, scanner.value()?))
+            let bytes = scanner.value()?;
+            Ok(match word {
+                "raw" => Action::Raw(on, bytes),
+                _ => Action::Part(on, bytes),
+            })
         }
         name => Ok(Action::Ask(request(scanner, name, version)?)),
     }
