@@ -242,13 +242,15 @@ fn talk(
     let ports = cluster.ports();
     let mut cluster = Some(cluster);
     let end = Instant::now() + LIMIT;
+    let mut last = Instant::now();
     loop {
         let text = match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(text) => text,
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => bail!("it did not end within {} s", LIMIT.as_secs()),
         };
-        eprintln!("{label}: {text}");
+        eprintln!("{label}: {text} ({:.1} s)", last.elapsed().as_secs_f64());
+        last = Instant::now();
         let answer = match line(&text) {
             Line::Case(case, outcome) => {
                 outcomes.report(case, outcome, known);
