@@ -4,7 +4,7 @@ import threading
 from functools import partial
 
 import kafka
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
@@ -242,6 +242,19 @@ def transaction_fenced():
     second.close(timeout=LIMIT)
 
 
+class Watcher(ConsumerRebalanceListener):
+    """Tells which partitions a member has, as soon as it has them."""
+
+    def __init__(self, tell):
+        self.tell = tell
+
+    def on_partitions_revoked(self, revoked):
+        self.tell([])
+
+    def on_partitions_assigned(self, assigned):
+        self.tell(assigned)
+
+
 class Members:
     """Members of a group, each polled by its own thread until it is closed: `poll` does not come back while the group
     rebalances."""
@@ -261,12 +274,13 @@ class Members:
 
     def _poll(self, member):
         client = member["client"]
+        # A poll that brings nothing comes back long after the assignment.
+        client.subscribe(list(client.subscription()), listener=Watcher(lambda parts: self._has(member, parts)))
         try:
             while not member["stop"].is_set():
                 got = messages(client)
                 with self.condition:
                     self.values += [one.value for one in got]
-                    member["parts"] = set(client.assignment())
                     self.condition.notify_all()
             if not member.get("dies"):
                 client.close()
@@ -274,6 +288,11 @@ class Members:
             with self.condition:
                 member["error"] = error
                 self.condition.notify_all()
+
+    def _has(self, member, parts):
+        with self.condition:
+            member["parts"] = set(parts)
+            self.condition.notify_all()
 
     def wait(self, what, look):
         with self.condition:
@@ -300,6 +319,8 @@ class Members:
         self.members.remove(member)
 
     def close(self):
+        for member in self.members:
+            member["stop"].set()
         for member in list(self.members):
             self.end(member)
 
