@@ -20,11 +20,13 @@ const LIMIT_MS = 30_000;
 const kafka = new Kafka({
   brokers: process.env.KFAKE_BOOTSTRAP.split(","),
   logLevel: logLevel.NOTHING,
+  connectionTimeout: LIMIT_MS,
   retry: { initialRetryTime: 50, maxRetryTime: 200, retries: 100 },
 });
 const hasty = new Kafka({
   brokers: process.env.KFAKE_BOOTSTRAP.split(","),
   logLevel: logLevel.NOTHING,
+  connectionTimeout: LIMIT_MS,
   retry: { initialRetryTime: 10, retries: 1 },
 });
 
@@ -150,7 +152,7 @@ class Member {
     this.joins = 0;
     this.messages = [];
     this.watchers = [];
-    this.client = kafka.consumer({ groupId: group, heartbeatInterval: 200, sessionTimeout: 6000, maxWaitTimeInMs: 100, ...options });
+    this.client = kafka.consumer({ groupId: group, heartbeatInterval: 200, sessionTimeout: LIMIT_MS, maxWaitTimeInMs: 100, ...options });
     this.client.on(this.client.events.GROUP_JOIN, ({ payload }) => {
       this.parts = payload.memberAssignment[name] ?? [];
       this.joins += 1;

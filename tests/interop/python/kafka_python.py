@@ -14,6 +14,8 @@ from cases import (
     COORDINATORS,
     LIMIT,
     SERVERS,
+    SESSION_MS,
+    SHORT_SESSION_MS,
     brokers,
     compacted,
     fresh,
@@ -31,7 +33,9 @@ BOOTSTRAP = SERVERS.split(",")
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
 # Before 2.1 it neither knew idempotence nor static members.
 OLD = VERSION < (2, 1)
-ADMIN = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+# So long may a broker take to answer at first. The old one gives up after two seconds, which a busy machine can take.
+PATIENT = {"api_version_auto_timeout_ms": int(LIMIT * 1000)} if OLD else {}
+ADMIN = KafkaAdminClient(bootstrap_servers=BOOTSTRAP, **PATIENT)
 
 
 def topic(partitions=3, **config):
@@ -42,7 +46,7 @@ def topic(partitions=3, **config):
 
 
 def producer(**config):
-    return KafkaProducer(bootstrap_servers=BOOTSTRAP, acks=config.pop("acks", "all"), **config)
+    return KafkaProducer(bootstrap_servers=BOOTSTRAP, acks=config.pop("acks", "all"), **PATIENT, **config)
 
 
 def produce(name, values, partition=0, **config):
@@ -60,11 +64,11 @@ def consumer(*names, **config):
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
         "heartbeat_interval_ms": 200,
-        "session_timeout_ms": 6000,
+        "session_timeout_ms": SESSION_MS,
         "metadata_max_age_ms": 1000,
     }
     settings.update(config)
-    return KafkaConsumer(*names, **settings)
+    return KafkaConsumer(*names, **PATIENT, **settings)
 
 
 def messages(client, limit=1.0):
@@ -350,7 +354,7 @@ def rebalance():
 def member_dies():
     name, group = topic(partitions=4), fresh("group")
     # It leaves the group by itself once it has not polled for that long.
-    dying = consumer(name, group_id=group, max_poll_interval_ms=6000)
+    dying = consumer(name, group_id=group, max_poll_interval_ms=SHORT_SESSION_MS, session_timeout_ms=SHORT_SESSION_MS)
     members = Members([dying])
     members.assigned(4)
     members.add(consumer(name, group_id=group))
