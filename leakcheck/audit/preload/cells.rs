@@ -59,7 +59,9 @@ pub(super) mod live {
     pub const FROM: usize = 10;
     /// What its boxes pointed to, as of the same copy.
     pub const BOXES: usize = 11;
-    pub const BYTES: usize = 12;
+    /// Its first word when the process ended, 0 before. It may be newer than the copy: what is being polled is not copied.
+    pub const END: usize = 12;
+    pub const BYTES: usize = 13;
 }
 
 /// What a cell was seen to be, in bits.
@@ -166,6 +168,7 @@ impl State {
         self.set(cell, live::PLAIN, 0);
         self.set(cell, live::FROM, self.now());
         self.set(cell, live::BOXES, 0);
+        self.set(cell, live::END, 0);
         if room != 0 {
             self.set(cell, live::INDEX, self.copyable as u64);
             // SAFETY: `cells` has room for `COPYABLE`, checked above.
@@ -457,6 +460,10 @@ impl State {
             // SAFETY: below the number of cells listed.
             let cell = unsafe { self.cells.add(index).read() };
             self.copy(cell, true);
+            let from = self.word(cell, live::ADDRESS) as *const u64;
+            // SAFETY: as in `copy`.
+            let end = unsafe { from.read_volatile() };
+            self.set(cell, live::END, end);
         }
     }
 

@@ -48,6 +48,7 @@ mod table;
 mod tables;
 mod threads;
 mod traces;
+mod unwind;
 #[cfg_attr(any(target_os = "macos", leak_audit_macos_walk), path = "walk_macos.rs")]
 mod walk;
 

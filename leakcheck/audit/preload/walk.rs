@@ -1,9 +1,12 @@
 //! The return addresses of a stack.
 
+#[cfg(leak_audit_verify)]
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::tables::read_rule;
+#[cfg(leak_audit_verify)]
+use super::unwind::{UnwindContext, _Unwind_Backtrace, _Unwind_GetIPInfo};
 use super::FRAMES;
 
 /// A frame, as its callee finds it: where its code goes on, and its registers there.
@@ -21,8 +24,8 @@ pub(super) struct Step {
 ///
 /// Bytes of zero are one without a frame.
 pub(super) struct Trace {
-    steps: [Step; FRAMES],
-    count: usize,
+    pub(super) steps: [Step; FRAMES],
+    pub(super) count: usize,
     /// Its node in the tree of all stacks; 0 where that is not known.
     pub(super) node: u64,
     /// The steps are those of a walk by remembered rules, as of this many times that they were forgotten.
@@ -59,7 +62,7 @@ impl Trace {
         }
     }
 
-    /// `false` where the tables say what is not understood.
+    /// `false` where the tables say what is not understood. What was remembered of the walk before is forgotten then.
     #[inline(always)]
     fn walk_remembered(&mut self) -> bool {
         let (mut pc, mut sp, mut fp): (u64, u64, u64);
@@ -163,25 +166,6 @@ impl Trace {
         count
     }
 
-    #[cold]
-    #[inline(never)]
-    fn walk_slowly(&mut self) {
-        extern "C" fn frame(context: *mut UnwindContext, data: *mut c_void) -> c_int {
-            // SAFETY: the trace below, which `_Unwind_Backtrace` hands through.
-            let trace = unsafe { &mut *data.cast::<Trace>() };
-            if trace.count == FRAMES {
-                return 5; // _URC_END_OF_STACK
-            }
-            // SAFETY: the unwinder's own context.
-            trace.steps[trace.count].pc = unsafe { _Unwind_GetIP(context) } as u64;
-            trace.count += 1;
-            0
-        }
-        (self.count, self.node, self.is_walked) = (0, 0, false);
-        // SAFETY: the callback has the type that the unwinder asks for, and does not unwind.
-        unsafe { _Unwind_Backtrace(frame, std::ptr::from_mut(self).cast()) };
-    }
-
     /// Ends the process where the two walks differ, or where libgcc has to walk over something else than a signal's frame. Only in the library that the tests build.
     #[cfg(leak_audit_verify)]
     fn verify(&self, is_walked: bool) {
@@ -228,16 +212,6 @@ fn is_signalled() -> bool {
 #[inline]
 fn word_at(cfa: u64, index: i16) -> u64 {
     cfa.wrapping_add_signed(i64::from(index) * 8)
-}
-
-#[repr(C)]
-struct UnwindContext([u8; 0]);
-
-extern "C" {
-    fn _Unwind_Backtrace(f: extern "C" fn(*mut UnwindContext, *mut c_void) -> c_int, data: *mut c_void) -> c_int;
-    fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;
-    #[cfg(leak_audit_verify)]
-    fn _Unwind_GetIPInfo(context: *mut UnwindContext, is_interrupted: *mut c_int) -> usize;
 }
 
 /// The registers that a frame is found by, in DWARF's numbers.

@@ -1,6 +1,8 @@
 //! The return addresses of a stack.
 
-use std::ffi::{c_int, c_void};
+#[cfg(not(target_os = "macos"))]
+use std::ffi::c_int;
+use std::ffi::c_void;
 
 use super::chain::{follow, End};
 use super::FRAMES;
@@ -16,14 +18,11 @@ pub(super) struct Step {
 ///
 /// Bytes of zero are one without a frame.
 pub(super) struct Trace {
-    steps: [Step; FRAMES],
-    count: usize,
+    pub(super) steps: [Step; FRAMES],
+    pub(super) count: usize,
     /// Its node in the tree of all stacks; 0 where that is not known.
     pub(super) node: u64,
 }
-
-#[repr(C)]
-struct UnwindContext([u8; 0]);
 
 extern "C" {
     fn pthread_self() -> *mut c_void;
@@ -37,8 +36,6 @@ extern "C" {
     fn pthread_attr_getstack(attributes: *const [u64; 8], low: *mut u64, size: *mut u64) -> c_int;
     #[cfg(not(target_os = "macos"))]
     fn pthread_attr_destroy(attributes: *mut [u64; 8]) -> c_int;
-    fn _Unwind_Backtrace(f: extern "C" fn(*mut UnwindContext, *mut c_void) -> c_int, data: *mut c_void) -> c_int;
-    fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;
 }
 
 impl Trace {
@@ -93,26 +90,6 @@ impl Trace {
         }
         self.node = if same && count == before { node } else { 0 };
         self.count = count;
-    }
-
-    /// By the system's unwinder, which knows each function's frame from its file's tables.
-    #[cold]
-    #[inline(never)]
-    fn walk_slowly(&mut self) {
-        extern "C" fn frame(context: *mut UnwindContext, data: *mut c_void) -> c_int {
-            // SAFETY: the trace below, which `_Unwind_Backtrace` hands through.
-            let trace = unsafe { &mut *data.cast::<Trace>() };
-            if trace.count == FRAMES {
-                return 5; // _URC_END_OF_STACK
-            }
-            // SAFETY: the unwinder's own context.
-            trace.steps[trace.count].pc = unsafe { _Unwind_GetIP(context) } as u64;
-            trace.count += 1;
-            0
-        }
-        (self.count, self.node) = (0, 0);
-        // SAFETY: the callback has the type that the unwinder asks for, and does not unwind.
-        unsafe { _Unwind_Backtrace(frame, std::ptr::from_mut(self).cast()) };
     }
 }
 

@@ -127,7 +127,7 @@ pub struct Copy {
     pub age: u64,
     /// The bytes: all of the block, or its beginning.
     pub bytes: Vec<u8>,
-    /// The first word of the block when it was freed, where that was seen.
+    /// The first word of the block when it was freed or the process ended, where that was seen.
     pub end: Option<u64>,
     /// What its boxes pointed to at the same time, as far as that was found.
     pub more: Vec<Region>,
@@ -368,8 +368,8 @@ impl Process {
                         Some(Copy {
                             address: word(1)?,
                             age: linked.passes.saturating_sub(pass),
-                            bytes: record.bytes(96, size.min(room))?.to_vec(),
-                            end: None,
+                            bytes: record.bytes(104, size.min(room))?.to_vec(),
+                            end: Some(word(12)?).filter(|end| *end != 0),
                             more: Vec::new(),
                         })
                     })

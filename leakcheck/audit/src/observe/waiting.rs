@@ -35,6 +35,8 @@ pub(super) struct Asked<'a> {
     pub(super) copy: Option<&'a Copy>,
 }
 
+/// A thread polls the task, or runs its closure: tokio's `runtime/task/state.rs`.
+const RUNNING: u64 = 0b1;
 /// The task was put into a queue, and not taken out again: tokio's `runtime/task/state.rs`, since before 1.29. A task that is
 /// spawned begins with it, and its poll takes it away.
 const NOTIFIED: u64 = 0b100;
@@ -121,7 +123,9 @@ impl<'a> Waiting<'a> {
                 )
             });
         }
-        if is_outdated(&tree, copy) {
+        if was_begun(&tree, copy) {
+            tree.state = State::Running;
+        } else if is_outdated(&tree, copy) {
             return Err(format!(
                 "{}: it was polled only after it was looked at last",
                 tree.type_name
@@ -131,8 +135,10 @@ impl<'a> Waiting<'a> {
             let own = Path::new(file).strip_prefix(workspace);
             own.map_or_else(|_| file.to_owned(), |own| own.display().to_string())
         });
-        // A blocking closure has a thread while it runs, and says so itself.
-        let polled = tree.kind != Kind::Blocking && task.is_being_polled(&memory, copy.address).unwrap_or(false);
+        // What runs says so itself.
+        let polled = tree.state != State::Running
+            && tree.kind != Kind::Blocking
+            && (was_running(copy) || task.is_being_polled(&memory, copy.address).unwrap_or(false));
         Ok((tree, polled))
     }
 
@@ -175,6 +181,17 @@ impl<'a> Waiting<'a> {
             None => Err("its debug info was not opened".to_owned()),
         }
     }
+}
+
+/// Whether a task was being polled at its process' end. What is being polled is not copied: the copy is of before that.
+fn was_running(copy: &Copy) -> bool {
+    copy.end.is_some_and(|end| end & RUNNING != 0)
+}
+
+/// Whether a task that had not been polled when it was copied was in its first poll when its process ended: for a blocking
+/// task, that is all of its life.
+fn was_begun(tree: &AwaitTree, copy: &Copy) -> bool {
+    tree.state == State::Unresumed && was_running(copy)
 }
 
 /// Whether a task that had not been polled when it was copied was polled later.
@@ -277,12 +294,14 @@ mod tests {
     #[test]
     fn never_polled_is_said_only_of_what_was_not_polled_later() {
         let ended = |end| Copy { end, ..Copy::default() };
-        let (queued, idle, alive) = (ended(Some(0x6e)), ended(Some(0x6a)), ended(None));
+        let (queued, idle, alive) = (ended(Some(0x6e)), ended(Some(0x6a)), ended(Some(0xcc)));
+        let running = ended(Some(0xc9));
         let mut tree = nested(1);
         tree.state = State::Unresumed;
         assert!(is_outdated(&tree, &idle));
         assert!(!is_outdated(&tree, &queued) && !is_outdated(&tree, &alive));
         assert!(!is_outdated(&nested(1), &idle));
+        assert!(was_begun(&tree, &running) && !was_begun(&tree, &alive) && !was_begun(&nested(1), &running));
     }
 
     #[test]

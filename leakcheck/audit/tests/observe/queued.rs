@@ -28,6 +28,10 @@ fn tasks_are_seen_where_their_runtime_does_not_park() {
     }
     let polled = only(&verdict, "polled_after_the_first_look");
     assert_eq!(polled.why, [""; 0]);
+    let blocks = only(&verdict, "blocks_after_the_first_look");
+    let awaits = blocks.awaits.as_deref().unwrap_or_default();
+    assert!(awaits.ends_with("  on the blocking pool  running"), "{awaits}");
+    assert_eq!(blocks.why, [""; 0]);
 }
 
 #[test]
