@@ -16,12 +16,12 @@ if ! host=$(rustc "+$toolchain" -vV 2>/dev/null | sed -n 's/^host: //p') || [ -z
     skip "there is no toolchain '$toolchain'"
 fi
 
-# Its own target directory: everything is built again with other flags.
+# Its own target directory: everything is built again with other flags. What runs while building is built without them, once for both.
 run() {
     sanitizer=$1
     shift
     echo "checking: the $sanitizer sanitizer"
-    RUSTFLAGS="-Zsanitizer=$sanitizer" CARGO_TARGET_DIR="target/sanitizer-$sanitizer" \
+    RUSTFLAGS="-Zsanitizer=$sanitizer --cfg lean" CARGO_TARGET_DIR=target/sanitizers \
         cargo "+$toolchain" test --package leakcheck --target "$host" "$@" \
         --features install --lib --test probing --test waits --test endings --test isolation --test tracker \
         --test random_trees --test panics --test untracked --test install

@@ -56,6 +56,12 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Quotas
+//!
+//! What AlterClientQuotas sets is enforced on the cluster's clock (`docs/configs.md`). Where Apache Kafka measures the time that its
+//! threads spend on a client (`request_percentage`), each request counts as a tenth of a millisecond here, so that runs are the
+//! same: 0.01 percent of a thread is one request a second.
+//!
 //! # Features
 //!
 //! `bin`, on by default, is the binary. A library's dev-dependency turns it off: `default-features = false`.
@@ -74,6 +80,7 @@ pub mod messages;
 mod api;
 mod cluster;
 mod group;
+mod lines;
 mod net;
 mod txn;
 

@@ -13,6 +13,7 @@
 #   FIRST_NODE     the first node's id; each further one's is one more [1]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+source "$here/is-running.sh"
 dir=${1:?usage: start-kafka.sh DIR PORT [NODES]}
 port=${2:?usage: start-kafka.sh DIR PORT [NODES]}
 nodes=${3:-1}
@@ -69,7 +70,8 @@ P
     if [ -n "${EXTRA_PROPS:-}" ]; then cat "$EXTRA_PROPS"; fi
 }
 
-# What the classes of one start make the next start faster by: an archive of them, where this Java has one already.
+# What the classes of one start make the next start faster by: an archive of them, where this Java has one already. Where not, the
+# first node writes it as it ends, for which stop-kafka.sh lets it end by itself.
 options=(-Xms256m -Xmx256m -Djava.awt.headless=true -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true)
 archive=$cache/kafka-$version-$("$java" -version 2>&1 | cksum | cut -d' ' -f1).jsa
@@ -101,11 +103,12 @@ for node in $(seq 1 "$nodes"); do
     nohup "$java" "${options[@]}" "${extra[@]}" -cp "$(cat "$classpath")" kafka.Kafka "$dir/server$node.properties" \
         >"$dir/broker$node.log" 2>&1 </dev/null &
     echo $! >"$dir/pid$node"
+    if [ "${#extra[@]}" -gt 0 ]; then echo $! >"$dir/archiving"; fi
     servers+=("127.0.0.1:$((port + node - 1))")
 done
 for node in $(seq 1 "$nodes"); do
     until (exec 3<>"/dev/tcp/127.0.0.1/$((port + node - 1))") 2>/dev/null; do
-        if ! kill -0 "$(cat "$dir/pid$node")" 2>/dev/null; then
+        if ! is_running "$(cat "$dir/pid$node")"; then
             tail -20 "$dir/broker$node.log" >&2
             exit 1
         fi

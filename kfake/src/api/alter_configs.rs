@@ -30,7 +30,7 @@ pub(super) async fn handle(
     });
     let all: Vec<_> = all.collect();
     let answers = alter(
-        &context.shared,
+        &context.groups,
         context.broker,
         &all,
         Mode::Replace,

@@ -125,7 +125,7 @@ fn shown(row: Row, synonyms: bool, documentation: bool) -> DescribeConfigsResour
         None if row.source == Source::Logger => Some(StrBytes::default()),
         // What is documented is the broker's, not that which a listener has for itself.
         Some(definition) if documentation && definition.name == row.name => {
-            Some(StrBytes::from_string(table::documentation(definition)))
+            Some(StrBytes::from_static_str(table::documentation(definition)))
         }
         _ => None,
     };

@@ -98,7 +98,6 @@ const LARGEST_COPIED: usize = 4096;
 /// Handles one frame.
 pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<Answer, Refusal> {
     context.request_bytes = frame.len();
-    context.connection.used.now();
     if frame.len() < 8 {
         return Err(Refusal::Header);
     }
@@ -117,7 +116,6 @@ pub(crate) async fn dispatch(context: &mut Context, mut frame: Bytes) -> Result<
     }
     read_header(context, &mut frame, api.key.request_header_version(version))?;
     let answer = (api.handle)(context, version, frame).await?;
-    context.connection.used.now();
     frame_reply(answer, correlation_id, api.key.response_header_version(version))
 }
 

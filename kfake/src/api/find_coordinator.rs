@@ -76,6 +76,8 @@ fn find(context: &Context, version: i16, key_type: i8, key: StrBytes) -> Coordin
             .with_host(StrBytes::from_string(broker.host.clone()))
             .with_port(i32::from(broker.port))
             .with_error_message(Some(StrBytes::new()).filter(|_| version >= 4)),
+        // Where several can be asked for, only what is wrong with the request is said in words.
+        None if version >= 4 => refused(ResponseError::CoordinatorNotAvailable, ""),
         None => refused(
             ResponseError::CoordinatorNotAvailable,
             "The coordinator is not available.",

@@ -30,7 +30,7 @@ pub(super) async fn handle(
     });
     let all: Vec<_> = all.collect();
     let mode = Mode::Incremental;
-    let answers = alter(&context.shared, context.broker, &all, mode, request.validate_only);
+    let answers = alter(&context.groups, context.broker, &all, mode, request.validate_only);
     let responses = request.resources.iter().zip(answers).map(|(resource, answer)| {
         let response = AlterConfigsResourceResponse::default()
             .with_resource_type(resource.resource_type)

@@ -45,7 +45,7 @@ pub(super) async fn handle(
             let response = match verify(&mut held, version, &request, index, verifies) {
                 Err(error) => refuse(request.topics, error),
                 Ok(()) => {
-                    held.join_group(&request.transactional_id, &request.group_id);
+                    held.join_group(request.producer_id.0, index, &request.group_id);
                     let shared = &transactions.groups.shared;
                     group
                         .lock()

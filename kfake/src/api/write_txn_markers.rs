@@ -16,7 +16,7 @@ use super::dispatch::Refusal;
 use super::leader::{enough_in_sync, led, still_led};
 use super::transaction::OFFSETS_TOPIC;
 use crate::api::context::Context;
-use crate::cluster::topics::Topic;
+use crate::cluster::topics::{OffsetsMarker, Topic};
 use crate::log::Marker;
 use crate::txn::complete::write_marker;
 
@@ -91,7 +91,7 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
         let known = context.shared.topics.read().by_name(&topic.name).cloned();
         let partitions = topic.partition_indexes.iter().map(|index| {
             let written = match &known {
-                _ if &**topic.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
+                Some(known) if known.name == OFFSETS_TOPIC => decide_offsets(context, *index, marker),
                 Some(known) => write_one(context, known, *index, marker),
                 None => Err(ResponseError::UnknownTopicOrPartition),
             };
@@ -128,21 +128,36 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
     Ok(())
 }
 
-/// The marker of a partition of `__consumer_offsets` decides the offsets of the groups in it.
+/// The marker of a partition of `__consumer_offsets` decides the offsets of the groups in it
+/// (`GroupCoordinatorService.completeTransaction`).
+///
+/// Where too few replicas are in sync Apache Kafka has the marker in its log all the same, and answers once it has waited
+/// (`offsets.commit.timeout.ms`) for them; here the answer does not wait.
 fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), ResponseError> {
-    let shared = &context.shared;
-    for group in context.groups.all() {
-        if shared.offsets_partition(&group.id) == index && context.coordinates(&group.id) {
-            let expires_ms = {
-                let mut state = group.state.lock();
-                state.offsets.decide(marker.producer_id, marker.committed);
-                state.expires_first(shared.now_ms(), shared.config.offsets_retention.0)
-            };
-            if let Some(at_ms) = expires_ms {
-                context.groups.expires_at(at_ms);
-            }
+    let topics = context.shared.topics.read();
+    let known = topics
+        .by_name(OFFSETS_TOPIC)
+        .and_then(|topic| Some((topic, topic.partition(index)?)));
+    let (topic, partition) = known
+        .filter(|(_, partition)| partition.replicas.contains(&context.broker))
+        .ok_or(ResponseError::UnknownTopicOrPartition)?;
+    if partition.leader != Some(context.broker) {
+        return Err(ResponseError::NotLeaderOrFollower);
+    }
+    {
+        let mut log = partition.log.lock();
+        if !partition.takes_markers(&log) {
+            let stamp = (topic.log_config(partition).timestamp_type, context.shared.now_ms());
+            log.owe_marker(marker, stamp);
+            return Err(ResponseError::RequestTimedOut);
         }
     }
+    let decided = OffsetsMarker {
+        partition: index,
+        marker: *marker,
+    };
+    context.groups.decide_in(&topics, &decided);
+    drop(topics);
     context.groups.changed();
     Ok(())
 }

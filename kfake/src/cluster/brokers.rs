@@ -237,6 +237,7 @@ impl Cluster {
     }
 
     /// Starts a broker that was stopped: it listens on the port that it had, leads what nobody leads, and is in sync again.
+    /// What it had in memory alone is gone: its clients' fetch sessions, and what it had measured of them for their quotas.
     /// It gets no leadership back before an election is asked for. A broker that runs already stays as it is, also where another
     /// call has just started it; of one that is being stopped, the end is waited for. A cluster that is closed starts nothing.
     ///
@@ -280,6 +281,7 @@ impl Cluster {
         // Bound before anything else is done: a broker that cannot listen stays stopped.
         let listener = lifeline.address.map(tcp::bind).transpose();
         let listener = listener.map_err(|source| BrokerError::Listen { broker, source })?;
+        self.shared.forget_of(broker);
         lifeline.start();
         if let Some(listener) = listener {
             tcp::listen(&self.transactions, broker, listener);

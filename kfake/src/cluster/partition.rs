@@ -72,16 +72,14 @@ impl Partition {
         self.leader.is_some() && !log.holds_high_watermark()
     }
 
-    /// Lets the log go on as the replicas in sync allow, and writes the markers that have waited for that, which are for nobody where
-    /// nobody leads. `log` is the partition's own.
-    pub fn go_on(&self, log: &mut Log, min_isr: usize) {
+    /// Lets the log go on as the replicas in sync allow. The markers that have waited for that are for nobody where nobody leads.
+    /// Whether they can be written now. `log` is the partition's own.
+    pub fn go_on(&self, log: &mut Log, min_isr: usize) -> bool {
         log.hold_high_watermark(self.is_under_min_isr(min_isr));
         if self.leader.is_none() {
             log.forget_owed_markers();
         }
-        if self.takes_markers(log) {
-            log.write_owed_markers();
-        }
+        self.takes_markers(log)
     }
 
     /// Whether too few replicas are in sync for a record to be committed.

@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use once_cell::sync::Lazy;
 use thiserror::Error;
 
+use crate::lines::Lines;
+
 const TEXT: &str = include_str!("releases.txt");
 
-static RELEASES: Lazy<Vec<Release>> = Lazy::new(|| TEXT.lines().filter_map(read).collect());
+static RELEASES: Lazy<Lines<Number, Release>> = Lazy::new(|| Lines::new(TEXT, number, read));
+
+/// The numbers of a name: 0 and 11.
+type Number = (u8, u8);
 
 /// A release that kfake does not know.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -40,13 +45,14 @@ pub(crate) struct Feature {
 impl Release {
     /// The newest release.
     pub fn newest() -> &'static Self {
-        RELEASES.last().expect("releases.txt has a line")
+        let newest = RELEASES.keys().next_back();
+        let newest = newest.and_then(|newest| RELEASES.get(|number| number.cmp(newest)));
+        newest.expect("releases.txt has a line")
     }
 
     /// Every release, the oldest first.
-    #[cfg(test)]
-    pub fn all() -> &'static [Self] {
-        &RELEASES
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        RELEASES.rows()
     }
 
     /// The versions of each API, by its key.
@@ -62,7 +68,8 @@ impl Release {
             patch.is_some_and(|patch| patch.is_empty() || patch.strip_prefix('.').is_some_and(is_patch))
         };
         let unknown = || UnknownRelease { name: name.to_owned() };
-        RELEASES.iter().find(is_it).ok_or_else(unknown)
+        let near = number(name).and_then(|wanted| RELEASES.get(|number| number.cmp(&wanted)));
+        near.filter(is_it).ok_or_else(unknown)
     }
 }
 
@@ -73,11 +80,17 @@ fn is_patch(text: &str) -> bool {
 }
 
 fn known() -> String {
-    RELEASES
-        .iter()
+    Release::all()
         .map(|release| release.name)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// What a line, or a release's name, begins with.
+fn number(text: &str) -> Option<Number> {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let (major, rest) = text.split_once('.')?;
+    Some((major.parse().ok()?, rest[..digits(rest)].parse().ok()?))
 }
 
 /// A line: `NAME | KEY:MIN-MAX … | NAME:MIN-MAX:FINALIZED …`.
@@ -146,8 +159,9 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_read_whole() {
-        let lines = TEXT.lines().filter(|line| !line.starts_with('#'));
-        for (line, release) in lines.zip(RELEASES.iter()) {
+        let lines = || TEXT.lines().filter(|line| !line.starts_with('#'));
+        assert_eq!(Release::all().count(), lines().count());
+        for (line, release) in lines().zip(Release::all()) {
             let words = |column| {
                 line.split('|')
                     .nth(column)
@@ -160,7 +174,9 @@ mod tests {
             );
             assert!(release.apis.len() > 30, "{line}");
         }
-        assert_eq!((RELEASES[0].name, RELEASES.len() > 25), ("0.11", true));
+        let names: Vec<_> = Release::all().map(|release| release.name).collect();
+        assert_eq!((names[0], names.len() > 25), ("0.11", true));
+        assert_eq!(names.last(), Some(&Release::newest().name));
     }
 
     #[test]
@@ -174,7 +190,9 @@ mod tests {
         ] {
             assert_eq!(Release::named(name).unwrap().name, known);
         }
-        for name in ["", "4", "3.90", "3.9.", "3.9.x", "0.10.2", "5.0", "3.9-rc1"] {
+        for name in [
+            "", "4", "3.90", "3.9.", "3.9.x", "3.09", "+3.9", "300.9", "x", "0.10.2", "5.0", "3.9-rc1",
+        ] {
             let error = Release::named(name).unwrap_err().to_string();
             assert!(
                 error.ends_with("4.2, 4.3, 4.4") && error.contains("0.11, 1.0, 1.1"),

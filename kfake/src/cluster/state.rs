@@ -246,6 +246,23 @@ impl Shared {
         of_broker.map(|(_, slots)| slots)
     }
 
+    /// What a broker has in memory alone is gone once it starts again: what it has measured of its clients, its fetch sessions, what it
+    /// knows of clients that send their metrics, the levels of its loggers. The broker has no tasks meanwhile.
+    pub fn forget_of(&self, broker: BrokerId) {
+        if let Some(slots) = self.slots(broker) {
+            slots.forget_rate();
+        }
+        self.quotas.forget_of(broker);
+        if self.controller() == broker {
+            self.quotas.forget_mutations();
+        }
+        if let Some(sessions) = self.fetch_sessions(broker) {
+            *sessions.lock() = FetchSessions::new(self.config.fetch_session_slots);
+        }
+        self.telemetry.forget_of(broker);
+        self.configs.write().loggers.remove(&broker);
+    }
+
     /// Has the brokers follow the limits of connections that are set now.
     pub fn limit_connections(&self, changed: &Changed) {
         for (broker, limits) in self.configs.limits(changed) {
@@ -280,7 +297,12 @@ impl Shared {
     /// the topics is released.
     pub fn elect_controller(&self, topics: &Topics) {
         let brokers = self.brokers.iter().map(|broker| broker.id);
+        let before = self.controller();
         self.controller.elect(brokers, |broker| topics.is_active(broker));
+        if self.controller() != before {
+            // The controller counts, and the next one has counted nothing.
+            self.quotas.forget_mutations();
+        }
     }
 
     /// The end of the controllers' log, which grows by a record each `metadata.max.idle.interval.ms` while nothing else happens.

@@ -147,6 +147,11 @@ impl Telemetry {
         Ok(())
     }
 
+    /// Forgets the clients that have asked a broker.
+    pub fn forget_of(&self, broker: BrokerId) {
+        self.clients.lock().retain(|(of, _), _| *of != broker);
+    }
+
     /// What each client has pushed last.
     pub fn pushed(&self) -> Vec<ClientMetrics> {
         self.pushed.lock().values().cloned().collect()

@@ -71,8 +71,8 @@ pub(crate) fn check(set: &BTreeMap<String, String>) -> Result<(), String> {
             return Err(format!("Unknown topic config name: {name}"));
         }
     }
-    for definition in table::all(Kind::Topic) {
-        if let Some(value) = set.get(definition.name) {
+    for (name, value) in set {
+        if let Some(definition) = table::find(Kind::Topic, name) {
             definition.parse(value)?;
         }
     }

@@ -7,9 +7,11 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::configs::logs::LogConfig;
+use super::internal::Internal;
 use super::partition::Partition;
 use super::topic_config::TopicConfig;
 use super::topology::Held;
+use crate::log::{Log, Marker};
 
 /// A broker's node id. The first broker is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -95,6 +97,16 @@ pub(crate) struct Topics {
     /// The brokers that are down. They are registered all the same, as Kafka's fenced brokers are.
     pub fenced: BTreeSet<BrokerId>,
     pub held: Held,
+    /// Markers that partitions of `__consumer_offsets` take now. The groups have not heard of them: whoever holds the topics tells
+    /// them (`Groups::decide_owed`).
+    pub(super) offset_markers: Vec<OffsetsMarker>,
+}
+
+/// A marker of a partition of `__consumer_offsets`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OffsetsMarker {
+    pub partition: i32,
+    pub marker: Marker,
 }
 
 /// Where a new topic's replicas go: a list of brokers a partition.
@@ -224,7 +236,7 @@ impl Topics {
             // What was not committed may be now, or the other way round.
             for partition in &topic.partitions {
                 let mut log = partition.log.lock();
-                partition.go_on(&mut log, topic.min_isr());
+                self.go_on(&topic, partition, &mut log);
                 let woken = log.waiters().wakeups();
                 drop(log);
                 woken.notify();
@@ -232,6 +244,27 @@ impl Topics {
         }
         self.by_name.insert(topic.name.clone(), topic);
         Some(before)
+    }
+
+    /// Lets a partition's log go on as the replicas in sync allow, and writes the markers that have waited for that.
+    pub(super) fn go_on(&mut self, topic: &Topic, partition: &Partition, log: &mut Log) {
+        if !partition.go_on(log, topic.min_isr()) {
+            return;
+        }
+        if topic.name == Internal::Offsets.name() {
+            let owed = log.take_owed_markers().into_iter().map(|marker| OffsetsMarker {
+                partition: partition.index,
+                marker,
+            });
+            self.offset_markers.extend(owed);
+        } else {
+            log.write_owed_markers();
+        }
+    }
+
+    /// The markers of `__consumer_offsets` that groups have not heard of.
+    pub fn take_offset_markers(&mut self) -> Vec<OffsetsMarker> {
+        std::mem::take(&mut self.offset_markers)
     }
 
     pub fn remove(&mut self, name: &str) -> Option<Arc<Topic>> {

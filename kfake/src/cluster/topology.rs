@@ -145,7 +145,7 @@ impl Topics {
             after.behind.retain(|replica, _| after.replicas.contains(replica));
             // Also where nobody leads: who still holds the partition as it was must not append to it.
             log.begin_leader_epoch(after.leader_epoch);
-            after.go_on(&mut log, topic.min_isr());
+            self.go_on(topic, &after, &mut log);
             woken.waiting.push(log.waiters().wakeups());
             drop(log);
             if after.leader != before.leader && topic.name == Internal::Offsets.name() {

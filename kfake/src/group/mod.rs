@@ -11,6 +11,7 @@ mod moved;
 pub(crate) mod offsets;
 mod pending;
 pub(crate) mod queue;
+mod rebalance;
 pub(crate) mod registry;
 pub(crate) mod request;
 mod retention;

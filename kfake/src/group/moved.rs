@@ -23,7 +23,7 @@ use super::request::ClientInfo;
 use super::subscription::Subscribed;
 use super::view::GroupState;
 use crate::cluster::internal::Internal;
-use crate::cluster::topics::Topics;
+use crate::cluster::topics::{OffsetsMarker, Topics};
 use crate::cluster::topology::Woken;
 
 /// A group as it was written last (`GroupMetadataValue`).
@@ -178,13 +178,43 @@ impl Groups {
 
     /// Leaders have changed: the groups whose coordinators they were move, in the same step as clients see it, and those who wait for
     /// the partitions are woken.
-    pub fn led_anew(self: &Arc<Self>, topics: RwLockWriteGuard<'_, Topics>, woken: Woken) {
+    pub fn led_anew(self: &Arc<Self>, mut topics: RwLockWriteGuard<'_, Topics>, woken: Woken) {
         let moved = self.move_coordinators(&topics, &woken);
+        let decided = self.decide_owed(&mut topics);
         drop(topics);
-        if moved {
+        if moved || decided {
             self.changed();
         }
         self.shared.led_anew(woken);
+    }
+
+    /// Decides the offsets whose markers have waited until their partitions could take them. Whether there were any. Whoever may have
+    /// let a partition go on calls it before the lock of the topics is released.
+    pub fn decide_owed(self: &Arc<Self>, topics: &mut Topics) -> bool {
+        let owed = topics.take_offset_markers();
+        for one in &owed {
+            self.decide_in(topics, one);
+        }
+        !owed.is_empty()
+    }
+
+    /// A partition of `__consumer_offsets` has taken a marker: it decides the offsets of every group in it
+    /// (`OffsetMetadataManager.replayEndTransactionMarker`).
+    pub fn decide_in(self: &Arc<Self>, topics: &Topics, one: &OffsetsMarker) {
+        let (now_ms, retention) = (self.shared.now_ms(), self.shared.config.offsets_retention.0);
+        for group in self.all() {
+            if Internal::Offsets.partition_in(topics, &group.id) != Some(one.partition) {
+                continue;
+            }
+            let expires_ms = {
+                let mut state = group.state.lock();
+                state.offsets.decide(one.marker.producer_id, one.marker.committed);
+                state.expires_first(now_ms, retention)
+            };
+            if let Some(at_ms) = expires_ms {
+                self.expires_at(at_ms);
+            }
+        }
     }
 
     fn move_coordinators(&self, topics: &Topics, woken: &Woken) -> bool {

@@ -26,6 +26,12 @@ impl Log {
         self.owed = Owed::default();
     }
 
+    /// Takes what is owed and is written elsewhere: the log of groups' offsets is kept by the groups.
+    pub fn take_owed_markers(&mut self) -> Vec<Marker> {
+        let owed = std::mem::take(&mut self.owed).0;
+        owed.into_iter().map(|(marker, _)| marker).collect()
+    }
+
     /// Writes what is owed. The caller wakes who waits.
     pub fn write_owed_markers(&mut self) {
         for (marker, stamp) in std::mem::take(&mut self.owed).0 {

@@ -13,7 +13,7 @@ use super::frame::FrameReader;
 use crate::api::context::{Connection, Context};
 use crate::api::dispatch::{Answer, Refusal, dispatch};
 use crate::cluster::lifeline::Lifeline;
-use crate::cluster::quotas::slots::{Entry, Knock, Ticket};
+use crate::cluster::quotas::slots::{Entry, Knock, Ticket, Use};
 use crate::cluster::state::Shared;
 use crate::cluster::topics::BrokerId;
 use crate::txn::coordinator::Transactions;
@@ -154,9 +154,17 @@ async fn serve<S: Transport>(mut stream: S, read: Read, mut context: Context) ->
     let mut shutdown = pin!(shared.exits.shutdown());
     loop {
         let frame = match frames.next_frame() {
-            Ok(Some(frame)) => frame,
+            Ok(Some(frame)) => {
+                context.connection.used.now();
+                frame
+            }
             Err(error) => return End::Refused(error.into()),
             Ok(None) => {
+                // Bytes that are no whole request yet are use, too. What came while a request was being handled counts once
+                // that is answered, as on a channel that is not muted any more.
+                if frames.leftover() > 0 {
+                    context.connection.used.now();
+                }
                 let more = tokio::select! {
                     biased;
                     () = &mut shutdown => return End::Shutdown,
@@ -181,8 +189,8 @@ async fn serve<S: Transport>(mut stream: S, read: Read, mut context: Context) ->
             () = frames.departure(&mut stream), if !is_produce => Ok(Answer::Silent),
         };
         let written = match answer {
-            Ok(Answer::Whole(reply)) => write(&mut stream, &[&reply], &shared).await,
-            Ok(Answer::Reply(parts)) => write(&mut stream, &parts, &shared).await,
+            Ok(Answer::Whole(reply)) => write(&mut stream, &[&reply], &context).await,
+            Ok(Answer::Reply(parts)) => write(&mut stream, &parts, &context).await,
             Ok(Answer::Silent) => Ok(()),
             Err(Refusal::ShuttingDown) => Err(End::Shutdown),
             Err(refusal) => Err(End::Refused(refusal)),
@@ -206,10 +214,10 @@ async fn serve<S: Transport>(mut stream: S, read: Read, mut context: Context) ->
 }
 
 /// Writes a reply whole, or resets the connection.
-async fn write<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], shared: &Shared) -> Result<(), End> {
-    let reply = write_parts(stream, parts);
+async fn write<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], context: &Context) -> Result<(), End> {
+    let reply = write_parts(stream, parts, &context.connection.used);
     let overtime = async {
-        shared.exits.shutdown().await;
+        context.shared.exits.shutdown().await;
         tokio::time::sleep(CLOSE_GRACE).await;
     };
     let written = tokio::select! {
@@ -227,11 +235,19 @@ async fn write<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], shared:
     }
 }
 
-/// Writes the parts with as few calls as the stream takes: record bytes go from the log to the socket as they are.
-async fn write_parts<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>]) -> io::Result<()> {
+/// Writes the parts with as few calls as the stream takes: record bytes go from the log to the socket as they are. Each call that
+/// writes something is a use of the connection.
+async fn write_parts<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], used: &Use) -> io::Result<()> {
     // Most replies are in one piece.
     if let [part] = parts {
-        stream.write_all(part.as_ref()).await?;
+        let mut rest = part.as_ref();
+        while !rest.is_empty() {
+            match stream.write(rest).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => rest = &rest[written..],
+            }
+            used.now();
+        }
         return stream.flush().await;
     }
     let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part.as_ref())).collect();
@@ -242,6 +258,7 @@ async fn write_parts<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>]) -
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => IoSlice::advance_slices(&mut rest, written),
         }
+        used.now();
     }
     stream.flush().await
 }

@@ -6,10 +6,10 @@
 //!
 //! The shapes are Apache Kafka's own message definitions, see `tests/oracle/shapes.py`.
 
-use std::collections::BTreeMap;
-
 use once_cell::sync::Lazy;
 use thiserror::Error;
+
+use crate::lines::Lines;
 
 /// Nested structs in Kafka's messages reach five levels; a shape deeper than this is not one of them.
 const MAX_DEPTH: usize = 16;
@@ -72,13 +72,15 @@ struct Message {
     fields: Vec<Field>,
 }
 
-static MESSAGES: Lazy<BTreeMap<i16, Message>> = Lazy::new(|| parse_table(include_str!("shapes.txt")));
+static MESSAGES: Lazy<Lines<i16, Message>> = Lazy::new(|| Lines::new(include_str!("shapes.txt"), key, message));
 
 /// Checks that `body` has the shape of a request, and returns how many bytes it takes.
 ///
 /// Bytes behind the request are not an error: Apache Kafka ignores them as well.
 pub(crate) fn check(api_key: i16, version: i16, body: &[u8]) -> Result<usize, ShapeError> {
-    let message = MESSAGES.get(&api_key).ok_or(ShapeError::UnknownApi(api_key))?;
+    let message = MESSAGES
+        .get(|key| key.cmp(&api_key))
+        .ok_or(ShapeError::UnknownApi(api_key))?;
     let mut walk = Walk {
         rest: body,
         version,
@@ -225,22 +227,22 @@ impl Walk<'_> {
     }
 }
 
-fn parse_table(table: &str) -> BTreeMap<i16, Message> {
-    table
-        .lines()
-        .map(|line| {
-            let mut words = line.split(' ');
-            let key = words.next().and_then(|w| w.parse().ok());
-            let _name = words.next();
-            let flexible_since = match words.next() {
-                Some("-") | None => i16::MAX,
-                Some(version) => version.parse().unwrap_or(i16::MAX),
-            };
-            let mut words = words.peekable();
-            let fields = parse_fields(&mut words, 0);
-            (key.unwrap_or(-1), Message { flexible_since, fields })
-        })
-        .collect()
+fn key(line: &'static str) -> Option<i16> {
+    line.split(' ').next()?.parse().ok()
+}
+
+/// A line: the API's key, its name, the first flexible version, and the fields.
+fn message(line: &'static str) -> Option<Message> {
+    let mut words = line.split(' ').skip(2);
+    let flexible_since = match words.next()? {
+        "-" => i16::MAX,
+        version => version.parse().ok()?,
+    };
+    let mut words = words.peekable();
+    Some(Message {
+        flexible_since,
+        fields: parse_fields(&mut words, 0),
+    })
 }
 
 /// Reads fields up to the end of the line or the closing bracket, which stays for the caller.

@@ -1,5 +1,6 @@
 //! The end of a transaction over all of its partitions and groups: one step, of which no fetch sees half.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
@@ -24,27 +25,31 @@ enum TopicsLock<'a> {
 }
 
 impl Held<'_> {
-    /// Writes a transaction's marker to each of its partitions, and decides the offsets that it commits. The transaction has
-    /// no partitions and no groups then.
+    /// Writes a transaction's marker to each of its partitions, and decides the offsets that it commits: those are in partitions of
+    /// `__consumer_offsets`, whose markers groups hear of. The transaction has no partitions then.
     ///
     /// A partition that was deleted meanwhile has nothing to decide. One that was written to by a newer epoch refuses the
     /// marker, which is no concern of this transaction any more. One of which too few replicas are in sync gets it when that is
     /// over, and until then the transaction is ending. One that nobody leads never gets it, and stays open: Apache Kafka finds no
-    /// broker of it and takes it for deleted (`TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue`).
+    /// broker of it and takes it for deleted (`TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue`). A later transaction's
+    /// marker decides then what the producer has open there.
     pub(super) fn complete(&mut self, id: &str, marker: &Marker) {
-        let Some(transaction) = self.state.by_id.get_mut(id) else {
+        let State { by_id, pending, .. } = &mut *self.state;
+        let Some(transaction) = by_id.get_mut(id) else {
             return;
         };
         let partitions = std::mem::take(&mut transaction.partitions);
-        let groups = std::mem::take(&mut transaction.groups);
         let shared = &self.transactions.groups.shared;
         let marker = &Marker {
             coordinator_epoch: shared.coordinator_epoch(Internal::Transactions, id),
             ..*marker
         };
         let mut owing: Vec<TopicPartition> = Vec::new();
-        let topics = match partitions.count() + groups.len() {
-            0 | 1 => TopicsLock::Shared(shared.topics.read()),
+        let topics = match partitions.count() {
+            // Several groups may be in one partition of `__consumer_offsets`.
+            0 | 1 if partitions.0.keys().all(|name| name != Internal::Offsets.name()) => {
+                TopicsLock::Shared(shared.topics.read())
+            }
             _ => TopicsLock::Alone(shared.topics.write()),
         };
         let known = match &topics {
@@ -52,19 +57,14 @@ impl Held<'_> {
             TopicsLock::Shared(topics) => &**topics,
         };
         let now_ms = shared.now_ms();
-        // Groups' offsets are kept with the groups, not in their topic.
-        let of_logs = partitions.iter().filter(|(name, _)| *name != Internal::Offsets.name());
-        let found = of_logs.filter_map(|(name, index)| {
+        let found = partitions.iter().filter_map(|(name, index)| {
             let topic = known.by_name(name)?;
             Some((topic.clone(), topic.partition(index)?.clone()))
         });
         let found: Vec<(Arc<Topic>, Arc<Partition>)> = found.collect();
-        let groups: Vec<Arc<Group>> = groups
-            .iter()
-            .filter_map(|id| self.transactions.groups.get(id))
-            .collect();
         let mut wakeups = Vec::with_capacity(found.len());
         let mut expires_ms: Option<i64> = None;
+        let mut any_group = false;
         {
             // Everything is held before anything is written; what was written is seen once everything is released. The topics are
             // kept from changing, so that each log is led in the epoch that its partition says.
@@ -72,7 +72,7 @@ impl Held<'_> {
                 .iter()
                 .map(|(topic, partition)| (topic, partition, partition.log.lock()));
             let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
-            let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
+            let mut of_groups: BTreeSet<String> = BTreeSet::new();
             for (topic, partition, log) in &mut logs {
                 let config = topic.log_config(partition);
                 if partition.leader.is_none() {
@@ -84,11 +84,25 @@ impl Held<'_> {
                     owing.push((topic.name.clone(), partition.index));
                     continue;
                 }
+                if topic.name == Internal::Offsets.name() {
+                    // Groups' offsets are kept with the groups, not in their topic.
+                    of_groups.extend(
+                        pending
+                            .remove(&(partition.index, marker.producer_id))
+                            .unwrap_or_default(),
+                    );
+                    continue;
+                }
                 match write_marker(shared, config, log, marker) {
                     Ok(waiting) => wakeups.push(waiting),
                     Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
                 }
             }
+            let of_groups = of_groups.iter();
+            let groups = of_groups.filter_map(|group| self.transactions.groups.get(group));
+            let groups: Vec<Arc<Group>> = groups.collect();
+            any_group |= !groups.is_empty();
+            let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
             let retention = shared.config.offsets_retention.0;
             for state in &mut states {
                 state.offsets.decide(marker.producer_id, marker.committed);
@@ -99,13 +113,14 @@ impl Held<'_> {
             }
         }
         drop(topics);
-        if !owing.is_empty()
-            && let Some(transaction) = self.state.by_id.get_mut(id)
-        {
-            transaction.wait_for(owing.into_iter().collect());
-            self.state.ending.insert(id.to_owned(), marker.producer_id);
+        if let Some(transaction) = self.state.by_id.get_mut(id) {
+            if owing.is_empty() {
+                transaction.settle(now_ms);
+            } else {
+                transaction.partitions = owing.into_iter().collect();
+                self.state.ending.insert(id.to_owned(), marker.producer_id);
+            }
         }
-        let any_group = !groups.is_empty();
         wakeups.into_iter().for_each(|waiting| self.wake(waiting));
         if any_group {
             self.transactions.groups.changed();

@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in this order: the transactions, the topics, logs by topic and partition, groups by id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -26,6 +26,9 @@ pub(super) struct State {
     pub watched_until: Option<i64>,
     /// The transactional ids whose markers are missing somewhere, and the producer ids that those name.
     pub ending: BTreeMap<String, i64>,
+    /// The groups that have offsets of a producer which are not decided, by their partition of `__consumer_offsets`. Where nobody led
+    /// it when the transaction ended, they wait for a later one of the producer.
+    pub pending: BTreeMap<(i32, i64), BTreeSet<String>>,
 }
 
 /// The transaction coordinators of all brokers.
@@ -175,12 +178,11 @@ impl Held<'_> {
         transaction.verify(producer, topic, index)
     }
 
-    /// A group whose offsets the transaction commits. The group's pending offsets are decided with it.
-    pub fn join_group(&mut self, id: &str, group: &str) {
-        if let Some(transaction) = self.state.by_id.get_mut(id)
-            && !transaction.groups.contains(group)
-        {
-            transaction.groups.insert(group.to_owned());
+    /// A group gets offsets of a producer's transaction, in this partition of `__consumer_offsets`: the partition's marker decides them.
+    pub fn join_group(&mut self, producer_id: i64, partition: i32, group: &str) {
+        let groups = self.state.pending.entry((partition, producer_id)).or_default();
+        if !groups.contains(group) {
+            groups.insert(group.to_owned());
         }
     }
 
@@ -222,7 +224,7 @@ impl Held<'_> {
         let late = late.filter(|(_, transaction)| transaction.times_out_at().is_some_and(|at| at <= now_ms));
         for id in late.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
             if let Some(transaction) = self.state.by_id.get_mut(&id) {
-                let marker = transaction.fence(now_ms);
+                let marker = transaction.fence(now_ms, || shared.next_producer_id());
                 tracing::info!(%id, "the transaction has timed out and is aborted");
                 self.complete(&id, &marker);
             }

@@ -78,6 +78,9 @@ pub(crate) struct Transaction {
     pub producer_id: i64,
     /// The id before the last change of the state: another one where the epochs of an id ran out.
     previous_producer_id: i64,
+    /// The id that the producer has once the transaction that is ending has ended, where the epochs of this one have run out; else
+    /// none. Nobody is told of it but who ended the transaction.
+    next_producer_id: i64,
     pub epoch: i16,
     last_epoch: i16,
     /// In milliseconds.
@@ -85,8 +88,6 @@ pub(crate) struct Transaction {
     pub state: TransactionState,
     /// The partitions of the open transaction, those of `__consumer_offsets` among them.
     pub partitions: Partitions,
-    /// The groups whose offsets the open transaction commits.
-    pub groups: BTreeSet<String>,
     /// When the last transaction began, in milliseconds since 1970; -1 if none has.
     pub started_ms: i64,
     /// When the state changed last.
@@ -104,12 +105,12 @@ impl Transaction {
         Self {
             producer_id,
             previous_producer_id: NO_PRODUCER_ID,
+            next_producer_id: NO_PRODUCER_ID,
             epoch: NO_PRODUCER_EPOCH,
             last_epoch: NO_PRODUCER_EPOCH,
             timeout_ms,
             state: TransactionState::Empty,
             partitions: Partitions::default(),
-            groups: BTreeSet::new(),
             started_ms: -1,
             updated_ms: now_ms,
         }
@@ -133,7 +134,7 @@ impl Transaction {
             }
         }
         if self.state == TransactionState::Ongoing {
-            return Ok(Initialized::Fenced(self.fence(now_ms)));
+            return Ok(Initialized::Fenced(self.fence(now_ms, new_id)));
         }
         let expected = expected.map(|(_, epoch)| epoch);
         let (id, epoch, last_epoch) = if is_exhausted(self.epoch) && expected.is_none_or(|epoch| epoch == self.epoch) {
@@ -175,6 +176,7 @@ impl Transaction {
         partitions: impl IntoIterator<Item = TopicPartition>,
         now_ms: i64,
     ) -> Result<(), ResponseError> {
+        self.check_settled()?;
         self.check_producer(producer)?;
         let mut has_more = false;
         for (topic, index) in partitions {
@@ -195,6 +197,7 @@ impl Transaction {
     /// Whether a partition is in the transaction (`TransactionCoordinator.handleVerifyPartitionsInTransaction`).
     pub fn verify(&self, producer: IdAndEpoch, topic: &str, index: i32) -> Result<(), ResponseError> {
         self.check_producer(producer)?;
+        self.check_settled()?;
         let of_topic = self.partitions.0.get(topic);
         match of_topic.is_some_and(|indexes| indexes.contains(&index)) {
             true => Ok(()),
@@ -202,8 +205,7 @@ impl Transaction {
         }
     }
 
-    /// While markers are missing, nothing else of the transactional id is looked at
-    /// (`TransactionMetadata.pendingTransitionInProgress`).
+    /// While markers are missing, nothing is done for the transactional id (`TransactionMetadata.pendingTransitionInProgress`).
     fn check_settled(&self) -> Result<(), ResponseError> {
         match self.is_ending() {
             true => Err(ResponseError::ConcurrentTransactions),
@@ -212,7 +214,6 @@ impl Transaction {
     }
 
     fn check_producer(&self, (id, epoch): IdAndEpoch) -> Result<(), ResponseError> {
-        self.check_settled()?;
         if id != self.producer_id {
             return Err(ResponseError::InvalidProducerIdMapping);
         }
@@ -231,20 +232,23 @@ impl Transaction {
         now_ms: i64,
         new_id: impl FnOnce() -> i64,
     ) -> Result<Ended, ResponseError> {
-        self.check_settled()?;
         match protocol {
             Protocol::Classic => self.end_classic(producer, committed, now_ms),
-            Protocol::EpochBump => self.end_with_bump(producer, committed, now_ms, new_id),
+            Protocol::EpochBump => {
+                self.check_settled()?;
+                self.end_with_bump(producer, committed, now_ms, new_id)
+            }
         }
     }
 
     /// `TransactionCoordinator.endTransactionWithTV1`.
     fn end_classic(&mut self, producer: IdAndEpoch, committed: bool, now_ms: i64) -> Result<Ended, ResponseError> {
         self.check_producer(producer)?;
+        self.check_settled()?;
         match (self.state, committed) {
             (TransactionState::Ongoing, _) => {
                 let marker = self.marker(committed, false);
-                self.complete(committed, now_ms);
+                self.prepare(committed, now_ms);
                 Ok(Ended::Now(marker, producer))
             }
             (TransactionState::CompleteCommit, true) | (TransactionState::CompleteAbort, false) => {
@@ -277,16 +281,8 @@ impl Transaction {
                 if self.state != Ongoing {
                     self.started_ms = now_ms;
                 }
-                let is_last = is_exhausted(self.epoch);
-                self.last_epoch = self.epoch;
-                self.epoch = self.epoch.saturating_add(1);
-                self.previous_producer_id = self.producer_id;
-                let marker = self.marker(committed, true);
-                if is_last {
-                    (self.producer_id, self.epoch) = (new_id(), 0);
-                }
-                self.complete(committed, now_ms);
-                Ok(Ended::Now(marker, (self.producer_id, self.epoch)))
+                let marker = self.prepare_with_bump(committed, now_ms, new_id);
+                Ok(Ended::Now(marker, self.next_producer()))
             }
             (CompleteCommit, true, true) | (CompleteAbort, false, true) => {
                 Ok(Ended::Before((self.producer_id, self.epoch)))
@@ -297,13 +293,29 @@ impl Transaction {
 
     /// Aborts the open transaction and fences its producer: it was too slow, or another one has come. The epoch rises once,
     /// as in any end of this version, and the fenced producer may go on with the new one (KIP-360, KAFKA-19367).
-    pub fn fence(&mut self, now_ms: i64) -> Marker {
+    pub fn fence(&mut self, now_ms: i64, new_id: impl FnOnce() -> i64) -> Marker {
+        self.prepare_with_bump(false, now_ms, new_id)
+    }
+
+    /// Decides the transaction in the next epoch, the last of which is its marker's alone: the next transaction has another id
+    /// then (`TransactionMetadata.prepareAbortOrCommit`).
+    fn prepare_with_bump(&mut self, committed: bool, now_ms: i64, new_id: impl FnOnce() -> i64) -> Marker {
+        if is_exhausted(self.epoch) {
+            self.next_producer_id = new_id();
+        }
         self.last_epoch = self.epoch;
         self.epoch = self.epoch.saturating_add(1);
         self.previous_producer_id = self.producer_id;
-        let marker = self.marker(false, true);
-        self.complete(false, now_ms);
-        marker
+        self.prepare(committed, now_ms);
+        self.marker(committed, true)
+    }
+
+    /// Who the producer is in its next transaction.
+    fn next_producer(&self) -> IdAndEpoch {
+        match self.next_producer_id {
+            NO_PRODUCER_ID => (self.producer_id, self.epoch),
+            next => (next, 0),
+        }
     }
 
     fn marker(&self, committed: bool, bumps_epoch: bool) -> Marker {
@@ -317,28 +329,25 @@ impl Transaction {
         }
     }
 
-    /// The partitions and groups stay until the markers are written.
-    fn complete(&mut self, committed: bool, now_ms: i64) {
+    /// The transaction is decided. Its partitions stay until the markers are written.
+    fn prepare(&mut self, committed: bool, now_ms: i64) {
         self.state = match committed {
-            true => TransactionState::CompleteCommit,
-            false => TransactionState::CompleteAbort,
+            true => TransactionState::PrepareCommit,
+            false => TransactionState::PrepareAbort,
         };
         self.updated_ms = now_ms;
     }
 
-    /// Some partitions do not take the marker yet.
-    pub fn wait_for(&mut self, partitions: Partitions) {
-        self.state = match self.state {
-            TransactionState::CompleteCommit => TransactionState::PrepareCommit,
-            _ => TransactionState::PrepareAbort,
-        };
-        self.partitions = partitions;
-    }
-
-    /// The last marker has been written.
+    /// The last marker has been written (`TransactionMetadata.prepareComplete`).
     pub fn settle(&mut self, now_ms: i64) {
-        self.complete(self.state == TransactionState::PrepareCommit, now_ms);
+        self.state = match self.state {
+            TransactionState::PrepareCommit => TransactionState::CompleteCommit,
+            _ => TransactionState::CompleteAbort,
+        };
+        (self.producer_id, self.epoch) = self.next_producer();
+        self.next_producer_id = NO_PRODUCER_ID;
         self.partitions = Partitions::default();
+        self.updated_ms = now_ms;
     }
 
     /// Whether it has been decided, and not written everywhere.

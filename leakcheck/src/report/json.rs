@@ -361,6 +361,7 @@ mod tests {
     }
 
     /// Has every object of the schema forbid members that it does not know.
+    #[cfg(not(lean))]
     fn forbid_others(schema: &mut serde_json::Value) {
         match schema {
             serde_json::Value::Object(members) => {
@@ -374,17 +375,20 @@ mod tests {
         }
     }
 
-    /// `line`, if it is as the schema says and has no member that the schema does not tell of.
+    /// `line`, if it is as the schema says and has no member that the schema does not tell of. A `lean` build knows no schemas.
     fn valid(line: &str) -> serde_json::Value {
         let read: serde_json::Value = serde_json::from_str(line).unwrap();
-        let mut schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
-        forbid_others(&mut schema);
-        let errors: Vec<_> = jsonschema::validator_for(&schema)
-            .unwrap()
-            .iter_errors(&read)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect();
-        assert!(errors.is_empty(), "{errors:?}: {line}");
+        #[cfg(not(lean))]
+        {
+            let mut schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+            forbid_others(&mut schema);
+            let errors: Vec<_> = jsonschema::validator_for(&schema)
+                .unwrap()
+                .iter_errors(&read)
+                .map(|error| format!("{}: {error}", error.instance_path()))
+                .collect();
+            assert!(errors.is_empty(), "{errors:?}: {line}");
+        }
         read
     }
 

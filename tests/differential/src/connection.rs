@@ -67,8 +67,13 @@ impl Connection {
     /// Sends bytes behind their length.
     pub fn send_frame(&mut self, frame: &[u8]) {
         let length = (frame.len() as u32).to_be_bytes();
+        self.send_bytes(&[&length, frame].concat());
+    }
+
+    /// Sends bytes as they are.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
         // An error here is a connection that the broker has closed: reading says so.
-        let _ = self.stream.write_all(&[&length, frame].concat());
+        let _ = self.stream.write_all(bytes);
     }
 
     /// Waits for a frame.

@@ -1,6 +1,6 @@
 //! Goes through one scenario on one cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::canonical::{Canonical, base64};
@@ -17,6 +17,9 @@ use crate::tree::{Field, Value};
 const SILENCE: Duration = Duration::from_secs(8);
 /// How long nothing must come where a scenario says that nothing will.
 const SHORT_SILENCE: Duration = Duration::from_secs(1);
+/// The requests of a `repeat` that wait for their answers.
+const AT_ONCE: usize = 64;
+
 /// Between two questions of an `until`.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -120,6 +123,7 @@ impl Run<'_> {
                 let holds = |body: &Value| condition.relation.holds(body.at(&condition.path), &wanted);
                 self.until(line, request, &format!("not {condition}"), holds)
             }
+            Action::Repeat(times, request) => self.repeat(line, *times, request),
             Action::Settle(request) => self.until(line, request, "a transaction does not end", |body| {
                 // PrepareCommit, PrepareAbort and, in a refused answer, nothing.
                 let state = body.at("transactionStates[0].transactionState");
@@ -153,6 +157,13 @@ impl Run<'_> {
                 Ok(())
             }
             Action::Silent(on) => self.silent(line, on),
+            Action::Part(on, bytes) => {
+                let Value::Bytes(part) = self.resolved(bytes)? else {
+                    return Err("part takes bytes".to_owned());
+                };
+                self.connection(on)?.send_bytes(&part);
+                Ok(())
+            }
             Action::Raw(on, bytes) => {
                 let Value::Bytes(frame) = self.resolved(bytes)? else {
                     return Err("raw takes bytes".to_owned());
@@ -194,6 +205,24 @@ impl Run<'_> {
             }
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// Asks the same again and again, and keeps the last answer, or the first that is none.
+    fn repeat(&mut self, line: usize, times: usize, request: &Request) -> Result<(), String> {
+        let mut sent = VecDeque::new();
+        for nth in 0..times {
+            sent.push_back(self.send(request)?);
+            while sent.len() >= AT_ONCE || (nth + 1 == times && !sent.is_empty()) {
+                let Some(pending) = sent.pop_front() else { break };
+                let came = self.receive(&pending, SILENCE)?;
+                let is_last = nth + 1 == times && sent.is_empty();
+                if is_last || !matches!(came, Came::Body(_)) {
+                    self.keep(line, label(request), pending.api, came);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The next scenario finds every broker running, and every partition led by its first replica.

@@ -140,8 +140,9 @@ func memberDies() error {
 		return err
 	}
 	group := cases.Fresh("group")
+	short := int(cases.ShortSession.Milliseconds())
 	// It stops polling, and so is taken out of the group by librdkafka itself after that long.
-	dying, err := member(name, group, kafka.ConfigMap{"max.poll.interval.ms": 6000})
+	dying, err := member(name, group, kafka.ConfigMap{"max.poll.interval.ms": short, "session.timeout.ms": short})
 	if err != nil {
 		return err
 	}

@@ -92,7 +92,7 @@ func consumer(group string, more ...kafka.ConfigMap) (*kafka.Consumer, error) {
 		"auto.offset.reset":     "earliest",
 		"enable.auto.commit":    false,
 		"heartbeat.interval.ms": 200,
-		"session.timeout.ms":    6000,
+		"session.timeout.ms":    int(cases.SessionTimeout.Milliseconds()),
 	}, more...))
 }
 

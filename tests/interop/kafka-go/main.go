@@ -74,7 +74,7 @@ func send(name string, partition int, all []kafka.Message, change ...func(*kafka
 func reader(name string, change ...func(*kafka.ReaderConfig)) *kafka.Reader {
 	config := kafka.ReaderConfig{
 		Brokers: cases.Servers(), Topic: name, MaxWait: 100 * time.Millisecond, MinBytes: 1, MaxBytes: 1 << 20,
-		StartOffset: kafka.FirstOffset, HeartbeatInterval: 200 * time.Millisecond, SessionTimeout: 6 * time.Second,
+		StartOffset: kafka.FirstOffset, HeartbeatInterval: 200 * time.Millisecond, SessionTimeout: cases.SessionTimeout,
 		JoinGroupBackoff: 100 * time.Millisecond,
 	}
 	for _, change := range change {

@@ -3,7 +3,7 @@
 const readline = require("node:readline");
 const { Kafka, CompressionTypes, CompressionCodecs, Partitioners, ConfigResourceTypes, ConfigSource, AssignerProtocol, logLevel } = require("kafkajs");
 const lz4 = require("lz4js");
-const zstd = require("zstd-napi");
+const zstd = require("@bokuweb/zstd-wasm");
 
 CompressionCodecs[CompressionTypes.Snappy] = require("kafkajs-snappy");
 CompressionCodecs[CompressionTypes.LZ4] = () => ({
@@ -11,8 +11,8 @@ CompressionCodecs[CompressionTypes.LZ4] = () => ({
   decompress: async (buffer) => Buffer.from(lz4.decompress(buffer)),
 });
 CompressionCodecs[CompressionTypes.ZSTD] = () => ({
-  compress: async (encoder) => zstd.compress(encoder.buffer),
-  decompress: async (buffer) => zstd.decompress(buffer),
+  compress: async (encoder) => Buffer.from(zstd.compress(encoder.buffer)),
+  decompress: async (buffer) => Buffer.from(zstd.decompress(buffer)),
 });
 
 // So long that a hang is a failure. Nothing waits as long as this when all is well.
@@ -20,11 +20,13 @@ const LIMIT_MS = 30_000;
 const kafka = new Kafka({
   brokers: process.env.KFAKE_BOOTSTRAP.split(","),
   logLevel: logLevel.NOTHING,
+  connectionTimeout: LIMIT_MS,
   retry: { initialRetryTime: 50, maxRetryTime: 200, retries: 100 },
 });
 const hasty = new Kafka({
   brokers: process.env.KFAKE_BOOTSTRAP.split(","),
   logLevel: logLevel.NOTHING,
+  connectionTimeout: LIMIT_MS,
   retry: { initialRetryTime: 10, retries: 1 },
 });
 
@@ -147,11 +149,13 @@ async function transactionFenced() {
 class Member {
   constructor(group, name, options = {}) {
     this.parts = [];
+    this.joins = 0;
     this.messages = [];
     this.watchers = [];
-    this.client = kafka.consumer({ groupId: group, heartbeatInterval: 200, sessionTimeout: 6000, maxWaitTimeInMs: 100, ...options });
+    this.client = kafka.consumer({ groupId: group, heartbeatInterval: 200, sessionTimeout: LIMIT_MS, maxWaitTimeInMs: 100, ...options });
     this.client.on(this.client.events.GROUP_JOIN, ({ payload }) => {
       this.parts = payload.memberAssignment[name] ?? [];
+      this.joins += 1;
       this.tell();
     });
     this.client.on(this.client.events.REBALANCING, () => {
@@ -160,17 +164,16 @@ class Member {
     this.name = name;
   }
 
-  async start() {
+  async start(work = { eachMessage: async ({ message, partition }) => this.take(partition, message) }) {
     await this.client.connect();
     await this.client.subscribe({ topic: this.name, fromBeginning: true });
-    await this.client.run({
-      autoCommit: false,
-      eachMessage: async ({ message, partition }) => {
-        this.messages.push({ partition, ...message });
-        this.tell();
-      },
-    });
+    await this.client.run({ autoCommit: false, ...work });
     return this;
+  }
+
+  take(partition, message) {
+    this.messages.push({ partition, ...message });
+    this.tell();
   }
 
   tell() {
@@ -252,11 +255,52 @@ async function idempotent() {
   same("values", text(await readAll(name, 200)), values(0, 200));
 }
 
+/**
+ * The member of a group that reads one partition, and commits where a round ends.
+ *
+ * Whoever fetches where the leader is not any more joins its group anew in kafkajs, although the coordinator is in place, and with
+ * Apache Kafka too: `recoverFromFetch` in kafkajs' src/consumer/consumerGroup.js. It goes on from what is committed then, unless
+ * records came while it joined. So whatever is not committed may come again, as much as it has read before the move. What holds
+ * always is looked at for each record: it is the one behind the last, but for the first one after a join, which may be the one
+ * that the group's committed offset says. None is left out, and what comes again is what was not committed.
+ */
+class Follower extends Member {
+  constructor(group, name) {
+    super(group, name);
+    this.next = 0;
+    this.joined = 0;
+    this.committed = 0;
+    this.roundEnd = 0;
+    this.strays = [];
+  }
+
+  start() {
+    return super.start({ eachBatch: (work) => this.follow(work) });
+  }
+
+  async follow({ batch, commitOffsetsIfNecessary }) {
+    for (const message of batch.messages) {
+      const offset = Number(message.offset);
+      const wanted = this.joins > this.joined ? [this.next, this.committed] : [this.next];
+      if (!wanted.includes(offset)) this.strays.push(`${offset}, not ${wanted.join(" or ")}`);
+      [this.next, this.joined] = [offset + 1, this.joins];
+      this.take(batch.partition, message);
+    }
+    if (this.next === this.roundEnd) {
+      // It fails where the group is in a rebalance or its coordinator elsewhere. kafkajs joins anew then, and the batch comes again.
+      const partitions = [{ partition: batch.partition, offset: `${this.next}` }];
+      await commitOffsetsIfNecessary({ topics: [{ topic: this.name, partitions }] });
+      this.committed = this.next;
+      this.tell();
+    }
+  }
+}
+
 /** Leaders move under an idempotent producer and a group; in one round, the group's coordinator moves as well. */
 async function leadersMove() {
   const [rounds, before, after] = [3, 100, 50];
   const [name, group] = [await topic(1), fresh("group")];
-  const member = await new Member(group, name).start();
+  const member = await new Follower(group, name).start();
   await assigned([member], 1);
   const offsets = [];
   let all = 0;
@@ -269,20 +313,22 @@ async function leadersMove() {
       }
     };
     for (let round = 0; round < rounds; round++) {
+      const [begin, joins] = [all, member.joins];
+      member.roundEnd = begin + before + after;
       const sending = send(before);
+      // The leader moves under a member that has begun to read.
+      await until("the member has a record of the round", [member], () => member.next > begin);
       await ask(`move ${name}`, "moved");
       if (round === 1) await ask("move __consumer_offsets", "moved");
       await sending;
       await send(after);
-      // Where the coordinator is another, kafkajs joins anew, and goes on from what was committed: some come again.
-      const found = () => [...new Set(text(member.messages))];
-      await until("the member has every record", [member], () => found().length >= all);
-      same("what the member has", found(), values(0, all));
-      same("whether any comes again with its coordinator in place", round === 0 && member.messages.length > all, false);
-      await member.client.commitOffsets([{ topic: name, partition: 0, offset: `${all}` }]);
+      await until("the member has committed the round", [member], () => member.committed === all);
+      await until("the member has joined anew", [member], () => member.joins > joins);
     }
   });
   await member.close();
+  same("records out of their order", member.strays, []);
+  same("what the member has", [...new Set(text(member.messages))], values(0, all));
   same("offsets", offsets, offsets.map((_, n) => n * 10));
   await using(hasty.admin(), async (admin) => {
     const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [name] });
@@ -316,15 +362,18 @@ async function rebalance() {
 async function commit() {
   const [name, group] = [await topic(1), fresh("group")];
   await produce(name, 0, values(0, 10));
+  const first = await new Member(group, name).start();
+  await until("10 messages", [first], () => first.messages.length >= 10);
+  await first.client.commitOffsets([{ topic: name, partition: 0, offset: "5", metadata: "read that far" }]);
+  await first.close();
   await using(kafka.admin(), async (admin) => {
-    await admin.setOffsets({ groupId: group, topic: name, partitions: [{ partition: 0, offset: "5" }] });
     const [{ partitions }] = await admin.fetchOffsets({ groupId: group, topics: [name] });
-    same("the committed offset", partitions[0].offset, "5");
+    same("what is committed", partitions, [{ partition: 0, offset: "5", metadata: "read that far" }]);
   });
-  const member = await new Member(group, name).start();
-  await until("5 messages", [member], () => member.messages.length >= 5);
-  same("values", text(member.messages), values(5, 10));
-  await member.close();
+  const second = await new Member(group, name).start();
+  await until("5 messages", [second], () => second.messages.length >= 5);
+  same("values", text(second.messages), values(5, 10));
+  await second.close();
 }
 
 async function seek() {
@@ -593,6 +642,7 @@ const cases = {
 };
 
 async function main() {
+  await zstd.init();
   for (const [name, work] of Object.entries(cases)) {
     if (process.argv.length > 2 && !process.argv.includes(name)) continue;
     try {

@@ -12,6 +12,8 @@ from cases import (
     COORDINATORS,
     LIMIT,
     SERVERS,
+    SESSION_MS,
+    SHORT_SESSION_MS,
     brokers,
     compaction,
     fresh,
@@ -64,7 +66,7 @@ def consumer(*names, **config):
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
         "heartbeat_interval_ms": 200,
-        "session_timeout_ms": 6000,
+        "session_timeout_ms": SESSION_MS,
     }
     settings.update(config)
     return AIOKafkaConsumer(*names, **settings)
@@ -276,7 +278,7 @@ async def rebalance():
 async def member_dies():
     members = Members(await topic(partitions=4), fresh("group"))
     # With an instance id, its end is no farewell: only the end of its session takes it out of the group.
-    dying = await members.add(group_instance_id="dying")
+    dying = await members.add(group_instance_id="dying", session_timeout_ms=SHORT_SESSION_MS)
     await members.add()
     await members.assigned(4)
     await members.end(dying)

@@ -14,6 +14,8 @@ import traceback
 SERVERS = os.environ["KFAKE_BOOTSTRAP"]
 # Limits, so that a hang is a failure. Nothing waits as long as this when all is well.
 LIMIT = 30.0
+# A group's members have so long a session that a busy machine takes none out of its group, but for one that is to die: Kafka's shortest.
+SESSION_MS, SHORT_SESSION_MS = 30_000, 6_000
 
 _numbers = itertools.count(1)
 

@@ -17,6 +17,8 @@ from cases import (
     COORDINATORS,
     LIMIT,
     SERVERS,
+    SESSION_MS,
+    SHORT_SESSION_MS,
     brokers,
     compacted,
     fresh,
@@ -78,7 +80,7 @@ def consumer(group=None, **config):
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
         "heartbeat.interval.ms": 200,
-        "session.timeout.ms": 6000,
+        "session.timeout.ms": SESSION_MS,
     }
     settings.update({key.replace("_", "."): value for key, value in config.items()})
     return Consumer(settings)
@@ -316,7 +318,7 @@ def rebalance():
 def member_dies():
     name, group = topic(partitions=4), fresh("group")
     # It stops polling, and so is taken out of the group by librdkafka itself after that long.
-    (dying,) = members(name, 1, group, **{"max.poll.interval.ms": 6000})
+    (dying,) = members(name, 1, group, **{"max.poll.interval.ms": SHORT_SESSION_MS, "session.timeout.ms": SHORT_SESSION_MS})
     assigned([dying], 4)
     (left,) = members(name, 1, group)
     assigned([dying, left], 4)

@@ -4,7 +4,7 @@ import threading
 from functools import partial
 
 import kafka
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka import errors
 from kafka.admin import ConfigResource, ConfigResourceType, NewPartitions, NewTopic
 from kafka.structs import OffsetAndMetadata
@@ -14,6 +14,8 @@ from cases import (
     COORDINATORS,
     LIMIT,
     SERVERS,
+    SESSION_MS,
+    SHORT_SESSION_MS,
     brokers,
     compacted,
     fresh,
@@ -31,7 +33,9 @@ BOOTSTRAP = SERVERS.split(",")
 VERSION = tuple(int(part) for part in kafka.__version__.split(".")[:2])
 # Before 2.1 it neither knew idempotence nor static members.
 OLD = VERSION < (2, 1)
-ADMIN = KafkaAdminClient(bootstrap_servers=BOOTSTRAP)
+# So long may a broker take to answer at first. The old one gives up after two seconds, which a busy machine can take.
+PATIENT = {"api_version_auto_timeout_ms": int(LIMIT * 1000)} if OLD else {}
+ADMIN = KafkaAdminClient(bootstrap_servers=BOOTSTRAP, **PATIENT)
 
 
 def topic(partitions=3, **config):
@@ -42,7 +46,7 @@ def topic(partitions=3, **config):
 
 
 def producer(**config):
-    return KafkaProducer(bootstrap_servers=BOOTSTRAP, acks=config.pop("acks", "all"), **config)
+    return KafkaProducer(bootstrap_servers=BOOTSTRAP, acks=config.pop("acks", "all"), **PATIENT, **config)
 
 
 def produce(name, values, partition=0, **config):
@@ -60,11 +64,11 @@ def consumer(*names, **config):
         "auto_offset_reset": "earliest",
         "enable_auto_commit": False,
         "heartbeat_interval_ms": 200,
-        "session_timeout_ms": 6000,
+        "session_timeout_ms": SESSION_MS,
         "metadata_max_age_ms": 1000,
     }
     settings.update(config)
-    return KafkaConsumer(*names, **settings)
+    return KafkaConsumer(*names, **PATIENT, **settings)
 
 
 def messages(client, limit=1.0):
@@ -242,6 +246,19 @@ def transaction_fenced():
     second.close(timeout=LIMIT)
 
 
+class Watcher(ConsumerRebalanceListener):
+    """Tells which partitions a member has, as soon as it has them."""
+
+    def __init__(self, tell):
+        self.tell = tell
+
+    def on_partitions_revoked(self, revoked):
+        self.tell([])
+
+    def on_partitions_assigned(self, assigned):
+        self.tell(assigned)
+
+
 class Members:
     """Members of a group, each polled by its own thread until it is closed: `poll` does not come back while the group
     rebalances."""
@@ -261,12 +278,13 @@ class Members:
 
     def _poll(self, member):
         client = member["client"]
+        # A poll that brings nothing comes back long after the assignment.
+        client.subscribe(list(client.subscription()), listener=Watcher(lambda parts: self._has(member, parts)))
         try:
             while not member["stop"].is_set():
                 got = messages(client)
                 with self.condition:
                     self.values += [one.value for one in got]
-                    member["parts"] = set(client.assignment())
                     self.condition.notify_all()
             if not member.get("dies"):
                 client.close()
@@ -274,6 +292,11 @@ class Members:
             with self.condition:
                 member["error"] = error
                 self.condition.notify_all()
+
+    def _has(self, member, parts):
+        with self.condition:
+            member["parts"] = set(parts)
+            self.condition.notify_all()
 
     def wait(self, what, look):
         with self.condition:
@@ -300,6 +323,8 @@ class Members:
         self.members.remove(member)
 
     def close(self):
+        for member in self.members:
+            member["stop"].set()
         for member in list(self.members):
             self.end(member)
 
@@ -329,7 +354,7 @@ def rebalance():
 def member_dies():
     name, group = topic(partitions=4), fresh("group")
     # It leaves the group by itself once it has not polled for that long.
-    dying = consumer(name, group_id=group, max_poll_interval_ms=6000)
+    dying = consumer(name, group_id=group, max_poll_interval_ms=SHORT_SESSION_MS, session_timeout_ms=SHORT_SESSION_MS)
     members = Members([dying])
     members.assigned(4)
     members.add(consumer(name, group_id=group))

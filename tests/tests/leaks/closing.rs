@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kfake::client::{Client, ClientError};
 use kfake::{BrokerId, Builder, Cluster, ClusterClosed, GroupState};
-use kfake_tests::{Member, until_tasks_are_left};
+use kfake_tests::{Member, until_idle};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
@@ -95,7 +95,7 @@ async fn connections_of_members_that_vanished_end_while_the_cluster_lives() {
     waiting.rebalancing(&cluster, "rebalancing").await;
     waiting.vanish();
     // What remains are the three groups' own tasks, and the one that would have forgotten a group whose member never came.
-    until_tasks_are_left(&cluster, 4).await;
+    until_idle().await;
     assert_eq!(cluster.task_count(), 4);
     cluster.close().await;
 }

@@ -8,11 +8,13 @@ use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    EndTxnRequest, FetchRequest, GroupId, InitProducerIdRequest, MetadataRequest, ProduceRequest, ProducerId,
-    TopicName, TransactionalId, TxnOffsetCommitRequest,
+    DescribeTransactionsRequest, EndTxnRequest, FetchRequest, GroupId, InitProducerIdRequest, MetadataRequest,
+    ProduceRequest, ProducerId, TopicName, TransactionalId, TxnOffsetCommitRequest,
 };
 use kafka_protocol::records::Record;
 use kfake::client::{Client, ClientError, Pending};
+use kfake::messages::OffsetFetchRequest;
+use kfake::messages::offset_fetch_request::OffsetFetchRequestTopic;
 use kfake::{BrokerId, Cluster, Plant};
 use kfake_tests::{Member, batch_of, coordinator, first_broker, record, text};
 use leakcheck::leakcheck;
@@ -207,6 +209,72 @@ async fn closing_ends_who_waits_for_a_stalled_group_to_take_a_transactions_offse
         cluster.close().await;
     });
     assert!(matches!(answer, Err(error) if error.is_closed()));
+}
+
+/// The transaction is decided, and its offsets are not: too few replicas of them are in sync to take the marker.
+#[leakcheck(start_paused)]
+async fn closing_while_offsets_wait_for_a_transactions_marker_leaves_nothing_behind() {
+    for is_written in [false, true] {
+        let mut builder = Cluster::builder()
+            .brokers(2)
+            .in_memory()
+            .topic_spec("orders", Some(1), Some(1));
+        for (name, value) in [
+            ("offsets.topic.num.partitions", "1"),
+            ("offsets.topic.replication.factor", "2"),
+            ("min.insync.replicas", "2"),
+        ] {
+            builder = builder.broker_config(name, value);
+        }
+        let cluster = builder.start().await.unwrap();
+        let [leads, follows] = match cluster.coordinator("billing") {
+            BrokerId(1) => [BrokerId(1), BrokerId(2)],
+            _ => [BrokerId(2), BrokerId(1)],
+        };
+        let of_orders = cluster.partition("orders", 0).unwrap().leader.unwrap();
+        let of_producer = [
+            coordinator(&cluster, ID),
+            cluster.client(of_orders).unwrap(),
+            cluster.client(leads).unwrap(),
+        ];
+        let mut producer = Producer::initialized(of_producer, TIMEOUT_MS).await.unwrap();
+        producer.begin().await.unwrap();
+        let offsets = producer.offsets("billing");
+        let answer = producer.group.send_version(offsets, 5).await.unwrap();
+        assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+        cluster.shrink_isr("__consumer_offsets", 0, follows).unwrap();
+        producer.end(true).await.unwrap();
+        assert_eq!(state_of(&mut producer.coordinator).await, "PrepareCommit");
+        assert_eq!(offset_of_billing(&mut producer.group).await, -1);
+        if is_written {
+            cluster.expand_isr("__consumer_offsets", 0, follows).unwrap();
+            assert_eq!(offset_of_billing(&mut producer.group).await, 1);
+            assert_eq!(state_of(&mut producer.coordinator).await, "CompleteCommit");
+            // Nothing is written to the groups' topic itself.
+            assert_eq!(cluster.partition("__consumer_offsets", 0).unwrap().log_end_offset, 0);
+        }
+        cluster.close().await;
+        assert_eq!(cluster.task_count(), 0);
+    }
+}
+
+async fn state_of(coordinator: &mut Client<DuplexStream>) -> String {
+    let ids = vec![TransactionalId(text(ID))];
+    let request = DescribeTransactionsRequest::default().with_transactional_ids(ids);
+    let answer = coordinator.send(request).await.unwrap();
+    answer.transaction_states[0].transaction_state.to_string()
+}
+
+/// What the group has committed of the first partition; -1 for nothing.
+async fn offset_of_billing(client: &mut Client<DuplexStream>) -> i64 {
+    let topic = OffsetFetchRequestTopic::default()
+        .with_name(TopicName(text("orders")))
+        .with_partition_indexes(vec![0]);
+    let request = OffsetFetchRequest::default()
+        .with_group_id(GroupId(text("billing")))
+        .with_topics(Some(vec![topic]));
+    let answer = client.send_version(request, 6).await.unwrap();
+    answer.topics[0].partitions[0].committed_offset
 }
 
 #[test]

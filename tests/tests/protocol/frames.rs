@@ -8,7 +8,7 @@ use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, 
 use kafka_protocol::protocol::{Decodable, StrBytes};
 use kfake::Cluster;
 use kfake::client::encode;
-use kfake_tests::{first_broker, until_tasks_are_left};
+use kfake_tests::{first_broker, until_idle};
 use leakcheck::leakcheck;
 
 async fn cluster() -> Cluster {
@@ -162,7 +162,8 @@ async fn a_frame_that_is_cut_off_ends_its_connection() {
         client.send_bytes(&[0, 0, 0, 100, 0, 3]).await.unwrap();
     }
     // The connection's task is gone once the peer is: a memory cluster has no others.
-    until_tasks_are_left(&cluster, 0).await;
+    until_idle().await;
+    assert_eq!(cluster.task_count(), 0);
     cluster.close().await;
     let warnings = warnings.lines();
     assert!(

@@ -10,7 +10,7 @@ use kafka_protocol::messages::{
     DescribeGroupsRequest, GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, TopicName,
 };
 use kfake::{Cluster, EndGroupError, GroupState};
-use kfake_tests::{Member, coordinator, text, until_tasks_are_left};
+use kfake_tests::{Member, coordinator, text, until_idle};
 use leakcheck::leakcheck;
 use tokio::time::{Instant, advance};
 
@@ -478,7 +478,7 @@ async fn deleting_a_group_ends_its_task_and_forgets_its_offsets() {
     let tasks = cluster.task_count();
     let delete = DeleteGroupsRequest::default().with_groups_names(vec![GroupId(text("billing"))]);
     assert_eq!(client.send(delete).await.unwrap().results[0].error_code, 0);
-    until_tasks_are_left(&cluster, tasks - 1).await;
+    until_idle().await;
     assert_eq!(cluster.task_count(), tasks - 1);
     assert_eq!(fetched(&cluster, "billing", 0).await, -1);
     cluster.close().await;

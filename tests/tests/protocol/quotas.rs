@@ -175,3 +175,79 @@ async fn a_connection_too_many_is_closed_once_there_may_be_another() {
     client(&cluster).send(MetadataRequest::default()).await.unwrap();
     cluster.close().await;
 }
+
+/// The first answer to `me` on a broker that made it wait: how long it has to.
+async fn asked(cluster: &Cluster, broker: i32) -> i32 {
+    let mut me = cluster.client(BrokerId(broker)).unwrap().with_client_id("me");
+    me.send(ListGroupsRequest::default()).await.unwrap().throttle_time_ms
+}
+
+async fn restart(cluster: &Cluster, broker: i32) {
+    cluster.stop_broker(BrokerId(broker)).await.unwrap();
+    cluster.start_broker(BrokerId(broker)).await.unwrap();
+}
+
+#[leakcheck(start_paused)]
+async fn a_broker_that_starts_again_has_measured_nothing_of_its_clients() {
+    let cluster = cluster().await;
+    limit(&cluster, ME, "request_percentage", 0.01).await;
+    for broker in [1, 2] {
+        for _ in 0..10 {
+            assert_eq!(asked(&cluster, broker).await, 0);
+        }
+        assert_ne!(asked(&cluster, broker).await, 0);
+    }
+    restart(&cluster, 1).await;
+    assert_eq!(asked(&cluster, 1).await, 0);
+    assert_ne!(asked(&cluster, 2).await, 0, "the other has not started again");
+    cluster.close().await;
+}
+
+/// The controller measures. One that takes over has measured nothing, and another broker's start changes nothing.
+#[leakcheck(start_paused)]
+async fn mutations_are_counted_anew_by_the_next_controller_and_by_one_that_starts_again() {
+    let cluster = cluster().await;
+    limit(&cluster, ME, "controller_mutation_rate", 1.0).await;
+    assert_eq!(created(&cluster, "a", 14, 7).await, (0, 0));
+    restart(&cluster, 3).await;
+    assert_eq!(created(&cluster, "b", 1, 7).await, (EXCEEDED, 3000));
+    restart(&cluster, 1).await;
+    assert_eq!(
+        created(&cluster, "b", 14, 7).await,
+        (0, 0),
+        "broker 2 is the controller now"
+    );
+    assert_eq!(created(&cluster, "c", 1, 7).await, (EXCEEDED, 3000));
+    // Nobody is left to take over: it is the controller again.
+    for broker in [1, 3, 2] {
+        cluster.stop_broker(BrokerId(broker)).await.unwrap();
+    }
+    cluster.start_broker(BrokerId(2)).await.unwrap();
+    cluster.start_broker(BrokerId(1)).await.unwrap();
+    assert_eq!(created(&cluster, "c", 1, 7).await, (0, 0));
+    cluster.close().await;
+}
+
+/// How long a new connection waits for its first answer.
+async fn connected(cluster: &Cluster) -> Duration {
+    let before = Instant::now();
+    client(cluster).send(MetadataRequest::default()).await.unwrap();
+    before.elapsed()
+}
+
+#[leakcheck(start_paused)]
+async fn a_broker_that_starts_again_has_seen_no_connections() {
+    let builder = Cluster::builder().in_memory();
+    let cluster = builder
+        .broker_config("max.connection.creation.rate", "1")
+        .start()
+        .await
+        .unwrap();
+    for _ in 0..10 {
+        assert_eq!(connected(&cluster).await, Duration::ZERO);
+    }
+    assert_eq!(connected(&cluster).await, Duration::from_secs(1));
+    restart(&cluster, 1).await;
+    assert_eq!(connected(&cluster).await, Duration::ZERO);
+    cluster.close().await;
+}

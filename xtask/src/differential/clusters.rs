@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use kfake_differential::side::{Side, Steering};
@@ -84,9 +86,40 @@ pub fn kafka_version() -> anyhow::Result<String> {
     Ok(version.context("pom.xml names no kafka.version")?.0.to_owned())
 }
 
-/// Starts Apache Kafka in a directory below `target/`.
+/// At most one Apache Kafka that is being started while others are asked. What nobody takes is waited for, and ended.
+#[derive(Default)]
+pub struct Ahead(Option<JoinHandle<anyhow::Result<Running>>>);
+
+impl Ahead {
+    /// Begins to start the one that is taken next.
+    pub fn begin(&mut self, setup: &Setup) {
+        let setup = setup.clone();
+        self.0 = Some(thread::spawn(move || kafka(&setup)));
+    }
+
+    /// The one that was begun, once it is ready; else one that is started now.
+    pub fn take(&mut self, setup: &Setup) -> anyhow::Result<Running> {
+        match self.0.take() {
+            Some(begun) => begun.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            None => kafka(setup),
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        if let Some(begun) = self.0.take() {
+            // It is ended as it is dropped; why it did not start concerns nobody any more.
+            let _ = begun.join();
+        }
+    }
+}
+
+/// Starts Apache Kafka in a directory below `target/`. At most two run at a time.
 pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
-    let directory = target_directory().join(format!("differential/kafka-{}", std::process::id()));
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    let turn = STARTED.fetch_add(1, Ordering::Relaxed) % 2;
+    let directory = target_directory().join(format!("differential/kafka-{}-{turn}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
     let properties = directory.with_extension("properties");
     let lines: String = setup
@@ -94,7 +127,7 @@ pub fn kafka(setup: &Setup) -> anyhow::Result<Running> {
         .map(|(key, value)| format!("{key}={value}\n"))
         .collect();
     std::fs::write(&properties, lines)?;
-    let port = free_ports(setup.brokers)?;
+    let port = free_ports(setup.brokers, turn)?;
     // From here on, whatever happens, what was started is ended.
     let ends = Ends::Kafka(directory.clone());
     let output = Command::new("bash")
@@ -240,11 +273,12 @@ fn addresses(text: &str) -> anyhow::Result<Vec<SocketAddr>> {
         .with_context(|| format!("no addresses: {list:?}"))
 }
 
-/// The first of some ports in a row, and one a hundred further, which nobody has now.
-fn free_ports(count: usize) -> anyhow::Result<u16> {
+/// The first of some ports in a row, and one a hundred further, which nobody has now. Never those of the cluster started before: a
+/// broker that is stopped does not have its own either.
+fn free_ports(count: usize, turn: usize) -> anyhow::Result<u16> {
     let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let start = 20_000 + (std::process::id() % 100) as u16 * 100;
-    (start..start + 10_000)
+    let start = 20_000 + (std::process::id() % 100) as u16 * 100 + turn as u16 * 5_000;
+    (start..start + 4_800)
         .step_by(7)
         .find(|first| (*first..first + count as u16).all(free) && free(first + 100))
         .context("no free ports")

@@ -42,6 +42,7 @@ pub fn run(seconds: u64, seed: Option<u64>) -> anyhow::Result<u8> {
     let setup = Setup {
         brokers: 1,
         shows_brokers: false,
+        is_slow: false,
         configs: BTreeMap::new(),
     };
     let both = Both {

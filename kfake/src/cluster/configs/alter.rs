@@ -8,9 +8,9 @@ use super::error::AlterError;
 use super::store::{Changed, Configs, Values};
 use super::table::{self, Kind, Type};
 use super::{brokers, groups, loggers, subscription};
-use crate::cluster::state::Shared;
 use crate::cluster::topic_config::{self, TopicConfig};
 use crate::cluster::topics::{BrokerId, Topic, Topics, check_name};
+use crate::group::registry::Groups;
 
 /// `ConfigResource.Type`, as requests write it.
 pub(crate) mod resource {
@@ -82,7 +82,7 @@ pub(crate) enum Mode {
 
 /// Changes resources, or only says what would come of it. The answers are in the order of the resources.
 pub(crate) fn alter(
-    shared: &Arc<Shared>,
+    groups: &Arc<Groups>,
     asked: BrokerId,
     all: &[Alteration<'_>],
     mode: Mode,
@@ -92,6 +92,7 @@ pub(crate) fn alter(
     for one in all {
         *times.entry((one.kind, one.name)).or_default() += 1;
     }
+    let shared = &groups.shared;
     let mut topics = shared.topics.write();
     let mut changed = shared.configs.write();
     let mut altering = Altering {
@@ -113,7 +114,11 @@ pub(crate) fn alter(
     if !validate_only && all.iter().any(|one| one.kind == resource::BROKER) {
         shared.limit_connections(&changed);
     }
+    let decided = groups.decide_owed(&mut topics);
     drop((changed, topics));
+    if decided {
+        groups.changed();
+    }
     if !validate_only {
         shared.housekeeping.look_at_all(shared);
     }

@@ -160,7 +160,7 @@ fn is_for_one_listener(name: &str) -> bool {
 /// The name that comes nearest to one that Apache Kafka does not know: what a misspelt name was meant to be.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let distance = |definition: &'static Definition| (distance(name, definition.name), definition.name);
-    let (edits, found) = table::all(Kind::Broker).iter().map(distance).min()?;
+    let (edits, found) = table::all(Kind::Broker).map(distance).min()?;
     (edits <= name.len().max(3) / 3).then_some(found)
 }
 

@@ -65,7 +65,7 @@ fn written(definition: &Definition, value: &str) -> String {
 }
 
 fn shown(kind: Kind) -> impl Iterator<Item = &'static Definition> {
-    table::all(kind).iter().filter(|definition| !definition.internal)
+    table::all(kind).filter(|definition| !definition.internal)
 }
 
 /// Names that stand for the same, the ones that count more first (`DynamicBrokerConfig.brokerConfigSynonyms`).

@@ -100,8 +100,8 @@ pub(crate) fn check(set: &Values, broker: impl Fn(&str) -> Option<String>) -> Re
             return Err(format!("Unknown group config name: {name}"));
         }
     }
-    for definition in table::all(Kind::Group) {
-        if let Some(value) = set.get(definition.name) {
+    for (name, value) in set {
+        if let Some(definition) = table::find(Kind::Group, name) {
             definition.parse(value)?;
         }
     }

@@ -1,17 +1,20 @@
 //! What configurations there are. `table.txt` and `docs.txt` are Apache Kafka's own definitions, which `cargo xtask configs`
 //! writes (`tests/oracle/Configs.java` describes the columns). They are read when they are first asked for.
 
-use std::sync::LazyLock;
+use once_cell::sync::Lazy;
 
-/// In the order of their kinds and names.
-static TABLE: LazyLock<Vec<Definition>> = LazyLock::new(|| read(include_str!("table.txt")));
-static DOCUMENTATION: LazyLock<Vec<(Kind, &str, &str)>> = LazyLock::new(|| {
-    let rows = include_str!("docs.txt").lines().filter_map(|line| {
-        let mut columns = line.splitn(3, '\t');
-        Some((Kind::of(columns.next()?)?, columns.next()?, columns.next()?))
-    });
-    rows.collect()
-});
+use crate::lines::Lines;
+
+static TABLE: Lazy<Lines<Key, Definition>> = Lazy::new(|| Lines::new(include_str!("table.txt"), key, definition));
+static DOCUMENTATION: Lazy<Lines<Key, String>> = Lazy::new(|| Lines::new(include_str!("docs.txt"), key, unescaped));
+
+type Key = (Kind, &'static str);
+
+/// The first two columns of both tables.
+fn key(line: &'static str) -> Option<Key> {
+    let (kind, rest) = line.split_once('\t')?;
+    Some((Kind::of(kind)?, rest.split_once('\t')?.0))
+}
 
 /// Whose configuration it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -160,12 +163,6 @@ impl Definition {
     }
 }
 
-fn read(text: &'static str) -> Vec<Definition> {
-    let mut definitions: Vec<_> = text.lines().filter_map(definition).collect();
-    definitions.sort_by_key(|d| (d.kind, d.name));
-    definitions
-}
-
 fn definition(line: &'static str) -> Option<Definition> {
     let columns: Vec<&'static str> = line.split('\t').collect();
     let &[kind, name, of, initial, scope, check, synonym] = columns.as_slice() else {
@@ -225,28 +222,26 @@ fn rule(column: &'static str) -> Option<Check> {
 }
 
 /// The configurations of a kind, in the order of their names.
-pub(crate) fn all(kind: Kind) -> &'static [Definition] {
-    let definitions = &*TABLE;
-    let start = definitions.partition_point(|d| d.kind < kind);
-    let end = definitions.partition_point(|d| d.kind <= kind);
-    &definitions[start..end]
+pub(crate) fn all(kind: Kind) -> impl Iterator<Item = &'static Definition> {
+    TABLE.within(move |(of, _)| of.cmp(&kind))
 }
 
 /// A configuration by its name.
 pub(crate) fn find(kind: Kind, name: &str) -> Option<&'static Definition> {
-    let all = all(kind);
-    let found = all.binary_search_by(|d| d.name.cmp(name)).ok()?;
-    Some(&all[found])
+    TABLE.get(|key| key.cmp(&(kind, name)))
 }
 
 /// What Apache Kafka says about a configuration.
-pub(crate) fn documentation(definition: &Definition) -> String {
-    let of = DOCUMENTATION
-        .iter()
-        .find(|(kind, name, _)| (*kind, *name) == (definition.kind, definition.name));
+pub(crate) fn documentation(definition: &Definition) -> &'static str {
+    let found = DOCUMENTATION.get(|key| key.cmp(&(definition.kind, definition.name)));
+    found.map_or("", String::as_str)
+}
+
+/// The third column of a line of `docs.txt`.
+fn unescaped(line: &'static str) -> Option<String> {
     let mut text = String::new();
     let mut escaped = false;
-    for c in of.map_or("", |(_, _, text)| text).chars() {
+    for c in line.splitn(3, '\t').nth(2)?.chars() {
         match (escaped, c) {
             (false, '\\') => {
                 escaped = true;
@@ -258,7 +253,7 @@ pub(crate) fn documentation(definition: &Definition) -> String {
         }
         escaped = false;
     }
-    text
+    Some(text)
 }
 
 #[cfg(test)]
@@ -268,8 +263,19 @@ mod tests {
     #[test]
     fn every_line_of_the_table_is_understood() {
         let lines = include_str!("table.txt").lines().count();
-        assert_eq!(TABLE.len(), lines);
-        assert_eq!(DOCUMENTATION.len(), TABLE.len());
+        let every = [
+            Kind::Broker,
+            Kind::Topic,
+            Kind::Group,
+            Kind::ClientMetrics,
+            Kind::Quota,
+            Kind::IpQuota,
+        ];
+        assert_eq!(every.into_iter().flat_map(all).count(), lines);
+        assert!(TABLE.keys().eq(DOCUMENTATION.keys()));
+        for definition in every.into_iter().flat_map(all) {
+            assert_eq!(find(definition.kind, definition.name), Some(definition));
+        }
     }
 
     #[test]
@@ -284,7 +290,7 @@ mod tests {
 
     #[test]
     fn every_default_is_a_value_that_could_be_set() {
-        for definition in &*TABLE {
+        for definition in TABLE.rows() {
             let Initial::Value(value) = definition.initial else {
                 continue;
             };

@@ -102,11 +102,15 @@ mod tests {
             Duration::ZERO,
             "another broker"
         );
+        quotas.forget_of(BrokerId(2));
+        assert_eq!(connects("10.0.0.9"), Duration::from_secs(1));
         set(&quotas, None, 0.1);
         assert_eq!(
             connects("10.0.0.9"),
             WINDOWS.size,
             "a hundred seconds, and a window at most"
         );
+        quotas.forget_of(BrokerId(1));
+        assert_eq!(connects("10.0.0.9"), Duration::ZERO);
     }
 }

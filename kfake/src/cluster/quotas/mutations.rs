@@ -64,6 +64,11 @@ impl Bucket {
 }
 
 impl Quotas {
+    /// Another controller counts from now on, or the same one after it was started again: it begins with full buckets.
+    pub fn forget_mutations(&self) {
+        self.buckets.lock().clear();
+    }
+
     /// Takes so many partitions from what a client may change: how long it has to wait afterwards.
     ///
     /// # Errors

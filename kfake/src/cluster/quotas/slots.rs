@@ -57,7 +57,8 @@ pub(crate) struct Use {
 }
 
 impl Use {
-    /// Makes it the one that was used last. Apache Kafka looks at bytes, this at whole requests and answers.
+    /// Makes it the one that was used last: some of its bytes were read, or written to it (`Selector.pollSelectionKeys`, which tells its
+    /// `IdleExpiryManager`). What is not read yet, since a request of the connection is being handled, is no use.
     pub fn now(&self) {
         // A connection that is the only one in use counts nothing.
         let latest = self.uses.load(Ordering::Relaxed);
@@ -147,6 +148,11 @@ impl Slots {
             task: OnceLock::new(),
             closed: AtomicBool::new(false),
         })
+    }
+
+    /// Begins to measure anew how fast connections come, as a broker that is started again does.
+    pub fn forget_rate(&self) {
+        self.state.lock().rate = Rate::default();
     }
 
     /// A new connection comes. It waits behind those that came before.

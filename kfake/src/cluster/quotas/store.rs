@@ -117,6 +117,12 @@ impl Quotas {
         self.any.store(!all.is_empty(), Ordering::Release);
     }
 
+    /// Forgets what a broker has measured of its clients.
+    pub fn forget_of(&self, broker: BrokerId) {
+        self.used.lock().retain(|used, _| used.broker != broker);
+        self.connections.lock().retain(|(of, _), _| *of != broker);
+    }
+
     /// Counts what a client has used, and says how long it has to wait for that.
     pub fn used(&self, broker: BrokerId, resource: Resource, client: &str, amount: f64, windows: Windows) -> Duration {
         self.charge(broker, resource, client, amount, windows, true)

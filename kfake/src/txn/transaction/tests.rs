@@ -29,8 +29,13 @@ impl Given {
 
     fn initialize(&mut self, expected: Option<IdAndEpoch>) -> Result<Initialized, ResponseError> {
         let new_id = self.next_id;
-        self.transaction
-            .initialize(TIMEOUT_MS, expected, self.now_ms, || new_id)
+        let initialized = self
+            .transaction
+            .initialize(TIMEOUT_MS, expected, self.now_ms, || new_id);
+        if matches!(initialized, Ok(Initialized::Fenced(_))) {
+            self.transaction.settle(self.now_ms);
+        }
+        initialized
     }
 
     fn add(&mut self, producer: IdAndEpoch) -> Result<(), ResponseError> {
@@ -39,8 +44,13 @@ impl Given {
 
     fn end(&mut self, producer: IdAndEpoch, committed: bool, protocol: Protocol) -> Result<Ended, ResponseError> {
         let new_id = self.next_id;
-        self.transaction
-            .end(producer, committed, protocol, self.now_ms, || new_id)
+        let ended = self
+            .transaction
+            .end(producer, committed, protocol, self.now_ms, || new_id);
+        if matches!(ended, Ok(Ended::Now(..))) {
+            self.transaction.settle(self.now_ms);
+        }
+        ended
     }
 
     /// Ends with an epoch bump: the marker's epoch and the next producer.
@@ -118,11 +128,56 @@ fn an_open_transaction_is_fenced_with_the_next_epoch_and_its_producer_may_go_on(
 
 #[test]
 fn the_last_epoch_is_the_coordinators_to_fence_with() {
-    let mut given = Given::at_epoch(i16::MAX - 1);
-    given.add((1, i16::MAX - 1)).unwrap();
-    let marker = given.transaction.fence(0);
-    assert_eq!(marker.producer_epoch, i16::MAX);
-    assert_eq!(given.initialize(None), Ok(Initialized::Ready((2, 0))));
+    let last = i16::MAX - 1;
+    let mut given = Given::at_epoch(last);
+    given.add((1, last)).unwrap();
+    let marker = given.transaction.fence(0, || 2);
+    assert_eq!((marker.producer_id, marker.producer_epoch), (1, i16::MAX));
+    // Until the marker is written the producer is who it was.
+    let transaction = &given.transaction;
+    assert_eq!((transaction.producer_id, transaction.epoch), (1, i16::MAX));
+    given.transaction.settle(0);
+    let transaction = &given.transaction;
+    assert_eq!((transaction.producer_id, transaction.epoch), (2, 0));
+    assert_eq!(given.initialize(Some((1, last))), Ok(Initialized::Ready((2, 0))));
+    assert_eq!(given.initialize(None), Ok(Initialized::Ready((2, 1))));
+}
+
+#[test]
+fn a_transaction_that_is_ending_tells_its_next_producer_id_to_who_ended_it_alone() {
+    let last = i16::MAX - 1;
+    let mut given = Given::at_epoch(last);
+    given.add((1, last)).unwrap();
+    let ended = given.transaction.end((1, last), true, EpochBump, 0, || 2);
+    assert!(
+        matches!(ended, Ok(Ended::Now(marker, (2, 0))) if marker.producer_id == 1 && marker.producer_epoch == i16::MAX)
+    );
+    assert_eq!(given.transaction.state, TransactionState::PrepareCommit);
+    let concurrent = Err(ResponseError::ConcurrentTransactions);
+    for producer in [(1, last), (2, 0)] {
+        assert_eq!(
+            given.initialize(Some(producer)),
+            Err(ResponseError::ConcurrentTransactions)
+        );
+        assert_eq!(given.add(producer), concurrent);
+    }
+    // Who verifies, and who ends in the other protocol, is judged first.
+    assert_eq!(
+        given.transaction.verify((1, last), "t", 0),
+        Err(ResponseError::ProducerFenced)
+    );
+    assert_eq!(
+        given.transaction.verify((2, 0), "t", 0),
+        Err(ResponseError::InvalidProducerIdMapping)
+    );
+    assert_eq!(given.transaction.verify((1, i16::MAX), "t", 0), concurrent);
+    assert_eq!(given.end((1, last), true, Classic), Err(ResponseError::ProducerFenced));
+    assert_eq!(
+        given.end((2, 0), true, EpochBump),
+        Err(ResponseError::ConcurrentTransactions)
+    );
+    given.transaction.settle(0);
+    assert_eq!(given.end((1, last), true, EpochBump), Ok(Ended::Before((2, 0))));
 }
 
 #[test]

@@ -32,6 +32,11 @@ impl Fixture {
         self
     }
 
+    /// With optimised code and all debug info: one build for all tests, as that takes long.
+    pub fn optimised(self) -> Self {
+        self.with(&["--release", "--config", "profile.release.debug=true"])
+    }
+
     pub fn env(mut self, name: &'static str, value: &'static str) -> Self {
         self.environment.push((name, value));
         self

@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, assert_unjudged};
 fn fixture(profile: &str) -> Fixture {
     let fixture = Fixture::of("observed");
     if profile == "release" {
-        fixture.with(&["--release", "--config", "profile.release.debug=true"])
+        fixture.optimised()
     } else {
         fixture
     }

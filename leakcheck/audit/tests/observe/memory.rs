@@ -40,7 +40,7 @@ fn audited(script: &str) -> (Report, i64) {
 #[test]
 #[ignore = "a million tasks: CI's step observe"]
 fn a_million_tasks_are_judged_in_bounded_memory() {
-    let program = Fixture::of("observed").with(&["--release"]).binary("processes");
+    let program = Fixture::of("observed").optimised().binary("processes");
     let (report, memory) = audited(&format!("{} many 1000000", program.display()));
 
     assert!(report.totals.tasks >= 1_000_000, "{:?}", report.totals);

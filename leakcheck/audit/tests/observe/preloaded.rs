@@ -151,7 +151,7 @@ fn a_chain_of_threads_does_not_take_memory_without_an_end() {
 #[test]
 #[ignore = "a million tasks and ten thousand threads: CI's step observe"]
 fn a_million_tasks_and_ten_thousand_threads_take_a_file_of_a_megabyte() {
-    let program = Fixture::of("observed").with(&["--release"]).binary("processes");
+    let program = Fixture::of("observed").optimised().binary("processes");
     let (status, processes) = recorded(&program, &["many", "1000000"]);
 
     assert!(status.success());

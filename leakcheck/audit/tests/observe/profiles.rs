@@ -14,7 +14,7 @@ fn release(debug: &'static str) -> Fixture {
 #[test]
 #[ignore = "builds optimised code: CI's step observe"]
 fn optimised_code_with_debug_info_gives_the_same_findings() {
-    let fixture = release("profile.release.debug=true");
+    let fixture = Fixture::of("tokio-1-47").optimised();
     let verdict = fixture.run("scenarios", &[]);
 
     assert_lines(&fixture.lines(&verdict), EXPECTED);

@@ -100,7 +100,7 @@ fn tests_with_older_versions_of_tokio_behave_as_without_the_library() {
 #[test]
 #[ignore = "builds optimised code and other allocators: CI's step observe"]
 fn tests_with_optimised_code_or_other_allocators_behave_as_without_the_library() {
-    let release = Fixture::of("tokio-1-47").with(&["--release", "--config", "profile.release.debug=true"]);
+    let release = Fixture::of("tokio-1-47").optimised();
     assert_the_same(&release, &["scenarios"], &BADLY);
     for feature in ["jemalloc", "mimalloc", "install"] {
         assert_the_same(

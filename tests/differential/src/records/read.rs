@@ -20,9 +20,26 @@ pub fn batches(mut bytes: &[u8]) -> Value {
         bytes = rest;
     }
     if !bytes.is_empty() {
-        list.push(Value::Bytes(bytes.to_vec()));
+        list.push(Value::Bytes(cut(bytes)));
     }
     Value::List(list)
+}
+
+/// The beginning of a batch. A marker's, which the broker itself writes, is without its times and the checksum over them.
+fn cut(bytes: &[u8]) -> Vec<u8> {
+    const CONTROL: u8 = 1 << 5;
+    const TIMES: std::ops::Range<usize> = 27..43;
+    let mut bytes = bytes.to_vec();
+    let is_markers = bytes.get(16) == Some(&2) && bytes.get(22).is_none_or(|attributes| attributes & CONTROL != 0);
+    if is_markers {
+        let of_its_time = (CRC_AT..CRC_AT + 4).chain(TIMES);
+        for at in of_its_time {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = 0;
+            }
+        }
+    }
+    bytes
 }
 
 fn at<const N: usize>(bytes: &[u8], from: usize) -> [u8; N] {

@@ -34,3 +34,12 @@ fn a_batch_can_be_wrong_in_its_checksum_and_its_end() {
     let unknown = batch(&parse_value("{recrods: [a]}").unwrap());
     assert_eq!(unknown.unwrap_err().to_string(), "batch has no field recrods");
 }
+
+#[test]
+fn a_marker_that_is_cut_has_no_time_and_a_clients_batch_has_its_own() {
+    let read = |tree: &str| batches(&batch(&parse_value(tree).unwrap()).unwrap()).to_string();
+    let marker = |time: i64| format!("{{records: [a], attributes: 48, baseTimestamp: {time}, cut: 50}}");
+    assert_eq!(read(&marker(1)), read(&marker(2)));
+    let of_a_client = |time: i64| format!("{{records: [a], attributes: 16, baseTimestamp: {time}, cut: 50}}");
+    assert_ne!(read(&of_a_client(1)), read(&of_a_client(2)));
+}

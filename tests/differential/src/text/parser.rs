@@ -18,6 +18,7 @@ pub fn parse_file(name: &str, text: &str) -> Result<File, ParseError> {
         setup: Setup {
             brokers: 1,
             shows_brokers: false,
+            is_slow: false,
             configs: BTreeMap::new(),
         },
         scenarios: Vec::new(),
@@ -36,19 +37,20 @@ pub fn parse_file(name: &str, text: &str) -> Result<File, ParseError> {
 }
 
 fn header(scanner: &mut Scanner<'_>, setup: &mut Setup) -> Result<(), ParseError> {
-    match scanner.word("brokers, config or ==")? {
+    match scanner.word("brokers, slow, config or ==")? {
         "brokers" => {
             scanner.skip(false);
             setup.brokers = number(scanner, "how many brokers")?;
             scanner.skip(false);
             setup.shows_brokers = scanner.eat("shown");
         }
+        "slow" => setup.is_slow = true,
         "config" => {
             scanner.skip(false);
             let (key, value) = setting(scanner)?;
             setup.configs.insert(key, value);
         }
-        other => return Err(scanner.error(format!("expected brokers, config or ==, found {other:?}"))),
+        other => return Err(scanner.error(format!("expected brokers, slow, config or ==, found {other:?}"))),
     }
     end(scanner)
 }
@@ -205,6 +207,12 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
             let condition = Condition { path, relation, value };
             Ok(Action::Until(request(scanner, name, version)?, condition))
         }
+        "repeat" => {
+            let times = number(scanner, "how many times")?;
+            scanner.skip(true);
+            let name = scanner.word("a connection")?;
+            Ok(Action::Repeat(times, request(scanner, name, version)?))
+        }
         "settle" => {
             let name = scanner.word("a connection")?;
             Ok(Action::Settle(request(scanner, name, version)?))
@@ -229,11 +237,15 @@ fn action(scanner: &mut Scanner<'_>, version: Option<i16>) -> Result<Action, Par
         }
         "stop" => Ok(Action::Stop(number(scanner, "a broker")?)),
         "start" => Ok(Action::Start(number(scanner, "a broker")?)),
-        "raw" => {
+        "raw" | "part" => {
             let name = scanner.word("a connection")?;
             let on = connection(scanner, name)?;
             scanner.expect(":")?;
-            Ok(Action::Raw(on, scanner.value()?))
+            let bytes = scanner.value()?;
+            Ok(match word {
+                "raw" => Action::Raw(on, bytes),
+                _ => Action::Part(on, bytes),
+            })
         }
         name => Ok(Action::Ask(request(scanner, name, version)?)),
     }

@@ -12,6 +12,8 @@ pub struct Setup {
     pub brokers: usize,
     /// Whether answers are compared with the brokers that they name. Where Apache Kafka places replicas by chance, they are not.
     pub shows_brokers: bool,
+    /// Whether Apache Kafka takes so long that it is asked only where the file is named.
+    pub is_slow: bool,
     /// Broker configurations by their Kafka names.
     pub configs: BTreeMap<String, String>,
 }
@@ -26,7 +28,8 @@ const COMMON: &[(&str, &str)] = &[
 ];
 
 impl Setup {
-    /// How large the oracle's internal topics are (`start-kafka.sh`): a partition for each broker, and at most three replicas.
+    /// How large the oracle's internal topics are (`start-kafka.sh`): a partition for each broker, and at most three replicas. What
+    /// the file says itself counts.
     pub fn internal_topics(&self) -> impl Iterator<Item = (&'static str, String)> {
         let (partitions, replicas) = (self.brokers, self.brokers.min(3));
         let sizes = [
@@ -36,7 +39,8 @@ impl Setup {
             ("transaction.state.log.replication.factor", replicas),
             ("transaction.state.log.min.isr", 1),
         ];
-        sizes.into_iter().map(|(name, size)| (name, size.to_string()))
+        let others = sizes.into_iter().filter(|(name, _)| !self.configs.contains_key(*name));
+        others.map(|(name, size)| (name, size.to_string()))
     }
 
     /// Every broker configuration: what all clusters are told, and what this one is.
@@ -165,7 +169,7 @@ impl Display for Condition {
     }
 }
 
-/// What a step does. What is answered in `Ask`, `Receive`, `Until`, `Settle` and `Raw` is compared.
+/// What a step does. What is answered in `Ask`, `Repeat` (the last time), `Receive`, `Until`, `Settle` and `Raw` is compared.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Creates a topic and waits until each partition can be read.
@@ -187,6 +191,8 @@ pub enum Action {
     Receive(String),
     /// Asks until the answer is as wanted.
     Until(Request, Condition),
+    /// Asks the same so many times, several at once, and compares what is answered to the last.
+    Repeat(usize, Request),
     /// Asks who coordinates a transactional id until none of its transactions is being ended any more.
     Settle(Request),
     /// Keeps a value of the last answer.
@@ -199,6 +205,8 @@ pub enum Action {
     Silent(Connection),
     /// Sends a frame's bytes behind its length, and waits for what comes.
     Raw(Connection, Value),
+    /// Sends bytes as they are, a part of a frame maybe, and waits for nothing.
+    Part(Connection, Value),
     /// Stops a broker, as a crash does, and waits until the others know.
     Stop(usize),
     /// Starts a broker that was stopped, and waits until every replica is in sync.
@@ -246,6 +254,7 @@ impl Display for Action {
             Self::Ask(request) => request.fmt(f),
             Self::Send(label, request) => write!(f, "send {label} {request}"),
             Self::Receive(label) => write!(f, "receive {label}"),
+            Self::Repeat(times, request) => write!(f, "repeat {times} {request}"),
             Self::Until(request, condition) => write!(f, "until {condition} {request}"),
             Self::Settle(request) => write!(f, "settle {request}"),
             Self::Let(name, path) => write!(f, "let {name} = {path}"),
@@ -253,6 +262,7 @@ impl Display for Action {
             Self::Close(connection) => write!(f, "close {connection}"),
             Self::Silent(connection) => write!(f, "silent {connection}"),
             Self::Raw(connection, bytes) => write!(f, "raw {connection}: {bytes}"),
+            Self::Part(connection, bytes) => write!(f, "part {connection}: {bytes}"),
             Self::Stop(place) => write!(f, "stop {place}"),
             Self::Start(place) => write!(f, "start {place}"),
         }

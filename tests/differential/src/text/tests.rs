@@ -45,7 +45,7 @@ fn what_is_wrong_is_said_with_its_line() {
     for (text, said) in [
         (
             "nonsense 3\n",
-            "f:1: expected brokers, config or ==, found \"nonsense\"",
+            "f:1: expected brokers, slow, config or ==, found \"nonsense\"",
         ),
         ("== \n", "f:1: a scenario needs a title"),
         ("== a\n== b\n", "f:2: \"a\" has no steps"),

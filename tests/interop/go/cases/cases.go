@@ -17,6 +17,13 @@ import (
 // Limit is so long that a hang is a failure. Nothing waits as long as this when all is well.
 const Limit = 30 * time.Second
 
+// A group's members have so long a session that a busy machine takes none out of its group, but for one that is to die: Kafka's
+// shortest.
+const (
+	SessionTimeout = 30 * time.Second
+	ShortSession   = 6 * time.Second
+)
+
 // A Case has a name that all clients share.
 type Case struct {
 	Name string

@@ -40,7 +40,7 @@ func (all *members) add(options ...kgo.Opt) (*member, error) {
 	}
 	from, err := client(append([]kgo.Opt{kgo.ConsumerGroup(all.group), kgo.ConsumeTopics(all.name),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.HeartbeatInterval(200 * time.Millisecond),
-		kgo.SessionTimeout(6 * time.Second), kgo.OnPartitionsAssigned(change(one.Take)),
+		kgo.SessionTimeout(cases.SessionTimeout), kgo.OnPartitionsAssigned(change(one.Take)),
 		kgo.OnPartitionsRevoked(change(one.Give)), kgo.OnPartitionsLost(change(one.Give))}, options...)...)
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func rebalance() error {
 
 func memberDies() error {
 	// With an instance id, its close is no farewell: only the end of its session takes it out of the group.
-	all, err := several(1, 4, kgo.InstanceID("dying"))
+	all, err := several(1, 4, kgo.InstanceID("dying"), kgo.SessionTimeout(cases.ShortSession))
 	if err != nil {
 		return err
 	}

@@ -159,7 +159,9 @@ func memberDies() error {
 	}
 	defer all.close()
 	// With an instance id, its close is no farewell: only the end of its session takes it out of the group.
-	dying, err := all.add(instance("dying"))
+	dying, err := all.add(instance("dying"), func(config *sarama.Config) {
+		config.Consumer.Group.Session.Timeout = cases.ShortSession
+	})
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func config(change ...func(*sarama.Config)) *sarama.Config {
 	config.Consumer.Offsets.Initial = sarama.OffsetOldest
 	config.Consumer.Offsets.AutoCommit.Enable = false
 	config.Consumer.Group.Heartbeat.Interval = 200 * time.Millisecond
-	config.Consumer.Group.Session.Timeout = 6 * time.Second
+	config.Consumer.Group.Session.Timeout = cases.SessionTimeout
 	config.Consumer.Return.Errors = true
 	for _, change := range change {
 		change(config)
