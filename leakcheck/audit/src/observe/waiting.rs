@@ -41,6 +41,17 @@ const RUNNING: u64 = 0b1;
 /// spawned begins with it, and its poll takes it away.
 const NOTIFIED: u64 = 0b100;
 
+/// What became of a task between its copy and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    /// Nothing that is known.
+    Nothing,
+    /// It was put into a queue. Whether it was polled and woken again before its end cannot be told.
+    Woken,
+    /// A thread polled it.
+    Polled,
+}
+
 /// What is known of where a task waited.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Waited {
@@ -69,12 +80,14 @@ impl<'a> Waiting<'a> {
         let text = decoded.as_ref().ok().map(|(tree, _)| tree.to_string());
         let (mut why, mut waits_for) = (Vec::new(), None);
         let (awaits, unknown) = match decoded {
-            Ok((tree, polled)) => {
+            Ok((tree, since)) => {
                 let mut awaits = told(&tree, DEEPEST);
-                if polled {
-                    awaits.state.push_str(", and was being polled");
+                match since {
+                    Since::Nothing => {}
+                    Since::Woken => awaits.state.push_str(", and was woken since"),
+                    Since::Polled => awaits.state.push_str(", and was being polled"),
                 }
-                for reason in awaits::reasons(&tree).into_iter().filter(|_| !polled) {
+                for reason in awaits::reasons(&tree).into_iter().filter(|_| since == Since::Nothing) {
                     match reason {
                         Why::WaitsForTask { task } => waits_for = task,
                         reason => why.push(reason.to_string()),
@@ -93,8 +106,8 @@ impl<'a> Waiting<'a> {
         (text, waited)
     }
 
-    /// The tree, and whether a thread was polling the task.
-    fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, bool), String> {
+    /// The tree, and what became of the task after it was copied.
+    fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, Since), String> {
         let workspace = self.workspace;
         let program = self.program(asked.object)?;
         let task = task(program, asked.stack)?;
@@ -139,7 +152,12 @@ impl<'a> Waiting<'a> {
         let polled = tree.state != State::Running
             && tree.kind != Kind::Blocking
             && (was_running(copy) || task.is_being_polled(&memory, copy.address).unwrap_or(false));
-        Ok((tree, polled))
+        let since = match polled {
+            true => Since::Polled,
+            false if was_woken(copy) => Since::Woken,
+            false => Since::Nothing,
+        };
+        Ok((tree, since))
     }
 
     fn opened(&mut self, object: &Path) -> Result<Program, String> {
@@ -186,6 +204,13 @@ impl<'a> Waiting<'a> {
 /// Whether a task was being polled at its process' end. What is being polled is not copied: the copy is of before that.
 fn was_running(copy: &Copy) -> bool {
     copy.end.is_some_and(|end| end & RUNNING != 0)
+}
+
+/// Whether a task that waited when it was copied was due to run at its end.
+fn was_woken(copy: &Copy) -> bool {
+    let before = copy.bytes.first_chunk().map(|word| u64::from_ne_bytes(*word));
+    let is_notified = |word: u64| word & NOTIFIED != 0;
+    before.is_some_and(|word| !is_notified(word)) && copy.end.is_some_and(is_notified)
 }
 
 /// Whether a task that had not been polled when it was copied was in its first poll when its process ended: for a blocking
@@ -302,6 +327,18 @@ mod tests {
         assert!(!is_outdated(&tree, &queued) && !is_outdated(&tree, &alive));
         assert!(!is_outdated(&nested(1), &idle));
         assert!(was_begun(&tree, &running) && !was_begun(&tree, &alive) && !was_begun(&nested(1), &running));
+    }
+
+    #[test]
+    fn what_was_woken_after_its_copy_may_have_gone_on() {
+        let of = |state: u64, end| Copy {
+            bytes: state.to_ne_bytes().to_vec(),
+            end: Some(end),
+            ..Copy::default()
+        };
+        assert!(was_woken(&of(0xc8, 0x6e)));
+        assert!(!was_woken(&of(0xcc, 0x6e)) && !was_woken(&of(0xc8, 0x6a)));
+        assert!(!was_woken(&Copy::default()));
     }
 
     #[test]
