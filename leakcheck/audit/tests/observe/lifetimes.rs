@@ -30,7 +30,7 @@ fn is_sound(lived: &Lifetime) -> bool {
 fn each_finding_has_the_lifetimes_of_its_tasks() {
     let report = report("queued");
 
-    assert_eq!(report.findings.len(), 8);
+    assert_eq!(report.findings.len(), 9);
     for finding in &report.findings {
         assert_eq!(finding.lifetimes.len() as u64, finding.count, "{:?}", finding.test);
         assert!(finding.lifetimes.iter().all(is_sound), "{:?}", finding.lifetimes);
@@ -39,11 +39,13 @@ fn each_finding_has_the_lifetimes_of_its_tasks() {
     let mut tests: Vec<_> = report.sites.iter().filter_map(|site| site.test.as_deref()).collect();
     tests.sort_unstable();
     tests.dedup();
-    assert_eq!((report.sites.len(), tests.len()), (9, 9), "{tests:?}");
+    assert_eq!((report.sites.len(), tests.len()), (11, 10), "{tests:?}");
     for site in &report.sites {
         let lived = site.lived.as_ref().expect("when its tasks lived");
         assert!(is_sound(lived), "{site:?}");
-        let of_site = |finding: &&leakcheck_audit::report::Finding| finding.test == site.test;
+        let of_site = |finding: &&leakcheck_audit::report::Finding| {
+            finding.test == site.test && finding.spawned.first() == site.spawned.first()
+        };
         for finding in report.findings.iter().filter(of_site) {
             let from = finding.lifetimes.iter().map(|lived| lived.from_ns).min();
             let to = finding.lifetimes.iter().map(|lived| lived.to_ns).max();
