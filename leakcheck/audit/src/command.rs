@@ -86,6 +86,10 @@ fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError
             print(HELP)?;
             return Ok(0);
         }
+        Request::Version => {
+            print(concat!("leak-audit ", env!("CARGO_PKG_VERSION"), "\n"))?;
+            return Ok(0);
+        }
         Request::Audit(request) => {
             let manifest = manifest(&request, defaults)?;
             let report = audited(&request, &manifest).and_then(|report| scanned(report, &request, &manifest));
@@ -120,7 +124,11 @@ fn refused(error: &CommandError) -> Report {
 
 fn manifest(request: &AuditRequest, defaults: &Defaults) -> Result<PathBuf, AuditError> {
     let given = request.manifest_path.clone().or_else(|| defaults.manifest_path.clone());
-    given.or_else(observe::nearest_manifest).ok_or(AuditError::NoProject)
+    match given.or_else(observe::nearest_manifest) {
+        Some(manifest) if manifest.is_dir() => Err(AuditError::ManifestIsDirectory(manifest)),
+        Some(manifest) => Ok(manifest),
+        None => Err(AuditError::NoProject),
+    }
 }
 
 fn audited(request: &AuditRequest, manifest: &Path) -> Result<Report, CommandError> {

@@ -27,6 +27,14 @@ pub enum AuditError {
         /// How cargo ended.
         status: ExitStatus,
     },
+    /// The program that is to be run does not build.
+    #[error("{name} does not build: cargo build ended with {status}")]
+    ProgramDoesNotBuild {
+        /// The program's name.
+        name: String,
+        /// How cargo ended.
+        status: ExitStatus,
+    },
     /// The library to preload cannot be made, or did not see the canary.
     #[error(transparent)]
     Observe(#[from] crate::observe::ObserveError),
@@ -34,8 +42,11 @@ pub enum AuditError {
     #[error("there is no Cargo.toml in this directory or above it: --manifest-path names one")]
     NoProject,
     /// The manifest cannot be read.
-    #[error("there is no {0}")]
+    #[error("there is no {}", .0.display())]
     NoManifest(std::path::PathBuf),
+    /// What is given as the manifest is a directory.
+    #[error("{} is a directory: --manifest-path names a Cargo.toml", .0.display())]
+    ManifestIsDirectory(std::path::PathBuf),
     /// The program does not come from this workspace.
     #[error("cargo built no program named {0:?}")]
     NoProgram(String),

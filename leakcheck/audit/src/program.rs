@@ -124,7 +124,13 @@ impl Running<'_> {
         for package in &self.selection.packages {
             command.arg("--package").arg(package);
         }
-        let messages = build::messages(command, live)?;
+        let messages = build::messages(command, live).map_err(|error| match error {
+            AuditError::DoesNotBuild { status } => AuditError::ProgramDoesNotBuild {
+                name: self.name.to_owned(),
+                status,
+            },
+            other => other,
+        })?;
         let artifacts = messages
             .split(|byte| *byte == b'\n')
             .filter_map(|line| serde_json::from_slice::<Artifact>(line).ok());

@@ -182,10 +182,25 @@ impl<'p, 'm> Decoder<'p, 'm> {
         }
         let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
         for field in &holding {
-            let child = self.future(field.of_type, at.checked_add(field.offset)?, depth);
+            let at = at.checked_add(field.offset)?;
+            let mut child = self.future(field.of_type, at, depth);
+            if self.is_none(field.of_type, at) {
+                child.state = State::Absent;
+            }
             tree.children.push(child);
         }
+        // Beside its futures it may poll what is none.
+        self.polled_in(&inner, at, depth, 1, &mut tree.children);
         Some(tree)
+    }
+
+    /// Whether it is an option with nothing in it: whoever wrote the future may have taken it out, or not put it in yet.
+    fn is_none(&self, place: Place, address: u64) -> bool {
+        let option = self.session.type_at(place).filter(|of| of.plain == OPTION);
+        option.is_some_and(|of| {
+            self.active(&of, address)
+                .is_some_and(|active| active.payload.name == "None")
+        })
     }
 
     /// A future that holds no other: one that was written by hand, and polls what it holds by methods as `poll_recv`.
@@ -219,7 +234,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             let (Some(()), Some(of), Some(at)) = (self.step(), of, at.checked_add(field.offset)) else {
                 return;
             };
-            if found.len() == MOST_POLLED {
+            if found.len() >= MOST_POLLED {
                 return;
             }
             if let Some(leaf) = leaf::polled(&of.plain) {

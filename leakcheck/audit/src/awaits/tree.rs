@@ -92,6 +92,8 @@ pub enum State {
     Aborted,
     /// It has ended, and how is not known any more.
     Ended,
+    /// There is none: it was taken out of the option that it was in, or was not put there yet.
+    Absent,
     /// A blocking closure that has been started.
     Running,
     /// Not known: there is no state to see, its memory is not there, or it makes no sense.
@@ -178,6 +180,7 @@ impl AwaitTree {
             (State::Panicked, _) => "panicked".to_owned(),
             (State::Aborted, _) => "aborted".to_owned(),
             (State::Ended, _) => "ended".to_owned(),
+            (State::Absent, _) => "there is none now".to_owned(),
             (State::Running, _) => "running".to_owned(),
             (_, Some(leaf)) => leaf.to_string(),
             (State::Suspended { in_macro: false, .. }, None) => "suspended".to_owned(),
@@ -226,6 +229,7 @@ impl AwaitTree {
             (State::Panicked, _) => write!(to, "  panicked")?,
             (State::Aborted, _) => write!(to, "  aborted")?,
             (State::Ended, _) => write!(to, "  ended")?,
+            (State::Absent, _) => write!(to, "  there is none now")?,
             (State::Running, _) => write!(to, "  running")?,
             (_, Some(leaf)) => write!(to, "  {leaf}")?,
             (State::Suspended { file, line, in_macro }, _) => {

@@ -55,6 +55,7 @@ pub(super) fn audit(parser: &mut Parser) -> Result<Request, ArgumentError> {
         let Some(argument) = parser.next()? else { break };
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
+            Arg::Short('V') | Arg::Long("version") => return Ok(Request::Version),
             Arg::Short('p') | Arg::Long("package") => audit.packages.push(parser.value()?.string()?),
             Arg::Long(name @ ("exclude" | "features" | "profile")) => {
                 let name = format!("--{name}");

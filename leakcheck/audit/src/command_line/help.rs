@@ -46,6 +46,7 @@ What is printed:
   --color auto|always|never
   -q, --quiet             nothing of what cargo and the tests print, which otherwise goes to stderr
   -h, --help
+  -V, --version
 
 Exit codes:
   0  clean: no task outlived its test, or each that did is accepted

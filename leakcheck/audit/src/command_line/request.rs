@@ -16,6 +16,8 @@ use super::merge::merge;
 pub enum Request {
     /// Print [`HELP`](super::HELP).
     Help,
+    /// Print which version this is.
+    Version,
     /// Run the tests, or one program.
     Audit(AuditRequest),
     /// Run any command.
@@ -80,6 +82,12 @@ pub(super) mod tests {
             audit("--bin shop --for 2m").run_for,
             Some(std::time::Duration::from_secs(120))
         );
+    }
+
+    #[test]
+    fn the_version_is_asked_for_as_of_any_program() {
+        assert_eq!(parse("--version"), Ok(Request::Version));
+        assert_eq!(parse("-V"), Ok(Request::Version));
     }
 
     #[test]

@@ -171,6 +171,12 @@ impl Sums {
 
 /// The one line that sums a report up, without a name in front.
 pub(super) fn summary(report: &Report) -> String {
+    let totals = &report.totals;
+    let ran = totals.tests > 0 || totals.tasks > 0 || !report.programs.is_empty() || !report.findings.is_empty();
+    // What was asked for did not come so far: why is told above.
+    if !ran && !report.unjudged.is_empty() {
+        return format!("{}: nothing was run", conclusion(report.conclusion()));
+    }
     let said: Vec<String> = Sums::of(&report.findings)
         .named()
         .into_iter()
@@ -182,7 +188,6 @@ pub(super) fn summary(report: &Report) -> String {
     } else {
         said.join(", ")
     };
-    let totals = &report.totals;
     let mut text = match report.conclusion() {
         Conclusion::Leaked => left,
         other => format!("{}: {left}", conclusion(other)),

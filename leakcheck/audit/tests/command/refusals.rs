@@ -21,6 +21,11 @@ fn what_cannot_be_judged_says_why_and_exits_2() {
         "no/Cargo.toml",
     );
     assert_ends(
+        &leak_audit(empty.path(), &["--manifest-path", "."]),
+        2,
+        "is a directory: --manifest-path names a Cargo.toml",
+    );
+    assert_ends(
         &leak_audit(empty.path(), &["--frobnicate"]),
         2,
         "invalid option '--frobnicate'",
@@ -32,7 +37,11 @@ fn what_cannot_be_judged_says_why_and_exits_2() {
     );
 
     let project = package(&[("tests/orders.rs", "this is not Rust")]);
-    assert_ends(&leak_audit(project.path(), &[]), 2, "the tests do not build");
+    let output = leak_audit(project.path(), &[]);
+    assert_ends(&output, 2, "the tests do not build");
+    assert_ends(&output, 2, "leak-audit: cannot judge: nothing was run\n");
+    let program = leak_audit(project.path(), &["--bin", "none"]);
+    assert_ends(&program, 2, "none does not build: cargo build ended with");
 
     for (body, says) in [
         ("std::process::abort()", "SIGABRT"),
