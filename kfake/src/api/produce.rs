@@ -398,16 +398,17 @@ impl Batch<'_> {
             false => held.verify(id, producer, &topic.name, partition.index),
         };
         drop(held);
+        let unverified = |why: &str| Failure {
+            message: Some(format!(
+                "Unable to verify the partition has been added to the transaction. Underlying error: {why}"
+            )),
+            ..ResponseError::NotEnoughReplicas.into()
+        };
         verified.map_err(|error| match error {
             ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch.into(),
             // They try again, without knowing what for (`ReplicaManager.handleProduceAppend`).
-            ResponseError::ConcurrentTransactions if !adds => Failure {
-                message: Some(format!(
-                    "Unable to verify the partition has been added to the transaction. Underlying error: {}",
-                    "CONCURRENT_TRANSACTIONS"
-                )),
-                ..ResponseError::NotEnoughReplicas.into()
-            },
+            ResponseError::ConcurrentTransactions if !adds => unverified("CONCURRENT_TRANSACTIONS"),
+            ResponseError::CoordinatorNotAvailable => unverified("COORDINATOR_NOT_AVAILABLE"),
             // Clients of before version 11 do not know the other.
             ResponseError::TransactionAbortable if self.version < FIRST_WITH_ABORTABLE => Failure {
                 message: Some("Partition was not added to the transaction".to_owned()),

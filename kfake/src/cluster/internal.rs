@@ -108,6 +108,17 @@ impl Shared {
         partition.leader
     }
 
+    /// Whether what becomes of a transactional id can be kept: enough replicas of its partition of `__transaction_state` are in sync
+    /// (`TransactionStateManager.appendTransactionToLog`). Before the topic is there nobody is missing.
+    pub fn keeps_transactions_of(&self, id: &str) -> bool {
+        let topics = self.topics.read();
+        let Some(topic) = topics.by_name(Internal::Transactions.name()) else {
+            return true;
+        };
+        let partition = &topic.partitions[partition_of(id, topic.partitions.len())];
+        partition.takes_markers(&partition.log.lock())
+    }
+
     /// The leader epoch of the key's partition: the epoch of its coordinator.
     pub fn coordinator_epoch(&self, internal: Internal, key: &str) -> i32 {
         let topics = self.topics.read();

@@ -1,9 +1,11 @@
 //! One connection: frames in, requests to their API, replies out, one request at a time and in order as Apache Kafka's
 //! `SocketServer` does by muting a channel while its request is being handled.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
 use kafka_protocol::messages::ApiKey;
@@ -235,18 +237,17 @@ async fn write<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], context
     }
 }
 
-/// Writes the parts with as few calls as the stream takes: record bytes go from the log to the socket as they are. Each call that
-/// writes something is a use of the connection.
+/// Writes the parts with as few calls as the stream takes: record bytes go from the log to the socket as they are. Each time
+/// the stream may take something is a use of the connection, before it is written: whoever has read it comes later.
 async fn write_parts<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], used: &Use) -> io::Result<()> {
     // Most replies are in one piece.
     if let [part] = parts {
         let mut rest = part.as_ref();
         while !rest.is_empty() {
-            match stream.write(rest).await? {
+            match used_by(used, |cx| Pin::new(&mut *stream).poll_write(cx, rest)).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 written => rest = &rest[written..],
             }
-            used.now();
         }
         return stream.flush().await;
     }
@@ -254,11 +255,19 @@ async fn write_parts<S: Transport>(stream: &mut S, parts: &[impl AsRef<[u8]>], u
     let mut rest = &mut slices[..];
     IoSlice::advance_slices(&mut rest, 0);
     while !rest.is_empty() {
-        match stream.write_vectored(rest).await? {
+        match used_by(used, |cx| Pin::new(&mut *stream).poll_write_vectored(cx, rest)).await? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => IoSlice::advance_slices(&mut rest, written),
         }
-        used.now();
     }
     stream.flush().await
+}
+
+/// Polls it until it is ready, each time as a use of the connection.
+async fn used_by<T>(used: &Use, mut poll: impl FnMut(&mut TaskContext<'_>) -> Poll<T>) -> T {
+    poll_fn(|cx| {
+        used.now();
+        poll(cx)
+    })
+    .await
 }

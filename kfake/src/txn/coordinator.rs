@@ -105,7 +105,8 @@ impl Held<'_> {
     ///
     /// # Errors
     ///
-    /// CONCURRENT_TRANSACTIONS where a transaction was open, which is aborted then; PRODUCER_FENCED.
+    /// CONCURRENT_TRANSACTIONS where a transaction was open, which is aborted then; PRODUCER_FENCED; COORDINATOR_NOT_AVAILABLE where too
+    /// few replicas are in sync to keep what comes of it, as in [`add`](Self::add) and [`end`](Self::end).
     pub fn initialize(
         &mut self,
         id: &str,
@@ -120,6 +121,18 @@ impl Held<'_> {
             false => None,
         };
         let new_id = || shared.next_producer_id();
+        if !shared.keeps_transactions_of(id) {
+            // A new id is known from here on all the same, without an epoch.
+            let known = match transaction {
+                Some(transaction) => transaction,
+                None => {
+                    let transaction = Transaction::new(new_id(), timeout_ms, now_ms);
+                    self.state.by_id.entry(id.to_owned()).or_insert(transaction)
+                }
+            };
+            let tried = known.clone().initialize(timeout_ms, expected, now_ms, new_id);
+            return Err(tried.err().unwrap_or(ResponseError::CoordinatorNotAvailable));
+        }
         let initialized = match transaction {
             Some(transaction) => transaction.initialize(timeout_ms, expected, now_ms, new_id)?,
             None => {
@@ -158,6 +171,15 @@ impl Held<'_> {
         let transaction = self.state.by_id.get_mut(id);
         let transaction = transaction.ok_or(ResponseError::InvalidProducerIdMapping)?;
         let began_ms = transaction.started_ms;
+        if !self.transactions.groups.shared.keeps_transactions_of(id) {
+            let mut tried = transaction.clone();
+            tried.add(producer, partitions, now_ms)?;
+            // What has been added before is answered without being written.
+            return match tried.is_as_far_as(transaction) {
+                true => Ok(()),
+                false => Err(ResponseError::CoordinatorNotAvailable),
+            };
+        }
         transaction.add(producer, partitions, now_ms)?;
         if transaction.started_ms != began_ms {
             self.watch(id);
@@ -201,9 +223,17 @@ impl Held<'_> {
         let shared = self.transactions.shared();
         let transaction = self.state.by_id.get_mut(id);
         let transaction = transaction.ok_or(ResponseError::InvalidProducerIdMapping)?;
-        let ended = transaction.end(producer, committed, protocol, shared.now_ms(), || {
-            shared.next_producer_id()
-        })?;
+        let new_id = || shared.next_producer_id();
+        if !shared.keeps_transactions_of(id) {
+            let tried = transaction
+                .clone()
+                .end(producer, committed, protocol, shared.now_ms(), new_id)?;
+            return match tried {
+                Ended::Before(next) => Ok(next),
+                Ended::Now(..) => Err(ResponseError::CoordinatorNotAvailable),
+            };
+        }
+        let ended = transaction.end(producer, committed, protocol, shared.now_ms(), new_id)?;
         match ended {
             Ended::Before(next) => Ok(next),
             Ended::Now(marker, next) => {

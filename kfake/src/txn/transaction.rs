@@ -20,7 +20,7 @@ pub(crate) type IdAndEpoch = (i64, i16);
 pub(crate) type TopicPartition = (String, i32);
 
 /// Some partitions, by their topics' names.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Partitions(pub BTreeMap<String, BTreeSet<i32>>);
 
 impl FromIterator<TopicPartition> for Partitions {
@@ -73,7 +73,7 @@ pub(crate) enum Ended {
 }
 
 /// A transactional id.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Transaction {
     pub producer_id: i64,
     /// The id before the last change of the state: another one where the epochs of an id ran out.
@@ -192,6 +192,11 @@ impl Transaction {
         self.previous_producer_id = self.producer_id;
         self.updated_ms = now_ms;
         Ok(())
+    }
+
+    /// Whether it is in the same state as another, with as many partitions.
+    pub fn is_as_far_as(&self, other: &Self) -> bool {
+        self.state == other.state && self.partitions.count() == other.partitions.count()
     }
 
     /// Whether a partition is in the transaction (`TransactionCoordinator.handleVerifyPartitionsInTransaction`).
