@@ -78,6 +78,14 @@ pub struct Scenario {
     pub steps: Vec<Step>,
 }
 
+impl Scenario {
+    /// Whether it stops a broker.
+    #[must_use]
+    pub fn stops(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Stop(_)))
+    }
+}
+
 /// A step and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {

@@ -125,6 +125,8 @@ fn brokers_are_stopped_by_scenarios_that_are_alone_and_never_the_controller() {
     let file = parse_file("f", &text("alone\n", "stop 2\nclose a\nstart 2\n")).unwrap();
     let actions: Vec<_> = file.scenarios[0].steps.iter().map(|step| &step.action).collect();
     assert_eq!((actions[0], actions[2]), (&Action::Stop(2), &Action::Start(2)));
+    assert!(file.scenarios[0].stops());
+    assert!(!parse_file("f", &text("alone\n", "close a\n")).unwrap().scenarios[0].stops());
     assert!(file.scenarios[0].to_string().contains("\nstop 2\nclose a\nstart 2\n"));
     for (alone, steps, why) in [
         ("alone\n", "stop 1\n", "broker 1 is none of 2 to 3"),
