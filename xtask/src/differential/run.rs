@@ -66,7 +66,7 @@ pub fn run(options: Differential) -> anyhow::Result<u8> {
             Against::Live | Against::Refresh => {
                 let kafka = ahead.take(setup)?;
                 // Not beside the first, which may be about to write the archive that the others start faster by. And not where brokers
-                // are stopped: who has no processor for two seconds is missed there.
+                // are stopped: who gets no processor for a while is missed there.
                 let stops = scenarios.iter().any(|scenario| scenario.stops());
                 if let (1.., false, Some((next, _))) = (place, stops, setups.get(place + 1)) {
                     ahead.begin(next);
