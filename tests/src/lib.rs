@@ -72,6 +72,13 @@ pub fn first_broker(cluster: &Cluster) -> Client<DuplexStream> {
     cluster.client(BrokerId(1)).expect("the cluster is open")
 }
 
+/// A cluster in memory whose brokers take a new connection a second, measured over their windows.
+pub async fn one_connection_a_second() -> Cluster {
+    let builder = Cluster::builder().in_memory();
+    let builder = builder.broker_config("max.connection.creation.rate", "1");
+    builder.start().await.expect("it starts")
+}
+
 /// By how much [`until_idle`] moves the clock on.
 pub const IDLE: Duration = Duration::from_millis(1);
 

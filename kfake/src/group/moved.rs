@@ -206,11 +206,7 @@ impl Groups {
             if Internal::Offsets.partition_in(topics, &group.id) != Some(one.partition) {
                 continue;
             }
-            let expires_ms = {
-                let mut state = group.state.lock();
-                state.offsets.decide(one.marker.producer_id, one.marker.committed);
-                state.expires_first(now_ms, retention)
-            };
+            let expires_ms = group.state.lock().decide(&one.marker, now_ms, retention);
             if let Some(at_ms) = expires_ms {
                 self.expires_at(at_ms);
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::classic::ClassicGroup;
 use super::offsets::Committed;
 use super::view::GroupState;
+use crate::log::Marker;
 
 /// What a look for old offsets has found.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +51,12 @@ impl ClassicGroup {
         offsets
             .filter_map(|(topic, committed)| self.expires_at(topic, committed, retention))
             .min()
+    }
+
+    /// A marker decides the offsets of its producer's transaction. When the first thing of the group can expire then.
+    pub(crate) fn decide(&mut self, marker: &Marker, now_ms: i64, retention: Duration) -> Option<i64> {
+        self.offsets.decide(marker.producer_id, marker.committed);
+        self.expires_first(now_ms, retention)
     }
 
     /// Empty and without offsets, also of transactions: gone when somebody looks next.

@@ -105,8 +105,7 @@ impl Held<'_> {
             let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
             let retention = shared.config.offsets_retention.0;
             for state in &mut states {
-                state.offsets.decide(marker.producer_id, marker.committed);
-                expires_ms = [expires_ms, state.expires_first(now_ms, retention)]
+                expires_ms = [expires_ms, state.decide(marker, now_ms, retention)]
                     .into_iter()
                     .flatten()
                     .min();

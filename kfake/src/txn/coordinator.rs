@@ -115,11 +115,7 @@ impl Held<'_> {
     ) -> Result<IdAndEpoch, ResponseError> {
         let shared = self.transactions.shared();
         let now_ms = shared.now_ms();
-        let known = self.state.by_id.contains_key(id);
-        let transaction = match known {
-            true => self.state.by_id.get_mut(id),
-            false => None,
-        };
+        let transaction = self.state.by_id.get_mut(id);
         let new_id = || shared.next_producer_id();
         if !shared.keeps_transactions_of(id) {
             // A new id is known from here on all the same, without an epoch.

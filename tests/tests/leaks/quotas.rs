@@ -11,7 +11,7 @@ use kafka_protocol::messages::{
 use kfake::client::Client;
 use kfake::{BrokerId, Cluster};
 use kfake_tests::records::{TOPIC, fetch};
-use kfake_tests::{IDLE, text, until_idle};
+use kfake_tests::{IDLE, one_connection_a_second, text, until_idle};
 use leakcheck::leakcheck;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
@@ -193,12 +193,7 @@ async fn connections_that_wait_for_a_slot_end_with_their_peers_and_their_broker(
 /// A second over the rate is a second to wait.
 #[leakcheck(start_paused)]
 async fn closing_ends_connections_that_came_too_fast() {
-    let builder = Cluster::builder().in_memory();
-    let cluster = builder
-        .broker_config("max.connection.creation.rate", "1")
-        .start()
-        .await
-        .unwrap();
+    let cluster = one_connection_a_second().await;
     let _all: Vec<_> = (0..20).map(|_| cluster.connect(BrokerId(1)).unwrap()).collect();
     let before = Instant::now();
     cluster.close().await;

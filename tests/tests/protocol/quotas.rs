@@ -12,7 +12,7 @@ use kafka_protocol::messages::{
 };
 use kfake::client::Client;
 use kfake::{BrokerId, Cluster};
-use kfake_tests::text;
+use kfake_tests::{one_connection_a_second, text};
 use leakcheck::leakcheck;
 use tokio::io::DuplexStream;
 use tokio::time::{Instant, advance};
@@ -237,12 +237,7 @@ async fn connected(cluster: &Cluster) -> Duration {
 
 #[leakcheck(start_paused)]
 async fn a_broker_that_starts_again_has_seen_no_connections() {
-    let builder = Cluster::builder().in_memory();
-    let cluster = builder
-        .broker_config("max.connection.creation.rate", "1")
-        .start()
-        .await
-        .unwrap();
+    let cluster = one_connection_a_second().await;
     for _ in 0..10 {
         assert_eq!(connected(&cluster).await, Duration::ZERO);
     }
