@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::codec;
 use crate::connection::{Connection, Reply, body_of};
+use crate::random::Offered;
 use crate::schema;
 use crate::tree::Value;
 
@@ -202,6 +203,38 @@ impl Side {
             })?;
         }
         Ok(())
+    }
+
+    /// Asks for every topic whose name begins so to be deleted, and does not wait until it is.
+    ///
+    /// # Errors
+    ///
+    /// Where the cluster does not answer.
+    pub fn delete_topics(&self, prefix: &str) -> Result<(), String> {
+        let all = Value::record([("topics", Value::Null)]);
+        let known = self.ask(1, "Metadata", 4, &all)?;
+        let Some(Value::List(topics)) = known.at("topics") else {
+            return Err("no topics".to_owned());
+        };
+        let names = topics.iter().filter_map(|topic| match topic.at("name") {
+            Some(Value::Text(name)) if name.starts_with(prefix) => Some(Value::text(name)),
+            _ => None,
+        });
+        let body = Value::record([
+            ("topicNames", Value::List(names.collect())),
+            ("timeoutMs", Value::Int(10_000)),
+        ]);
+        self.ask(1, "DeleteTopics", 4, &body).map(drop)
+    }
+
+    /// The versions that the first broker offers.
+    ///
+    /// # Errors
+    ///
+    /// Where it does not answer.
+    pub fn offered(&self) -> Result<Offered, String> {
+        let answer = self.ask(1, "ApiVersions", 0, &Value::Struct(Vec::new()))?;
+        Ok(Offered::of(&answer))
     }
 
     fn steering(&self) -> Result<&dyn Steering, String> {

@@ -5,10 +5,14 @@
 use fastrand::Rng;
 
 use super::admin::Admin;
-use super::transactions;
+use super::body::Body;
+use super::groups::Groups;
+use super::offered::Offered;
+use super::topics::Made;
+use super::{transactions, vocabulary};
 
 /// The steps of a scenario. One may be several lines, of which none can be left out.
-pub fn sequence(seed: u64) -> Vec<String> {
+pub fn sequence(seed: u64, offered: &Offered) -> Vec<String> {
     let mut rng = Rng::with_seed(seed);
     let mut lines = vec![
         "topic ~t 2".to_owned(),
@@ -20,44 +24,98 @@ pub fn sequence(seed: u64) -> Vec<String> {
         },
         "a: InitProducerId 4 {transactionalId: null, transactionTimeoutMs: 1000}".to_owned(),
         "let p = producerId".to_owned(),
+        "let q = producerId".to_owned(),
+        "let e = producerEpoch".to_owned(),
+        "a: Metadata 12 {topics: [{name: ~t}]}".to_owned(),
+        "let i = topics[0].topicId".to_owned(),
+        "a: Metadata 12 {topics: [{name: ~u}]}".to_owned(),
+        "let j = topics[0].topicId".to_owned(),
+        // An id that names nothing, once a topic has been deleted.
+        "let o = topics[0].topicId".to_owned(),
     ];
-    if rng.bool() {
-        lines.extend([
-            "a: JoinGroup 3 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 30000, memberId: \"\", protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
-            "let m = memberId".to_owned(),
-        ]);
-    } else {
-        lines.extend([
-            "a: JoinGroup 5 {groupId: ~g, sessionTimeoutMs: 30000, rebalanceTimeoutMs: 30000, memberId: \"\", groupInstanceId: i, protocolType: consumer, protocols: [{name: range, metadata: m}]}".to_owned(),
-            "let m = memberId".to_owned(),
-        ]);
-    }
-    if rng.bool() {
-        lines.extend([
-            "a: Fetch 7 {maxWaitMs: 0, minBytes: 0, sessionId: 0, sessionEpoch: 0, topics: [{topic: ~t, partitions: [{partition: 0, fetchOffset: 0, partitionMaxBytes: 10000} {partition: 1, fetchOffset: 0, partitionMaxBytes: 10000}]}]}".to_owned(),
-            "let s = sessionId".to_owned(),
-        ]);
-    } else {
-        lines.extend([
-            "a: Fetch 7 {maxWaitMs: 0, minBytes: 0, topics: []}".to_owned(),
-            "let s = sessionId".to_owned(),
-        ]);
-    }
-    // Half of them have a transactional id, and most of their steps are about it.
-    let is_transactional = rng.bool();
+    let instance = match rng.bool() {
+        true => "3 {groupId: ~g, ",
+        false => "5 {groupId: ~g, groupInstanceId: i, ",
+    };
+    lines.extend([
+        format!(
+            "a: JoinGroup {instance}sessionTimeoutMs: 30000, rebalanceTimeoutMs: 30000, memberId: \"\", protocolType: consumer, protocols: [{{name: range, metadata: m}}]}}"
+        ),
+        "let m = memberId".to_owned(),
+    ]);
+    lines.extend(session(&mut rng));
+    // A third of them have a transactional id, and many of their steps are about it.
+    let is_transactional = rng.u8(0..3) == 0;
     if is_transactional {
         lines.extend(transactions::begin());
     }
-    let mut admin = Admin::default();
-    for _ in 0..rng.usize(3..25) {
+    let (mut admin, mut groups, mut made) = (Admin::default(), Groups::default(), Made::default());
+    for _ in 0..rng.usize(3..40) {
         let on = pick(&mut rng, &["a", "a", "b"]);
-        match rng.u8(0..10) {
-            0..5 if is_transactional => lines.push(transactions::step(&mut rng, on)),
-            5 => lines.push(admin.step(&mut rng, on)),
+        match rng.u8(0..32) {
+            0..8 if is_transactional => lines.push(transactions::step(&mut rng, on)),
+            8 | 9 => lines.push(admin.step(&mut rng, on)),
+            10 => lines.push(groups.step(&mut rng).join("\n")),
+            11 => lines.push(made.step(&mut rng, offered).join("\n")),
+            12..23 => lines.extend(by_definition(&mut rng, offered, on)),
             _ => lines.push(step(&mut rng, on)),
         }
     }
     lines
+}
+
+/// A fetch session, or none: `$s` in any case.
+fn session(rng: &mut Rng) -> Vec<String> {
+    let partitions = "[{partition: 0, fetchOffset: 0, partitionMaxBytes: 10000} {partition: 1, fetchOffset: 0, partitionMaxBytes: 10000}]";
+    let fetch = match rng.u8(0..3) {
+        0 => "a: Fetch 7 {maxWaitMs: 0, minBytes: 0, topics: []}".to_owned(),
+        1 => format!(
+            "a: Fetch {} {{maxWaitMs: 0, minBytes: 0, sessionId: 0, sessionEpoch: 0, topics: [{{topic: ~t, partitions: {partitions}}}]}}",
+            rng.i16(7..=12)
+        ),
+        _ => format!(
+            "a: Fetch {} {{maxWaitMs: 0, minBytes: 0, sessionId: 0, sessionEpoch: 0, topics: [{{topicId: $i, partitions: {partitions}}}]}}",
+            rng.i16(13..=18)
+        ),
+    };
+    vec![fetch, "let s = sessionId".to_owned()]
+}
+
+/// What may end a transaction: the markers come behind the answer.
+const ENDS: &[&str] = &[
+    "InitProducerId",
+    "EndTxn",
+    "AddPartitionsToTxn",
+    "AddOffsetsToTxn",
+    "TxnOffsetCommit",
+];
+
+/// A request of any API that both have, whose body is made from its definition.
+fn by_definition(rng: &mut Rng, offered: &Offered, on: &str) -> Option<String> {
+    let all: u32 = vocabulary::APIS.iter().map(|(_, weight)| u32::from(*weight)).sum();
+    let mut nth = rng.u32(0..all);
+    let (name, _) = vocabulary::APIS.iter().find(|(_, weight)| {
+        let is_it = nth < u32::from(*weight);
+        nth = nth.saturating_sub(u32::from(*weight));
+        is_it
+    })?;
+    let (api, version) = offered.version(rng, name)?;
+    // The first version of UpdateFeatures has no validation alone: it would change the cluster for all.
+    let version = if api.name == "UpdateFeatures" {
+        version.max(1)
+    } else {
+        version
+    };
+    let body = Body::new(rng, api, version).made().to_string();
+    let mut line = format!("{on}: {name} {version} {body}");
+    if ENDS.contains(name) {
+        for id in ["~x", "~y"] {
+            if body.contains(&format!("\"{id}\"")) {
+                line += &format!("\nsettle a: DescribeTransactions 0 {{transactionalIds: [{id}]}}");
+            }
+        }
+    }
+    Some(line)
 }
 
 pub(super) fn pick<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
@@ -65,9 +123,10 @@ pub(super) fn pick<'a>(rng: &mut Rng, choices: &[&'a str]) -> &'a str {
 }
 
 fn step(rng: &mut Rng, on: &str) -> String {
-    match rng.u8(0..13) {
+    match rng.u8(0..16) {
         0..=3 => produce(rng, on),
-        4 | 5 => fetch(rng, on),
+        4 | 5 | 13 | 14 => fetch(rng, on),
+        15 => unanswered(rng),
         6 => list_offsets(rng, on),
         7 => metadata(rng, on),
         8 | 9 => offsets(rng, on),
@@ -85,9 +144,13 @@ pub(super) fn partition(rng: &mut Rng) -> &'static str {
 }
 
 fn produce(rng: &mut Rng, on: &str) -> String {
-    let version = rng.i16(3..=12);
+    let version = rng.i16(3..=13);
     let acks = pick(rng, &["-1", "-1", "1", "3"]);
-    let (topic, index) = (topic(rng), partition(rng));
+    let named = |rng: &mut Rng| match version {
+        ..13 => format!("name: {}", topic(rng)),
+        _ => format!("topicId: {}", topic_id(rng)),
+    };
+    let (topic, index) = (named(rng), partition(rng));
     let mut fields = vec![format!("records: [{}]", records(rng))];
     if rng.bool() {
         let id = pick(rng, &["$p", "$p", "$p", "900007"]);
@@ -129,9 +192,52 @@ fn produce(rng: &mut Rng, on: &str) -> String {
         ];
         fields.push(pick(rng, &wrong).to_owned());
     }
+    // More than one partition, or one twice.
+    let mut partitions = vec![format!("{{index: {index}, records: batch{{{}}}}}", fields.join(", "))];
+    if rng.u8(0..5) == 0 {
+        partitions.push(format!(
+            "{{index: {}, records: batch{{records: [{}]}}}}",
+            partition(rng),
+            records(rng)
+        ));
+    }
+    let mut topics = vec![format!("{{{topic}, partitionData: [{}]}}", partitions.join(" "))];
+    if rng.u8(0..6) == 0 {
+        topics.push(format!(
+            "{{{}, partitionData: [{{index: 0, records: batch{{records: [{}]}}}}]}}",
+            named(rng),
+            records(rng)
+        ));
+    }
     format!(
-        "{on}: Produce {version} {{acks: {acks}, timeoutMs: 10000, topicData: [{{name: {topic}, partitionData: [{{index: {index}, records: batch{{{}}}}}]}}]}}",
-        fields.join(", ")
+        "{on}: Produce {version} {{acks: {acks}, timeoutMs: 10000, topicData: [{}]}}",
+        topics.join(" ")
+    )
+}
+
+/// Without an answer. On a connection of its own: one that is closed for it shows.
+fn unanswered(rng: &mut Rng) -> String {
+    format!(
+        "send u d: Produce {} {{acks: 0, timeoutMs: 10000, topicData: [{{name: {}, partitionData: [{{index: {}, records: batch{{records: [{}]}}}}]}}]}}\nsilent d\nclose d",
+        rng.i16(3..=12),
+        topic(rng),
+        partition(rng),
+        records(rng)
+    )
+}
+
+pub(super) fn topic_id(rng: &mut Rng) -> &'static str {
+    pick(
+        rng,
+        &[
+            "$i",
+            "$i",
+            "$i",
+            "$j",
+            "$o",
+            "11111111-2222-3333-4444-555555555555",
+            "00000000-0000-0000-0000-000000000000",
+        ],
     )
 }
 
@@ -154,7 +260,11 @@ pub(super) fn records(rng: &mut Rng) -> String {
 }
 
 fn fetch(rng: &mut Rng, on: &str) -> String {
-    let version = rng.i16(4..=12);
+    let version = rng.i16(4..=18);
+    let named = |rng: &mut Rng| match version {
+        ..13 => format!("topic: {}", topic(rng)),
+        _ => format!("topicId: {}", topic_id(rng)),
+    };
     let session = match version {
         7.. => pick(
             rng,
@@ -164,38 +274,74 @@ fn fetch(rng: &mut Rng, on: &str) -> String {
                 "sessionId: 0, sessionEpoch: 0, ",
                 "sessionId: $s, sessionEpoch: 1, ",
                 "sessionId: $s, sessionEpoch: 2, ",
-                "sessionId: $s, sessionEpoch: 1, forgottenTopicsData: [{topic: ~t, partitions: [0]}], ",
+                "sessionId: $s, sessionEpoch: 1, forgottenTopicsData: [FORGOTTEN], ",
+                "sessionId: $s, sessionEpoch: 3, forgottenTopicsData: [FORGOTTEN], ",
+                "sessionId: $s, sessionEpoch: 2147483647, ",
+                "sessionId: 0, sessionEpoch: 1, ",
+                "sessionId: 5, sessionEpoch: 1, ",
+                "sessionId: -1, sessionEpoch: 0, ",
+                "sessionId: $s, sessionEpoch: -2, ",
                 "sessionId: $s, sessionEpoch: -1, ",
                 "sessionId: $s, sessionEpoch: 0, ",
             ],
         ),
         _ => "",
     };
+    let forgotten = format!(
+        "{{{}, partitions: [{}]}}",
+        named(rng),
+        pick(rng, &["0", "1", "0 1", "9", ""])
+    );
+    let session = session.replace("FORGOTTEN", &forgotten);
     let epoch = match version {
         9.. => pick(rng, &["", "", "currentLeaderEpoch: 0, ", "currentLeaderEpoch: 3, "]),
         _ => "",
     };
-    let limit = pick(rng, &["", "", "maxBytes: 0, ", "maxBytes: 100, "]);
-    let isolation = pick(rng, &["", "isolationLevel: 1, "]);
+    let limit = pick(
+        rng,
+        &[
+            "",
+            "",
+            "",
+            "maxBytes: 0, ",
+            "maxBytes: 100, ",
+            "maxBytes: -1, ",
+            "maxBytes: 200, rackId?: r, ",
+            "rackId?: \"\", ",
+        ],
+    );
+    let isolation = pick(
+        rng,
+        &[
+            "",
+            "",
+            "isolationLevel: 1, ",
+            "isolationLevel: 1, ",
+            "isolationLevel: 2, ",
+        ],
+    );
+    let wait = pick(rng, &["0", "0", "0", "-1"]);
     let wanted = |rng: &mut Rng| {
         format!(
             "{{partition: {}, {epoch}fetchOffset: {}, partitionMaxBytes: {}}}",
             partition(rng),
-            pick(rng, &["0", "0", "1", "2", "3", "9", "-1"]),
-            pick(rng, &["10000", "10000", "80", "0"])
+            pick(rng, &["0", "0", "1", "2", "3", "9", "-1", "9223372036854775807"]),
+            pick(rng, &["10000", "10000", "10000", "80", "0", "-1", "2147483647"])
         )
     };
-    let topics = match rng.u8(0..4) {
+    let topics = match rng.u8(0..5) {
         0 => String::new(),
-        1 => format!(
-            "{{topic: {}, partitions: [{} {}]}}",
-            topic(rng),
+        1 => format!("{{{}, partitions: [{} {}]}}", named(rng), wanted(rng), wanted(rng)),
+        2 => format!(
+            "{{{}, partitions: [{}]}} {{{}, partitions: [{}]}}",
+            named(rng),
             wanted(rng),
+            named(rng),
             wanted(rng)
         ),
-        _ => format!("{{topic: {}, partitions: [{}]}}", topic(rng), wanted(rng)),
+        _ => format!("{{{}, partitions: [{}]}}", named(rng), wanted(rng)),
     };
-    format!("{on}: Fetch {version} {{maxWaitMs: 0, minBytes: 0, {limit}{isolation}{session}topics: [{topics}]}}")
+    format!("{on}: Fetch {version} {{maxWaitMs: {wait}, minBytes: 0, {limit}{isolation}{session}topics: [{topics}]}}")
 }
 
 fn list_offsets(rng: &mut Rng, on: &str) -> String {

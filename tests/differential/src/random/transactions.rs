@@ -111,9 +111,9 @@ fn commit_offsets(rng: &mut Rng, on: &str) -> String {
             &[
                 "",
                 "",
-                "generationId: 1, memberId: $m, ",
-                "generationId: 2, memberId: $m, ",
-                "generationId: 1, memberId: nobody, ",
+                "generationIdOrMemberEpoch: 1, memberId: $m, ",
+                "generationIdOrMemberEpoch: 2, memberId: $m, ",
+                "generationIdOrMemberEpoch: 1, memberId: nobody, ",
             ],
         ),
         _ => "",
