@@ -19,7 +19,8 @@ import org.apache.kafka.storage.internals.log.LogConfig;
  * its columns separated by tabs:
  *
  * <pre>
- * kind      B broker, T topic, G group, C client metrics, U quotas of users and clients, I quotas of addresses
+ * kind      B broker, T topic, G group, C client metrics, U quotas of users and clients, I quotas of addresses, R quotas of
+ *           replication, which brokers have without their being broker configurations
  * name
  * type      as ConfigDef.Type
  * default   =value, - for null, ! where a value must be given
@@ -27,6 +28,7 @@ import org.apache.kafka.storage.internals.log.LogConfig;
  * check     - none; range LEAST MOST (* unbounded); level LEAST MOST BESIDES; in WORDS; ignorecase WORDS; nonempty; nonnull;
  *           list [e][n] WORDS (may be empty, may be null; any words where none are named); replicas; reset
  * synonym   the broker configuration that a topic or a group falls back to, or -
+ * place     among the configurations of its kind, as they are defined: values are checked in this order
  * </pre>
  *
  * {@code docs} writes kind, name and documentation, with \n for a new line.
@@ -55,9 +57,15 @@ public class Configs {
         for (ConfigDef.ConfigKey key : sorted(QuotaConfig.ipConfigs())) {
             write(docs, "I", key, "c", "-");
         }
+        for (ConfigDef.ConfigKey key : sorted(QuotaConfig.brokerQuotaConfigs())) {
+            write(docs, "R", key, "c", "-");
+        }
     }
 
+    private static List<String> places;
+
     private static List<ConfigDef.ConfigKey> sorted(ConfigDef definitions) {
+        places = new ArrayList<>(definitions.configKeys().keySet());
         return new ArrayList<>(new TreeMap<>(definitions.configKeys()).values());
     }
 
@@ -72,7 +80,8 @@ public class Configs {
             initial = key.defaultValue == null ? "-" : "=" + ConfigDef.convertToString(key.defaultValue, key.type);
         }
         String shown = key.internalConfig ? scope + "i" : scope;
-        System.out.println(String.join("\t", kind, key.name, key.type.toString(), initial, shown, check(key.validator), synonym));
+        System.out.println(String.join("\t", kind, key.name, key.type.toString(), initial, shown, check(key.validator), synonym,
+            String.valueOf(places.indexOf(key.name))));
     }
 
     /** A validator by its class and what it holds. One of an unknown kind must be looked at first. */

@@ -3,7 +3,9 @@
 //! - 2: PRODUCER_FENCED may come back. 3: flexible. 4: several transactions, and questions whether partitions are in one
 //!   (KIP-890). 5: TRANSACTION_ABORTABLE may come back.
 
+use indexmap::{IndexMap, IndexSet};
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::add_partitions_to_txn_request::{AddPartitionsToTxnTopic, AddPartitionsToTxnTransaction};
 use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnResult, AddPartitionsToTxnTopicResult,
@@ -42,6 +44,8 @@ fn add(
     version: i16,
     transaction: &AddPartitionsToTxnTransaction,
 ) -> Vec<AddPartitionsToTxnTopicResult> {
+    // Only here are results kept by partition; what is added or refused as a whole is answered as it was asked.
+    let once = each_once(transaction);
     let missing: Vec<Vec<bool>> = {
         let topics = context.shared.topics.read();
         let is_missing = |topic: &AddPartitionsToTxnTopic, index: i32| match topics.by_name(&topic.name) {
@@ -52,10 +56,10 @@ fn add(
             let missing = topic.partitions.iter().map(|index| is_missing(topic, *index));
             missing.collect()
         };
-        transaction.topics.iter().map(of_topic).collect()
+        once.topics.iter().map(of_topic).collect()
     };
     if missing.iter().flatten().any(|missing| *missing) {
-        return results(transaction, |nth, at, _| match missing[nth][at] {
+        return results(&once, |nth, at, _| match missing[nth][at] {
             true => Err(ResponseError::UnknownTopicOrPartition),
             false => Err(ResponseError::OperationNotAttempted),
         });
@@ -65,9 +69,9 @@ fn add(
     let checked = context.check_transactional_id(id);
     let mut held = context.transactions.hold();
     if transaction.verify_only {
-        return results(transaction, |nth, _, index| {
+        return results(&once, |nth, _, index| {
             checked?;
-            held.verify(id, producer, &transaction.topics[nth].name, index)
+            held.verify(id, producer, &once.topics[nth].name, index)
         });
     }
     let named = transaction.topics.iter().flat_map(|topic| {
@@ -78,6 +82,22 @@ fn add(
     drop(held);
     let added = added.map_err(|error| fenced_as_of(version, 2, error));
     results(transaction, |_, _, _| added)
+}
+
+/// The transaction with each partition once, and each topic that has one: results are kept by partition
+/// (`AddPartitionsToTxnResponse.resultForTransaction`).
+fn each_once(transaction: &AddPartitionsToTxnTransaction) -> AddPartitionsToTxnTransaction {
+    let mut topics: IndexMap<TopicName, IndexSet<i32>> = IndexMap::new();
+    for topic in transaction.topics.iter().filter(|topic| !topic.partitions.is_empty()) {
+        topics.entry(topic.name.clone()).or_default().extend(&topic.partitions);
+    }
+    let topics = topics.into_iter().map(|(name, partitions)| {
+        AddPartitionsToTxnTopic::default()
+            .with_name(name)
+            .with_partitions(partitions.into_iter().collect())
+    });
+    let topics = topics.collect();
+    transaction.clone().with_topics(topics)
 }
 
 /// A result for each partition: `result` is asked with the topic's place, the partition's place in it and its index.

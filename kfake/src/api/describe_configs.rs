@@ -22,6 +22,15 @@ use crate::cluster::topics::{BrokerId, check_name};
 /// What Apache Kafka says where it has no words of its own for INVALID_REQUEST.
 const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or the message was sent to an incompatible broker. See the broker logs for more details.";
 
+/// The types of the resources that can be described.
+const TYPES: &[i8] = &[
+    resource::TOPIC,
+    resource::BROKER,
+    resource::BROKER_LOGGER,
+    resource::CLIENT_METRICS,
+    resource::GROUP,
+];
+
 /// Why a resource is not described, with Apache Kafka's words.
 struct Failure(ResponseError, String);
 
@@ -36,12 +45,18 @@ pub(super) async fn handle(
     _version: i16,
     request: DescribeConfigsRequest,
 ) -> Result<DescribeConfigsResponse, Refusal> {
+    // `ConfigHelper.handleDescribeConfigsRequest` throws for a resource of another type, before any is looked at.
+    let malformed = request.resources.iter().any(|of| !TYPES.contains(&of.resource_type));
+    let rows = |resource| match malformed {
+        true => Err(Failure::invalid(MALFORMED)),
+        false => rows(context, resource),
+    };
     let results = request.resources.iter().map(|resource| {
         let result = DescribeConfigsResult::default()
             .with_resource_type(resource.resource_type)
             .with_resource_name(resource.resource_name.clone())
             .with_error_message(Some(StrBytes::default()));
-        match rows(context, resource) {
+        match rows(resource) {
             Err(Failure(error, message)) => result
                 .with_error_code(error.code())
                 .with_error_message(Some(StrBytes::from_string(message))),

@@ -81,18 +81,6 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         .max_bytes
         .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX))
         .min(context.most_fetched());
-    // `IsolationLevel.forId` throws for another, and the request fails as a whole.
-    if !(READ_UNCOMMITTED..=READ_COMMITTED).contains(&request.isolation_level) {
-        let answer = FetchAnswer {
-            partitions: session_request(version, request)
-                .wanted
-                .into_iter()
-                .map(|(key, _)| (key, PartitionAnswer::unread(ResponseError::UnknownServerError)))
-                .collect(),
-            ..FetchAnswer::failed(ResponseError::UnknownServerError)
-        };
-        return Ok(answer.encode(context, version));
-    }
     let limits = Limits {
         max_bytes,
         min_bytes: request.min_bytes.min(max_bytes),
@@ -111,11 +99,19 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
     let Some(sessions) = context.shared.fetch_sessions(context.broker) else {
         return Ok(FetchAnswer::failed(ResponseError::BrokerNotAvailable).encode(context, version));
     };
-    let begun = sessions.lock().begin(session_request(version, request));
+    let (isolation_level, asked_id) = (request.isolation_level, request.session_id);
+    let request = session_request(version, request);
+    let refused = (!(READ_UNCOMMITTED..=READ_COMMITTED).contains(&isolation_level)).then(|| request.clone());
+    let begun = sessions.lock().begin(request);
     let mut opened = match begun {
         Ok(opened) => opened,
         Err(error) => return Ok(FetchAnswer::failed(error).encode(context, version)),
     };
+    if let Some(request) = refused
+        && asks_for_something(context, &opened)
+    {
+        return Ok(failed_inside(version, request).encode(context, version));
+    }
     let deadline = Instant::now() + patience;
     if let Some(quiet) = opened.quiet.take() {
         if stays_quiet(context, &quiet, limits, deadline).await? {
@@ -172,16 +168,58 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
             let (unknown, known): (Vec<_>, Vec<_>) = partitions
                 .map(|(((key, _), outcome), _)| (key, outcome))
                 .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(..)));
-            let answers = known.into_iter().chain(unknown);
+            let answers: Vec<_> = known.into_iter().chain(unknown).collect();
+            if follows_nil(&answers) {
+                let answer = FetchAnswer {
+                    session_id: asked_id,
+                    ..FetchAnswer::failed(ResponseError::UnknownServerError)
+                };
+                return Ok(answer.encode(context, version));
+            }
             FetchAnswer {
                 error: None,
                 session_id,
                 throttle_ms: 0,
-                partitions: answers.map(|(key, outcome)| (key, outcome.answer(version))).collect(),
+                partitions: answers
+                    .into_iter()
+                    .map(|(key, outcome)| (key, outcome.answer(version)))
+                    .collect(),
             }
         }
     };
     Ok(answer.encode(context, version))
+}
+
+/// Whether one of the partitions exists: then `IsolationLevel.forId` is asked, which throws for what is no level, and the request
+/// fails as a whole. Its session goes on.
+fn asks_for_something(context: &Context, opened: &Opened) -> bool {
+    let topics = context.shared.topics.read();
+    opened.wanted.iter().any(|(key, _)| {
+        let topic = match &key.topic {
+            TopicKey::Name(name) => topics.by_name(name),
+            TopicKey::Id(id) => topics.by_id(id),
+        };
+        topic.is_some_and(|topic| topic.partition(key.index).is_some())
+    })
+}
+
+/// `FetchRequest.getErrorResponse`: before there were topic ids, every partition that the request names has the error, too.
+fn failed_inside(version: i16, request: SessionRequest) -> FetchAnswer {
+    let error = ResponseError::UnknownServerError;
+    let named = request.wanted.into_iter().filter(|_| version < 13);
+    FetchAnswer {
+        session_id: request.id,
+        partitions: named.map(|(key, _)| (key, PartitionAnswer::unread(error))).collect(),
+        ..FetchAnswer::failed(error)
+    }
+}
+
+/// Whether anything comes behind a partition of the topic id that is none: then `FetchResponse.matchingTopic` compares by the name,
+/// which is null, and the fetch fails.
+fn follows_nil(answers: &[(PartitionKey, Outcome)]) -> bool {
+    let before = answers.split_last().map_or(&[][..], |(_, before)| before);
+    let is_nil = |key: &PartitionKey| matches!(&key.topic, TopicKey::Id(id) if id.is_nil());
+    before.iter().any(|(key, _)| is_nil(key))
 }
 
 fn session_request(version: i16, request: FetchRequest) -> SessionRequest {

@@ -6,10 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use crate::messages::list_offsets_request::ListOffsetsPartition;
 use crate::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use crate::messages::{ListOffsetsRequest, ListOffsetsResponse};
+use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::TopicName;
 
 use super::dispatch::Refusal;
 use super::leader::{Asked, hosted};
@@ -36,12 +38,19 @@ pub(super) async fn handle(
         DEBUGGING_CONSUMER => Asked::Replica,
         _ => Asked::Leader,
     };
-    let topics = request.topics.into_iter().map(|topic| {
-        let twice = named_twice(&topic);
+    // `ReplicaManager.fetchOffset` answers by topic, and the topics of which it has a partition.
+    let mut asked: IndexMap<TopicName, Vec<ListOffsetsPartition>> = IndexMap::new();
+    for topic in request.topics {
+        if !topic.partitions.is_empty() {
+            asked.entry(topic.name).or_default().extend(topic.partitions);
+        }
+    }
+    let topics = asked.into_iter().map(|(name, partitions)| {
+        let twice = named_twice(&partitions);
         let answer = |asked: &ListOffsetsPartition| {
             let found = match twice.contains(&asked.partition_index) {
                 true => Err(ResponseError::InvalidRequest),
-                false => find(context, version, isolation, who, &topic, asked),
+                false => find(context, version, isolation, who, &name, asked),
             };
             let response = ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
             match found {
@@ -54,18 +63,18 @@ pub(super) async fn handle(
         };
         // A partition that was named twice is refused once (`ListOffsetsRequest.duplicatePartitions`).
         let mut seen = BTreeSet::new();
-        let partitions = topic.partitions.iter().filter(|p| seen.insert(p.partition_index));
+        let partitions = partitions.iter().filter(|p| seen.insert(p.partition_index));
         let partitions = partitions.map(answer).collect();
         ListOffsetsTopicResponse::default()
-            .with_name(topic.name.clone())
+            .with_name(name.clone())
             .with_partitions(partitions)
     });
     Ok(ListOffsetsResponse::default().with_topics(topics.collect()))
 }
 
-fn named_twice(topic: &ListOffsetsTopic) -> BTreeSet<i32> {
+fn named_twice(partitions: &[ListOffsetsPartition]) -> BTreeSet<i32> {
     let mut seen = BTreeSet::new();
-    let partitions = topic.partitions.iter().map(|p| p.partition_index);
+    let partitions = partitions.iter().map(|p| p.partition_index);
     partitions.filter(|index| !seen.insert(*index)).collect()
 }
 
@@ -74,7 +83,7 @@ fn find(
     version: i16,
     isolation: Isolation,
     who: Asked,
-    topic: &ListOffsetsTopic,
+    name: &TopicName,
     asked: &ListOffsetsPartition,
 ) -> Result<TimestampOffset, ResponseError> {
     // What a negative timestamp means depends on the version, whether or not the partition exists
@@ -82,7 +91,7 @@ fn find(
     let spec = OffsetSpec::from_wire(asked.timestamp)
         .filter(|spec| version >= first_version(*spec))
         .ok_or(ResponseError::UnsupportedVersion)?;
-    let known = context.shared.topics.read().by_name(&topic.name).cloned();
+    let known = context.shared.topics.read().by_name(name).cloned();
     let known = known.ok_or(ResponseError::UnknownTopicOrPartition)?;
     let (index, epoch) = (asked.partition_index, asked.current_leader_epoch);
     let hosted = hosted(context, &known, index, epoch, who).map_err(|refused| refused.error)?;
@@ -101,7 +110,7 @@ fn find(
             ..found
         }),
         Err(error) => {
-            tracing::error!(topic = %topic.name.as_str(), %error, "a stored batch cannot be walked");
+            tracing::error!(topic = %name.as_str(), %error, "a stored batch cannot be walked");
             Err(ResponseError::UnknownServerError)
         }
     }

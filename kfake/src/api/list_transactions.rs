@@ -2,6 +2,8 @@
 //!
 //! - 1: those whose transaction has lasted for so long (KIP-994). 2: those whose id matches a pattern (KIP-1152).
 
+use std::collections::BTreeSet;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::list_transactions_response::TransactionState as Listed;
 use kafka_protocol::messages::{ListTransactionsRequest, ListTransactionsResponse, ProducerId, TransactionalId};
@@ -29,9 +31,12 @@ pub(super) async fn handle(
         let error = ResponseError::InvalidRegularExpression;
         return Ok(ListTransactionsResponse::default().with_error_code(error.code()));
     };
+    // Each once: Apache Kafka keeps them in a set.
     let unknown = request.state_filters.iter();
-    let unknown = unknown.filter(|name| !TransactionState::is_name(name)).cloned();
-    let unknown: Vec<_> = unknown.collect();
+    let unknown: BTreeSet<_> = unknown
+        .filter(|name| !TransactionState::is_name(name))
+        .cloned()
+        .collect();
     let filters = Filters {
         request: &request,
         pattern,
@@ -50,7 +55,7 @@ pub(super) async fn handle(
     let listed: Vec<_> = listed.collect();
     drop(held);
     Ok(ListTransactionsResponse::default()
-        .with_unknown_state_filters(unknown)
+        .with_unknown_state_filters(unknown.into_iter().collect())
         .with_transaction_states(listed))
 }
 

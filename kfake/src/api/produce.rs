@@ -7,7 +7,7 @@
 //! A follower in sync has what its leader has, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,7 +118,9 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
     };
     let mut leaders = Vec::new();
     let mut failed = None;
-    let mut responses = Vec::with_capacity(request.topic_data.len());
+    let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
+    let several = request.topic_data.len() > 1;
+    let mut places = HashMap::new();
     let mut overruled = overruled(&request.topic_data).into_iter().peekable();
     let mut nth = 0;
     for topic in request.topic_data {
@@ -155,12 +157,22 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
         if partitions.is_empty() {
             continue;
         }
-        responses.push(
-            TopicProduceResponse::default()
-                .with_name(topic.name)
-                .with_topic_id(topic.topic_id)
-                .with_partition_responses(partitions),
-        );
+        // A topic that stands in the request twice stands in the answer once (`ProduceResponse.toData`).
+        let place = match several {
+            true => *places
+                .entry((topic.topic_id, topic.name.clone()))
+                .or_insert(responses.len()),
+            false => responses.len(),
+        };
+        match responses.get_mut(place) {
+            Some(response) => response.partition_responses.extend(partitions),
+            None => responses.push(
+                TopicProduceResponse::default()
+                    .with_name(topic.name)
+                    .with_topic_id(topic.topic_id)
+                    .with_partition_responses(partitions),
+            ),
+        }
     }
     let asked = match request.acks {
         // Nobody would be told (`KafkaApis.handleProduceRequest`).

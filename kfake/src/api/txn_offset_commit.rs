@@ -156,7 +156,7 @@ fn take_unknown(
             .with_partitions(missing);
         let error = exists.map_or(error, |_| ResponseError::UnknownTopicOrPartition);
         if !refused.partitions.is_empty() {
-            unknown.extend(refuse(vec![refused], error).topics);
+            merge(&mut unknown, refuse(vec![refused], error).topics);
         }
     }
     topics.retain(|topic| !topic.partitions.is_empty());

@@ -64,7 +64,7 @@ pub(crate) struct Seen {
 }
 
 /// A fetch request's part in a session.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SessionRequest {
     pub id: i32,
     pub epoch: i32,
@@ -193,14 +193,18 @@ impl FetchSessions {
             .sessions
             .get_mut(&id)
             .ok_or(ResponseError::FetchSessionIdNotFound)?;
-        if session.by_id != by_id {
-            return Err(ResponseError::FetchSessionTopicIdError);
-        }
         if session.epoch != epoch {
             return Err(ResponseError::InvalidFetchSessionEpoch);
         }
+        if session.by_id != by_id {
+            return Err(ResponseError::FetchSessionTopicIdError);
+        }
         let asks_for_the_same = request.wanted.is_empty() && request.forgotten.is_empty();
         let quiet = session.quiet.take().filter(|_| asks_for_the_same);
+        let asked = match request.forgotten.is_empty() {
+            true => Vec::new(),
+            false => request.wanted.clone(),
+        };
         for (key, wanted) in request.wanted {
             let cached = session.partitions.entry(key).or_insert_with(|| Cached::new(wanted));
             let resolved = cached.wanted.resolved;
@@ -211,9 +215,11 @@ impl FetchSessions {
         }
         if session.partitions.is_empty() {
             self.sessions.remove(&id);
+            // What was named and forgotten in one request is answered all the same.
+            let wanted: IndexMap<_, _> = asked.into_iter().collect();
             return Ok(Opened {
                 round: Round::Sessionless,
-                wanted: Vec::new(),
+                wanted: wanted.into_iter().collect(),
                 quiet: None,
             });
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use super::configs::logs::{Inherited, LogConfig};
+use super::configs::order::hash_map_order;
 use super::configs::table::{self, Kind};
 use super::topics::BrokerId;
 
@@ -66,13 +67,15 @@ impl TopicConfig {
 
 /// `LogConfig.validate`: names, values, and those that must fit each other.
 pub(crate) fn check(set: &BTreeMap<String, String>) -> Result<(), String> {
-    for name in set.keys() {
-        if table::find(Kind::Topic, name).is_none() {
-            return Err(format!("Unknown topic config name: {name}"));
-        }
+    let unknown = hash_map_order(set.keys().map(String::as_str));
+    if let Some(name) = unknown
+        .into_iter()
+        .find(|name| table::find(Kind::Topic, name).is_none())
+    {
+        return Err(format!("Unknown topic config name: {name}"));
     }
-    for (name, value) in set {
-        if let Some(definition) = table::find(Kind::Topic, name) {
+    for (definition, name) in table::in_order(Kind::Topic, set.keys().map(String::as_str)) {
+        if let Some(value) = set.get(name) {
             definition.parse(value)?;
         }
     }

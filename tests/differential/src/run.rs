@@ -282,7 +282,11 @@ impl Run<'_> {
                 self.connections.remove(&pending.connection);
                 Came::Other("closed")
             }
-            Reply::Nothing => Came::Other("no answer"),
+            Reply::Nothing => {
+                // Nothing else would be answered on it either; and what comes late would be taken for another's.
+                self.connections.remove(&pending.connection);
+                Came::Other("no answer")
+            }
             Reply::Frame(frame) if correlation_id(&frame) != Some(pending.correlation_id) => {
                 Came::Other("the answer to another request")
             }

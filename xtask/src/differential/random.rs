@@ -7,11 +7,12 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::anyhow;
-use kfake_differential::compare::{Outcome, Verdict};
+use kfake_differential::compare::{Outcome, Verdict, Wanted};
 use kfake_differential::random::{Coverage, Offered, scenario, sequence, shrink};
 use kfake_differential::run;
 use kfake_differential::text::scenario::{Scenario, Setup};
 use kfake_differential::transcript::Transcript;
+use kfake_differential::tree::Value;
 
 use super::clusters::{self, Running};
 
@@ -27,6 +28,8 @@ struct Both {
     kafka: Running,
     kfake: Running,
     offered: Offered,
+    /// What one of them does not offer differs in each answer to ApiVersions.
+    wanted: Vec<Wanted>,
     runs: AtomicUsize,
 }
 
@@ -46,7 +49,21 @@ impl Both {
 
     fn judge(&self, scenario: &Scenario) -> Verdict {
         let (oracle, other) = self.go(scenario);
-        Verdict::of([("random", &oracle, &other)], &[])
+        self.verdict(&oracle, &other)
+    }
+
+    fn verdict(&self, oracle: &Transcript, other: &Transcript) -> Verdict {
+        let mut oracle = oracle.clone();
+        // It has failed inside: there is nothing to compare with.
+        let unanswered = Value::Masked("no answer".to_owned());
+        if let Some(answer) = oracle.answers.iter().find(|answer| answer.value == unanswered) {
+            let failure = format!("line {}: no answer to {}", answer.line, answer.label);
+            oracle.failure.get_or_insert(failure);
+        }
+        let mut verdict = Verdict::of([("random", &oracle, other)], &self.wanted);
+        // Most sequences do not ask.
+        verdict.gone.clear();
+        verdict
     }
 
     /// Whether the lines are answered differently, each time. Lines that cannot be gone through show nothing.
@@ -58,12 +75,38 @@ impl Both {
     /// What is left of lines that differ: first steps are left out, then the lines of those that are several.
     fn smallest(&self, lines: &[String]) -> Vec<String> {
         let steps = shrink(lines, |lines| self.differ(lines));
-        let lines: Vec<String> = steps.iter().flat_map(|step| step.lines()).map(str::to_owned).collect();
+        let lines = apart(&steps);
         match lines.len() > steps.len() {
-            true => shrink(&lines, |lines| self.differ(lines)),
+            true => apart(&shrink(&lines, |lines| self.differ(lines))),
             false => lines,
         }
     }
+}
+
+/// Each line for itself, but for those that wait for what is before them.
+fn apart(steps: &[String]) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in steps.iter().flat_map(|step| step.lines()) {
+        let waits = ["until ", "settle ", "silent ", "close ", "topic ~z", "topic ~q"];
+        match lines.last_mut() {
+            Some(last) if waits.iter().any(|word| line.starts_with(word)) => *last = format!("{last}\n{line}"),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
+}
+
+/// The APIs that one of two offers and the other does not.
+fn not_offered(kafka: &Offered, both: &Offered) -> Vec<Wanted> {
+    let missing = kafka
+        .each()
+        .filter(|(name, _)| both.each().all(|(known, _)| known != *name));
+    let at = missing.map(|(name, _)| format!("apiKeys.{name}")).collect();
+    vec![Wanted {
+        scenario: "random/random".to_owned(),
+        at,
+        reason: "it is not offered by both".to_owned(),
+    }]
 }
 
 /// What the sequences have come to.
@@ -81,13 +124,14 @@ struct Found {
 fn sequence_of(both: &Both, seed: u64, found: &Mutex<Found>) -> anyhow::Result<()> {
     let lines = sequence(seed, &both.offered);
     let (oracle, other) = both.go(&scenario(&lines)?);
-    let verdict = Verdict::of([("random", &oracle, &other)], &[]);
+    let verdict = both.verdict(&oracle, &other);
+    let failure = verdict.judged.iter().find_map(|judged| judged.failure.clone());
     let differs = verdict.count(&Outcome::Different) > 0;
     let again = differs && both.differ(&lines);
     {
         let mut found = found.lock().map_err(|error| anyhow!("{error}"))?;
         found.coverage.add(&oracle);
-        if let Some(failure) = &oracle.failure {
+        if let Some(failure) = &failure {
             found.broken += 1;
             if found.broken <= SHOWN {
                 println!("\n# --seed {seed} does not come to its end: {failure}");
@@ -125,8 +169,11 @@ pub fn run(seconds: u64, seed: Option<u64>) -> anyhow::Result<u8> {
     let kafka = clusters::kafka(&setup)?;
     let kfake = clusters::kfake(&clusters::build_kfake()?, &setup, false)?;
     let offers = |running: &Running| running.side.offered().map_err(|error| anyhow!(error));
+    let (all, kfakes) = (offers(&kafka)?, offers(&kfake)?);
+    let offered = all.and(&kfakes);
     let both = Both {
-        offered: offers(&kafka)?.and(&offers(&kfake)?),
+        wanted: not_offered(&all, &offered),
+        offered,
         kafka,
         kfake,
         runs: AtomicUsize::new(0),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::AlterError;
+use super::order::hash_map_order;
 use super::store::{Changed, Configs, Values};
 use super::table::{self, Kind, Type};
 use super::{brokers, groups, loggers, subscription};
@@ -104,7 +105,11 @@ pub(crate) fn alter(
         mode,
         validate_only,
     };
+    let fails_inside = altering.fails_inside(all);
     let answers = all.iter().map(|one| match times[&(one.kind, one.name)] {
+        1 if fails_inside && one.kind != resource::BROKER_LOGGER => {
+            altering.preprocess(one).and(Err(AlterError::Inside))
+        }
         1 => altering.resource(one),
         _ => Err(AlterError::InvalidRequest(
             "Each resource must appear at most once.".to_owned(),
@@ -136,7 +141,22 @@ struct Altering<'a> {
 }
 
 impl Altering<'_> {
-    fn resource(&mut self, one: &Alteration<'_>) -> Result<(), AlterError> {
+    /// An operation that there is not makes the controller fail at all that it was handed (`ControllerApis`), unless another error
+    /// of its resource comes first.
+    fn fails_inside(&mut self, all: &[Alteration<'_>]) -> bool {
+        let has_unknown = |one: &&Alteration<'_>| {
+            let mut operations = one.changes.iter().map(|change| change.operation);
+            operations.any(|operation| matches!(operation, Operation::Unknown(_)))
+        };
+        let validate_only = std::mem::replace(&mut self.validate_only, true);
+        let mut suspects = all.iter().filter(has_unknown);
+        let fails = suspects.any(|one| matches!(self.resource(one), Err(AlterError::Inside)));
+        self.validate_only = validate_only;
+        fails
+    }
+
+    /// What the asked broker looks at (`ConfigAdminManager.preprocess`).
+    fn preprocess(&self, one: &Alteration<'_>) -> Result<(), AlterError> {
         let refused = |why: String| Err(AlterError::InvalidRequest(why));
         if (1..one.changes.len()).any(|i| one.changes[..i].iter().any(|other| other.name == one.changes[i].name)) {
             return refused("Error due to duplicate config keys".to_owned());
@@ -148,12 +168,21 @@ impl Altering<'_> {
             return refused(format!("Null value not supported for : {}", nulls.join(", ")));
         }
         match one.kind {
-            resource::BROKER_LOGGER if self.mode == Mode::Incremental => self.loggers(one),
+            resource::BROKER_LOGGER if self.mode == Mode::Incremental => Ok(()),
+            resource::BROKER => self.broker_values(one).map(drop),
+            resource::TOPIC | resource::CLIENT_METRICS | resource::GROUP => Ok(()),
+            unknown => refused(format!("Unknown resource type {unknown}")),
+        }
+    }
+
+    fn resource(&mut self, one: &Alteration<'_>) -> Result<(), AlterError> {
+        self.preprocess(one)?;
+        match one.kind {
+            resource::BROKER_LOGGER => self.loggers(one),
             resource::BROKER => self.broker(one),
             resource::TOPIC => self.topic(one),
             resource::CLIENT_METRICS => self.subscription(one),
-            resource::GROUP => self.group(one),
-            unknown => refused(format!("Unknown resource type {unknown}")),
+            _ => self.group(one),
         }
     }
 
@@ -181,7 +210,8 @@ impl Altering<'_> {
         Ok(())
     }
 
-    fn broker(&mut self, one: &Alteration<'_>) -> Result<(), AlterError> {
+    /// Which broker is meant, where it is one; what is set of it, and what would be.
+    fn broker_values(&self, one: &Alteration<'_>) -> Result<(Option<BrokerId>, Values, Values), AlterError> {
         let broker = match one.name {
             "" => None,
             name => Some(self.asked_broker(name, "Unexpected broker id, expected {}, but received {}")?),
@@ -194,6 +224,11 @@ impl Altering<'_> {
         let set = self.new_values(Some(Kind::Broker), before.clone(), one)?;
         let current = |name: &str| self.configs.of_broker(self.changed, self.asked, name);
         brokers::check(&set, broker.is_some(), current)?;
+        Ok((broker, before, set))
+    }
+
+    fn broker(&mut self, one: &Alteration<'_>) -> Result<(), AlterError> {
+        let (broker, before, set) = self.broker_values(one)?;
         brokers::check_in_sync(&before, &set, broker.is_some())?;
         if self.validate_only {
             return Ok(());
@@ -310,7 +345,12 @@ impl Altering<'_> {
             Mode::Incremental => before,
             Mode::Replace => Values::new(),
         };
-        for change in &one.changes {
+        // The controller is handed them in a map.
+        let names = hash_map_order(one.changes.iter().map(|change| change.name));
+        let in_order = names
+            .into_iter()
+            .filter_map(|name| one.changes.iter().find(|change| change.name == name));
+        for change in in_order {
             let definition = kind.and_then(|kind| table::find(kind, change.name));
             let list = |set: &Values| {
                 let listed = definition.filter(|definition| definition.of == Type::List);

@@ -59,8 +59,17 @@ pub(crate) fn check(
             "These security configs can be dynamically updated only per-listener using the listener prefix: [{names}]"
         ));
     }
+    // `DynamicConfig.Broker.validate`: the quotas of replication are defined first.
+    let names = || set.keys().map(String::as_str);
+    let quotas = table::in_order(Kind::ReplicationQuota, names());
+    let own = table::in_order(Kind::Broker, names());
+    for (definition, name) in quotas.chain(own) {
+        if let Some(value) = set.get(name) {
+            definition.parse(value).map_err(AlterError::InvalidRequest)?;
+        }
+    }
     for (name, value) in set {
-        if let Some(definition) = table::find(Kind::Broker, of_listener(name).unwrap_or(name)) {
+        if let Some(definition) = of_listener(name).and_then(|name| table::find(Kind::Broker, name)) {
             definition.parse(value).map_err(AlterError::InvalidRequest)?;
         }
     }

@@ -1,5 +1,6 @@
 //! What may be set of a group: `GroupConfig.validate`. The brokers' configurations say within which bounds.
 
+use super::order::hash_map_order;
 use super::store::Values;
 use super::table::{self, Kind};
 
@@ -95,13 +96,13 @@ const fn between<'a>(name: &'a str, least: &'a str, most: &'a str) -> (&'a str, 
 
 /// Checks everything that a group would be set to; the error is what Apache Kafka says. `broker` knows the brokers' values.
 pub(crate) fn check(set: &Values, broker: impl Fn(&str) -> Option<String>) -> Result<(), String> {
-    for name in set.keys() {
-        if table::find(Kind::Group, name).is_none() {
-            return Err(format!("Unknown group config name: {name}"));
-        }
+    let names = || set.keys().map(String::as_str);
+    let mut unknown = hash_map_order(names()).into_iter();
+    if let Some(name) = unknown.find(|name| table::find(Kind::Group, name).is_none()) {
+        return Err(format!("Unknown group config name: {name}"));
     }
-    for (name, value) in set {
-        if let Some(definition) = table::find(Kind::Group, name) {
+    for (definition, name) in table::in_order(Kind::Group, names()) {
+        if let Some(value) = set.get(name) {
             definition.parse(value)?;
         }
     }

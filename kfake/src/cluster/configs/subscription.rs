@@ -3,6 +3,7 @@
 use regex_lite::Regex;
 
 use super::error::AlterError;
+use super::order::hash_map_order;
 use super::store::Values;
 use super::table::{self, Kind};
 
@@ -31,12 +32,11 @@ pub(crate) fn check(name: &str, set: &Values) -> Result<(), AlterError> {
             "Subscription name can't be empty".to_owned(),
         ));
     }
-    for name in set.keys() {
-        if table::find(Kind::ClientMetrics, name).is_none() {
-            return Err(AlterError::InvalidRequest(format!(
-                "Unknown client metrics configuration: {name}"
-            )));
-        }
+    let mut unknown = hash_map_order(set.keys().map(String::as_str)).into_iter();
+    if let Some(name) = unknown.find(|name| table::find(Kind::ClientMetrics, name).is_none()) {
+        return Err(AlterError::InvalidRequest(format!(
+            "Unknown client metrics configuration: {name}"
+        )));
     }
     for definition in table::all(Kind::ClientMetrics) {
         let Some(value) = set.get(definition.name) else {

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Quota,
     /// Quotas of addresses.
     IpQuota,
+    /// Quotas of replication, which brokers have without their being broker configurations.
+    ReplicationQuota,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             "C" => Self::ClientMetrics,
             "U" => Self::Quota,
             "I" => Self::IpQuota,
+            "R" => Self::ReplicationQuota,
             _ => return None,
         })
     }
@@ -146,6 +149,8 @@ pub(crate) struct Definition {
     pub check: Check,
     /// The broker configuration that a topic's or a group's falls back to.
     pub synonym: Option<&'static str>,
+    /// Among those of its kind, as Apache Kafka defines them.
+    pub place: usize,
 }
 
 impl Definition {
@@ -165,7 +170,7 @@ impl Definition {
 
 fn definition(line: &'static str) -> Option<Definition> {
     let columns: Vec<&'static str> = line.split('\t').collect();
-    let &[kind, name, of, initial, scope, check, synonym] = columns.as_slice() else {
+    let &[kind, name, of, initial, scope, check, synonym, place] = columns.as_slice() else {
         return None;
     };
     Some(Definition {
@@ -185,6 +190,7 @@ fn definition(line: &'static str) -> Option<Definition> {
         internal: scope.ends_with('i'),
         check: rule(check)?,
         synonym: (synonym != "-").then_some(synonym),
+        place: place.parse().ok()?,
     })
 }
 
@@ -224,6 +230,16 @@ fn rule(column: &'static str) -> Option<Check> {
 /// The configurations of a kind, in the order of their names.
 pub(crate) fn all(kind: Kind) -> impl Iterator<Item = &'static Definition> {
     TABLE.within(move |(of, _)| of.cmp(&kind))
+}
+
+/// Those of some names that are of a kind, in the order in which `ConfigDef.parse` goes through them.
+pub(crate) fn in_order<'a>(
+    kind: Kind,
+    names: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = (&'static Definition, &'a str)> {
+    let mut found: Vec<_> = names.filter_map(|name| Some((find(kind, name)?, name))).collect();
+    found.sort_by_key(|(definition, _)| definition.place);
+    found.into_iter()
 }
 
 /// A configuration by its name.
@@ -270,6 +286,7 @@ mod tests {
             Kind::ClientMetrics,
             Kind::Quota,
             Kind::IpQuota,
+            Kind::ReplicationQuota,
         ];
         assert_eq!(every.into_iter().flat_map(all).count(), lines);
         assert!(TABLE.keys().eq(DOCUMENTATION.keys()));

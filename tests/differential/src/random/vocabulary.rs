@@ -614,6 +614,8 @@ const NEVER_EMPTY: &[(&str, &str)] = &[
     ("DescribeClientQuotas", "components"),
     ("DescribeTopicPartitions", "topics"),
     ("DescribeLogDirs", "topics"),
+    // Apache Kafka answers never.
+    ("AddPartitionsToTxn", "transactions"),
 ];
 
 fn fits(entry: (&str, &str), api: &str, path: &str) -> bool {
