@@ -80,6 +80,7 @@ pub mod messages;
 mod api;
 mod cluster;
 mod group;
+mod hash_order;
 mod lines;
 mod net;
 mod txn;

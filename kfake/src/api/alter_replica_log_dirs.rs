@@ -6,7 +6,9 @@ use crate::messages::alter_replica_log_dirs_response::{
     AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult,
 };
 use crate::messages::{AlterReplicaLogDirsRequest, AlterReplicaLogDirsResponse};
+use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::TopicName;
 
 use super::describe_log_dirs::log_dir;
 use super::dispatch::Refusal;
@@ -19,31 +21,35 @@ pub(super) async fn handle(
     request: AlterReplicaLogDirsRequest,
 ) -> Result<AlterReplicaLogDirsResponse, Refusal> {
     let directory = log_dir(context);
-    let mut results: Vec<AlterReplicaLogDirTopicResult> = Vec::new();
+    // A partition is moved to the last directory that is named for it (`AlterReplicaLogDirsRequest.partitionDirs`).
+    let mut targets: IndexMap<(&TopicName, i32), &str> = IndexMap::new();
     for wanted in &request.dirs {
-        let is_there = *wanted.path == *directory;
         for topic in &wanted.topics {
-            let partitions = topic.partitions.iter().map(|index| {
-                let moved = match is_there {
-                    true => moved(context, &topic.name, *index),
-                    false => Err(ResponseError::LogDirNotFound),
-                };
-                AlterReplicaLogDirPartitionResult::default()
-                    .with_partition_index(*index)
-                    .with_error_code(moved.err().map_or(0, |error| error.code()))
-            });
-            let partitions = partitions.collect::<Vec<_>>();
-            match results.iter_mut().find(|result| result.topic_name == topic.name) {
-                Some(result) => result.partitions.extend(partitions),
-                None => results.push(
-                    AlterReplicaLogDirTopicResult::default()
-                        .with_topic_name(topic.name.clone())
-                        .with_partitions(partitions),
-                ),
-            }
+            targets.extend(
+                topic
+                    .partitions
+                    .iter()
+                    .map(|index| ((&topic.name, *index), wanted.path.as_str())),
+            );
         }
     }
-    Ok(AlterReplicaLogDirsResponse::default().with_results(results))
+    let mut results: IndexMap<&TopicName, Vec<AlterReplicaLogDirPartitionResult>> = IndexMap::new();
+    for ((topic, index), path) in targets {
+        let moved = match path == directory {
+            true => moved(context, topic, index),
+            false => Err(ResponseError::LogDirNotFound),
+        };
+        let result = AlterReplicaLogDirPartitionResult::default()
+            .with_partition_index(index)
+            .with_error_code(moved.err().map_or(0, |error| error.code()));
+        results.entry(topic).or_default().push(result);
+    }
+    let results = results.into_iter().map(|(topic, partitions)| {
+        AlterReplicaLogDirTopicResult::default()
+            .with_topic_name(topic.clone())
+            .with_partitions(partitions)
+    });
+    Ok(AlterReplicaLogDirsResponse::default().with_results(results.collect()))
 }
 
 /// `ReplicaManager.alterReplicaLogDirs`, for the directory that there is.

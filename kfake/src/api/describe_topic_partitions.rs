@@ -39,7 +39,7 @@ pub(super) async fn handle(
         return Ok(all_refused(&request, ResponseError::InvalidRequest));
     }
     // A topic without a name cannot be asked for permission on, which Apache Kafka fails over.
-    if from.is_empty() && request.topics.iter().any(|t| t.name.is_empty()) {
+    if request.cursor.is_none() && request.topics.iter().any(|t| t.name.is_empty()) {
         return Ok(all_refused(&request, ResponseError::UnknownServerError));
     }
     let page = context.shared.config.max_request_partition_size_limit.0;

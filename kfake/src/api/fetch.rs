@@ -239,7 +239,8 @@ fn session_request(version: i16, request: FetchRequest) -> SessionRequest {
             let wanted = Wanted {
                 offset: partition.fetch_offset,
                 max_bytes: partition.partition_max_bytes,
-                leader_epoch: partition.current_leader_epoch,
+                // Of a fetch any epoch below zero is none (`FetchRequest.optionalEpoch`).
+                leader_epoch: partition.current_leader_epoch.max(-1),
                 last_fetched_epoch: partition.last_fetched_epoch,
                 resolved: false,
             };

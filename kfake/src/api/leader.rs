@@ -31,6 +31,10 @@ impl Refused {
     }
 }
 
+/// The leader epoch of a client that does not say which it expects (`RecordBatch.NO_PARTITION_LEADER_EPOCH`). Any other below the
+/// leader's is old.
+const NO_EPOCH: i32 = -1;
+
 /// Who may answer for a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -73,7 +77,7 @@ pub(super) fn hosted(
         epoch: partition.leader_epoch,
     });
     let is_replica = partition.replicas.contains(&context.broker);
-    if client_epoch >= 0 && is_replica {
+    if client_epoch != NO_EPOCH && is_replica {
         if client_epoch < partition.leader_epoch {
             let error = ResponseError::FencedLeaderEpoch;
             return Err(Refused { error, leader });

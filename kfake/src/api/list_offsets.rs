@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::messages::list_offsets_request::ListOffsetsPartition;
+use crate::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use crate::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use indexmap::IndexMap;
@@ -18,6 +18,7 @@ use super::leader::{Asked, hosted};
 use crate::api::context::Context;
 use crate::log::{Isolation, OffsetSpec, TimestampOffset};
 
+const READ_UNCOMMITTED: i8 = 0;
 const READ_COMMITTED: i8 = 1;
 /// The replica id of those who are none.
 const CONSUMER: i32 = -1;
@@ -38,6 +39,10 @@ pub(super) async fn handle(
         DEBUGGING_CONSUMER => Asked::Replica,
         _ => Asked::Leader,
     };
+    // `IsolationLevel.forId` throws for another, and every partition has the error (`ListOffsetsRequest.getErrorResponse`).
+    if version >= 2 && !(READ_UNCOMMITTED..=READ_COMMITTED).contains(&request.isolation_level) {
+        return Ok(ListOffsetsResponse::default().with_topics(failed(request.topics)));
+    }
     // `ReplicaManager.fetchOffset` answers by topic, and the topics of which it has a partition.
     let mut asked: IndexMap<TopicName, Vec<ListOffsetsPartition>> = IndexMap::new();
     for topic in request.topics {
@@ -70,6 +75,21 @@ pub(super) async fn handle(
             .with_partitions(partitions)
     });
     Ok(ListOffsetsResponse::default().with_topics(topics.collect()))
+}
+
+fn failed(topics: Vec<ListOffsetsTopic>) -> Vec<ListOffsetsTopicResponse> {
+    let topics = topics.into_iter().map(|topic| {
+        let partitions = topic.partitions.iter().map(|asked| {
+            ListOffsetsPartitionResponse::default()
+                .with_partition_index(asked.partition_index)
+                .with_error_code(ResponseError::UnknownServerError.code())
+        });
+        let partitions = partitions.collect();
+        ListOffsetsTopicResponse::default()
+            .with_name(topic.name)
+            .with_partitions(partitions)
+    });
+    topics.collect()
 }
 
 fn named_twice(partitions: &[ListOffsetsPartition]) -> BTreeSet<i32> {

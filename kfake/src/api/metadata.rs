@@ -34,6 +34,13 @@ pub(super) async fn handle(
     request: MetadataRequest,
 ) -> Result<MetadataResponse, Refusal> {
     let shared = &context.shared;
+    if request.topics.is_none() && version == 0 {
+        return Err(Refusal::Body("non-nullable field topics is null".to_owned()));
+    }
+    let mut named = request.topics.iter().flatten();
+    if version < 10 && named.any(|topic| topic.name.is_none()) {
+        return Err(Refusal::Body("non-nullable field name is null".to_owned()));
+    }
     let topics = match &request.topics {
         None => every_topic(context),
         Some(topics) if topics.is_empty() && version == 0 => every_topic(context),
@@ -66,8 +73,9 @@ pub(super) async fn handle(
     let topics = topics
         .into_iter()
         .map(|t| match request.include_topic_authorized_operations {
-            true => t.with_topic_authorized_operations(TOPIC_OPERATIONS),
-            false => t,
+            // Nobody can be asked for permission on what has no name.
+            true if t.name.is_some() => t.with_topic_authorized_operations(TOPIC_OPERATIONS),
+            _ => t,
         })
         .collect();
     let known = shared.topics.read();

@@ -25,7 +25,7 @@ pub(super) async fn handle(
     // Kafka answers them first.
     let mut answered = take_unknown(context, version, &mut request.topics);
     if !request.topics.is_empty() && !context.coordinates(&request.group_id) {
-        merge(
+        merge_rest(
             &mut answered.topics,
             refuse(request.topics, ResponseError::NotCoordinator).topics,
         );
@@ -49,7 +49,7 @@ pub(super) async fn handle(
                 refuse(request.topics, error)
             }
         };
-        merge(&mut answered.topics, committed.topics);
+        merge_rest(&mut answered.topics, committed.topics);
     }
     Ok(answered)
 }
@@ -105,6 +105,14 @@ fn topic_of(topic: &OffsetCommitRequestTopic) -> OffsetCommitRequestTopic {
     OffsetCommitRequestTopic::default()
         .with_name(topic.name.clone())
         .with_topic_id(topic.topic_id)
+}
+
+/// What the group answers stays as it is where nothing has been answered yet (`OffsetCommitResponse.Builder.merge`).
+fn merge_rest(answered: &mut Vec<OffsetCommitResponseTopic>, more: Vec<OffsetCommitResponseTopic>) {
+    match answered.is_empty() {
+        true => *answered = more,
+        false => merge(answered, more),
+    }
 }
 
 fn merge(answered: &mut Vec<OffsetCommitResponseTopic>, more: Vec<OffsetCommitResponseTopic>) {

@@ -39,6 +39,9 @@ pub(super) async fn handle(
         }
         return Ok(OffsetFetchResponse::default().with_groups(groups));
     }
+    if request.topics.is_none() && version < 2 {
+        return Err(Refusal::Body("non-nullable field topics is null".to_owned()));
+    }
     let topics = request.topics.map(|topics| {
         let topics = topics.into_iter().map(|topic| {
             OffsetFetchRequestTopics::default()

@@ -100,6 +100,8 @@ struct Batch<'a> {
     several_producers: bool,
     /// A batch whose beginning is that of none fails the whole request.
     unreadable: Option<BatchError>,
+    /// So does one over which Apache Kafka's check of records throws what is no error of its own.
+    fails_inside: bool,
 }
 
 pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequest) -> Result<Answer, Refusal> {
@@ -115,6 +117,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
         unauthorized: request.transactional_id.is_none() && is_transactional,
         several_producers: is_transactional && names_several_producers(&request, version),
         unreadable,
+        fails_inside: fails_inside(context, version, &request),
     };
     let mut leaders = Vec::new();
     let mut failed = None;
@@ -269,6 +272,25 @@ fn has_transactional(request: &ProduceRequest) -> Result<bool, BatchError> {
     Ok(transactional)
 }
 
+/// Whether one of several batches fails the whole request: `ProduceRequest.validateRecords` throws, and no `ApiException`. Records for
+/// what does not exist are not looked at. A single batch's failure is the request's anyway.
+fn fails_inside(context: &Context, version: i16, request: &ProduceRequest) -> bool {
+    let partitions = request.topic_data.iter().map(|topic| topic.partition_data.len());
+    if partitions.sum::<usize>() < 2 {
+        return false;
+    }
+    request.topic_data.iter().any(|topic| {
+        let fails = |data: &&PartitionProduceData| {
+            let checked = check_envelope(data.records.as_deref().unwrap_or_default(), version);
+            checked.is_err_and(|error| error.code() == ResponseError::UnknownServerError)
+        };
+        let mut failing = topic.partition_data.iter().filter(fails).peekable();
+        failing.peek().is_some()
+            && find_topic(context, version, topic)
+                .is_ok_and(|known| failing.any(|data| known.partition(data.index).is_some()))
+    })
+}
+
 /// Whether the transactional batches of a request are those of more than one producer, or of one in several epochs
 /// (`ReplicaManager.handleProduceAppend`).
 fn names_several_producers(request: &ProduceRequest, version: i16) -> bool {
@@ -321,6 +343,9 @@ impl Batch<'_> {
     ) -> Result<Appended, Failure> {
         if let Some(error) = self.unreadable {
             return Err(Failure::invalid(&error.into(), "", -1));
+        }
+        if self.fails_inside {
+            return Err(ResponseError::UnknownServerError.into());
         }
         if self.unauthorized {
             return Err(ResponseError::TransactionalIdAuthorizationFailed.into());

@@ -27,7 +27,7 @@ pub(super) async fn handle(
         return Ok(answered);
     }
     if let Err(error) = check(context, version, &request) {
-        merge(&mut answered.topics, refuse(request.topics, error).topics);
+        merge_rest(&mut answered.topics, refuse(request.topics, error).topics);
         return Ok(answered);
     }
     // As with OffsetCommit: only who commits without a generation may be a group's first.
@@ -66,7 +66,7 @@ pub(super) async fn handle(
             refuse(request.topics, error)
         }
     };
-    merge(&mut answered.topics, committed.topics);
+    merge_rest(&mut answered.topics, committed.topics);
     Ok(answered)
 }
 
@@ -155,12 +155,21 @@ fn take_unknown(
             .with_topic_id(topic.topic_id)
             .with_partitions(missing);
         let error = exists.map_or(error, |_| ResponseError::UnknownTopicOrPartition);
-        if !refused.partitions.is_empty() {
+        // A topic that there is not is answered also when it was named without partitions.
+        if !refused.partitions.is_empty() || exists.is_none() {
             merge(&mut unknown, refuse(vec![refused], error).topics);
         }
     }
     topics.retain(|topic| !topic.partitions.is_empty());
     TxnOffsetCommitResponse::default().with_topics(unknown)
+}
+
+/// What the group answers stays as it is where nothing has been answered yet (`TxnOffsetCommitResponse.Builder.merge`).
+fn merge_rest(answered: &mut Vec<TxnOffsetCommitResponseTopic>, more: Vec<TxnOffsetCommitResponseTopic>) {
+    match answered.is_empty() {
+        true => *answered = more,
+        false => merge(answered, more),
+    }
 }
 
 fn merge(answered: &mut Vec<TxnOffsetCommitResponseTopic>, more: Vec<TxnOffsetCommitResponseTopic>) {

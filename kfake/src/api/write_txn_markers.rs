@@ -10,7 +10,9 @@ use crate::messages::write_txn_markers_response::{
     WritableTxnMarkerPartitionResult, WritableTxnMarkerResult, WritableTxnMarkerTopicResult,
 };
 use crate::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
+use indexmap::{IndexMap, IndexSet};
 use kafka_protocol::error::ResponseError;
+use kafka_protocol::messages::TopicName;
 
 use super::dispatch::Refusal;
 use super::leader::{enough_in_sync, led, still_led};
@@ -43,7 +45,7 @@ pub(super) async fn handle(
         fails |= is_nobodys(&marker) && asked.topics.iter().any(|topic| is_any_here(context, topic));
         let topics = match fails {
             true => failed(asked),
-            false => write(context, asked, &marker),
+            false => write(context, &each_once(asked), &marker),
         };
         markers.push(
             WritableTxnMarkerResult::default()
@@ -58,7 +60,63 @@ pub(super) async fn handle(
             marker.topics = topics;
         }
     }
-    Ok(WriteTxnMarkersResponse::default().with_markers(markers))
+    let markers = match fails {
+        // Of a producer's markers the last is answered (`WriteTxnMarkersRequest.getErrorResponse`).
+        true => last_of_each(markers),
+        false => markers,
+    };
+    Ok(WriteTxnMarkersResponse::default().with_markers(by_producer(markers)))
+}
+
+/// A marker with each topic and partition once: a partition gets one, however often it is named.
+fn each_once(asked: &WritableTxnMarker) -> WritableTxnMarker {
+    let mut topics: IndexMap<TopicName, IndexSet<i32>> = IndexMap::new();
+    for topic in &asked.topics {
+        topics
+            .entry(topic.name.clone())
+            .or_default()
+            .extend(&topic.partition_indexes);
+    }
+    let topics = topics.into_iter().map(|(name, partitions)| {
+        WritableTxnMarkerTopic::default()
+            .with_name(name)
+            .with_partition_indexes(partitions.into_iter().collect())
+    });
+    let topics = topics.collect();
+    asked.clone().with_topics(topics)
+}
+
+/// Each producer once, and each of its partitions: the results are kept in a map of maps (`KafkaApis.handleWriteTxnMarkersRequest`).
+fn by_producer(markers: Vec<WritableTxnMarkerResult>) -> Vec<WritableTxnMarkerResult> {
+    let mut all: IndexMap<_, IndexMap<TopicName, IndexMap<i32, i16>>> = IndexMap::new();
+    for marker in markers {
+        let topics = all.entry(marker.producer_id).or_default();
+        for topic in marker.topics.into_iter().filter(|topic| !topic.partitions.is_empty()) {
+            let partitions = topic.partitions.iter().map(|p| (p.partition_index, p.error_code));
+            topics.entry(topic.name).or_default().extend(partitions);
+        }
+    }
+    let partition = |(index, error)| {
+        WritableTxnMarkerPartitionResult::default()
+            .with_partition_index(index)
+            .with_error_code(error)
+    };
+    let topic = |(name, partitions): (TopicName, IndexMap<i32, i16>)| {
+        WritableTxnMarkerTopicResult::default()
+            .with_name(name)
+            .with_partitions(partitions.into_iter().map(partition).collect())
+    };
+    let marker = |(producer_id, topics): (_, IndexMap<TopicName, _>)| {
+        WritableTxnMarkerResult::default()
+            .with_producer_id(producer_id)
+            .with_topics(topics.into_iter().map(topic).collect())
+    };
+    all.into_iter().map(marker).collect()
+}
+
+fn last_of_each(markers: Vec<WritableTxnMarkerResult>) -> Vec<WritableTxnMarkerResult> {
+    let last: IndexMap<_, _> = markers.into_iter().map(|marker| (marker.producer_id, marker)).collect();
+    last.into_values().collect()
 }
 
 /// A marker's answer where the request has failed as a whole.

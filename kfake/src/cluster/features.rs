@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::releases::Feature;
 use super::topics::BrokerId;
+use crate::hash_order::hash_map_order;
 
 /// The metadata log's own format.
 const METADATA_VERSION: &str = "metadata.version";
@@ -65,7 +66,18 @@ impl Features {
         validate_only: bool,
     ) -> Result<(), String> {
         let mut levels = self.levels.clone();
+        // They are in a map by then: the last of those for one feature counts.
+        let last: BTreeMap<&str, &Update<'_>> = updates.iter().map(|update| (update.feature, update)).collect();
+        let mut features: Vec<&str> = Vec::new();
         for update in updates {
+            if !features.contains(&update.feature) {
+                features.push(update.feature);
+            }
+        }
+        for update in hash_map_order(features.into_iter())
+            .into_iter()
+            .filter_map(|feature| last.get(feature))
+        {
             let name = self.check(known, controller, update)?;
             levels.insert(name, update.level);
         }

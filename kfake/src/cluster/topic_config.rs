@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 
 use super::configs::logs::{Inherited, LogConfig};
-use super::configs::order::hash_map_order;
 use super::configs::table::{self, Kind};
 use super::topics::BrokerId;
+use crate::hash_order::hash_map_order;
 
 /// What a topic's configurations were set to. What was not set is the brokers'.
 ///

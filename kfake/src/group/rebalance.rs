@@ -17,6 +17,7 @@ use super::member::{Member, Protocol};
 use super::subscription::Subscribed;
 use super::view::GroupState;
 use crate::cluster::config::BrokerConfig;
+use crate::hash_order::hash_map_order;
 
 /// The shortest time after which a join phase that found nobody is looked at again.
 const LEAST_JOIN_PHASE: Duration = Duration::from_millis(1);
@@ -279,10 +280,12 @@ impl ClassicGroup {
             }
         }
         let most = votes.values().copied().max()?;
-        votes
-            .into_iter()
-            .find(|(_, count)| *count == most)
-            .map(|(name, _)| name.clone())
+        // Of those with as many votes the one that a hash map has first (`ClassicGroup.selectProtocol`).
+        let most_voted = votes.iter().filter(|(_, count)| **count == most).map(|(name, _)| *name);
+        let in_order = hash_map_order(votes.keys().map(|name| name.as_str()));
+        let mut most_voted: Vec<_> = most_voted.collect();
+        most_voted.sort_by_key(|name| in_order.iter().position(|other| other == &name.as_str()));
+        most_voted.first().map(|name| (*name).clone())
     }
 
     /// Those who joined and never asked for their assignment are out (`expirePendingSync`).

@@ -78,6 +78,8 @@ const UNORDERED: &[(&str, &str)] = &[
     ("ElectLeaders", "replicaElectionResults"),
     ("CreateTopics", "configs"),
     ("AlterClientQuotas", "entries"),
+    ("AlterReplicaLogDirs", "results"),
+    ("AlterReplicaLogDirs", "partitions"),
     ("DeleteGroups", "results"),
     ("DeleteRecords", "topics"),
     ("DeleteRecords", "partitions"),

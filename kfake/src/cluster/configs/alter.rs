@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::AlterError;
-use super::order::hash_map_order;
 use super::store::{Changed, Configs, Values};
 use super::table::{self, Kind, Type};
 use super::{brokers, groups, loggers, subscription};
 use crate::cluster::topic_config::{self, TopicConfig};
 use crate::cluster::topics::{BrokerId, Topic, Topics, check_name};
 use crate::group::registry::Groups;
+use crate::hash_order::hash_map_order;
 
 /// `ConfigResource.Type`, as requests write it.
 pub(crate) mod resource {

@@ -173,11 +173,13 @@ fn number(text: &str) -> f64 {
 
 /// Everything, or pairs of a partition and a broker.
 fn is_replica_list(list: &[String]) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    // Nothing between two commas is a pair, too.
     let is_pair = |pair: &String| {
-        pair.split_once(':')
-            .is_some_and(|(partition, broker)| partition.parse::<u32>().is_ok() && broker.parse::<u32>().is_ok())
+        let split = pair.split_once(':');
+        pair.is_empty() || split.is_some_and(|(partition, broker)| digits(partition) && digits(broker))
     };
-    matches!(list, []) || matches!(list, [one] if one == "*" || one == "none") || list.iter().all(is_pair)
+    list.concat() == "*" || matches!(list, [one] if one == "*" || one == "none") || list.iter().all(is_pair)
 }
 
 /// `java.time.Duration.parse` of what is not negative: P, days, T, hours, minutes, seconds with a fraction.

@@ -1,8 +1,8 @@
 //! What may be set of a group: `GroupConfig.validate`. The brokers' configurations say within which bounds.
 
-use super::order::hash_map_order;
 use super::store::Values;
 use super::table::{self, Kind};
+use crate::hash_order::hash_map_order;
 
 /// Numbers with the brokers' least and most for them.
 const BOUNDS: &[(&str, Option<&str>, Option<&str>)] = &[

@@ -8,7 +8,6 @@ pub(crate) mod error;
 pub(crate) mod groups;
 pub(crate) mod loggers;
 pub(crate) mod logs;
-pub(crate) mod order;
 pub(crate) mod store;
 pub(crate) mod subscription;
 pub(crate) mod table;

@@ -3,9 +3,9 @@
 use regex_lite::Regex;
 
 use super::error::AlterError;
-use super::order::hash_map_order;
 use super::store::Values;
 use super::table::{self, Kind};
+use crate::hash_order::hash_map_order;
 
 const METRICS: &str = "metrics";
 const INTERVAL_MS: &str = "interval.ms";

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::hash_order::sized_hash_map_order;
+
 /// What an entity can be made of, in the order of Apache Kafka's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
@@ -56,13 +58,9 @@ pub(crate) struct Named(pub BTreeMap<String, Option<String>>);
 impl Named {
     /// Its parts in the order of Apache Kafka's answers, in which a hash decides.
     pub fn parts(&self) -> Vec<(&str, Option<&str>)> {
-        let mut parts: Vec<_> = self
-            .0
-            .iter()
-            .map(|(kind, name)| (kind.as_str(), name.as_deref()))
-            .collect();
-        parts.sort_by_key(|(kind, _)| Part::of(kind).map_or(3, |part| part as u8));
-        parts
+        let kinds = sized_hash_map_order(self.0.keys().map(String::as_str));
+        let part = |kind| self.0.get(kind).map(|name| (kind, name.as_deref()));
+        kinds.into_iter().filter_map(part).collect()
     }
 }
 

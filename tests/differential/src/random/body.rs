@@ -66,7 +66,8 @@ impl<'a> Body<'a> {
         if vocabulary::is_fixed(&self.api.name, path) {
             return self.usual(&field.kind, path);
         }
-        let is_odd = self.odd > 0 && self.rng.u8(0..self.odd) == 0;
+        let is_alone = vocabulary::is_alone(&self.api.name, path);
+        let is_odd = !is_alone && self.odd > 0 && self.rng.u8(0..self.odd) == 0;
         if is_odd && field.nullable.contains(&self.version) && self.rng.u8(0..3) == 0 {
             return Value::Null;
         }
@@ -92,6 +93,7 @@ impl<'a> Body<'a> {
                     return Value::Null;
                 }
                 let length = match self.rng.u8(0..10) {
+                    _ if vocabulary::is_alone(&self.api.name, path) => 1,
                     0 if !vocabulary::is_never_empty(&self.api.name, path) => 0,
                     0..6 => 1,
                     6..9 => 2,

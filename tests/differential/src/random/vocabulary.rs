@@ -618,6 +618,14 @@ const NEVER_EMPTY: &[(&str, &str)] = &[
     ("AddPartitionsToTxn", "transactions"),
 ];
 
+/// Lists of one thing alone. Apache Kafka never answers a marker for a partition that it is told of twice, nor one without partitions
+/// that it has behind others.
+const ALONE: &[(&str, &str)] = &[
+    ("WriteTxnMarkers", "markers"),
+    ("WriteTxnMarkers", "partitionIndexes"),
+    ("WriteTxnMarkers", "topics"),
+];
+
 fn fits(entry: (&str, &str), api: &str, path: &str) -> bool {
     let (of, end) = entry;
     let ends = path
@@ -641,6 +649,10 @@ pub(super) fn values(api: &str, path: &str) -> Option<&'static [&'static str]> {
 
 pub(super) fn is_fixed(api: &str, path: &str) -> bool {
     FIXED.iter().any(|entry| fits(*entry, api, path))
+}
+
+pub(super) fn is_alone(api: &str, path: &str) -> bool {
+    ALONE.iter().any(|entry| fits(*entry, api, path))
 }
 
 pub(super) fn is_never_empty(api: &str, path: &str) -> bool {

@@ -4,17 +4,27 @@
 /// Names that are all different, in the order in which a `java.util.HashMap` goes through them after they were put into it one by
 /// one.
 pub(crate) fn hash_map_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = names.collect();
-    let mask = table_size(names.len()) - 1;
+    ordered(names.collect(), 16)
+}
+
+/// The same of a `new HashMap<>(n)` where `n` is how many names there are.
+pub(crate) fn sized_hash_map_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let names: Vec<&str> = names.collect();
+    let least = u32::try_from(names.len()).unwrap_or(u32::MAX / 4).max(1);
+    ordered(names, least.next_power_of_two())
+}
+
+fn ordered(mut names: Vec<&str>, least: u32) -> Vec<&str> {
+    let mask = table_size(names.len(), least) - 1;
     // Within a bucket the first comes first, and a larger table keeps that.
     names.sort_by_key(|name| spread(name) & mask);
     names
 }
 
-/// The smallest power of two, from 16 on, of which three quarters are enough.
-fn table_size(names: usize) -> u32 {
-    let mut size: u32 = 16;
-    while names > (size as usize / 4) * 3 && size < 1 << 30 {
+/// The smallest power of two, from `least` on, of which three quarters are enough.
+fn table_size(names: usize, least: u32) -> u32 {
+    let mut size = least;
+    while names * 4 > size as usize * 3 && size < 1 << 30 {
         size *= 2;
     }
     size
@@ -48,5 +58,8 @@ mod tests {
             "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "ä",
         ];
         assert_eq!(order(&letters)[..6], ["a", "b", "c", "d", "ä", "e"]);
+        let parts = ["client-id", "", "ip", "user", "other"];
+        let sized = sized_hash_map_order(parts.into_iter());
+        assert_eq!(sized, ["", "other", "client-id", "user", "ip"]);
     }
 }
