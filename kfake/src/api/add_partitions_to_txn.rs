@@ -3,6 +3,8 @@
 //! - 2: PRODUCER_FENCED may come back. 3: flexible. 4: several transactions, and questions whether partitions are in one
 //!   (KIP-890). 5: TRANSACTION_ABORTABLE may come back.
 
+use std::collections::HashMap;
+
 use indexmap::{IndexMap, IndexSet};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::TopicName;
@@ -22,10 +24,29 @@ pub(super) async fn handle(
     request: AddPartitionsToTxnRequest,
 ) -> Result<AddPartitionsToTxnResponse, Refusal> {
     if version >= 4 {
+        // Of the same id twice, the partitions of the last are those of each (`AddPartitionsToTxnRequest.partitionsByTransaction`).
+        let topics: HashMap<_, _> = request
+            .transactions
+            .iter()
+            .map(|transaction| (&transaction.transactional_id, &transaction.topics))
+            .collect();
+        let several = topics.len() < request.transactions.len();
         let results = request.transactions.iter().map(|transaction| {
+            let topics = topics.get(&transaction.transactional_id).filter(|_| several);
+            let results = match topics {
+                Some(topics) => {
+                    let transaction = transaction.clone().with_topics(topics.to_vec());
+                    // What is not answered by partition is that of the first with the id (`errorResponseForTransaction`).
+                    let id = &transaction.transactional_id;
+                    let mut all = request.transactions.iter();
+                    let first = all.find(|other| &other.transactional_id == id).unwrap_or(&transaction);
+                    add(context, version, &transaction, first)
+                }
+                None => add(context, version, transaction, transaction),
+            };
             AddPartitionsToTxnResult::default()
                 .with_transactional_id(transaction.transactional_id.clone())
-                .with_topic_results(add(context, version, transaction))
+                .with_topic_results(results)
         });
         return Ok(AddPartitionsToTxnResponse::default().with_results_by_transaction(results.collect()));
     }
@@ -34,7 +55,7 @@ pub(super) async fn handle(
         .with_producer_id(request.v3_and_below_producer_id)
         .with_producer_epoch(request.v3_and_below_producer_epoch)
         .with_topics(request.v3_and_below_topics);
-    let results = add(context, version, &transaction);
+    let results = add(context, version, &transaction, &transaction);
     Ok(AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(results))
 }
 
@@ -43,6 +64,7 @@ fn add(
     context: &Context,
     version: i16,
     transaction: &AddPartitionsToTxnTransaction,
+    answered_as: &AddPartitionsToTxnTransaction,
 ) -> Vec<AddPartitionsToTxnTopicResult> {
     // Only here are results kept by partition; what is added or refused as a whole is answered as it was asked.
     let once = each_once(transaction);
@@ -81,7 +103,7 @@ fn add(
     let added = checked.and_then(|()| held.add(id, producer, named));
     drop(held);
     let added = added.map_err(|error| fenced_as_of(version, 2, error));
-    results(transaction, |_, _, _| added)
+    results(answered_as, |_, _, _| added)
 }
 
 /// The transaction with each partition once, and each topic that has one: results are kept by partition

@@ -36,6 +36,7 @@ pub(super) async fn handle(
     let mut results: IndexMap<&TopicName, Vec<AlterReplicaLogDirPartitionResult>> = IndexMap::new();
     for ((topic, index), path) in targets {
         let moved = match path == directory {
+            _ if is_too_long(topic, index) => Err(ResponseError::InvalidTopicException),
             true => moved(context, topic, index),
             false => Err(ResponseError::LogDirNotFound),
         };
@@ -50,6 +51,14 @@ pub(super) async fn handle(
             .with_partitions(partitions)
     });
     Ok(AlterReplicaLogDirsResponse::default().with_results(results.collect()))
+}
+
+/// Whether the directory that Apache Kafka fills before it is the log's would have too long a name (`UnifiedLog.logFutureDirName`): the
+/// topic's and the partition's, an id and a suffix.
+fn is_too_long(topic: &str, index: i32) -> bool {
+    const MOST: usize = 255;
+    let id_and_suffix = ".".len() + 32 + "-future".len();
+    topic.encode_utf16().count() + format!("-{index}").len() + id_and_suffix > MOST
 }
 
 /// `ReplicaManager.alterReplicaLogDirs`, for the directory that there is.

@@ -25,10 +25,8 @@ pub(super) async fn handle(
     request: DescribeClientQuotasRequest,
 ) -> Result<DescribeClientQuotasResponse, Refusal> {
     let filter = request.components.iter();
-    let filter = filter.map(|component| Ok((&*component.entity_type, wanted(component)?)));
-    let found = filter
-        .collect::<Result<Vec<_>, Refused>>()
-        .and_then(|filter| context.shared.quotas.describe(&filter, request.strict));
+    let filter = filter.map(|component| (&*component.entity_type, wanted(component)));
+    let found = context.shared.quotas.describe(filter.collect(), request.strict);
     Ok(match found {
         Err(Refused(error, why)) => DescribeClientQuotasResponse::default()
             .with_error_code(error.code())

@@ -14,6 +14,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::FetchRequest;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::dispatch::{Answer, Refusal};
 use super::leader::{Asked, Hosted, Refused, hosted};
@@ -100,17 +101,18 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         return Ok(FetchAnswer::failed(ResponseError::BrokerNotAvailable).encode(context, version));
     };
     let (isolation_level, asked_id) = (request.isolation_level, request.session_id);
+    let is_level = (READ_UNCOMMITTED..=READ_COMMITTED).contains(&isolation_level);
+    let failure = (!is_level).then(|| failed_inside(version, &request));
     let request = session_request(version, request);
-    let refused = (!(READ_UNCOMMITTED..=READ_COMMITTED).contains(&isolation_level)).then(|| request.clone());
     let begun = sessions.lock().begin(request);
     let mut opened = match begun {
         Ok(opened) => opened,
         Err(error) => return Ok(FetchAnswer::failed(error).encode(context, version)),
     };
-    if let Some(request) = refused
+    if let Some(failure) = failure
         && asks_for_something(context, &opened)
     {
-        return Ok(failed_inside(version, request).encode(context, version));
+        return Ok(failure.encode(context, version));
     }
     let deadline = Instant::now() + patience;
     if let Some(quiet) = opened.quiet.take() {
@@ -125,6 +127,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
                         session_id: id,
                         throttle_ms: context.throttle(context.requested()),
                         partitions: Vec::new(),
+                        apart: None,
                     }
                 }
             };
@@ -154,21 +157,28 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
         .zip(&outcomes)
         .map(|((key, wanted), outcome)| (key.clone(), *wanted, outcome.seen()))
         .collect();
+    let learned = learned(context, &seen);
     let new_id = context.shared.new_fetch_session_id();
     let finished = sessions.lock().finish(opened.round, &seen, new_id);
     let answer = match finished {
         Err(error) => FetchAnswer::failed(error),
         Ok((session_id, included)) => {
+            if !learned.is_empty() {
+                sessions.lock().learn(session_id, learned);
+            }
             if let Some(quiet) = quiet {
                 sessions.lock().is_quiet(session_id, opened.round, quiet);
             }
             let partitions = opened.wanted.into_iter().zip(outcomes).zip(included);
             let partitions = partitions.filter(|(_, included)| *included);
-            // Apache Kafka answers partitions that do not exist after those that do.
+            // Apache Kafka answers partitions that do not exist after those that do, and first those of unknown ids.
             let (unknown, known): (Vec<_>, Vec<_>) = partitions
                 .map(|(((key, _), outcome), _)| (key, outcome))
                 .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(..)));
-            let answers: Vec<_> = known.into_iter().chain(unknown).collect();
+            let (ids, others): (Vec<_>, Vec<_>) = unknown
+                .into_iter()
+                .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(ResponseError::UnknownTopicId, _)));
+            let answers: Vec<_> = known.into_iter().chain(ids).chain(others).collect();
             if follows_nil(&answers) {
                 let answer = FetchAnswer {
                     session_id: asked_id,
@@ -180,6 +190,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
                 error: None,
                 session_id,
                 throttle_ms: 0,
+                apart: None,
                 partitions: answers
                     .into_iter()
                     .map(|(key, outcome)| (key, outcome.answer(version)))
@@ -204,13 +215,69 @@ fn asks_for_something(context: &Context, opened: &Opened) -> bool {
 }
 
 /// `FetchRequest.getErrorResponse`: before there were topic ids, every partition that the request names has the error, too.
-fn failed_inside(version: i16, request: SessionRequest) -> FetchAnswer {
+fn failed_inside(version: i16, request: &FetchRequest) -> FetchAnswer {
     let error = ResponseError::UnknownServerError;
-    let named = request.wanted.into_iter().filter(|_| version < 13);
+    let named = request.topics.iter().filter(|_| version < 13);
+    let named: Vec<_> = named
+        .map(|topic| (TopicKey::Name(topic.topic.as_str().into()), &topic.partitions))
+        .collect();
+    let partitions = named.iter().flat_map(|(topic, partitions)| {
+        partitions.iter().map(|partition| {
+            let key = PartitionKey {
+                topic: topic.clone(),
+                index: partition.partition,
+            };
+            (key, PartitionAnswer::unread(error))
+        })
+    });
     FetchAnswer {
-        session_id: request.id,
-        partitions: named.map(|(key, _)| (key, PartitionAnswer::unread(error))).collect(),
+        session_id: request.session_id,
+        partitions: partitions.collect(),
+        apart: Some(
+            named
+                .into_iter()
+                .map(|(topic, partitions)| (topic, partitions.len()))
+                .collect(),
+        ),
         ..FetchAnswer::failed(error)
+    }
+}
+
+/// The names of the topics that a session has seen for the first time by their ids.
+fn learned(context: &Context, seen: &[(PartitionKey, Wanted, Seen)]) -> Vec<(Uuid, Arc<str>)> {
+    let new = |(key, wanted, seen): &(PartitionKey, Wanted, Seen)| match &key.topic {
+        TopicKey::Id(id) if seen.topic_exists && !wanted.resolved => Some(*id),
+        _ => None,
+    };
+    let mut ids: Vec<Uuid> = seen.iter().filter_map(new).collect();
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    ids.dedup();
+    let topics = context.shared.topics.read();
+    let named = ids
+        .into_iter()
+        .filter_map(|id| Some((id, topics.by_id(&id)?.name.as_str().into())));
+    named.collect()
+}
+
+/// A topic that a session has known by its id, and in whose place there is another of its name, is found by that name
+/// (`CachedPartition.resolveUnknownName`), and the log has another id.
+fn find_successors(context: &Context, opened: &Opened, outcomes: &mut [Outcome]) {
+    for ((key, wanted), outcome) in opened.wanted.iter().zip(outcomes) {
+        let (TopicKey::Id(id), true, Outcome::Unknown(_, Since::NoTopic)) = (&key.topic, wanted.resolved, &*outcome)
+        else {
+            continue;
+        };
+        let sessions = context.shared.fetch_sessions(context.broker);
+        let Some(name) = sessions.and_then(|sessions| sessions.lock().name(opened.round, id)) else {
+            continue;
+        };
+        let topics = context.shared.topics.read();
+        let successor = topics.by_name(&name);
+        if successor.is_some_and(|topic| topic.partition(key.index).is_some()) {
+            *outcome = Outcome::Refused(Refused::new(ResponseError::InconsistentTopicId));
+        }
     }
 }
 
@@ -294,6 +361,7 @@ async fn wait_for_records(
     deadline: Instant,
 ) -> Result<(Vec<Outcome>, Option<Quiet>), Refusal> {
     let (mut outcomes, _) = read_all(context, opened, limits, rack);
+    find_successors(context, opened, &mut outcomes);
     let has_session = opened.round != Round::Sessionless;
     let may_be_quiet = has_session && is_quiet(&outcomes);
     let mut out_of_time = deadline <= Instant::now();
@@ -309,6 +377,7 @@ async fn wait_for_records(
         // After registering, so that an append in between is seen here or leaves its notice.
         let topics;
         (outcomes, topics) = read_all(context, opened, limits, rack);
+        find_successors(context, opened, &mut outcomes);
         if !registered.covers(&outcomes) {
             // A topic has been deleted and created again: its new logs are other ones.
             registered = register(&outcomes, &notify);

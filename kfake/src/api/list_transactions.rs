@@ -59,16 +59,52 @@ pub(super) async fn handle(
         .with_transaction_states(listed))
 }
 
-/// The pattern, which the whole id has to match. Both this and Apache Kafka's RE2/J take the syntax of RE2.
+/// The pattern, which the whole id has to match. Both this and Apache Kafka's RE2/J take the syntax of RE2; to RE2 a brace that begins
+/// no count is a character.
 fn pattern(request: &ListTransactionsRequest) -> Result<Option<Regex>, regex_lite::Error> {
     match request.transactional_id_pattern.as_deref() {
         None | Some("") => Ok(None),
         Some(pattern) => {
             // By itself first: brackets of its own must not close those around it.
-            Regex::new(pattern)?;
+            let pattern = with_braces(pattern);
+            Regex::new(&pattern)?;
             Regex::new(&format!("^(?:{pattern})$")).map(Some)
         }
     }
+}
+
+/// The pattern with each opening brace escaped that is not that of `{n}`, `{n,}` or `{n,m}`.
+fn with_braces(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let (mut escaped, mut class) = (false, false);
+    for (at, c) in pattern.char_indices() {
+        let is_plain = !escaped && !class;
+        if c == '{' && is_plain && !begins_count(&pattern[at + 1..]) {
+            out.push('\\');
+        }
+        class = match c {
+            '[' if is_plain => true,
+            ']' if !escaped => false,
+            _ => class,
+        };
+        // Behind `\\p` and `\\x` braces are part of what is escaped.
+        escaped = match c {
+            '\\' => !escaped,
+            'p' | 'P' | 'x' => escaped,
+            _ => false,
+        };
+        out.push(c);
+    }
+    out
+}
+
+fn begins_count(rest: &str) -> bool {
+    let Some((count, _)) = rest.split_once('}') else {
+        return false;
+    };
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let (least, most) = count.split_once(',').unwrap_or((count, ""));
+    !least.is_empty() && digits(least) && digits(most)
 }
 
 impl Filters<'_> {
@@ -80,5 +116,25 @@ impl Filters<'_> {
             && (states.is_empty() || states.iter().any(|name| &**name == transaction.state.name()))
             && (duration < 0 || lasted > duration)
             && self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_brace_that_begins_no_count_is_a_character() {
+        let cases = [
+            ("a{2", "a\\{2"),
+            ("a{2}", "a{2}"),
+            ("a{2,3}b{,3}", "a{2,3}b\\{,3}"),
+            ("[{]{1,}", "[{]{1,}"),
+            ("\\{{", "\\{\\{"),
+            ("\\p{L}{x}", "\\p{L}\\{x}"),
+        ];
+        for (pattern, wanted) in cases {
+            assert_eq!(with_braces(pattern), wanted);
+        }
     }
 }

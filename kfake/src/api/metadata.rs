@@ -60,11 +60,9 @@ pub(super) async fn handle(
             topics
                 .iter()
                 .filter(|t| !by_id || !t.topic_id.is_nil())
-                .filter(|t| seen.insert((t.name.clone(), t.topic_id)))
+                .filter(|t| seen.insert((t.name.clone().filter(|_| !by_id), t.topic_id)))
                 .map(|t| match &t.name {
-                    Some(name) if t.topic_id.is_nil() => {
-                        by_name(context, name, version < 4 || request.allow_auto_topic_creation)
-                    }
+                    Some(name) if !by_id => by_name(context, name, version < 4 || request.allow_auto_topic_creation),
                     _ => by_id_alone(context, t.topic_id),
                 })
                 .collect()

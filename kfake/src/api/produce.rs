@@ -7,7 +7,7 @@
 //! A follower in sync has what its leader has, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,20 +124,25 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
     let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
     let several = request.topic_data.len() > 1;
     let mut places = HashMap::new();
-    let mut overruled = overruled(&request.topic_data).into_iter().peekable();
+    let fates = fates(version, &request.topic_data);
     let mut nth = 0;
     for topic in request.topic_data {
         let known = find_topic(context, version, &topic);
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
             nth += 1;
-            if overruled.next_if_eq(&(nth - 1)).is_some() {
+            let fate = fates.get(nth - 1).copied().unwrap_or(Fate::Answered);
+            if fate == Fate::Overruled {
                 continue;
             }
             let index = data.index;
             let is_compressed = is_compressed(&data) || known.as_ref().is_ok_and(|topic| compresses(topic, index));
             let response = PartitionProduceResponse::default().with_index(index);
-            partitions.push(match batch.append(known.as_ref(), data).await {
+            let appended = batch.append(known.as_ref(), data).await;
+            if fate == Fate::Unmentioned {
+                continue;
+            }
+            partitions.push(match appended {
                 Ok(appended) => response
                     .with_base_offset(appended.base_offset)
                     .with_log_append_time_ms(appended.log_append_time)
@@ -194,26 +199,56 @@ pub(super) async fn handle(context: &Context, version: i16, request: ProduceRequ
     }
 }
 
-/// Which partitions of a request, counted over all of its topics, stand in it again: the last one alone is appended and
-/// answered, since Apache Kafka keeps them in a map.
-fn overruled(topics: &[TopicProduceData]) -> Vec<usize> {
+/// What becomes of one of several batches for the same partition in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is the partition's answer.
+    Answered,
+    /// It is appended, and the answer is that of another.
+    Unmentioned,
+    /// Nothing.
+    Overruled,
+}
+
+/// What becomes of each partition of a request, counted over all of its topics; nothing where none stands in it twice. Apache Kafka keeps
+/// them in maps: of those that `ProduceRequest.validateRecords` takes the last is appended, and the last that it refuses is the answer.
+fn fates(version: i16, topics: &[TopicProduceData]) -> Vec<Fate> {
     let partitions = topics.iter().flat_map(|topic| {
         let named = (topic.topic_id, &topic.name);
-        topic.partition_data.iter().map(move |data| (named, data.index))
+        topic.partition_data.iter().map(move |data| ((named, data.index), data))
     });
     let partitions: Vec<_> = partitions.collect();
+    let mut places: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     if partitions.len() < 2 {
         return Vec::new();
     }
-    let mut seen = BTreeSet::new();
-    let again = partitions
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, key)| !seen.insert(**key));
-    let mut overruled: Vec<_> = again.map(|(nth, _)| nth).collect();
-    overruled.reverse();
-    overruled
+    for (nth, (key, _)) in partitions.iter().enumerate() {
+        places.entry(key).or_default().push(nth);
+    }
+    if places.len() == partitions.len() {
+        return Vec::new();
+    }
+    let mut fates = vec![Fate::Answered; partitions.len()];
+    for same in places.into_values().filter(|same| same.len() > 1) {
+        let is_refused = |nth: &usize| {
+            let records = partitions[*nth].1.records.as_deref();
+            check_envelope(records.unwrap_or_default(), version).is_err()
+        };
+        let (refused, taken): (Vec<usize>, Vec<usize>) = same.into_iter().partition(is_refused);
+        for nth in refused.iter().chain(&taken) {
+            fates[*nth] = Fate::Overruled;
+        }
+        if let Some(last) = taken.last() {
+            fates[*last] = match refused.is_empty() {
+                true => Fate::Answered,
+                false => Fate::Unmentioned,
+            };
+        }
+        if let Some(last) = refused.last() {
+            fates[*last] = Fate::Answered;
+        }
+    }
+    fates
 }
 
 fn refuse(response: PartitionProduceResponse, failure: Failure) -> PartitionProduceResponse {

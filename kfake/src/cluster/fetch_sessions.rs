@@ -147,6 +147,8 @@ struct Session {
     by_id: bool,
     last_used: Instant,
     partitions: IndexMap<PartitionKey, Cached>,
+    /// What the topics were called that were asked for by their ids and were there.
+    names: HashMap<Uuid, Arc<str>>,
     /// Of the last answer; gone while a request uses it.
     quiet: Option<Quiet>,
 }
@@ -282,6 +284,7 @@ impl FetchSessions {
                     by_id,
                     last_used: Instant::now(),
                     partitions: IndexMap::with_capacity(answers.len()),
+                    names: HashMap::new(),
                     quiet: None,
                 };
                 for (key, wanted, seen) in answers {
@@ -303,6 +306,21 @@ impl FetchSessions {
                 let include = answers.iter().map(|(key, _, seen)| session.answer(key, seen)).collect();
                 Ok((id, include))
             }
+        }
+    }
+
+    /// Remembers what topics are called.
+    pub fn learn(&mut self, id: i32, names: Vec<(Uuid, Arc<str>)>) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.names.extend(names);
+        }
+    }
+
+    /// What a topic was called when an incremental request's session last saw it.
+    pub fn name(&self, round: Round, topic: &Uuid) -> Option<Arc<str>> {
+        match round {
+            Round::Incremental { id, .. } => self.sessions.get(&id)?.names.get(topic).cloned(),
+            Round::Sessionless | Round::First { .. } => None,
         }
     }
 

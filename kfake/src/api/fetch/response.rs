@@ -30,6 +30,8 @@ pub(super) struct FetchAnswer {
     /// For how many milliseconds the client is not listened to, since it has used more than its quota.
     pub throttle_ms: i32,
     pub partitions: Vec<(PartitionKey, PartitionAnswer)>,
+    /// How many of the partitions each topic has, where a topic is to be named as often as it was asked for.
+    pub apart: Option<Vec<(TopicKey, usize)>>,
 }
 
 /// What a response says of a partition.
@@ -84,6 +86,7 @@ impl FetchAnswer {
             session_id: NO_SESSION,
             throttle_ms: 0,
             partitions: Vec::new(),
+            apart: None,
         }
     }
 
@@ -94,6 +97,7 @@ impl FetchAnswer {
             session_id,
             throttle_ms,
             partitions: Vec::new(),
+            apart: None,
         }
     }
 
@@ -111,22 +115,18 @@ impl FetchAnswer {
             out.buffer.put_i16(self.error.map_or(0, |error| error.code()));
             out.buffer.put_i32(self.session_id);
         }
-        let topics: Vec<_> = self
-            .partitions
-            .chunk_by(|(a, _), (b, _)| a.topic == b.topic)
-            .map(<[_]>::len)
-            .collect();
+        let chunks = self.partitions.chunk_by(|(a, _), (b, _)| a.topic == b.topic);
+        let together = || chunks.map(|chunk| (chunk[0].0.topic.clone(), chunk.len())).collect();
+        let topics: Vec<_> = self.apart.unwrap_or_else(together);
         out.array(topics.len());
         let mut partitions = self.partitions.into_iter();
-        for count in topics {
-            for (nth, (key, answer)) in partitions.by_ref().take(count).enumerate() {
-                if nth == 0 {
-                    match &key.topic {
-                        TopicKey::Name(name) => out.string(name),
-                        TopicKey::Id(id) => out.buffer.put_slice(id.as_bytes()),
-                    }
-                    out.array(count);
-                }
+        for (topic, count) in topics {
+            match &topic {
+                TopicKey::Name(name) => out.string(name),
+                TopicKey::Id(id) => out.buffer.put_slice(id.as_bytes()),
+            }
+            out.array(count);
+            for (key, answer) in partitions.by_ref().take(count) {
                 out.partition(key.index, answer);
             }
             out.no_tags();
@@ -352,6 +352,7 @@ mod tests {
             error: None,
             session_id: if version >= 7 { 99 } else { 0 },
             throttle_ms: 0,
+            apart: None,
             partitions: vec![
                 (key("a", 0), good(read(&[61, 20_000, 61, 3]), None)),
                 (key("a", 1), good(read(&[]), Some(&[]))),

@@ -18,14 +18,15 @@ const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// What the broker itself says of the operations, before the controller is asked.
 pub(crate) fn check_operations(one: &Alteration<'_>) -> Result<(), AlterError> {
+    let mut operations = one.changes.iter().map(|change| change.operation);
+    if let Some(Operation::Unknown(number)) = operations.find(|operation| matches!(operation, Operation::Unknown(_))) {
+        return Err(AlterError::InvalidRequest(format!("Unknown operations type {number}")));
+    }
     for change in &one.changes {
         let word = match change.operation {
-            Operation::Set | Operation::Delete => continue,
+            Operation::Set | Operation::Delete | Operation::Unknown(_) => continue,
             Operation::Append => "append",
             Operation::Subtract => "subtract",
-            Operation::Unknown(number) => {
-                return Err(AlterError::InvalidRequest(format!("Unknown operations type {number}")));
-            }
         };
         let name = change.name;
         let why = match table::find(Kind::Broker, name) {

@@ -22,7 +22,13 @@ pub(crate) struct Refused(pub ResponseError, pub String);
 
 impl Quotas {
     /// The entities that have what each part of the filter asks for; with `strict`, nothing besides.
-    pub fn describe(&self, filter: &[(&str, Match)], strict: bool) -> Result<Vec<(Entity, Limits)>, Refused> {
+    ///
+    /// What a part must be may itself be refused, once it is its turn.
+    pub fn describe(
+        &self,
+        filter: Vec<(&str, Result<Match, Refused>)>,
+        strict: bool,
+    ) -> Result<Vec<(Entity, Limits)>, Refused> {
         let invalid = |why: String| Err(Refused(ResponseError::InvalidRequest, why));
         let mut parts = BTreeMap::new();
         for (kind, wanted) in filter {
@@ -33,17 +39,18 @@ impl Quotas {
                 let why = format!("Unsupported entity type {kind}");
                 return Err(Refused(ResponseError::UnsupportedVersion, why));
             };
-            if parts.insert(part, wanted).is_some() {
+            if parts.contains_key(&part) {
                 return invalid(format!(
                     "Entity type {kind} cannot appear more than once in the filter."
                 ));
             }
+            parts.insert(part, wanted?);
         }
         if parts.contains_key(&Part::Ip) && parts.len() > 1 {
             return invalid("Invalid entity filter component combination. IP filter component should not be used with user or clientId filter component.".to_owned());
         }
         let fits = |entity: &Entity| {
-            let has = |(part, wanted): (&Part, &&Match)| match (entity.0.get(part), wanted) {
+            let has = |(part, wanted): (&Part, &Match)| match (entity.0.get(part), wanted) {
                 (None, _) => false,
                 (Some(_), Match::Any) => true,
                 (Some(name), Match::Default) => name.is_none(),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use indexmap::IndexMap;
+
 use crate::hash_order::sized_hash_map_order;
 
 /// What an entity can be made of, in the order of Apache Kafka's answers.
@@ -53,7 +55,7 @@ impl Entity {
 
 /// An entity as a request names it: what its parts are is still to be found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Named(pub BTreeMap<String, Option<String>>);
+pub(crate) struct Named(pub IndexMap<String, Option<String>>);
 
 impl Named {
     /// Its parts in the order of Apache Kafka's answers, in which a hash decides.

@@ -26,7 +26,10 @@ impl Default for Admin {
 impl Admin {
     /// A step, and what belongs to it.
     pub(super) fn step(&mut self, rng: &mut Rng, on: &str) -> String {
-        match rng.u8(0..8) {
+        match rng.u8(0..12) {
+            8 | 9 => self.quotas(rng, on).join("\n"),
+            10 => self.group(rng, on).join("\n"),
+            11 => self.set(rng, on).join("\n"),
             0..2 => delete_records(rng, on),
             2 => self.create_partitions(rng, on).join("\n"),
             3 => wrong_partitions(rng, on),
@@ -57,14 +60,21 @@ impl Admin {
 
     /// A value that changes how the next batches are judged, stored or read.
     fn set(&mut self, rng: &mut Rng, on: &str) -> Vec<String> {
-        let (name, value) = match rng.u8(0..7) {
+        let (name, value) = match rng.u8(0..14) {
             0 => ("max.message.bytes", "100"),
             1 => ("max.message.bytes", "1000000"),
             2 => ("message.timestamp.type", "LogAppendTime"),
             3 => ("message.timestamp.type", "CreateTime"),
             4 => ("message.timestamp.after.max.ms", "10"),
             5 => ("cleanup.policy", "compact"),
-            _ => ("compression.type", "gzip"),
+            6 => ("compression.type", "gzip"),
+            7 => ("compression.type", "zstd"),
+            8 => ("compression.zstd.level", "-1"),
+            9 => ("min.insync.replicas", "2"),
+            10 => ("min.insync.replicas", "1"),
+            11 => ("max.message.bytes", "0"),
+            12 => ("message.timestamp.before.max.ms", "1000"),
+            _ => ("cleanup.policy", "compact,delete"),
         };
         let change = match rng.bool() {
             true => format!(
@@ -77,11 +87,105 @@ impl Admin {
             ),
         };
         let wait = format!(
-            "until results[0].configs[0].value = \"{value}\" a: DescribeConfigs 4 {{resources: [{{resourceType: 2, resourceName: ~t, configurationKeys: [{name}]}}]}}"
+            "until results[0].configs has {{value: \"{value}\", configSource: 1}} a: DescribeConfigs 4 {{resources: [{{resourceType: 2, resourceName: ~t, configurationKeys: [{name}]}}]}}"
         );
         // The configurations are described a moment before the logs have them: what is created afterwards is known afterwards.
         self.waits += 1;
         vec![change, wait, format!("topic ~z{}", self.waits)]
+    }
+}
+
+impl Admin {
+    /// Quotas of names that are this sequence's, then what is set. They are known when a topic that is made afterwards is.
+    fn quotas(&mut self, rng: &mut Rng, on: &str) -> Vec<String> {
+        let entity = |rng: &mut Rng| {
+            pick(
+                rng,
+                &[
+                    "{entityType: user, entityName: ~u}",
+                    "{entityType: user, entityName: ~u} {entityType: client-id, entityName: ~c}",
+                    "{entityType: client-id, entityName: ~c}",
+                    "{entityType: user, entityName: ~u} {entityType: client-id, entityName: null}",
+                ],
+            )
+        };
+        let ops = |rng: &mut Rng| {
+            pick(
+                rng,
+                &[
+                    "{key: producer_byte_rate, value: 1000000000.0}",
+                    "{key: producer_byte_rate, value: 2000000000.0} {key: request_percentage, value: 1000.5}",
+                    "{key: consumer_byte_rate, value: 0.5}",
+                    "{key: producer_byte_rate, value: 0.0, remove: true}",
+                    "{key: request_percentage, value: -1.0, remove: true} {key: controller_mutation_rate, value: 1000000.25}",
+                    "{key: nothing, value: 1.0, remove: true}",
+                    "{key: connection_creation_rate, value: 1000.0}",
+                ],
+            )
+        };
+        let entries = |rng: &mut Rng| format!("{{entity: [{}], ops: [{}]}}", entity(rng), ops(rng));
+        let mut all = vec![entries(rng)];
+        if rng.bool() {
+            all.push(entries(rng));
+        }
+        self.waits += 1;
+        let components = pick(
+            rng,
+            &[
+                "{entityType: user, matchType: 0, match: ~u}",
+                "{entityType: client-id, matchType: 0, match: ~c}",
+                "{entityType: user, matchType: 0, match: ~u} {entityType: client-id, matchType: 0, match: ~c}",
+                "{entityType: user, matchType: 0, match: ~u} {entityType: client-id, matchType: 1, match: null}",
+                "{entityType: user, matchType: 0, match: ~u} {entityType: client-id, matchType: 2, match: null}",
+                "{entityType: client-id, matchType: 0, match: ~c} {entityType: user, matchType: 2, match: null}",
+            ],
+        );
+        vec![
+            format!(
+                "{on}: AlterClientQuotas {} {{entries: [{}]}}",
+                rng.i16(0..=1),
+                all.join(" ")
+            ),
+            format!("topic ~z{}", self.waits),
+            format!(
+                "{on}: DescribeClientQuotas {} {{components: [{components}], strict: {}}}",
+                rng.i16(0..=1),
+                rng.bool()
+            ),
+        ]
+    }
+
+    /// A group's own configurations.
+    fn group(&mut self, rng: &mut Rng, on: &str) -> Vec<String> {
+        let (name, value) = match rng.u8(0..4) {
+            0 => ("consumer.session.timeout.ms", "50000"),
+            1 => ("consumer.heartbeat.interval.ms", "6000"),
+            2 => ("share.auto.offset.reset", "earliest"),
+            _ => ("share.isolation.level", "read_committed"),
+        };
+        let group = pick(rng, &["~g", "~h"]);
+        vec![
+            format!(
+                "{on}: IncrementalAlterConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configs: [{{name: {name}, configOperation: 0, value: \"{value}\"}}]}}]}}",
+                rng.i16(0..=1)
+            ),
+            format!(
+                "until results[0].configs[0].value = \"{value}\" a: DescribeConfigs 4 {{resources: [{{resourceType: 32, resourceName: {group}, configurationKeys: [{name}]}}]}}"
+            ),
+            format!(
+                "b: DescribeConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configurationKeys: null}}], includeSynonyms: {}}}",
+                rng.i16(1..=4),
+                rng.bool()
+            ),
+            format!(
+                "{on}: AlterConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configs: []}}]}}",
+                rng.i16(0..=2)
+            ),
+            format!(
+                "b: ListConfigResources 1 {{resourceTypes: [{}]}}",
+                pick(rng, &["2", "2 2", "8", "4"])
+            ),
+        ]
     }
 }
 

@@ -76,6 +76,7 @@ impl<'a> Body<'a> {
             false => self.usual(&field.kind, path),
         };
         match value {
+            Value::List(list) => Value::List(vocabulary::distinct(&self.api.name, path, list)),
             Value::Null if !field.nullable.contains(&self.version) => match &field.default {
                 Value::Null => self.odd(&field.kind, path),
                 default => default.clone(),

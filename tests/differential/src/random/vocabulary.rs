@@ -651,6 +651,25 @@ pub(super) fn is_fixed(api: &str, path: &str) -> bool {
     FIXED.iter().any(|entry| fits(*entry, api, path))
 }
 
+/// Lists in which nothing may be named twice: Apache Kafka answers never. By the fields that name.
+const DISTINCT: &[(&str, &str, &[&str])] = &[("AlterConfigs", "resources", &["resourceType", "resourceName"])];
+
+/// A list without what must not be named twice.
+pub(super) fn distinct(api: &str, path: &str, list: Vec<Value>) -> Vec<Value> {
+    let Some((_, _, names)) = DISTINCT.iter().find(|(of, end, _)| fits((of, end), api, path)) else {
+        return list;
+    };
+    let mut seen: Vec<Vec<Option<Value>>> = Vec::new();
+    let is_new = |one: &Value| {
+        let named = names.iter().map(|name| one.field(name).cloned()).collect();
+        let is_new = !seen.contains(&named);
+        seen.push(named);
+        is_new
+    };
+    let mut is_new = is_new;
+    list.into_iter().filter(|one| is_new(one)).collect()
+}
+
 pub(super) fn is_alone(api: &str, path: &str) -> bool {
     ALONE.iter().any(|entry| fits(*entry, api, path))
 }
