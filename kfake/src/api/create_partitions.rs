@@ -49,9 +49,10 @@ pub(super) async fn handle(
     let once = request.topics.iter().filter(|topic| named[&topic.name] == 1);
     let (once, wanted): (Vec<_>, Vec<_>) = once.map(|topic| (&topic.name, growth(topic))).unzip();
     if creation::is_too_much(&context.shared, &wanted) {
+        // The controller throws, and every topic that the request names has the error.
         let why = "Excessively large number of additional partitions per request.";
         let policy = |name| refused(name, ResponseError::PolicyViolation, Some(why.to_owned()));
-        let results = named.keys().map(|name| policy(name)).collect();
+        let results = request.topics.iter().map(|topic| policy(&topic.name)).collect();
         return Ok(CreatePartitionsResponse::default().with_results(results));
     }
     let permit = |partitions| context.mutate(partitions, Strictness::since(version, STRICT_SINCE));

@@ -32,14 +32,6 @@ pub(super) async fn handle(
     version: i16,
     request: CreateTopicsRequest,
 ) -> Result<CreateTopicsResponse, Refusal> {
-    if partitions_of(&context.shared, &request.topics) > MAX_PARTITIONS {
-        let refused = || TopicError::PolicyViolation("Excessively large number of partitions per request.".to_owned());
-        let results = request
-            .topics
-            .iter()
-            .map(|topic| result(&context.shared, topic, Err(refused()), version));
-        return Ok(CreateTopicsResponse::default().with_topics(results.collect()));
-    }
     let mut named: BTreeMap<&TopicName, usize> = BTreeMap::new();
     for topic in &request.topics {
         *named.entry(&topic.name).or_default() += 1;
@@ -50,6 +42,14 @@ pub(super) async fn handle(
     let (own, once): (Vec<_>, Vec<_>) = once
         .into_iter()
         .partition(|topic| **topic.name == *CLUSTER_METADATA_TOPIC);
+    if partitions_of(&context.shared, &once) > MAX_PARTITIONS {
+        let refused = || TopicError::PolicyViolation("Excessively large number of partitions per request.".to_owned());
+        let results = request
+            .topics
+            .iter()
+            .map(|topic| result(&context.shared, topic, Err(refused()), version));
+        return Ok(CreateTopicsResponse::default().with_topics(results.collect()));
+    }
     let all: Vec<_> = once.iter().map(|topic| wanted(topic)).collect();
     let created = creation::create_all(&context.shared, &all, request.validate_only, &|partitions| {
         context.mutate(partitions, Strictness::since(version, STRICT_SINCE))
@@ -78,8 +78,8 @@ pub(super) async fn handle(
     Ok(CreateTopicsResponse::default().with_topics(results))
 }
 
-/// `ReplicationControlManager.validateTotalNumberOfPartitions`: defaults and manual assignments count as well.
-fn partitions_of(shared: &Shared, topics: &[CreatableTopic]) -> usize {
+/// `ReplicationControlManager.validateTotalNumberOfPartitions`, of what reaches it: defaults and manual assignments count as well.
+fn partitions_of(shared: &Shared, topics: &[&CreatableTopic]) -> usize {
     let partitions = topics.iter().map(|topic| match topic.num_partitions {
         _ if !topic.assignments.is_empty() => topic.assignments.len(),
         -1 => shared.config.num_partitions.0 as usize,

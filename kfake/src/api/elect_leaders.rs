@@ -21,7 +21,10 @@ pub(super) async fn handle(
     version: i16,
     request: ElectLeadersRequest,
 ) -> Result<ElectLeadersResponse, Refusal> {
+    // Nothing is looked at where no partition is named.
+    let names_none = request.topic_partitions.as_ref().is_some_and(Vec::is_empty);
     let election = match (version, request.election_type) {
+        _ if names_none => Election::Preferred,
         (0, _) | (_, PREFERRED) => Election::Preferred,
         (_, UNCLEAN) => Election::Unclean,
         (_, other) => {

@@ -491,11 +491,11 @@ fn read_all(context: &Context, opened: &Opened, limits: Limits, rack: &str) -> (
         let max_bytes = wanted.max_bytes.min(left);
         let limits = Limits { max_bytes, ..limits };
         let outcome = read_one(context, &topics, key, wanted, at_least_one, limits, rack);
-        if let Outcome::Read { read, .. } = &outcome
-            && read.size > 0
-        {
-            at_least_one = false;
-            left = left.saturating_sub(i32::try_from(read.size).unwrap_or(i32::MAX)).max(0);
+        if !matches!(outcome, Outcome::Unknown(..)) {
+            let size = outcome.size();
+            at_least_one &= size == 0;
+            // Also of a limit below zero nothing is left then.
+            left = left.saturating_sub(i32::try_from(size).unwrap_or(i32::MAX)).max(0);
         }
         outcomes.push(outcome);
     }

@@ -28,6 +28,11 @@ pub(super) async fn handle(
     if deleted.error_code == 0 {
         // Those that do not exist come first.
         let known = std::mem::replace(&mut deleted.topics, unknown);
+        if deleted.topics.is_empty() {
+            // As the group has answered it (`OffsetDeleteResponse.Builder.merge`).
+            deleted.topics = known;
+            return Ok(deleted);
+        }
         for topic in known {
             match deleted.topics.iter_mut().find(|t| t.name == topic.name) {
                 Some(same) => same.partitions.extend(topic.partitions),
@@ -53,7 +58,8 @@ fn take_unknown(context: &Context, topics: &mut Vec<OffsetDeleteRequestTopic>) -
                     .with_error_code(ResponseError::UnknownTopicOrPartition.code())
             })
             .collect();
-        if missing.is_empty() {
+        // A topic that there is not is answered also when it was named without partitions.
+        if missing.is_empty() && exists.is_some() {
             continue;
         }
         match unknown.iter_mut().find(|t| t.name == topic.name) {

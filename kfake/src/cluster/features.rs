@@ -103,6 +103,10 @@ impl Features {
             return invalid("A feature version cannot be less than 0.".to_owned());
         }
         let Some(known) = known.iter().find(|known| known.name == feature) else {
+            // At level 0 every feature is supported, before it is looked for.
+            if level == 0 {
+                return invalid(format!("Feature {feature} not found."));
+            }
             return invalid(format!("Local controller {controller} does not support this feature."));
         };
         if level != 0 && !(known.min..=known.max).contains(&level) {

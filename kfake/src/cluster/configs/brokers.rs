@@ -9,6 +9,7 @@ use crate::cluster::quotas::limits::{LISTENER, MAX_CONNECTIONS, MAX_CREATION_RAT
 /// Numbers of threads, which change by no more than half or double at a time (`DynamicThreadPool`).
 const THREADS: &[&str] = &[
     "num.io.threads",
+    "num.network.threads",
     "num.replica.fetchers",
     "num.recovery.threads.per.data.dir",
     "background.threads",
