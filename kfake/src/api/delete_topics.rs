@@ -67,6 +67,14 @@ pub(super) async fn handle(
             ));
             continue;
         }
+        if topic.name.is_some() && !topic.topic_id.is_nil() {
+            responses.push(refused(
+                topic,
+                ResponseError::InvalidRequest,
+                Some("You may not specify both topic name and topic id."),
+            ));
+            continue;
+        }
         let named_twice = match times.get_mut(&(topic.name.clone(), topic.topic_id)) {
             Some(0) => continue,
             Some(times) => std::mem::take(times) > 1,
@@ -128,17 +136,11 @@ fn refused(topic: DeleteTopicState, error: ResponseError, message: Option<&'stat
 
 fn delete(topics: &mut Topics, asked: &DeleteTopicState, permit: Permit<'_>) -> Result<Arc<Topic>, Failure> {
     let name = match (&asked.name, asked.topic_id.is_nil()) {
-        (Some(name), true) => name.to_string(),
+        (Some(name), _) => name.to_string(),
         (None, true) => {
             return Err((
                 ResponseError::InvalidRequest,
                 Some("Neither topic name nor id were specified."),
-            ));
-        }
-        (Some(_), false) => {
-            return Err((
-                ResponseError::InvalidRequest,
-                Some("You may not specify both topic name and topic id."),
             ));
         }
         (None, false) => topics.by_id(&asked.topic_id).map(|topic| topic.name.clone()).ok_or((

@@ -22,6 +22,9 @@ use crate::cluster::topics::{OffsetsMarker, Topic};
 use crate::log::Marker;
 use crate::txn::complete::write_marker;
 
+/// The size of a marker's batch: its header, and one record with a key of 4 bytes and a value of 6.
+const MARKER_BYTES: usize = 78;
+
 pub(super) async fn handle(
     context: &Context,
     _version: i16,
@@ -180,7 +183,12 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
     still_led(&partition, &log)?;
     // Markers are written with `acks=all`.
     enough_in_sync(&log)?;
-    let written = write_marker(&context.shared, topic.log_config(&partition), &mut log, marker);
+    let config = topic.log_config(&partition);
+    // `UnifiedLog.append` measures whatever is not the controllers' own.
+    if config.max_message_bytes < MARKER_BYTES {
+        return Err(ResponseError::MessageTooLarge);
+    }
+    let written = write_marker(&context.shared, config, &mut log, marker);
     drop(log);
     written.map_err(|error| error.code())?.notify();
     Ok(())

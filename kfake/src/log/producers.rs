@@ -13,6 +13,8 @@ use super::transactions::{Marker, MarkerError, read_marker};
 
 /// How many batches of a producer are remembered, so that a resent one is answered as the first was
 /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, the most requests that an idempotent producer may have in flight).
+/// The coordinator epoch of a producer that has had no marker (`ProducerStateEntry.empty`).
+const NO_COORDINATOR_EPOCH: i32 = -1;
 const BATCHES_RETAINED: usize = 5;
 
 /// A producer's claim on a batch: its id and epoch, and the sequence numbers of the batch's first and last record.
@@ -161,7 +163,7 @@ impl Producer {
             epoch,
             batches: VecDeque::with_capacity(BATCHES_RETAINED),
             open_since: None,
-            coordinator_epoch: -1,
+            coordinator_epoch: NO_COORDINATOR_EPOCH,
             last_timestamp: -1,
         }
     }
@@ -325,7 +327,15 @@ impl Producers {
     /// Whether a marker may be appended (`ProducerAppendInfo.checkProducerEpoch` and `checkCoordinatorEpoch`).
     pub(crate) fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
         let Some(producer) = self.entries.get(&marker.producer_id) else {
-            return Ok(());
+            // Who has had no marker yet has the coordinator epoch of none.
+            return match marker.coordinator_epoch < NO_COORDINATOR_EPOCH {
+                true => Err(MarkerError::CoordinatorFenced {
+                    producer_id: marker.producer_id,
+                    epoch: marker.coordinator_epoch,
+                    current: NO_COORDINATOR_EPOCH,
+                }),
+                false => Ok(()),
+            };
         };
         let (producer_id, epoch, current) = (marker.producer_id, marker.producer_epoch, producer.epoch);
         // A marker that comes again, of a transaction that has ended: it is written again (KAFKA-19999).

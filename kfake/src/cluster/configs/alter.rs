@@ -105,7 +105,8 @@ pub(crate) fn alter(
         mode,
         validate_only,
     };
-    let fails_inside = altering.fails_inside(all);
+    let once = |one: &&Alteration<'_>| times[&(one.kind, one.name)] == 1;
+    let fails_inside = altering.fails_inside(all.iter().filter(once));
     let answers = all.iter().map(|one| match times[&(one.kind, one.name)] {
         1 if fails_inside && one.kind != resource::BROKER_LOGGER => {
             altering.preprocess(one).and(Err(AlterError::Inside))
@@ -143,13 +144,13 @@ struct Altering<'a> {
 impl Altering<'_> {
     /// An operation that there is not makes the controller fail at all that it was handed (`ControllerApis`), unless another error
     /// of its resource comes first.
-    fn fails_inside(&mut self, all: &[Alteration<'_>]) -> bool {
+    fn fails_inside<'a>(&mut self, all: impl Iterator<Item = &'a Alteration<'a>>) -> bool {
         let has_unknown = |one: &&Alteration<'_>| {
             let mut operations = one.changes.iter().map(|change| change.operation);
             operations.any(|operation| matches!(operation, Operation::Unknown(_)))
         };
         let validate_only = std::mem::replace(&mut self.validate_only, true);
-        let mut suspects = all.iter().filter(has_unknown);
+        let mut suspects = all.filter(has_unknown);
         let fails = suspects.any(|one| matches!(self.resource(one), Err(AlterError::Inside)));
         self.validate_only = validate_only;
         fails

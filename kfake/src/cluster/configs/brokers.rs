@@ -5,16 +5,20 @@ use super::error::AlterError;
 use super::store::Values;
 use super::table::{self, Definition, Kind, Scope, Type};
 use crate::cluster::quotas::limits::{LISTENER, MAX_CONNECTIONS, MAX_CREATION_RATE};
+use crate::hash_order::hash_map_order;
 
 /// Numbers of threads, which change by no more than half or double at a time (`DynamicThreadPool`).
 const THREADS: &[&str] = &[
-    "num.io.threads",
+    // Each listener's first, then the broker's.
     "num.network.threads",
+    "num.io.threads",
     "num.replica.fetchers",
     "num.recovery.threads.per.data.dir",
     "background.threads",
 ];
 
+const CLEANER_THREADS: &str = "log.cleaner.threads";
+const DEDUPE_BUFFER: &str = "log.cleaner.dedupe.buffer.size";
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// What the broker itself says of the operations, before the controller is asked.
@@ -49,7 +53,7 @@ pub(crate) fn check(
 ) -> Result<(), AlterError> {
     let refused = |why: String| Err(AlterError::InvalidRequest(why));
     let those = |wanted: &dyn Fn(&str) -> bool| {
-        let names: Vec<_> = set.keys().map(String::as_str).filter(|name| wanted(name)).collect();
+        let names = hash_map_order(set.keys().map(String::as_str).filter(|name| wanted(name)));
         (!names.is_empty()).then(|| names.join(", "))
     };
     let scope = |name: &str| table::find(Kind::Broker, name).map(|definition| definition.scope);
@@ -82,6 +86,25 @@ pub(crate) fn check(
             "Cannot update these configs at default cluster level, broker id must be specified: [{names}]"
         ));
     }
+    let whole = |name: &str| {
+        set.get(name)
+            .cloned()
+            .or_else(|| current(name))?
+            .trim()
+            .parse::<i64>()
+            .ok()
+    };
+    // `KafkaConfig.validateValues`, of what the broker would have then.
+    if whole(CLEANER_THREADS) == Some(0) {
+        return refused("/ by zero".to_owned());
+    }
+    if let (Some(bytes), Some(threads)) = (whole(DEDUPE_BUFFER), whole(CLEANER_THREADS))
+        && bytes.checked_div(threads).is_some_and(|each| each <= 1024 * 1024)
+    {
+        return refused(format!(
+            "requirement failed: {DEDUPE_BUFFER} must be at least 1MB per cleaner thread."
+        ));
+    }
     for name in [MAX_CONNECTIONS, MAX_CREATION_RATE] {
         if let Some(why) = listener_refused(name, set, &current) {
             return refused(format!(
@@ -99,6 +122,16 @@ pub(crate) fn check(
             ));
         }
     }
+    if let (Some(wanted), Some(now)) = (
+        set.get(CLEANER_THREADS)
+            .and_then(|value| value.trim().parse::<i64>().ok()),
+        current(CLEANER_THREADS).and_then(|value| value.parse::<i64>().ok()),
+    ) && let Some(why) = cleaners_refused(wanted, now)
+    {
+        return refused(format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {why} for configuration Invalid dynamic configuration"
+        ));
+    }
     Ok(())
 }
 
@@ -111,6 +144,20 @@ fn listener_refused(name: &str, set: &Values, current: &impl Fn(&str) -> Option<
     let value = |name: &str| set.get(name).cloned().or_else(|| current(name));
     let value = value(&own).or_else(|| value(name))?;
     (value.trim() == "0").then(|| format!("Invalid {name} {value}"))
+}
+
+/// `LogCleaner.validateReconfiguration`.
+fn cleaners_refused(wanted: i64, now: i64) -> Option<String> {
+    if wanted < 1 {
+        return Some("Log cleaner threads should be at least 1".to_owned());
+    }
+    if wanted < now / 2 {
+        return Some(format!(
+            "Log cleaner threads cannot be reduced to less than half the current value {now}"
+        ));
+    }
+    (wanted > now * 2)
+        .then(|| format!("Log cleaner threads cannot be increased to more than double the current value {now}"))
 }
 
 fn threads_refused(wanted: i64, current: i64) -> Option<String> {

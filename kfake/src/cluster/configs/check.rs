@@ -49,12 +49,12 @@ impl Definition {
             Type::Int => whole(i32::MIN.into(), i32::MAX.into(), "INT"),
             Type::Short => whole(i16::MIN.into(), i16::MAX.into(), "SHORT"),
             Type::Long => whole(i64::MIN, i64::MAX, "LONG"),
-            Type::Double => match text.parse::<f64>() {
-                Ok(n) => Ok(Parsed::Number {
+            Type::Double => match parse_java_double(text) {
+                Some(n) => Ok(Parsed::Number {
                     text: java_double(n),
                     value: n,
                 }),
-                Err(_) => Err(self.invalid(value, "Not a number of type DOUBLE")),
+                None => Err(self.invalid(value, "Not a number of type DOUBLE")),
             },
             Type::Boolean => match text.to_ascii_lowercase() {
                 word if word == "true" || word == "false" => Ok(Parsed::Text(word)),
@@ -136,9 +136,6 @@ impl Definition {
                 "Configuration '{name}' must not be empty. Valid values include: {valid}"
             ));
         }
-        if (1..list.len()).any(|i| list[..i].contains(&list[i])) {
-            return Err(format!("Configuration '{name}' values must not be duplicated."));
-        }
         for word in list {
             if word.is_empty() {
                 return Err(format!("Configuration '{name}' values must not be empty."));
@@ -146,6 +143,9 @@ impl Definition {
             if !words.is_empty() {
                 self.one_of(words, word)?;
             }
+        }
+        if (1..list.len()).any(|i| list[..i].contains(&list[i])) {
+            return Err(format!("Configuration '{name}' values must not be duplicated."));
         }
         Ok(())
     }
@@ -209,6 +209,19 @@ fn is_duration(text: &str) -> bool {
         }
     }
     rest.is_empty()
+}
+
+/// `Double.parseDouble`, but for hexadecimal numbers: a suffix may say the type, and the words are spelt in one way.
+fn parse_java_double(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if matches!(unsigned, "NaN" | "Infinity") {
+        return text.parse().ok();
+    }
+    let number = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
+    match unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        true => number.parse().ok(),
+        false => None,
+    }
 }
 
 /// `Double.toString`: plain from 10^-3 to below 10^7, with a point; otherwise a mantissa and an exponent.

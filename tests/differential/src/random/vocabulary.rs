@@ -661,7 +661,12 @@ pub(super) fn distinct(api: &str, path: &str, list: Vec<Value>) -> Vec<Value> {
     };
     let mut seen: Vec<Vec<Option<Value>>> = Vec::new();
     let is_new = |one: &Value| {
-        let named = names.iter().map(|name| one.field(name).cloned()).collect();
+        // What is no type of a resource is the same as another that is none.
+        let known = |value: &Value| !matches!(value, Value::Int(kind) if ![2, 4, 8, 16, 32].contains(kind));
+        let named = names
+            .iter()
+            .map(|name| one.field(name).cloned().filter(known))
+            .collect();
         let is_new = !seen.contains(&named);
         seen.push(named);
         is_new

@@ -25,6 +25,8 @@ const COMMON: &[(&str, &str)] = &[
     ("group.initial.rebalance.delay.ms", "0"),
     ("group.min.session.timeout.ms", "100"),
     ("num.partitions", "3"),
+    // `start-kafka.sh` sets it.
+    ("log.cleaner.dedupe.buffer.size", "16777216"),
 ];
 
 impl Setup {
