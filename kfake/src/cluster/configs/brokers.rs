@@ -17,6 +17,7 @@ const THREADS: &[&str] = &[
     "background.threads",
 ];
 
+const OVERRIDES: &str = "max.connections.per.ip.overrides";
 const CLEANER_THREADS: &str = "log.cleaner.threads";
 const DEDUPE_BUFFER: &str = "log.cleaner.dedupe.buffer.size";
 const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
@@ -105,6 +106,9 @@ pub(crate) fn check(
             "requirement failed: {DEDUPE_BUFFER} must be at least 1MB per cleaner thread."
         ));
     }
+    if let Some(why) = set.get(OVERRIDES).and_then(|value| overrides_refused(value)) {
+        return refused(why);
+    }
     for name in [MAX_CONNECTIONS, MAX_CREATION_RATE] {
         if let Some(why) = listener_refused(name, set, &current) {
             return refused(format!(
@@ -144,6 +148,39 @@ fn listener_refused(name: &str, set: &Values, current: &impl Fn(&str) -> Option<
     let value = |name: &str| set.get(name).cloned().or_else(|| current(name));
     let value = value(&own).or_else(|| value(name))?;
     (value.trim() == "0").then(|| format!("Invalid {name} {value}"))
+}
+
+/// How many connections addresses may have: `Csv.parseCsvMap`, and what `KafkaConfig` makes of it.
+fn overrides_refused(value: &str) -> Option<String> {
+    // As Java splits: what is empty at the end is none.
+    let pairs: Vec<&str> = value.trim().split(',').map(str::trim).collect();
+    let pairs = &pairs[..pairs
+        .iter()
+        .rposition(|pair| !pair.is_empty())
+        .map_or(0, |last| last + 1)];
+    let mut addresses = Vec::new();
+    for pair in pairs {
+        let Some((address, _)) = pair.rsplit_once(':') else {
+            let length = pair.encode_utf16().count();
+            return Some(format!(
+                "Error parsing configuration property '{OVERRIDES}': begin 0, end -1, length {length}"
+            ));
+        };
+        addresses.push(address.trim());
+    }
+    for pair in pairs {
+        let number = pair.rsplit_once(':').map_or("", |(_, number)| number.trim());
+        if number.parse::<i32>().is_err() {
+            return Some(format!("For input string: \"{number}\""));
+        }
+    }
+    let is_valid = |address: &&str| {
+        address
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-%._:".contains(c))
+    };
+    let invalid: Vec<&str> = addresses.into_iter().filter(|address| !is_valid(address)).collect();
+    (!invalid.is_empty()).then(|| format!("{OVERRIDES} contains invalid addresses : {}", invalid.join(",")))
 }
 
 /// `LogCleaner.validateReconfiguration`.

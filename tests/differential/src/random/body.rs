@@ -90,7 +90,7 @@ impl<'a> Body<'a> {
         let known = vocabulary::values(&self.api.name, path);
         match kind {
             Kind::Array(element) => {
-                if known.is_some_and(|known| known.contains(&"null")) && self.rng.u8(0..4) == 0 {
+                if known.is_some_and(|known| known.contains(&Value::Null)) && self.rng.u8(0..4) == 0 {
                     return Value::Null;
                 }
                 let length = match self.rng.u8(0..10) {
@@ -107,15 +107,15 @@ impl<'a> Body<'a> {
                 None => self.inside(types, path, Vec::new()),
             },
             _ => match known {
-                Some(known) => chosen(self.rng, known),
+                Some(known) => vocabulary::one_of(self.rng, known),
                 None => plain(self.rng, kind),
             },
         }
     }
 
     /// What belongs together is chosen together; the rest is filled in.
-    fn structure(&mut self, types: &[FieldType], path: &str, known: &[&str]) -> Value {
-        match chosen(self.rng, known) {
+    fn structure(&mut self, types: &[FieldType], path: &str, known: &[Value]) -> Value {
+        match vocabulary::one_of(self.rng, known) {
             Value::Struct(given) => self.inside(types, path, given),
             Value::Null => Value::Null,
             // What is known is of a field of the same name that is no struct.
@@ -126,12 +126,12 @@ impl<'a> Body<'a> {
     /// An element of a list, which is never null.
     fn element(&mut self, kind: &Kind, path: &str) -> Value {
         let known = vocabulary::values(&self.api.name, path).unwrap_or_default();
-        let known: Vec<&str> = known.iter().copied().filter(|text| *text != "null").collect();
+        let known: Vec<Value> = known.iter().filter(|value| **value != Value::Null).cloned().collect();
         match kind {
             Kind::Struct(types) if known.is_empty() => self.inside(types, path, Vec::new()),
             Kind::Struct(types) => self.structure(types, path, &known),
             kind if known.is_empty() => plain(self.rng, kind),
-            _ => chosen(self.rng, &known),
+            _ => vocabulary::one_of(self.rng, &known),
         }
     }
 
@@ -209,11 +209,6 @@ impl<'a> Body<'a> {
             Kind::Struct(_) => self.usual(kind, path),
         }
     }
-}
-
-fn chosen(rng: &mut Rng, known: &[&str]) -> Value {
-    let text = pick(rng, known);
-    parse_value(text).unwrap_or_else(|_| Value::text(text))
 }
 
 /// A value of which nothing is known but its type.
