@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::entity::{Entity, Named, Part};
 use super::store::Quotas;
 use crate::cluster::configs::table::{self, Definition, Kind, Type};
+use crate::hash_order::sized_hash_map_order;
 
 /// How far a number may be from a whole one.
 const EPSILON: f64 = 1e-6;
@@ -41,9 +42,11 @@ impl Quotas {
     fn alter_one(&self, named: &Named, changes: &[Change], validate_only: bool) -> Result<(), String> {
         let entity = entity(named)?;
         let kind = kind(&entity)?;
-        for change in changes {
-            if let Some(value) = change.value {
-                check(kind, &change.key, value)?;
+        // The controller is handed them in a map.
+        for key in sized_hash_map_order(changes.iter().map(|change| change.key.as_str())) {
+            let change = changes.iter().find(|change| change.key == key);
+            if let Some(value) = change.and_then(|change| change.value) {
+                check(kind, key, value)?;
             }
         }
         if !validate_only {

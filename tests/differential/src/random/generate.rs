@@ -106,7 +106,10 @@ fn by_definition(rng: &mut Rng, offered: &Offered, on: &str) -> Option<String> {
     } else {
         version
     };
-    let body = Body::new(rng, api, version).made().to_string();
+    let mut body = Body::new(rng, api, version).made().to_string();
+    if api.name == "JoinGroup" {
+        body = body.replace("\"~f\"", &format!("~f{}", rng.u32(..)));
+    }
     let mut line = format!("{on}: {name} {version} {body}");
     if ENDS.contains(name) {
         for id in ["~x", "~y"] {
@@ -192,8 +195,28 @@ fn produce(rng: &mut Rng, on: &str) -> String {
         ];
         fields.push(pick(rng, &wrong).to_owned());
     }
+    let batch = format!("batch{{{}}}", fields.join(", "));
+    // Bytes that are no batch, or more than one.
+    let batch = match rng.u8(0..16) {
+        0 => format!("concat[{batch} batch{{records: [{}]}}]", records(rng)),
+        1 => pick(
+            rng,
+            &[
+                "message{magic: 1, value: a}",
+                "message{magic: 0, key: k, value: b}",
+                "b\"\"",
+                "hex\"00\"",
+                "hex\"0000000000000000000000\"",
+                "hex\"000000000000000000000000\"",
+                "hex\"00000000000000007fffffff\"",
+                "hex\"0000000000000000ffffffff0000000002\"",
+            ],
+        )
+        .to_owned(),
+        _ => batch,
+    };
     // More than one partition, or one twice.
-    let mut partitions = vec![format!("{{index: {index}, records: batch{{{}}}}}", fields.join(", "))];
+    let mut partitions = vec![format!("{{index: {index}, records: {batch}}}")];
     if rng.u8(0..5) == 0 {
         partitions.push(format!(
             "{{index: {}, records: batch{{records: [{}]}}}}",

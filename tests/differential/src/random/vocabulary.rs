@@ -44,6 +44,8 @@ pub(super) const APIS: &[(&str, u8)] = &[
     ("OffsetCommit", 6),
     ("OffsetFetch", 6),
     ("FindCoordinator", 3),
+    ("JoinGroup", 4),
+    ("SyncGroup", 3),
     ("Heartbeat", 3),
     ("LeaveGroup", 3),
     ("DescribeGroups", 3),
@@ -92,6 +94,8 @@ const FIXED: &[(&str, &str)] = &[
     // What takes effect would be everyone's, or takes effect behind its answer.
     ("", "validateOnly"),
     ("", "brokerId"),
+    // Who joins a group that has members waits for them.
+    ("JoinGroup", "groupId"),
     ("UpdateFeatures", "featureUpdates"),
     ("AlterClientQuotas", "entity"),
     ("AlterClientQuotas", "entityName"),
@@ -158,7 +162,10 @@ pub(super) fn is_fixed(api: &str, path: &str) -> bool {
 }
 
 /// Lists in which nothing may be named twice: Apache Kafka answers never. By the fields that name.
-const DISTINCT: &[(&str, &str, &[&str])] = &[("AlterConfigs", "resources", &["resourceType", "resourceName"])];
+const DISTINCT: &[(&str, &str, &[&str])] = &[
+    ("AlterConfigs", "resources", &["resourceType", "resourceName"]),
+    ("JoinGroup", "protocols", &["name"]),
+];
 
 /// A list without what must not be named twice.
 pub(super) fn distinct(api: &str, path: &str, list: Vec<Value>) -> Vec<Value> {
