@@ -36,6 +36,15 @@ impl LeaderEpochs {
         }
     }
 
+    /// Forgets the epochs that ended at `start_offset` or before it; the one that is left first begins there (`truncateFromStart`).
+    pub fn raise_start(&mut self, start_offset: i64) {
+        let begun = self.began.partition_point(|&(_, start)| start <= start_offset);
+        if begun > 0 {
+            self.began.drain(..begun - 1);
+            self.began[0].1 = start_offset;
+        }
+    }
+
     /// The epoch that `offset` was, or will be, appended in; -1 for none.
     pub fn at(&self, offset: i64) -> i32 {
         let next = self.began.partition_point(|&(_, start)| start <= offset);
@@ -91,6 +100,15 @@ mod tests {
         epochs.begin(4, 8);
         epochs.begin(2, 8);
         assert_eq!((epochs.latest(), epochs.at(7), epochs.at(4)), (4, 4, 0));
+    }
+
+    #[test]
+    fn what_is_left_begins_where_the_log_does() {
+        let mut epochs = epochs();
+        epochs.raise_start(3);
+        assert_eq!(epochs.end_of(-2, 8), Some((-2, 3)));
+        epochs.raise_start(6);
+        assert_eq!((epochs.end_of(0, 8), epochs.end_of(4, 8)), (Some((0, 6)), Some((4, 8))));
     }
 
     #[test]

@@ -583,6 +583,7 @@ impl Log {
     pub(super) fn raise_start(&mut self, offset: i64) -> bool {
         let raised = offset > self.start_offset;
         self.start_offset = self.start_offset.max(offset);
+        self.leader_epochs.raise_start(self.start_offset);
         self.transactions.forget_before(self.start_offset);
         raised
     }

@@ -60,7 +60,7 @@ impl Admin {
 
     /// A value that changes how the next batches are judged, stored or read.
     fn set(&mut self, rng: &mut Rng, on: &str) -> Vec<String> {
-        let (name, value) = match rng.u8(0..14) {
+        let (name, value) = match rng.u8(0..13) {
             0 => ("max.message.bytes", "100"),
             1 => ("max.message.bytes", "1000000"),
             2 => ("message.timestamp.type", "LogAppendTime"),
@@ -72,8 +72,7 @@ impl Admin {
             8 => ("compression.zstd.level", "-1"),
             9 => ("min.insync.replicas", "2"),
             10 => ("min.insync.replicas", "1"),
-            11 => ("max.message.bytes", "0"),
-            12 => ("message.timestamp.before.max.ms", "1000"),
+            11 => ("message.timestamp.before.max.ms", "1000"),
             _ => ("cleanup.policy", "compact,delete"),
         };
         let change = match rng.bool() {
