@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::coordinator::{Held, Transactions};
+use super::coordinator::{Held, ONCE_REPLICATED, Transactions};
 use crate::cluster::exits::Wait;
 
 impl Held<'_> {
@@ -53,20 +53,34 @@ async fn keep_deadlines(transactions: Arc<Transactions>) {
         tokio::select! {
             biased;
             () = exits.shutdown(), if exits.heard_in(Wait::Transactions) => return,
-            () = transactions.earlier.notified() => {}
-            () = sleep_until(deadline) => {
-                let mut held = transactions.hold();
-                let next = held.sweep();
-                held.state.watched_until = next;
-                if next.is_none() {
-                    // While the lock is held: whoever comes next starts another task, which this one must not disturb.
-                    watch.0 = None;
-                    return;
-                }
-                drop(held);
-            }
+            () = transactions.earlier.notified() => continue,
+            () = transactions.replicated.notified() => {}
+            () = due(deadline) => {}
         }
+        let mut held = transactions.hold();
+        let next = held.sweep();
+        held.state.watched_until = next;
+        if next.is_none() {
+            // While the lock is held: whoever comes next starts another task, which this one must not disturb.
+            watch.0 = None;
+            return;
+        }
+        drop(held);
     }
+}
+
+/// Waits until it is time; for ever where no time is known.
+async fn due(deadline: Due) {
+    match deadline {
+        Due::At(deadline) => sleep_until(deadline).await,
+        Due::OnceReplicated => std::future::pending().await,
+    }
+}
+
+/// When the task looks next.
+enum Due {
+    At(Instant),
+    OnceReplicated,
 }
 
 /// However the task is torn down, the next transaction starts another.
@@ -81,10 +95,13 @@ impl Drop for Watch<'_> {
 }
 
 impl Transactions {
-    fn next_deadline(&self) -> Option<Instant> {
+    fn next_deadline(&self) -> Option<Due> {
         let until = self.state.lock().watched_until?;
+        if until == ONCE_REPLICATED {
+            return Some(Due::OnceReplicated);
+        }
         let left = u64::try_from(until.saturating_sub(self.shared().now_ms())).unwrap_or(0);
-        Some(Instant::now() + Duration::from_millis(left))
+        Some(Due::At(Instant::now() + Duration::from_millis(left)))
     }
 
     /// Does what is due, without waiting for the task that does it.
