@@ -256,3 +256,40 @@ async fn closing_while_coordinators_move_leaves_nobody_waiting() {
     }
     assert_eq!(cluster.task_count(), 0);
 }
+
+/// Whoever can wait for the replicas of a group's offsets does so: a connection with what was answered by the group, and members whose
+/// join, assignment and return are not committed.
+#[leakcheck(start_paused)]
+async fn closing_ends_what_waits_for_the_replicas_of_offsets() {
+    let builder = Cluster::builder().in_memory().topic("orders", 1).brokers(3);
+    let cluster = builder
+        .broker_config("offsets.topic.num.partitions", "1")
+        .broker_config("min.insync.replicas", "3")
+        .start()
+        .await
+        .unwrap();
+    let mut assigned = Member::of(&cluster, "assigned");
+    assigned.join().await.unwrap();
+    let mut joined = Member::of(&cluster, "joined");
+    joined.join_alone().await.unwrap();
+    let mut returned = Member::of(&cluster, "returned").with_instance("one");
+    returned.join_alone().await.unwrap();
+    let BrokerId(leader) = cluster.coordinator("joined");
+    let lagging = BrokerId(leader % 3 + 1);
+    cluster.shrink_isr("__consumer_offsets", 0, lagging).unwrap();
+
+    let sync = assigned.sync_request(&[]);
+    drop(assigned.client.start(sync, 5).await.unwrap());
+    let mut joining = Member::of(&cluster, "joined");
+    drop(joining.start_join().await.unwrap());
+    let mut back = Member::of(&cluster, "returned").with_instance("one");
+    drop(back.start_join().await.unwrap());
+    let heartbeat = joined.heartbeat();
+    let (closed, ()) = tokio::join!(heartbeat, async {
+        until_idle().await;
+        assert_eq!(cluster.group("joined").unwrap().members.len(), 2);
+        cluster.close().await;
+    });
+    assert!(closed.unwrap_err().is_closed());
+    assert_eq!(cluster.task_count(), 0);
+}
