@@ -47,15 +47,16 @@ async fn keep_deadlines(transactions: Arc<Transactions>) {
     let exits = &transactions.shared().exits;
     let mut watch = Watch(Some(&transactions));
     loop {
-        let Some(deadline) = transactions.next_deadline() else {
+        let Some(until) = transactions.state.lock().watched_until else {
             return;
         };
+        let deadline = transactions.instant_of(until);
         tokio::select! {
             biased;
             () = exits.shutdown(), if exits.heard_in(Wait::Transactions) => return,
             () = transactions.earlier.notified() => continue,
             () = transactions.replicated.notified() => {}
-            () = due(deadline) => {}
+            () = sleep_until(deadline), if until != ONCE_REPLICATED => {}
         }
         let mut held = transactions.hold();
         let next = held.sweep();
@@ -67,20 +68,6 @@ async fn keep_deadlines(transactions: Arc<Transactions>) {
         }
         drop(held);
     }
-}
-
-/// Waits until it is time; for ever where no time is known.
-async fn due(deadline: Due) {
-    match deadline {
-        Due::At(deadline) => sleep_until(deadline).await,
-        Due::OnceReplicated => std::future::pending().await,
-    }
-}
-
-/// When the task looks next.
-enum Due {
-    At(Instant),
-    OnceReplicated,
 }
 
 /// However the task is torn down, the next transaction starts another.
@@ -95,13 +82,10 @@ impl Drop for Watch<'_> {
 }
 
 impl Transactions {
-    fn next_deadline(&self) -> Option<Due> {
-        let until = self.state.lock().watched_until?;
-        if until == ONCE_REPLICATED {
-            return Some(Due::OnceReplicated);
-        }
-        let left = u64::try_from(until.saturating_sub(self.shared().now_ms())).unwrap_or(0);
-        Some(Due::At(Instant::now() + Duration::from_millis(left)))
+    /// When it is that many milliseconds since 1970.
+    fn instant_of(&self, at_ms: i64) -> Instant {
+        let left = u64::try_from(at_ms.saturating_sub(self.shared().now_ms())).unwrap_or(0);
+        Instant::now() + Duration::from_millis(left)
     }
 
     /// Does what is due, without waiting for the task that does it.
