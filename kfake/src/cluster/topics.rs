@@ -305,6 +305,15 @@ impl Topics {
         if let Some(folded) = folded(name) {
             self.by_folded.remove(&folded);
         }
+        if name == Internal::Offsets.name() {
+            // Groups are kept elsewhere, and have nothing to wait for any more.
+            let partitions = topic.partitions.iter().map(|partition| partition.index);
+            let held = partitions.filter(|index| self.unreplicated.let_go(*index));
+            self.replicated.extend(held);
+        }
+        if name == Internal::Transactions.name() {
+            self.transactions_replicated.notify_one();
+        }
         Some(topic)
     }
 }

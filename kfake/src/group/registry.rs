@@ -70,7 +70,12 @@ impl Groups {
     /// In the order of their ids: the groups of a partition of `__consumer_offsets`.
     pub(super) fn all_in(&self, topics: &Topics, partition: i32) -> Vec<Arc<Group>> {
         let mut groups = self.all();
-        groups.retain(|group| Internal::Offsets.partition_in(topics, &group.id) == Some(partition));
+        // Where the topic is gone, they are all.
+        groups.retain(|group| {
+            Internal::Offsets
+                .partition_in(topics, &group.id)
+                .is_none_or(|of| of == partition)
+        });
         groups
     }
 
@@ -104,9 +109,11 @@ impl Groups {
     /// The end of a partition's groups is committed, or lost with what else was written.
     pub(super) fn forget_deleted(&self, topics: &Topics, partition: i32) -> Vec<Arc<Group>> {
         let mut all = self.deleted.lock();
-        let (gone, stays) = std::mem::take(&mut *all)
-            .into_iter()
-            .partition(|(id, _)| Internal::Offsets.partition_in(topics, id) == Some(partition));
+        let (gone, stays) = std::mem::take(&mut *all).into_iter().partition(|(id, _)| {
+            Internal::Offsets
+                .partition_in(topics, id)
+                .is_none_or(|of| of == partition)
+        });
         *all = stays;
         let gone: BTreeMap<_, _> = gone;
         gone.into_values().collect()
@@ -125,9 +132,9 @@ impl Groups {
     }
 
     /// Kafka forgets the committed offsets of a deleted topic (`GroupCoordinator.onPartitionsDeleted`).
-    pub fn forget_topic(&self, topic: &str) {
+    pub fn forget_topic(&self, topics: &Topics, topic: &str) {
         for group in self.all() {
-            let mut state = self.open(&group);
+            let mut state = self.open_in(topics, &group);
             if state.offsets.has_topic(topic) {
                 state.before_write();
                 state.offsets.forget_topic(topic);

@@ -27,6 +27,7 @@ use super::request::Reply;
 use super::view::GroupState;
 use crate::cluster::config::BrokerConfig;
 use crate::cluster::exits::{Closing, Wait};
+use crate::cluster::internal::Internal;
 use crate::cluster::topics::Topics;
 use crate::cluster::unreplicated::{Fate, Unreplicated};
 
@@ -317,6 +318,19 @@ impl Groups {
     pub fn open<'a>(&self, group: &'a Group) -> MutexGuard<'a, ClassicGroup> {
         let any = self.unreplicated.any();
         let partition = any.then(|| self.shared.offsets_partition(&group.id));
+        self.open_as(partition, group)
+    }
+
+    /// The same for whoever holds the topics.
+    pub(super) fn open_in<'a>(&self, topics: &Topics, group: &'a Group) -> MutexGuard<'a, ClassicGroup> {
+        let partition = match self.unreplicated.any() {
+            true => Internal::Offsets.partition_in(topics, &group.id),
+            false => None,
+        };
+        self.open_as(partition, group)
+    }
+
+    fn open_as<'a>(&self, partition: Option<i32>, group: &'a Group) -> MutexGuard<'a, ClassicGroup> {
         let mut state = group.state.lock();
         if let Some(partition) = partition {
             state.hold(partition, &self.unreplicated);

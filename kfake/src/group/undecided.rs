@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+type GroupIds = BTreeSet<Arc<str>>;
+
 /// By partition of `__consumer_offsets` and producer id. Where nobody led the partition when the transaction ended, they wait for a
 /// later one of the producer. Its lock is taken last.
 #[derive(Debug, Default)]
-pub(crate) struct Undecided(Mutex<BTreeMap<(i32, i64), BTreeSet<Arc<str>>>>);
+pub(crate) struct Undecided(Mutex<BTreeMap<(i32, i64), GroupIds>>);
 
 impl Undecided {
     /// A group has such offsets.
@@ -22,7 +24,7 @@ impl Undecided {
     }
 
     /// The groups of a marker that the partition takes.
-    pub fn take(&self, partition: i32, producer_id: i64) -> BTreeSet<Arc<str>> {
+    pub fn take(&self, partition: i32, producer_id: i64) -> GroupIds {
         self.0.lock().remove(&(partition, producer_id)).unwrap_or_default()
     }
 

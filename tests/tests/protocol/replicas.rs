@@ -7,8 +7,9 @@ use kafka_protocol::error::ResponseError::{
 };
 use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::{
-    AddPartitionsToTxnRequest, DescribeGroupsRequest, DescribeTransactionsRequest, FindCoordinatorRequest, GroupId,
-    InitProducerIdRequest, ListGroupsRequest, OffsetDeleteRequest, ProducerId, TopicName, TransactionalId,
+    AddPartitionsToTxnRequest, DeleteTopicsRequest, DescribeGroupsRequest, DescribeTransactionsRequest,
+    FindCoordinatorRequest, GroupId, InitProducerIdRequest, ListGroupsRequest, OffsetDeleteRequest, ProducerId,
+    TopicName, TransactionalId,
 };
 use kfake::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kfake::messages::offset_fetch_request::OffsetFetchRequestGroup;
@@ -92,6 +93,12 @@ async fn listed(cluster: &Cluster) -> Vec<(String, String)> {
     }
     groups.sort();
     groups
+}
+
+async fn delete_topic(cluster: &Cluster, name: &str) {
+    let request = DeleteTopicsRequest::default().with_topic_names(vec![TopicName(text(name))]);
+    let deleted = first_broker(cluster).send_version(request, 5).await.unwrap();
+    assert_eq!(deleted.responses[0].error_code, 0);
 }
 
 fn is(code: i16, error: ResponseError) -> bool {
@@ -209,6 +216,34 @@ async fn offsets_that_expire_are_seen_until_that_is_committed() {
         (committed(&cluster, GROUP).await, listed(&cluster).await.len()),
         (None, 0)
     );
+    cluster.close().await;
+}
+
+#[leakcheck(start_paused)]
+async fn offsets_of_a_topic_that_is_deleted_are_seen_until_that_is_committed() {
+    let cluster = cluster().await;
+    assert_eq!(commit(&cluster, GROUP, 1).await, 0);
+    let lagging = lose_one(&cluster);
+    delete_topic(&cluster, "orders").await;
+    assert_eq!(committed(&cluster, GROUP).await, Some(1));
+    cluster.expand_isr(OFFSETS, 0, lagging).unwrap();
+    assert_eq!(committed(&cluster, GROUP).await, None);
+    cluster.close().await;
+}
+
+#[leakcheck(start_paused)]
+async fn nobody_waits_for_the_replicas_of_a_topic_that_is_deleted() {
+    let cluster = cluster().await;
+    assert_eq!(commit(&cluster, GROUP, 1).await, 0);
+    lose_one(&cluster);
+    let mut client = coordinator(&cluster, GROUP);
+    let waiting = client.start(commit_to(GROUP, 2), 8).await.unwrap();
+    until_idle().await;
+    delete_topic(&cluster, OFFSETS).await;
+    let answer = client.finish(waiting).await.unwrap();
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0);
+    assert_eq!(commit(&cluster, GROUP, 3).await, 0);
+    assert_eq!(committed(&cluster, GROUP).await, Some(3));
     cluster.close().await;
 }
 
