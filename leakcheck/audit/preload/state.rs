@@ -26,8 +26,10 @@ pub(super) mod kind {
     pub const THREAD: u64 = 8;
     pub const LIFETIMES: u64 = 9;
     /// Which build of a file was loaded: the record of that file, and 16 bytes.
+    #[cfg(target_os = "macos")]
     pub const IDENTITY: u64 = 10;
     /// Which file was loaded: the record of that file, its inode, and when it was last written to.
+    #[cfg(target_os = "linux")]
     pub const FILE: u64 = 11;
 }
 
