@@ -293,3 +293,49 @@ async fn closing_ends_what_waits_for_the_replicas_of_offsets() {
     assert!(closed.unwrap_err().is_closed());
     assert_eq!(cluster.task_count(), 0);
 }
+
+/// A follower lags and catches up while groups commit and members join and assign, on other threads: whatever waits for replicas is
+/// answered when they are there, which nobody may miss.
+#[leakcheck(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_misses_that_the_replicas_of_offsets_are_in_sync_again() {
+    let builder = Cluster::builder().in_memory().topic("orders", 1).brokers(3);
+    let builder = builder
+        .broker_config("offsets.topic.num.partitions", "1")
+        .broker_config("min.insync.replicas", "3")
+        // Whoever misses it waits for longer than any test may take.
+        .broker_config("offsets.commit.timeout.ms", "2147483647");
+    let cluster = Arc::new(builder.start().await.unwrap());
+    let mut first = Member::of(&cluster, "group-0");
+    first.join_alone().await.unwrap();
+    let BrokerId(leader) = cluster.coordinator("group-0");
+    let lagging = BrokerId(leader % 3 + 1);
+    let is_over = Arc::new(AtomicUsize::new(0));
+    let members: Vec<_> = (1..5)
+        .map(|nth| {
+            let (cluster, is_over) = (cluster.clone(), is_over.clone());
+            tokio::spawn(async move {
+                let mut turns = 0;
+                while is_over.load(Ordering::SeqCst) == 0 || turns == 0 {
+                    let mut member = Member::of(&cluster, &format!("group-{nth}"));
+                    member.join_alone().await.unwrap();
+                    assert_eq!(member.heartbeat().await.unwrap(), 0);
+                    assert_eq!(member.leave().await.unwrap(), 0);
+                    turns += 1;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..200 {
+        cluster.shrink_isr("__consumer_offsets", 0, lagging).unwrap();
+        tokio::task::yield_now().await;
+        cluster.expand_isr("__consumer_offsets", 0, lagging).unwrap();
+        tokio::task::yield_now().await;
+    }
+    is_over.store(1, Ordering::SeqCst);
+    for member in members {
+        member.await.unwrap();
+    }
+    assert_eq!(first.heartbeat().await.unwrap(), 0);
+    cluster.close().await;
+    assert_eq!(cluster.task_count(), 0);
+}
