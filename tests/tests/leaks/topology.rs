@@ -8,7 +8,7 @@ use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, MetadataRequest, TopicName,
 };
 use kfake::client::Client;
-use kfake::{BrokerId, Cluster};
+use kfake::{BrokerId, Cluster, GroupState, GroupView};
 use kfake_tests::records::{TOPIC, fetch};
 use kfake_tests::{Member, text, until_idle};
 use leakcheck::leakcheck;
@@ -327,7 +327,11 @@ async fn nobody_misses_that_the_replicas_of_offsets_are_in_sync_again() {
         .collect();
     for _ in 0..200 {
         cluster.shrink_isr("__consumer_offsets", 0, lagging).unwrap();
-        tokio::task::yield_now().await;
+        // Somebody has written: an assignment, or that the last member has left.
+        let writes = |group: GroupView| group.state == GroupState::Empty || group.members.iter().any(|m| m.is_syncing);
+        while !(1..5).any(|nth| cluster.group(&format!("group-{nth}")).is_some_and(writes)) {
+            tokio::task::yield_now().await;
+        }
         cluster.expand_isr("__consumer_offsets", 0, lagging).unwrap();
         tokio::task::yield_now().await;
     }
