@@ -13,6 +13,7 @@ use crate::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use indexmap::{IndexMap, IndexSet};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::TopicName;
+use tokio::time::Instant;
 
 use super::dispatch::Refusal;
 use super::leader::{enough_in_sync, led, still_led};
@@ -30,6 +31,7 @@ pub(super) async fn handle(
     _version: i16,
     request: WriteTxnMarkersRequest,
 ) -> Result<WriteTxnMarkersResponse, Refusal> {
+    let asked_at = Instant::now();
     // One that names no partition is not answered.
     let asked = request.markers.iter();
     let asked = asked.filter(|asked| asked.topics.iter().any(|topic| !topic.partition_indexes.is_empty()));
@@ -63,6 +65,7 @@ pub(super) async fn handle(
             marker.topics = topics;
         }
     }
+    decided(context, &mut markers, asked_at).await?;
     let markers = match fails {
         // Of a producer's markers the last is answered (`WriteTxnMarkersRequest.getErrorResponse`).
         true => last_of_each(markers),
@@ -120,6 +123,26 @@ fn by_producer(markers: Vec<WritableTxnMarkerResult>) -> Vec<WritableTxnMarkerRe
 fn last_of_each(markers: Vec<WritableTxnMarkerResult>) -> Vec<WritableTxnMarkerResult> {
     let last: IndexMap<_, _> = markers.into_iter().map(|marker| (marker.producer_id, marker)).collect();
     last.into_values().collect()
+}
+
+/// Waits for the markers of partitions of `__consumer_offsets` that could not be taken: they are answered once they are, or when the
+/// time is over (`KafkaApis.handleWriteTxnMarkersRequest`).
+async fn decided(context: &Context, markers: &mut [WritableTxnMarkerResult], asked_at: Instant) -> Result<(), Refusal> {
+    let topics = markers.iter_mut().flat_map(|marker| &mut marker.topics);
+    let topics = topics.filter(|topic| topic.name.as_str() == OFFSETS_TOPIC);
+    let waiting = ResponseError::RequestTimedOut.code();
+    for partition in topics.flat_map(|topic| &mut topic.partitions) {
+        if partition.error_code != waiting {
+            continue;
+        }
+        let replicated = context.groups.replicated_in(partition.partition_index, asked_at);
+        partition.error_code = match replicated.await? {
+            Ok(()) => 0,
+            Err(ResponseError::NotCoordinator) => ResponseError::NotLeaderOrFollower.code(),
+            Err(_) => waiting,
+        };
+    }
+    Ok(())
 }
 
 /// A marker's answer where the request has failed as a whole.
@@ -197,8 +220,7 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
 /// The marker of a partition of `__consumer_offsets` decides the offsets of the groups in it
 /// (`GroupCoordinatorService.completeTransaction`).
 ///
-/// Where too few replicas are in sync Apache Kafka has the marker in its log all the same, and answers once it has waited
-/// (`offsets.commit.timeout.ms`) for them; here the answer does not wait.
+/// Where too few replicas are in sync the marker waits for them, and so does the answer: [`decided`].
 fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), ResponseError> {
     let topics = context.shared.topics.read();
     let known = topics
@@ -215,6 +237,7 @@ fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), 
         if !partition.takes_markers(&log) {
             let stamp = (topic.log_config(partition).timestamp_type, context.shared.now_ms());
             log.owe_marker(marker, stamp);
+            context.groups.unreplicated.write(index);
             return Err(ResponseError::RequestTimedOut);
         }
     }
@@ -222,7 +245,7 @@ fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), 
         partition: index,
         marker: *marker,
     };
-    context.groups.decide_in(&topics, &decided);
+    context.groups.decide_in(&decided);
     drop(topics);
     context.groups.changed();
     Ok(())
