@@ -67,12 +67,13 @@ pub(super) async fn handle(
             ));
             continue;
         }
-        if topic.name.is_some() && !topic.topic_id.is_nil() {
-            responses.push(refused(
-                topic,
-                ResponseError::InvalidRequest,
-                Some("You may not specify both topic name and topic id."),
-            ));
+        let why = match (&topic.name, topic.topic_id.is_nil()) {
+            (Some(_), false) => Some("You may not specify both topic name and topic id."),
+            (None, true) => Some("Neither topic name nor id were specified."),
+            _ => None,
+        };
+        if why.is_some() {
+            responses.push(refused(topic, ResponseError::InvalidRequest, why));
             continue;
         }
         let named_twice = match times.get_mut(&(topic.name.clone(), topic.topic_id)) {
@@ -136,15 +137,9 @@ fn refused(topic: DeleteTopicState, error: ResponseError, message: Option<&'stat
 }
 
 fn delete(topics: &mut Topics, asked: &DeleteTopicState, permit: Permit<'_>) -> Result<Arc<Topic>, Failure> {
-    let name = match (&asked.name, asked.topic_id.is_nil()) {
-        (Some(name), _) => name.to_string(),
-        (None, true) => {
-            return Err((
-                ResponseError::InvalidRequest,
-                Some("Neither topic name nor id were specified."),
-            ));
-        }
-        (None, false) => topics.by_id(&asked.topic_id).map(|topic| topic.name.clone()).ok_or((
+    let name = match &asked.name {
+        Some(name) => name.to_string(),
+        None => topics.by_id(&asked.topic_id).map(|topic| topic.name.clone()).ok_or((
             ResponseError::UnknownTopicId,
             Some("This server does not host this topic ID."),
         ))?,

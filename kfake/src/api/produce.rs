@@ -7,7 +7,7 @@
 //! A follower in sync has what its leader has, so `acks=all` waits for nobody. Where Apache Kafka 4.4 leaves a request with null
 //! records without an answer, this broker answers INVALID_RECORD.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,15 +218,13 @@ fn fates(version: i16, topics: &[TopicProduceData]) -> Vec<Fate> {
         topic.partition_data.iter().map(move |data| ((named, data.index), data))
     });
     let partitions: Vec<_> = partitions.collect();
-    let mut places: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-    if partitions.len() < 2 {
+    let mut seen = BTreeSet::new();
+    if partitions.len() < 2 || partitions.iter().all(|(key, _)| seen.insert(key)) {
         return Vec::new();
     }
+    let mut places: BTreeMap<_, Vec<usize>> = BTreeMap::new();
     for (nth, (key, _)) in partitions.iter().enumerate() {
         places.entry(key).or_default().push(nth);
-    }
-    if places.len() == partitions.len() {
-        return Vec::new();
     }
     let mut fates = vec![Fate::Answered; partitions.len()];
     for same in places.into_values().filter(|same| same.len() > 1) {

@@ -23,6 +23,8 @@ use crate::cluster::topics::{OffsetsMarker, Topic};
 use crate::log::Marker;
 use crate::txn::complete::write_marker;
 
+const NO_PRODUCER: i64 = -1;
+
 /// The size of a marker's batch: its header, and one record with a key of 4 bytes and a value of 6.
 const MARKER_BYTES: usize = 78;
 
@@ -190,9 +192,9 @@ fn write(context: &Context, asked: &WritableTxnMarker, marker: &Marker) -> Vec<W
     topics.collect()
 }
 
-/// Whether there cannot be such a producer.
+/// Whether it is the producer that batches of nobody name (`RecordBatch.NO_PRODUCER_ID` and `NO_PRODUCER_EPOCH`).
 fn is_nobodys(marker: &Marker) -> bool {
-    marker.producer_id < 0 || marker.producer_epoch < 0
+    marker.producer_id == NO_PRODUCER || marker.producer_epoch == NO_PRODUCER as i16
 }
 
 fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker) -> Result<(), ResponseError> {

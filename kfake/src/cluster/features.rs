@@ -9,6 +9,9 @@ use crate::hash_order::hash_map_order;
 /// The metadata log's own format.
 const METADATA_VERSION: &str = "metadata.version";
 
+/// Its lowest level's name.
+const LOWEST_METADATA: &str = "3.3-IV3";
+
 /// Which way a level may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upgrade {
@@ -79,6 +82,17 @@ impl Features {
             .filter_map(|feature| last.get(feature))
         {
             let name = self.check(known, controller, update)?;
+            let metadata = known.iter().find(|known| known.name == METADATA_VERSION);
+            let wanted = last.get(METADATA_VERSION).map(|update| update.level);
+            // `Feature.validateVersion`, against what all would be.
+            if let Some(metadata) = metadata.filter(|_| name != METADATA_VERSION && update.level > 0)
+                && wanted.unwrap_or(self.level(metadata)) < metadata.min
+            {
+                return Err(format!(
+                    "Invalid update version {0} for feature {name}. {name} could not be set to {0} because it depends on {METADATA_VERSION}={1} ({LOWEST_METADATA})",
+                    update.level, metadata.min
+                ));
+            }
             levels.insert(name, update.level);
         }
         if !validate_only && levels != self.levels {
@@ -109,7 +123,7 @@ impl Features {
             }
             return invalid(format!("Local controller {controller} does not support this feature."));
         };
-        if level != 0 && !(known.min..=known.max).contains(&level) {
+        if !(known.min..=known.max).contains(&level) {
             return invalid(format!(
                 "Local controller {controller} only supports versions {}-{}",
                 known.min, known.max

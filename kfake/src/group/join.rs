@@ -247,11 +247,13 @@ pub(crate) fn refused(error: ResponseError, id: StrBytes, version: i16) -> JoinG
     shaped(response, version)
 }
 
-/// Before version 7 a protocol's name cannot be null.
+/// Before version 7 a protocol's name cannot be null; from then on it is where it is empty (`JoinGroupResponse`).
 pub(super) fn shaped(mut response: JoinGroupResponse, version: i16) -> JoinGroupResponse {
     if version < 7 {
         response.protocol_type = None;
         response.protocol_name.get_or_insert_default();
+    } else {
+        response.protocol_name.take_if(|name| name.is_empty());
     }
     response
 }

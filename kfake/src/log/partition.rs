@@ -311,13 +311,17 @@ impl Log {
     ///
     /// The marker is from a time that is over. The log is unchanged then.
     pub fn end_transaction(&mut self, marker: &Marker, stamp: (TimestampType, i64)) -> Result<Wakeups, MarkerError> {
-        self.check_marker(marker)?;
+        // Of a producer that there cannot be, nothing is remembered (`RecordBatch.hasProducerId`).
+        let is_known = marker.producer_id >= 0;
+        if is_known {
+            self.check_marker(marker)?;
+        }
         let offset = self.end_offset;
         // A marker is a whole batch by its making.
         if let Some(batch) = control_batch(marker, offset, self.leader_epoch(), stamp) {
             self.push(batch, stamp.1);
         }
-        if let Some(first_offset) = self.producers.end(marker, stamp.1) {
+        if is_known && let Some(first_offset) = self.producers.end(marker, stamp.1) {
             self.transactions
                 .end(first_offset, marker.producer_id, offset, marker.committed);
             if self.held_high_watermark.is_some() {

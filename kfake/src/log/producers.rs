@@ -15,6 +15,8 @@ use super::transactions::{Marker, MarkerError, read_marker};
 /// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, the most requests that an idempotent producer may have in flight).
 /// The coordinator epoch of a producer that has had no marker (`ProducerStateEntry.empty`).
 const NO_COORDINATOR_EPOCH: i32 = -1;
+/// `RecordBatch.NO_PRODUCER_EPOCH`.
+const NO_EPOCH: i16 = -1;
 const BATCHES_RETAINED: usize = 5;
 
 /// A producer's claim on a batch: its id and epoch, and the sequence numbers of the batch's first and last record.
@@ -327,7 +329,14 @@ impl Producers {
     /// Whether a marker may be appended (`ProducerAppendInfo.checkProducerEpoch` and `checkCoordinatorEpoch`).
     pub(crate) fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
         let Some(producer) = self.entries.get(&marker.producer_id) else {
-            // Who has had no marker yet has the coordinator epoch of none.
+            // Who has written nothing yet has the epochs of nobody.
+            if marker.producer_epoch < NO_EPOCH {
+                return Err(MarkerError::Fenced {
+                    producer_id: marker.producer_id,
+                    epoch: marker.producer_epoch,
+                    current: NO_EPOCH,
+                });
+            }
             return match marker.coordinator_epoch < NO_COORDINATOR_EPOCH {
                 true => Err(MarkerError::CoordinatorFenced {
                     producer_id: marker.producer_id,
