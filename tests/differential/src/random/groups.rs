@@ -180,7 +180,14 @@ fn rebalance(rng: &mut Rng, group: &str, n: usize) -> Vec<String> {
         "until groups[0].groupState = \"PreparingRebalance\" a: DescribeGroups 4 {{groups: [{group}]}}"
     ));
     for _ in 0..rng.usize(0..4) {
-        lines.push(at_once(rng, group, std::slice::from_ref(&one), static_as));
+        lines.push(match rng.u8(0..4) {
+            // Nobody waits for an assignment while the group does not know its members.
+            0 => {
+                let generation = pick(rng, &["1", "1", "2"]);
+                sync(rng, group, generation, &one, static_as)
+            }
+            _ => at_once(rng, group, std::slice::from_ref(&one), static_as),
+        });
     }
     // The first comes again, or goes: either lets the second in.
     match rng.u8(0..4) {

@@ -37,7 +37,8 @@ fn id(rng: &mut Rng) -> &'static str {
 
 /// A step, and what belongs to it.
 pub(super) fn step(rng: &mut Rng, on: &str) -> String {
-    match rng.u8(0..20) {
+    match rng.u8(0..22) {
+        20 | 21 => offsets_in_between(rng, on).join("\n"),
         0..6 => produce(rng, on),
         6..8 => add_partitions(rng, on),
         8 => add_offsets(rng, on),
@@ -126,6 +127,71 @@ fn commit_offsets(rng: &mut Rng, on: &str) -> String {
         partition(rng),
         rng.i8(0..9)
     )
+}
+
+/// A group's offsets while it is not decided whether they count, and afterwards.
+fn offsets_in_between(rng: &mut Rng, on: &str) -> Vec<String> {
+    let group = pick(rng, &["~h", "~h", "~g", "~i"]);
+    let partitions = pick(
+        rng,
+        &[
+            "{partitionIndex: 0, committedOffset: 3}",
+            "{partitionIndex: 0, committedOffset: 1} {partitionIndex: 1, committedOffset: 2}",
+        ],
+    );
+    let fetch = |rng: &mut Rng| {
+        let topics = pick(
+            rng,
+            &[
+                "null",
+                "[{name: ~t, partitionIndexes: [0, 1]}]",
+                "[{name: ~u, partitionIndexes: [0]} {name: ~t, partitionIndexes: [0]}]",
+            ],
+        );
+        match rng.i16(7..=9) {
+            7 => format!(
+                "b: OffsetFetch 7 {{groupId: {group}, requireStable: {}, topics: {topics}}}",
+                rng.bool()
+            ),
+            version => format!(
+                "b: OffsetFetch {version} {{requireStable: {}, groups: [{{groupId: {group}, topics: {topics}}} {{groupId: ~k, topics: null}}]}}",
+                rng.bool()
+            ),
+        }
+    };
+    let version = rng.i16(0..=5);
+    let mut lines = Vec::new();
+    if version < 5 {
+        lines.push(format!(
+            "{on}: AddOffsetsToTxn {} {{transactionalId: ~x, producerId: $q, producerEpoch: $e, groupId: {group}}}",
+            rng.i16(0..=4)
+        ));
+    }
+    lines.push(format!(
+        "{on}: TxnOffsetCommit {version} {{transactionalId: ~x, groupId: {group}, producerId: $q, producerEpoch: $e, topics: [{{name: ~t, partitions: [{partitions}]}}]}}"
+    ));
+    lines.push(fetch(rng));
+    lines.push(match rng.u8(0..4) {
+        0 => format!("{on}: OffsetDelete 0 {{groupId: {group}, topics: [{{name: ~t, partitions: [{{partitionIndex: 0}}]}}]}}"),
+        1 => format!("{on}: DeleteGroups {} {{groupsNames: [{group}]}}", rng.i16(0..=2)),
+        2 => format!(
+            "{on}: OffsetCommit {} {{groupId: {group}, generationIdOrMemberEpoch: -1, topics: [{{name: ~t, partitions: [{{partitionIndex: 0, committedOffset: 7}}]}}]}}",
+            rng.i16(2..=9)
+        ),
+        _ => fetch(rng),
+    });
+    lines.push(fetch(rng));
+    if rng.bool() {
+        lines.push(format!(
+            "{on}: EndTxn {} {{transactionalId: ~x, producerId: $q, producerEpoch: $e, committed: {}}}",
+            rng.i16(0..=4),
+            rng.bool()
+        ));
+        lines.push(SETTLE.to_owned());
+        lines.push(fetch(rng));
+        lines.push(format!("b: DescribeGroups {} {{groups: [{group}]}}", rng.i16(0..=6)));
+    }
+    lines
 }
 
 fn end(rng: &mut Rng, on: &str) -> Vec<String> {
