@@ -233,7 +233,8 @@ impl ClassicGroup {
             };
             let partitions = topic.partitions.into_iter().map(|partition| {
                 let error = is_subscribed.then_some(ResponseError::GroupSubscribedToTopic);
-                if error.is_none() && self.offsets.has(&topic.name, partition.partition_index) {
+                let (name, index) = (&topic.name, partition.partition_index);
+                if error.is_none() && (self.offsets.has(name, index) || self.offsets.is_unstable(name, index)) {
                     self.before_write();
                     self.offsets.forget(&topic.name, partition.partition_index);
                 }

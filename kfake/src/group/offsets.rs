@@ -95,6 +95,7 @@ impl Offsets {
 
     /// Forgets one; not having it is no error.
     pub fn forget(&mut self, topic: &str, partition: i32) {
+        self.pending.forget(topic, partition);
         if let Some(partitions) = self.by_topic.get_mut(topic) {
             partitions.remove(&partition);
             if partitions.is_empty() {

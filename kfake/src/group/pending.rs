@@ -57,6 +57,18 @@ impl PendingOffsets {
         self.overtake(topic, partition, u64::MAX);
     }
 
+    /// A partition's offset is deleted, and what transactions would commit of it (`OffsetMetadataManager.replay` of a tombstone).
+    pub fn forget(&mut self, topic: &str, partition: i32) {
+        if self.by_producer.is_empty() {
+            return;
+        }
+        let key = (topic.to_owned(), partition);
+        self.by_producer.retain(|_, of_producer| {
+            of_producer.remove(&key);
+            !of_producer.is_empty()
+        });
+    }
+
     fn overtake(&mut self, topic: &str, partition: i32, before: u64) {
         if self.by_producer.is_empty() {
             return;

@@ -309,16 +309,21 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// The marker is from a time that is over. The log is unchanged then.
+    /// The marker is from a time that is over. Nothing is in the log then that was not there before.
     pub fn end_transaction(&mut self, marker: &Marker, stamp: (TimestampType, i64)) -> Result<Wakeups, MarkerError> {
         // Of a producer that there cannot be, nothing is remembered (`RecordBatch.hasProducerId`).
         let is_known = marker.producer_id >= 0;
+        let offset = self.end_offset;
+        // A marker is a whole batch by its making.
+        let batch = control_batch(marker, offset, self.leader_epoch(), stamp);
+        // A segment is made room in before the producer is looked at (`UnifiedLog.append`).
+        if let Some(batch) = &batch {
+            self.make_room(batch, stamp.1);
+        }
         if is_known {
             self.check_marker(marker)?;
         }
-        let offset = self.end_offset;
-        // A marker is a whole batch by its making.
-        if let Some(batch) = control_batch(marker, offset, self.leader_epoch(), stamp) {
+        if let Some(batch) = batch {
             self.push(batch, stamp.1);
         }
         if is_known && let Some(first_offset) = self.producers.end(marker, stamp.1) {
@@ -369,16 +374,21 @@ impl Log {
 
     /// Stores a batch that has its offsets, in a new segment where it is time for one.
     fn push(&mut self, batch: RecordBatch, now_ms: i64) {
-        let rules = self.segment_rules;
-        let (size, last_offset) = (batch.size(), batch.last_offset());
-        let active = self.segments.active();
-        if active.should_roll(&rules, size, batch.max_timestamp(), last_offset, now_ms) {
-            self.roll(now_ms);
-        }
+        self.make_room(&batch, now_ms);
+        let (rules, last_offset) = (self.segment_rules, batch.last_offset());
         self.segments
             .active_mut()
             .push(batch, rules.index_interval_bytes, now_ms);
         self.end_offset = last_offset + 1;
+    }
+
+    /// Begins a new segment where the batch does not fit into the active one any more.
+    fn make_room(&mut self, batch: &RecordBatch, now_ms: i64) {
+        let (size, last_offset) = (batch.size(), batch.last_offset());
+        let active = self.segments.active();
+        if active.should_roll(&self.segment_rules, size, batch.max_timestamp(), last_offset, now_ms) {
+            self.roll(now_ms);
+        }
     }
 
     /// Reads whole batches from the one that holds `from`, up to `max_bytes`; empty at the end of what may be seen.

@@ -96,6 +96,18 @@ pub(crate) fn check(
             .ok()
     };
     // `KafkaConfig.validateValues`, of what the broker would have then.
+    let own = |name: &str| set.get(name)?.trim().parse::<i64>().ok();
+    if own("log.roll.ms").is_some_and(|ms| ms < 1) {
+        return refused("requirement failed: log.roll.ms must be greater than or equal to 1".to_owned());
+    }
+    if own("log.roll.jitter.ms").is_some_and(|ms| ms < 0) {
+        return refused("requirement failed: log.roll.jitter.ms must be greater than or equal to 0".to_owned());
+    }
+    // Whatever is below zero is no limit.
+    if own("log.retention.ms") == Some(0) {
+        let why = "requirement failed: log.retention.ms must be unlimited (-1) or, greater than or equal to 1";
+        return refused(why.to_owned());
+    }
     if whole(CLEANER_THREADS) == Some(0) {
         return refused("/ by zero".to_owned());
     }

@@ -179,7 +179,7 @@ fn is_replica_list(list: &[String]) -> bool {
         let split = pair.split_once(':');
         pair.is_empty() || split.is_some_and(|(partition, broker)| digits(partition) && digits(broker))
     };
-    list.concat() == "*" || matches!(list, [one] if one == "*" || one == "none") || list.iter().all(is_pair)
+    list.concat() == "*" || list.iter().all(is_pair)
 }
 
 /// `java.time.Duration.parse` of what is not negative: P, days, T, hours, minutes, seconds with a fraction.
