@@ -1,0 +1,220 @@
+//! Whole sequences of requests that no client would send, on one cluster, with everything that a test may do to it in between: whatever
+//! comes, no task panics, each answer is one of its version, and a connection is closed only where its request could not be read.
+//!
+//! An ordinary run takes a few sequences that are always the same. `ANYTHING_SEQUENCES=10000` takes more of them, and
+//! `ANYTHING_FIRST=1234` begins with that one; a failure names its sequence.
+
+mod ask;
+mod make;
+
+use std::time::Duration;
+
+use ask::{Asked, Connection, Watch};
+use fastrand::Rng;
+use kfake::{BrokerId, Cluster};
+use kfake_differential::schema::{self, Api};
+use kfake_differential::tree::Value;
+use leakcheck::leakcheck;
+use make::{Known, Maker};
+
+/// How many sequences an ordinary run takes.
+const SEQUENCES: u64 = 12;
+/// How many steps a sequence has.
+const STEPS: usize = 150;
+/// How many connections a sequence has at a time.
+const CONNECTIONS: usize = 6;
+
+/// From the environment, for a longer run.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
+}
+
+#[leakcheck(start_paused)]
+async fn no_sequence_of_requests_makes_a_task_panic_or_an_answer_that_cannot_be_read() {
+    let first = number("ANYTHING_FIRST", 0);
+    for seed in first..first + number("ANYTHING_SEQUENCES", SEQUENCES) {
+        let mut sequence = Sequence::begin(seed).await;
+        for _ in 0..STEPS {
+            if let Err(wrong) = sequence.step().await {
+                panic!("sequence {seed}: {wrong}\n{}", sequence.tail());
+            }
+        }
+        if let Err(wrong) = sequence.end().await {
+            panic!("sequence {seed}: {wrong}");
+        }
+    }
+}
+
+/// The check itself: a task that panics over a request, one that answers with other bytes, and one that just leaves.
+#[leakcheck(start_paused, panics = "allow")]
+async fn a_broker_that_panics_or_answers_nonsense_is_found() {
+    for (plant, wanted) in [("panic", "panicked"), ("nonsense", "cannot be read"), ("leave", "for no reason")] {
+        let watch = Watch::begin();
+        let (near, mut far) = tokio::io::duplex(1 << 16);
+        let broker = tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt, AsyncWriteExt};
+            let size = far.read_u32().await.unwrap();
+            let mut frame = vec![0; size as usize];
+            far.read_exact(&mut frame).await.unwrap();
+            match plant {
+                "panic" => panic!("planted"),
+                "nonsense" => far.write_all(&[0, 0, 0, 6, 0, 0, 0, 1, 9, 9]).await.unwrap(),
+                _ => {}
+            }
+        });
+        let mut connection = Connection::over(near);
+        let heartbeat = schema::by_name("Heartbeat").unwrap();
+        let mut maker = Maker {
+            rng: Rng::with_seed(1),
+            known: Known::default(),
+        };
+        let body = maker.body(&heartbeat.request, 1);
+        connection.send(heartbeat, 1, Some(b"c1"), &body).await;
+        let answer = connection.receive(Duration::from_secs(1)).await;
+        let judged = watch.judge(&answer, "Heartbeat");
+        let _ = broker.await;
+        assert!(judged.clone().is_err_and(|said| said.contains(wanted)), "{plant}: {judged:?}");
+    }
+}
+
+/// One cluster and what is sent to it.
+struct Sequence {
+    cluster: Cluster,
+    offered: Vec<(&'static Api, std::ops::RangeInclusive<i16>)>,
+    connections: Vec<Option<Connection>>,
+    maker: Maker,
+    watch: Watch,
+    sent: Vec<String>,
+}
+
+impl Sequence {
+    async fn begin(seed: u64) -> Self {
+        let watch = Watch::begin();
+        let builder = Cluster::builder().in_memory().brokers(3).seed(seed).racks(["r1", "r2", "r1"]);
+        let builder = builder.topic("orders", 3).topic_spec("compacted", Some(1), Some(3));
+        let builder = builder.topic_spec("appended", Some(2), Some(2));
+        let builder = builder.broker_config("group.initial.rebalance.delay.ms", "100");
+        let cluster = builder.start().await.expect("it starts");
+        let mut connection = Connection::over(cluster.connect(BrokerId(1)).expect("it is open"));
+        let versions = schema::by_name("ApiVersions").expect("it is an API");
+        connection.send(versions, 0, None, &Value::Struct(Vec::new())).await;
+        let Asked::Answer(answer) = connection.receive(Duration::from_secs(1)).await else {
+            panic!("no answer to ApiVersions");
+        };
+        let number = |value: &Value, name| match value.field(name) {
+            Some(Value::Int(n)) => *n as i16,
+            other => panic!("{name} is {other:?}"),
+        };
+        let Some(Value::List(keys)) = answer.field("apiKeys") else {
+            panic!("no API is offered");
+        };
+        let offered = keys.iter().map(|row| {
+            let api = schema::by_key(number(row, "apiKey")).expect("a known API");
+            (api, number(row, "minVersion")..=number(row, "maxVersion"))
+        });
+        let offered: Vec<_> = offered.collect();
+        assert!(offered.len() > 40, "only {} APIs are offered", offered.len());
+        Self {
+            cluster,
+            offered,
+            connections: (0..CONNECTIONS).map(|_| None).collect(),
+            maker: Maker {
+                rng: Rng::with_seed(seed),
+                known: Known::default(),
+            },
+            watch,
+            sent: Vec::new(),
+        }
+    }
+
+    /// The last steps, for people.
+    fn tail(&self) -> String {
+        let from = self.sent.len().saturating_sub(12);
+        self.sent[from..].join("\n")
+    }
+
+    async fn step(&mut self) -> Result<(), String> {
+        match self.maker.rng.u8(..20) {
+            0 => self.steer().await,
+            _ => self.ask().await?,
+        }
+        self.watch.no_panic()
+    }
+
+    /// A request on any connection, or the answer to one that has waited.
+    async fn ask(&mut self) -> Result<(), String> {
+        let rng = &mut self.maker.rng;
+        let place = rng.usize(..CONNECTIONS);
+        let patience = Duration::from_millis([1, 1, 100, 2000, 40_000][rng.usize(..5)]);
+        // A peer that leaves in the middle of a wait, as often as one that waits longer.
+        if self.connections[place].as_ref().is_some_and(|c| c.waits()) && rng.bool() {
+            self.connections[place] = None;
+        }
+        let connection = match &mut self.connections[place] {
+            Some(connection) => connection,
+            empty => {
+                let broker = BrokerId(rng.i32(1..=3));
+                let Ok(stream) = self.cluster.connect(broker) else {
+                    return Ok(());
+                };
+                empty.insert(Connection::over(stream))
+            }
+        };
+        if !connection.waits() {
+            let (api, versions) = self.offered[rng.usize(..self.offered.len())].clone();
+            let version = rng.i16(versions);
+            let clients: [Option<&[u8]>; 6] = [Some(b"c1"), Some(b"c1"), Some(b"c2"), Some(b""), None, Some(&[0xff])];
+            // A name that is no text closes the connection.
+            let names = if rng.u8(..20) == 0 { 6 } else { 5 };
+            let client = clients[rng.usize(..names)];
+            let body = self.maker.body(&api.request, version);
+            self.sent.push(format!("{place}: {} {version} {body}", api.name));
+            connection.send(api, version, client, &body).await;
+        }
+        let asked = connection.receive(patience).await;
+        let name = self.sent.last().map_or("", |sent| sent.as_str());
+        self.watch.judge(&asked, name)?;
+        match asked {
+            Asked::Answer(answer) => self.maker.known.learn(&answer),
+            Asked::Waits | Asked::Silent => {}
+            Asked::Closed | Asked::Unreadable(_) => self.connections[place] = None,
+        }
+        Ok(())
+    }
+
+    /// Something that is done to the cluster by its owner.
+    async fn steer(&mut self) {
+        let rng = &mut self.maker.rng;
+        let (broker, other) = (BrokerId(rng.i32(1..=3)), BrokerId(rng.i32(1..=3)));
+        let topic = ["orders", "compacted", "appended", "new", "__consumer_offsets"][rng.usize(..5)];
+        let step = rng.u8(..14);
+        self.sent.push(format!("step {step} of {topic}, {broker}, {other}"));
+        let cluster = &self.cluster;
+        // A broker that stops closes its connections, and so does time those that are idle.
+        if matches!(step, 0 | 12..) {
+            self.connections.fill_with(|| None);
+        }
+        // What cannot be done is refused, and that is all that it has to be.
+        match step {
+            0 => drop(cluster.stop_broker(broker).await),
+            1 | 2 => drop(cluster.start_broker(broker).await),
+            3 => drop(cluster.set_leader(topic, 0, broker)),
+            4 => drop(cluster.shrink_isr(topic, 0, broker)),
+            5 => drop(cluster.expand_isr(topic, 0, broker)),
+            6 => drop(cluster.compact(topic).await),
+            7 => drop(cluster.apply_retention()),
+            8 => drop(cluster.expire_producers()),
+            9 => cluster.expire_offsets(),
+            10 => cluster.sweep_transactions(),
+            11 => cluster.hold_reassignments(rng.bool()),
+            12 => tokio::time::sleep(Duration::from_secs(rng.u64(1..100_000))).await,
+            _ => tokio::time::sleep(Duration::from_secs(86_400 * rng.u64(1..30))).await,
+        }
+    }
+
+    /// Closes in the middle of whatever waits.
+    async fn end(self) -> Result<(), String> {
+        self.cluster.close().await;
+        self.watch.no_panic()
+    }
+}
