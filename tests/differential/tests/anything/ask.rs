@@ -20,8 +20,8 @@ thread_local! {
 /// What became of a request.
 #[derive(Debug)]
 pub enum Asked {
-    /// Its answer.
-    Answer(Value),
+    /// The request, and its answer.
+    Answer(Value, Value),
     /// None is to come.
     Silent,
     /// None yet.
@@ -100,9 +100,10 @@ impl Connection {
             Some([0, 0, 0, 1]) => body_of(api, *version, &frame),
             other => Err(format!("it answers the request {other:?}")),
         };
+        let request = body.clone();
         self.asked = None;
         self.read.clear();
-        answer.map_or_else(Asked::Unreadable, Asked::Answer)
+        answer.map_or_else(Asked::Unreadable, |answer| Asked::Answer(request, answer))
     }
 }
 

@@ -8,21 +8,35 @@ use kfake_differential::schema::{FieldType, Kind, Message, NIL_UUID};
 use kfake_differential::tree::{Field, Value};
 
 /// How many values of a name are kept: the newest.
-const MOST_KNOWN: usize = 8;
+const MOST_KNOWN: usize = 4;
 
 /// What answers have named: ids, epochs and offsets, by the names of their fields.
 #[derive(Debug, Default)]
-pub struct Known(BTreeMap<String, Vec<Value>>);
+pub struct Known {
+    by_class: BTreeMap<String, Vec<Value>>,
+    /// Members and producers: what only goes together.
+    identities: Vec<BTreeMap<String, Value>>,
+}
 
 impl Known {
-    /// Takes over what an answer names.
-    pub fn learn(&mut self, answer: &Value) {
+    /// Takes over what an answer names, and whom it makes of who asked.
+    pub fn learn(&mut self, request: &Value, answer: &Value) {
+        if ["producerId", "generationId"].iter().any(|name| answer.field(name).is_some()) {
+            let both = [request, answer].into_iter().flat_map(Value::leaves);
+            let identity = both.filter_map(|(path, value)| {
+                let class = class(&path).filter(|class| IDENTITY.contains(class))?;
+                Some((class.to_owned(), value.clone()))
+            });
+            self.identities.push(identity.collect());
+            if self.identities.len() > MOST_KNOWN {
+                self.identities.remove(0);
+            }
+        }
         for (path, value) in answer.leaves() {
             if let Some(class) = class(path.rsplit('.').next().unwrap_or_default()) {
-                let known = self.0.entry(class.to_owned()).or_default();
-                if !known.contains(value) {
-                    known.push(value.clone());
-                }
+                let known = self.by_class.entry(class.to_owned()).or_default();
+                known.retain(|before| before != value);
+                known.push(value.clone());
                 if known.len() > MOST_KNOWN {
                     known.remove(0);
                 }
@@ -30,11 +44,24 @@ impl Known {
         }
     }
 
+    /// The newest more often than others.
     fn any(&self, rng: &mut Rng, name: &str) -> Option<Value> {
-        let known = self.0.get(class(name)?)?;
-        rng.choice(known).cloned()
+        let known = self.by_class.get(class(name)?)?;
+        let places = 0..known.len();
+        known.get(rng.usize(places.clone()).max(rng.usize(places))).cloned()
     }
 }
+
+/// What makes a member or a producer.
+const IDENTITY: [&str; 7] = [
+    "producerId",
+    "producerEpoch",
+    "transactionalId",
+    "groupId",
+    "groupInstanceId",
+    "memberId",
+    "generationId",
+];
 
 /// What one answer names under one name, and another request asks for under another.
 fn class(name: &str) -> Option<&str> {
@@ -44,6 +71,9 @@ fn class(name: &str) -> Option<&str> {
         "generationId" | "generationIdOrMemberEpoch" | "memberEpoch" => "generationId",
         "memberId" | "leader" => "memberId",
         "topicId" => "topicId",
+        "transactionalId" | "v3AndBelowTransactionalId" => "transactionalId",
+        "groupId" => "groupId",
+        "groupInstanceId" => "groupInstanceId",
         "sessionId" => "sessionId",
         "clientInstanceId" => "clientInstanceId",
         "subscriptionId" => "subscriptionId",
@@ -60,21 +90,46 @@ pub struct Maker {
     pub rng: Rng,
     /// What has been answered so far.
     pub known: Known,
+    /// Whether the request that is being made has more than likely values: one in three, so that the others get far.
+    wild: bool,
+    /// As whom it is sent.
+    identity: BTreeMap<String, Value>,
 }
 
 impl Maker {
+    /// Makes the bodies that belong to a seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng::with_seed(seed),
+            known: Known::default(),
+            wild: false,
+            identity: BTreeMap::new(),
+        }
+    }
+
     /// The body of a request.
     pub fn body(&mut self, message: &Message, version: i16) -> Value {
+        self.wild = self.rng.u8(..3) == 0;
+        let places = 0..self.known.identities.len().max(1);
+        let newest = self.rng.usize(places.clone()).max(self.rng.usize(places));
+        self.identity = self.known.identities.get(newest).filter(|_| !self.wild).cloned().unwrap_or_default();
         self.fields(&message.fields, version, "")
     }
 
     fn fields(&mut self, types: &[FieldType], version: i16, parent: &str) -> Value {
         let here = types.iter().filter(|field| field.versions.contains(&version));
         let fields = here.map(|field| {
-            // One in a hundred is null where it may not be.
+            // Some are null where they may not be.
+            if let Some(mine) = class(&field.name).and_then(|class| self.identity.get(class))
+                && !matches!(field.kind, Kind::Array(_))
+                && (*mine != Value::Null || field.nullable.contains(&version))
+                && self.rng.u8(..10) > 0
+            {
+                return Field::new(&field.name, mine.clone());
+            }
             let is_null = match field.nullable.contains(&version) {
                 true => self.rng.u8(..6) == 0,
-                false => can_be_null(&field.kind) && self.rng.u8(..100) == 0,
+                false => self.wild && can_be_null(&field.kind) && self.rng.u8(..40) == 0,
             };
             let value = match is_null {
                 true => Value::Null,
@@ -86,7 +141,7 @@ impl Maker {
     }
 
     fn value(&mut self, kind: &Kind, version: i16, name: &str, parent: &str) -> Value {
-        if !matches!(kind, Kind::Array(_) | Kind::Struct(_)) && self.rng.u8(..10) < 6 {
+        if !matches!(kind, Kind::Array(_) | Kind::Struct(_)) && self.rng.u8(..10) < 8 {
             if let Some(known) = self.known.any(&mut self.rng, name) {
                 return known;
             }
@@ -108,11 +163,11 @@ impl Maker {
             Kind::Bytes => Value::Bytes(self.bytes()),
             Kind::Records => Value::Bytes(self.records()),
             Kind::Array(element) => {
-                let count = self.pick(&[0, 1, 1, 1, 1, 2, 2, 3]);
+                let count = self.pick(&[1, 1, 2, 1, 3, 0]);
                 let mut list: Vec<Value> = Vec::new();
                 for _ in 0..count {
                     // The same twice is something to refuse.
-                    match list.last().filter(|_| self.rng.u8(..8) == 0).cloned() {
+                    match list.last().filter(|_| self.wild && self.rng.u8(..4) == 0).cloned() {
                         Some(again) => list.push(again),
                         None => list.push(self.value(element, version, name, name)),
                     }
@@ -123,27 +178,38 @@ impl Maker {
         }
     }
 
+    /// What comes first more often than others.
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.rng.usize(..from.len())]
+        let places = 0..from.len();
+        let first = self.rng.usize(places.clone());
+        from[match self.wild {
+            true => first,
+            false => first.min(self.rng.usize(places)),
+        }]
     }
 
     fn number(&mut self, name: &str, least: i64, most: i64) -> i64 {
         let likely: &[i64] = match name {
             "acks" => &[-1, -1, 0, 1, 2],
             "resourceType" | "resourceTypes" => &[2, 4, 8, 16, 32, 1, 0],
-            "keyType" | "configOperation" | "electionType" | "matchType" | "isolationLevel" => &[0, 1, 2, 3],
+            "keyType" | "configOperation" | "electionType" | "matchType" | "isolationLevel" | "upgradeType" => &[0, 1, 2, 3],
             "timestamp" => &[-1, -2, -3, -4, -5, -6, 0, NOW],
             "numPartitions" | "count" => &[-1, 0, 1, 2, 5],
             "replicationFactor" => &[-1, 0, 1, 2, 3, 4],
             "replicaId" => &[-1, -1, -1, 1, 2, -2],
             "sessionTimeoutMs" | "rebalanceTimeoutMs" => &[6000, 10_000, 30_000, 1_800_000, 1],
             "maxWaitMs" | "timeoutMs" | "transactionTimeoutMs" => &[0, 1, 500, 60_000, 900_000],
-            "maxBytes" | "partitionMaxBytes" => &[0, 1, 100, 1 << 20],
+            "maxBytes" | "partitionMaxBytes" => &[1 << 20, 100, 1, 0],
+            "v3AndBelowProducerEpoch" | "producerEpoch" | "index" | "partition" | "partitionIndex" | "partitionIndexes" => {
+                &[0, 0, 0, 1, 2, -1, 3]
+            }
+            "currentLeaderEpoch" | "lastFetchedEpoch" => &[-1, -1, 0, 1],
             "brokerId" | "brokerIds" | "nodeId" | "replicas" => &[1, 2, 3, 4, 0],
-            "sessionEpoch" => &[0, 0, 1, 2, -1],
+            "sessionEpoch" => &[0, -1, 1, 2, 3],
             _ => &[0, 0, 0, 1, 1, 2, -1, 3, 10],
         };
         let n = match self.rng.u8(..10) {
+            _ if !self.wild => self.pick(likely),
             0..7 => self.pick(likely),
             7 | 8 => self.pick(&[
                 least,
@@ -166,7 +232,7 @@ impl Maker {
     }
 
     fn text(&mut self, name: &str, parent: &str) -> Value {
-        if self.rng.u8(..12) == 0 {
+        if self.wild && self.rng.u8(..6) == 0 {
             return match self.rng.u8(..5) {
                 0 => Value::text(""),
                 1 => Value::text("x".repeat(self.rng.usize(200..32_768))),
@@ -230,8 +296,8 @@ impl Maker {
     /// A batch, or several, that are right or wrong in any way.
     fn records(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
-        for _ in 0..self.pick(&[0, 1, 1, 1, 1, 1, 1, 2]) {
-            all.extend(match self.rng.u8(..16) {
+        for _ in 0..if self.wild { self.pick(&[1, 1, 1, 2, 0]) } else { 1 } {
+            all.extend(match self.rng.u8(if self.wild { 0..8 } else { 2..3 }) {
                 0 => self.bytes(),
                 1 => {
                     let magic = self.pick(&[0, 1]);
@@ -255,17 +321,18 @@ impl Maker {
                 _ => Value::text("value"),
             };
             fields.push(Field::new("value", value));
-            for (name, rarity) in [("timestamp", 6), ("offsetDelta", 20), ("length", 40), ("headerCount", 40)] {
-                if self.rng.u8(..rarity) == 0 {
+            for (name, rarity) in [("timestamp", 3), ("offsetDelta", 10), ("length", 20), ("headerCount", 20)] {
+                if self.wild && self.rng.u8(..rarity) == 0 {
                     fields.push(Field::new(name, Value::Int(self.number(name, i64::MIN, i64::MAX))));
                 }
             }
             Value::Struct(fields)
         });
         fields.push(Field::new("records", Value::List(records.collect())));
-        if self.rng.u8(..3) > 0 {
+        if self.rng.bool() {
             for name in ["producerId", "producerEpoch"] {
-                let known = self.known.any(&mut self.rng, name);
+                let mine = self.identity.get(name).cloned();
+                let known = mine.or_else(|| self.known.any(&mut self.rng, name));
                 fields.push(Field::new(name, known.unwrap_or(Value::Int(0))));
             }
             let sequence = self.pick(&[0, 0, 1, 2, 3, -1, i64::from(i32::MAX), i64::from(i32::MAX) - 1]);
@@ -275,12 +342,12 @@ impl Maker {
         if self.rng.u8(..3) == 0 {
             let codec = self.pick(&["gzip", "snappy", "lz4", "zstd"]);
             fields.push(Field::new("compression", Value::text(codec)));
-            if self.rng.u8(..8) == 0 {
+            if self.wild && self.rng.u8(..4) == 0 {
                 fields.push(Field::new("body", Value::Bytes(self.bytes())));
             }
         }
         for name in BATCH_NUMBERS {
-            if self.rng.u8(..25) == 0 {
+            if self.wild && self.rng.u8(..12) == 0 {
                 fields.push(Field::new(name, Value::Int(self.number(name, i64::MIN, i64::MAX))));
             }
         }
