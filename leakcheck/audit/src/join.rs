@@ -43,10 +43,7 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
                     name: name.clone(),
                     ..TestRun::default()
                 });
-                program
-                    .tests
-                    .last_mut()
-                    .unwrap_or_else(|| unreachable!("one was pushed"))
+                program.tests.last_mut().expect("one was pushed")
             }
         };
         test.tasks += site.tasks;
