@@ -21,7 +21,8 @@ pub struct Known {
 impl Known {
     /// Takes over what an answer names, and whom it makes of who asked.
     pub fn learn(&mut self, request: &Value, answer: &Value) {
-        if ["producerId", "generationId"].iter().any(|name| answer.field(name).is_some()) {
+        let is_producer = answer.field("producerId").is_some_and(|id| *id != Value::Int(-1));
+        if is_producer || answer.field("generationId").is_some() {
             let both = [request, answer].into_iter().flat_map(Value::leaves);
             let identity = both.filter_map(|(path, value)| {
                 let class = class(&path).filter(|class| IDENTITY.contains(class))?;
@@ -90,8 +91,8 @@ pub struct Maker {
     pub rng: Rng,
     /// What has been answered so far.
     pub known: Known,
-    /// Whether the request that is being made has more than likely values: one in three, so that the others get far.
-    wild: bool,
+    /// How many values of the request that is being made are more than likely, of a hundred: few, so that it gets far, but for the rest.
+    wildness: u8,
     /// As whom it is sent.
     identity: BTreeMap<String, Value>,
 }
@@ -102,17 +103,17 @@ impl Maker {
         Self {
             rng: Rng::with_seed(seed),
             known: Known::default(),
-            wild: false,
+            wildness: 0,
             identity: BTreeMap::new(),
         }
     }
 
     /// The body of a request.
     pub fn body(&mut self, message: &Message, version: i16) -> Value {
-        self.wild = self.rng.u8(..3) == 0;
+        self.wildness = [0, 12, 100][self.rng.usize(..3)];
         let places = 0..self.known.identities.len().max(1);
         let newest = self.rng.usize(places.clone()).max(self.rng.usize(places));
-        self.identity = self.known.identities.get(newest).filter(|_| !self.wild).cloned().unwrap_or_default();
+        self.identity = self.known.identities.get(newest).filter(|_| self.wildness < 100).cloned().unwrap_or_default();
         self.fields(&message.fields, version, "")
     }
 
@@ -120,16 +121,16 @@ impl Maker {
         let here = types.iter().filter(|field| field.versions.contains(&version));
         let fields = here.map(|field| {
             // Some are null where they may not be.
-            if let Some(mine) = class(&field.name).and_then(|class| self.identity.get(class))
+            if let Some(mine) = class(&field.name).and_then(|class| self.identity.get(class).cloned())
                 && !matches!(field.kind, Kind::Array(_))
-                && (*mine != Value::Null || field.nullable.contains(&version))
-                && self.rng.u8(..10) > 0
+                && (mine != Value::Null || field.nullable.contains(&version))
+                && !self.is_wild()
             {
-                return Field::new(&field.name, mine.clone());
+                return Field::new(&field.name, mine);
             }
             let is_null = match field.nullable.contains(&version) {
                 true => self.rng.u8(..6) == 0,
-                false => self.wild && can_be_null(&field.kind) && self.rng.u8(..40) == 0,
+                false => self.is_wild() && can_be_null(&field.kind) && self.rng.u8(..40) == 0,
             };
             let value = match is_null {
                 true => Value::Null,
@@ -167,7 +168,7 @@ impl Maker {
                 let mut list: Vec<Value> = Vec::new();
                 for _ in 0..count {
                     // The same twice is something to refuse.
-                    match list.last().filter(|_| self.wild && self.rng.u8(..4) == 0).cloned() {
+                    match list.last().filter(|_| self.is_wild() && self.rng.u8(..4) == 0).cloned() {
                         Some(again) => list.push(again),
                         None => list.push(self.value(element, version, name, name)),
                     }
@@ -178,11 +179,16 @@ impl Maker {
         }
     }
 
+    fn is_wild(&mut self) -> bool {
+        self.rng.u8(..100) < self.wildness
+    }
+
     /// What comes first more often than others.
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         let places = 0..from.len();
         let first = self.rng.usize(places.clone());
-        from[match self.wild {
+        let wild = self.is_wild();
+        from[match wild {
             true => first,
             false => first.min(self.rng.usize(places)),
         }]
@@ -209,7 +215,7 @@ impl Maker {
             _ => &[0, 0, 0, 1, 1, 2, -1, 3, 10],
         };
         let n = match self.rng.u8(..10) {
-            _ if !self.wild => self.pick(likely),
+            _ if !self.is_wild() => self.pick(likely),
             0..7 => self.pick(likely),
             7 | 8 => self.pick(&[
                 least,
@@ -232,7 +238,7 @@ impl Maker {
     }
 
     fn text(&mut self, name: &str, parent: &str) -> Value {
-        if self.wild && self.rng.u8(..6) == 0 {
+        if self.is_wild() && self.rng.u8(..6) == 0 {
             return match self.rng.u8(..5) {
                 0 => Value::text(""),
                 1 => Value::text("x".repeat(self.rng.usize(200..32_768))),
@@ -296,8 +302,9 @@ impl Maker {
     /// A batch, or several, that are right or wrong in any way.
     fn records(&mut self) -> Vec<u8> {
         let mut all = Vec::new();
-        for _ in 0..if self.wild { self.pick(&[1, 1, 1, 2, 0]) } else { 1 } {
-            all.extend(match self.rng.u8(if self.wild { 0..8 } else { 2..3 }) {
+        for _ in 0..self.pick(&[1, 1, 1, 1, 2, 0]) {
+            let kinds = if self.is_wild() { 0..8 } else { 2..3 };
+            all.extend(match self.rng.u8(kinds) {
                 0 => self.bytes(),
                 1 => {
                     let magic = self.pick(&[0, 1]);
@@ -322,7 +329,7 @@ impl Maker {
             };
             fields.push(Field::new("value", value));
             for (name, rarity) in [("timestamp", 3), ("offsetDelta", 10), ("length", 20), ("headerCount", 20)] {
-                if self.wild && self.rng.u8(..rarity) == 0 {
+                if self.is_wild() && self.rng.u8(..rarity) == 0 {
                     fields.push(Field::new(name, Value::Int(self.number(name, i64::MIN, i64::MAX))));
                 }
             }
@@ -342,12 +349,12 @@ impl Maker {
         if self.rng.u8(..3) == 0 {
             let codec = self.pick(&["gzip", "snappy", "lz4", "zstd"]);
             fields.push(Field::new("compression", Value::text(codec)));
-            if self.wild && self.rng.u8(..4) == 0 {
+            if self.is_wild() && self.rng.u8(..4) == 0 {
                 fields.push(Field::new("body", Value::Bytes(self.bytes())));
             }
         }
         for name in BATCH_NUMBERS {
-            if self.wild && self.rng.u8(..12) == 0 {
+            if self.is_wild() && self.rng.u8(..12) == 0 {
                 fields.push(Field::new(name, Value::Int(self.number(name, i64::MIN, i64::MAX))));
             }
         }
@@ -380,6 +387,7 @@ const FLOATS: &[f64] = &[
 ];
 
 const TOPICS: &[&str] = &[
+    "orders",
     "orders",
     "orders",
     "orders",
@@ -431,7 +439,8 @@ const CONFIGS: &[&str] = &[
     "nothing",
 ];
 
-const VALUES: &[&str] = &[
+/// Values of any configuration.
+pub const VALUES: &[&str] = &[
     "0",
     "1",
     "-1",
@@ -459,6 +468,40 @@ const VALUES: &[&str] = &[
     "a=b,c",
     "DEBUG",
     "",
+];
+
+/// What a cluster may be started with.
+pub const START: &[&str] = &[
+    "group.initial.rebalance.delay.ms",
+    "group.min.session.timeout.ms",
+    "group.max.session.timeout.ms",
+    "group.max.size",
+    "offset.metadata.max.bytes",
+    "offsets.retention.minutes",
+    "offsets.retention.check.interval.ms",
+    "log.retention.check.interval.ms",
+    "log.initial.task.delay.ms",
+    "log.cleaner.backoff.ms",
+    "log.segment.bytes",
+    "log.roll.ms",
+    "log.message.timestamp.type",
+    "log.index.size.max.bytes",
+    "message.max.bytes",
+    "compression.type",
+    "producer.id.expiration.ms",
+    "producer.id.expiration.check.interval.ms",
+    "transactional.id.expiration.ms",
+    "transaction.max.timeout.ms",
+    "quota.window.num",
+    "quota.window.size.seconds",
+    "controller.quota.window.num",
+    "controller.quota.window.size.seconds",
+    "fetch.max.bytes",
+    "max.incremental.fetch.session.cache.slots",
+    "max.request.partition.size.limit",
+    "socket.request.max.bytes",
+    "auto.create.topics.enable",
+    "delete.topic.enable",
 ];
 
 const BATCH_NUMBERS: &[&str] = &[
