@@ -75,7 +75,10 @@ impl Connection {
         let whole = [&(frame.len() as u32).to_be_bytes()[..], &frame].concat();
         self.asked = Some((api, version, body.clone()));
         // A broker that has gone does not read it.
-        if tokio::time::timeout(Duration::from_secs(1), self.stream.write_all(&whole)).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(1), self.stream.write_all(&whole))
+            .await
+            .is_err()
+        {
             // It reads nothing while it makes its client wait, and the pipe is full. Half a request is no request.
             self.asked = None;
         }
@@ -192,7 +195,8 @@ impl Watch {
             Asked::Unreadable(why) => Err(format!("the answer to {request} cannot be read: {why}")),
             Asked::Closed => {
                 let left = told.checked_sub(1);
-                self.closes.set(left.ok_or_else(|| format!("the connection was closed for no reason after {request}"))?);
+                self.closes
+                    .set(left.ok_or_else(|| format!("the connection was closed for no reason after {request}"))?);
                 Ok(())
             }
             _ => {

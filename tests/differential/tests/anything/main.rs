@@ -9,8 +9,8 @@ mod make;
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use fastrand::Rng;
 use ask::{Asked, Connection, Watch};
+use fastrand::Rng;
 use kfake::{BrokerId, Builder, Cluster};
 use kfake_differential::schema::{self, Api};
 use kfake_differential::tree::Value;
@@ -23,6 +23,9 @@ const SEQUENCES: u64 = 40;
 const STEPS: usize = 150;
 /// How many connections a sequence has at a time.
 const CONNECTIONS: usize = 6;
+
+/// The longest name that a client can have.
+const LONG_NAME: [u8; i16::MAX as usize] = [b'x'; i16::MAX as usize];
 
 /// From the environment, for a longer run.
 fn number(name: &str, default: u64) -> u64 {
@@ -48,7 +51,11 @@ async fn no_sequence_of_requests_makes_a_task_panic_or_an_answer_that_cannot_be_
 /// The check itself: a task that panics over a request, one that answers with other bytes, and one that just leaves.
 #[leakcheck(start_paused, panics = "allow")]
 async fn a_broker_that_panics_or_answers_nonsense_is_found() {
-    for (plant, wanted) in [("panic", "panicked"), ("nonsense", "cannot be read"), ("leave", "for no reason")] {
+    for (plant, wanted) in [
+        ("panic", "panicked"),
+        ("nonsense", "cannot be read"),
+        ("leave", "for no reason"),
+    ] {
         let watch = Watch::begin();
         let (near, mut far) = tokio::io::duplex(1 << 16);
         let broker = tokio::spawn(async move {
@@ -70,7 +77,10 @@ async fn a_broker_that_panics_or_answers_nonsense_is_found() {
         let answer = connection.receive(Duration::from_secs(1)).await;
         let judged = watch.judge(&answer, "Heartbeat");
         let _ = broker.await;
-        assert!(judged.clone().is_err_and(|said| said.contains(wanted)), "{plant}: {judged:?}");
+        assert!(
+            judged.clone().is_err_and(|said| said.contains(wanted)),
+            "{plant}: {judged:?}"
+        );
     }
 }
 
@@ -122,11 +132,19 @@ impl Sequence {
         let watch = Watch::begin();
         // With one broker it is always the right one that is asked.
         let brokers = if seed.is_multiple_of(2) { 1 } else { 3 };
-        let builder = Cluster::builder().in_memory().brokers(brokers).seed(seed).racks(["r1", "r2", "r1"]);
+        let builder = Cluster::builder()
+            .in_memory()
+            .brokers(brokers)
+            .seed(seed)
+            .racks(["r1", "r2", "r1"]);
         let builder = builder.topic("orders", 3).topic_spec("compacted", Some(1), None);
         let builder = builder.topic_spec("appended", Some(2), Some(i32::from(brokers > 1) + 1));
         let mut maker = Maker::new(seed);
-        let cluster = start(builder.broker_config("group.initial.rebalance.delay.ms", "100"), &mut maker.rng).await;
+        let cluster = start(
+            builder.broker_config("group.initial.rebalance.delay.ms", "100"),
+            &mut maker.rng,
+        )
+        .await;
         let mut connection = Connection::over(cluster.connect(BrokerId(1)).expect("it is open"));
         let versions = schema::by_name("ApiVersions").expect("it is an API");
         connection.send(versions, 0, None, &Value::Struct(Vec::new())).await;
@@ -199,9 +217,17 @@ impl Sequence {
                 }
             };
             let version = rng.i16(versions);
-            let clients: [Option<&[u8]>; 6] = [Some(b"c1"), Some(b"c1"), Some(b"c2"), Some(b""), None, Some(&[0xff])];
-            // A name that is no text closes the connection.
-            let names = if rng.u8(..20) == 0 { 6 } else { 5 };
+            let clients: [Option<&[u8]>; 7] = [
+                Some(b"c1"),
+                Some(b"c1"),
+                Some(b"c2"),
+                Some(b""),
+                None,
+                Some(&[0xff]),
+                Some(&LONG_NAME),
+            ];
+            // A name that is no text closes the connection, and with one that is as long as can be no member can have an id.
+            let names = if rng.u8(..20) == 0 { 7 } else { 5 };
             let client = clients[rng.usize(..names)];
             let body = self.maker.body(&api.request, version);
             let sent = format!("{place}: {} {version} {body}", api.name);

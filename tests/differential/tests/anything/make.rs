@@ -113,7 +113,13 @@ impl Maker {
         self.wildness = [0, 12, 100][self.rng.usize(..3)];
         let places = 0..self.known.identities.len().max(1);
         let newest = self.rng.usize(places.clone()).max(self.rng.usize(places));
-        self.identity = self.known.identities.get(newest).filter(|_| self.wildness < 100).cloned().unwrap_or_default();
+        self.identity = self
+            .known
+            .identities
+            .get(newest)
+            .filter(|_| self.wildness < 100)
+            .cloned()
+            .unwrap_or_default();
         self.fields(&message.fields, version, "")
     }
 
@@ -198,7 +204,9 @@ impl Maker {
         let likely: &[i64] = match name {
             "acks" => &[-1, -1, 0, 1, 2],
             "resourceType" | "resourceTypes" => &[2, 4, 8, 16, 32, 1, 0],
-            "keyType" | "configOperation" | "electionType" | "matchType" | "isolationLevel" | "upgradeType" => &[0, 1, 2, 3],
+            "keyType" | "configOperation" | "electionType" | "matchType" | "isolationLevel" | "upgradeType" => {
+                &[0, 1, 2, 3]
+            }
             "timestamp" => &[-1, -2, -3, -4, -5, -6, 0, NOW],
             "numPartitions" | "count" => &[-1, 0, 1, 2, 5],
             "replicationFactor" => &[-1, 0, 1, 2, 3, 4],
@@ -206,9 +214,12 @@ impl Maker {
             "sessionTimeoutMs" | "rebalanceTimeoutMs" => &[6000, 10_000, 30_000, 1_800_000, 1],
             "maxWaitMs" | "timeoutMs" | "transactionTimeoutMs" => &[0, 1, 500, 60_000, 900_000],
             "maxBytes" | "partitionMaxBytes" => &[1 << 20, 100, 1, 0],
-            "v3AndBelowProducerEpoch" | "producerEpoch" | "index" | "partition" | "partitionIndex" | "partitionIndexes" => {
-                &[0, 0, 0, 1, 2, -1, 3]
-            }
+            "v3AndBelowProducerEpoch"
+            | "producerEpoch"
+            | "index"
+            | "partition"
+            | "partitionIndex"
+            | "partitionIndexes" => &[0, 0, 0, 1, 2, -1, 3],
             "currentLeaderEpoch" | "lastFetchedEpoch" => &[-1, -1, 0, 1],
             "brokerId" | "brokerIds" | "nodeId" | "replicas" => &[1, 2, 3, 4, 0],
             "sessionEpoch" => &[0, -1, 1, 2, 3],
@@ -275,9 +286,15 @@ impl Maker {
                 "kraft.version",
                 "x",
             ],
-            ("statesFilter" | "stateFilters", _) => {
-                &["Stable", "Empty", "Dead", "Ongoing", "PrepareCommit", "CompleteAbort", "x"]
-            }
+            ("statesFilter" | "stateFilters", _) => &[
+                "Stable",
+                "Empty",
+                "Dead",
+                "Ongoing",
+                "PrepareCommit",
+                "CompleteAbort",
+                "x",
+            ],
             ("typesFilter", _) => &["classic", "consumer", "x"],
             ("transactionalIdPattern", _) => &["t.*", "", "(", "[", "t{1000000000}", "(a|a)*b", "\\Q"],
             ("rackId", _) => &["r1", "r2", ""],
@@ -328,7 +345,12 @@ impl Maker {
                 _ => Value::text("value"),
             };
             fields.push(Field::new("value", value));
-            for (name, rarity) in [("timestamp", 3), ("offsetDelta", 10), ("length", 20), ("headerCount", 20)] {
+            for (name, rarity) in [
+                ("timestamp", 3),
+                ("offsetDelta", 10),
+                ("length", 20),
+                ("headerCount", 20),
+            ] {
                 if self.is_wild() && self.rng.u8(..rarity) == 0 {
                     fields.push(Field::new(name, Value::Int(self.number(name, i64::MIN, i64::MAX))));
                 }
