@@ -7,6 +7,7 @@
 mod ask;
 mod make;
 
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use ask::{Asked, Connection, Watch};
@@ -19,6 +20,10 @@ use make::Maker;
 
 /// How many sequences an ordinary run takes.
 const SEQUENCES: u64 = 40;
+/// How many clusters an ordinary run lets several clients at, at once.
+const CROWDS: u64 = 2;
+/// How many these are.
+const CROWD: u64 = 4;
 /// How many steps a sequence has.
 const STEPS: usize = 150;
 /// How many connections a sequence has at a time.
@@ -36,7 +41,7 @@ fn number(name: &str, default: u64) -> u64 {
 async fn no_sequence_of_requests_makes_a_task_panic_or_an_answer_that_cannot_be_read() {
     let first = number("ANYTHING_FIRST", 0);
     for seed in first..first + number("ANYTHING_SEQUENCES", SEQUENCES) {
-        let mut sequence = Sequence::begin(seed).await;
+        let mut sequence = Sequence::begin(seed, Clock::Paused).await;
         for _ in 0..STEPS {
             if let Err(wrong) = sequence.step().await {
                 panic!("sequence {seed}: {wrong}\n{}", sequence.tail());
@@ -45,6 +50,30 @@ async fn no_sequence_of_requests_makes_a_task_panic_or_an_answer_that_cannot_be_
         if let Err(wrong) = sequence.end().await {
             panic!("sequence {seed}: {wrong}");
         }
+    }
+}
+
+/// The same from several threads: requests and what is done to the cluster meet in the middle of each other. A lock that is never given
+/// back is a hang, and a panic is leakcheck's to see.
+#[leakcheck(flavor = "multi_thread", worker_threads = 4, timeout = "600s")]
+async fn no_requests_that_meet_make_a_task_panic_or_wait_for_ever() {
+    let first = number("ANYTHING_FIRST", 0);
+    for seed in first..first + number("ANYTHING_CROWDS", CROWDS) {
+        let begun = Sequence::begin(seed, Clock::Real).await;
+        let crowd = (0..CROWD).map(|nth| {
+            let mut one = begun.beside(seed * CROWD + nth);
+            tokio::spawn(async move {
+                for _ in 0..STEPS {
+                    if let Err(wrong) = one.step().await {
+                        panic!("crowd {seed}: {wrong}\n{}", one.tail());
+                    }
+                }
+            })
+        });
+        for one in crowd.collect::<Vec<_>>() {
+            one.await.unwrap();
+        }
+        begun.end().await.unwrap();
     }
 }
 
@@ -117,19 +146,29 @@ async fn start(builder: Builder, rng: &mut Rng) -> Cluster {
 
 /// One cluster and what is sent to it.
 struct Sequence {
-    cluster: Cluster,
+    cluster: Arc<Cluster>,
     offered: Vec<(&'static Api, std::ops::RangeInclusive<i16>)>,
     connections: Vec<Option<Connection>>,
     maker: Maker,
-    watch: Watch,
+    /// Where all happens on this thread.
+    watch: Option<Watch>,
     sent: Vec<String>,
     /// Whether a request has asked for fewer connections: then they may be closed without a word.
     limits_connections: bool,
 }
 
+/// Whose time passes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    /// A paused clock, on one thread.
+    Paused,
+    /// The time of day, on several threads.
+    Real,
+}
+
 impl Sequence {
-    async fn begin(seed: u64) -> Self {
-        let watch = Watch::begin();
+    async fn begin(seed: u64, clock: Clock) -> Self {
+        let watch = (clock == Clock::Paused).then(Watch::begin);
         // With one broker it is always the right one that is asked.
         let brokers = if seed.is_multiple_of(2) { 1 } else { 3 };
         let builder = Cluster::builder()
@@ -165,12 +204,25 @@ impl Sequence {
         let offered: Vec<_> = offered.collect();
         assert!(offered.len() > 20, "only {} APIs are offered", offered.len());
         Self {
-            cluster,
+            cluster: Arc::new(cluster),
             offered,
             connections: (0..CONNECTIONS).map(|_| None).collect(),
             maker,
             limits_connections: false,
             watch,
+            sent: Vec::new(),
+        }
+    }
+
+    /// Another at the same cluster.
+    fn beside(&self, seed: u64) -> Self {
+        Self {
+            cluster: self.cluster.clone(),
+            offered: self.offered.clone(),
+            connections: (0..CONNECTIONS).map(|_| None).collect(),
+            maker: Maker::new(seed),
+            limits_connections: false,
+            watch: None,
             sent: Vec::new(),
         }
     }
@@ -186,14 +238,17 @@ impl Sequence {
             0 => self.steer().await,
             _ => self.ask().await?,
         }
-        self.watch.no_panic()
+        self.watch.as_ref().map_or(Ok(()), Watch::no_panic)
     }
 
     /// A request on any connection, or the answer to one that has waited.
     async fn ask(&mut self) -> Result<(), String> {
         let rng = &mut self.maker.rng;
         let place = rng.usize(..CONNECTIONS);
-        let patience = Duration::from_millis([1, 1, 100, 2000, 40_000][rng.usize(..5)]);
+        let patience = Duration::from_millis(match self.watch {
+            Some(_) => [1, 1, 100, 2000, 40_000][rng.usize(..5)],
+            None => 1,
+        });
         // A peer that leaves in the middle of a wait, as often as one that waits longer.
         if self.connections[place].as_ref().is_some_and(|c| c.waits()) && rng.bool() {
             self.connections[place] = None;
@@ -237,9 +292,11 @@ impl Sequence {
         }
         let asked = connection.receive(patience).await;
         let name = self.sent.last().map_or("", |sent| sent.as_str());
-        match asked {
-            Asked::Closed if self.limits_connections => self.watch.no_panic()?,
-            _ => self.watch.judge(&asked, name)?,
+        match (&asked, &self.watch) {
+            (Asked::Closed, Some(watch)) if self.limits_connections => watch.no_panic()?,
+            (_, Some(watch)) => watch.judge(&asked, name)?,
+            (Asked::Unreadable(why), None) => return Err(why.clone()),
+            (_, None) => {}
         }
         match asked {
             Asked::Answer(request, answer) => self.maker.known.learn(&request, &answer),
@@ -254,7 +311,8 @@ impl Sequence {
         let rng = &mut self.maker.rng;
         let (broker, other) = (BrokerId(rng.i32(1..=3)), BrokerId(rng.i32(1..=3)));
         let topic = ["orders", "compacted", "appended", "new", "__consumer_offsets"][rng.usize(..5)];
-        let step = rng.u8(..14);
+        // Time alone passes by itself where it is real.
+        let step = rng.u8(..if self.watch.is_some() { 14 } else { 12 });
         self.sent.push(format!("step {step} of {topic}, {broker}, {other}"));
         let cluster = &self.cluster;
         // A broker that stops closes its connections, and so does time those that are idle.
@@ -282,6 +340,6 @@ impl Sequence {
     /// Closes in the middle of whatever waits.
     async fn end(self) -> Result<(), String> {
         self.cluster.close().await;
-        self.watch.no_panic()
+        self.watch.as_ref().map_or(Ok(()), Watch::no_panic)
     }
 }
