@@ -113,10 +113,11 @@ impl Connection {
 /// One frame. What was read stays if this is dropped.
 async fn frame(stream: &mut DuplexStream, read: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     loop {
-        if let Some((size, rest)) = read.split_first_chunk::<4>() {
-            if rest.len() >= u32::from_be_bytes(*size) as usize {
-                return Ok(rest.to_vec());
-            }
+        if let Some((size, rest)) = read.split_first_chunk::<4>()
+            && rest.len() >= u32::from_be_bytes(*size) as usize
+        {
+            // With all that came behind it: nothing else was asked for.
+            return Ok(rest.to_vec());
         }
         if stream.read_buf(read).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -30,7 +30,7 @@ const STEPS: usize = 150;
 const CONNECTIONS: usize = 6;
 
 /// The longest name that a client can have.
-const LONG_NAME: [u8; i16::MAX as usize] = [b'x'; i16::MAX as usize];
+static LONG_NAME: [u8; i16::MAX as usize] = [b'x'; i16::MAX as usize];
 
 /// From the environment, for a longer run.
 fn number(name: &str, default: u64) -> u64 {

@@ -148,10 +148,11 @@ impl Maker {
     }
 
     fn value(&mut self, kind: &Kind, version: i16, name: &str, parent: &str) -> Value {
-        if !matches!(kind, Kind::Array(_) | Kind::Struct(_)) && self.rng.u8(..10) < 8 {
-            if let Some(known) = self.known.any(&mut self.rng, name) {
-                return known;
-            }
+        if !matches!(kind, Kind::Array(_) | Kind::Struct(_))
+            && self.rng.u8(..10) < 8
+            && let Some(known) = self.known.any(&mut self.rng, name)
+        {
+            return known;
         }
         match kind {
             Kind::Bool => Value::Bool(self.rng.bool()),
