@@ -522,7 +522,6 @@ pub const START: &[&str] = &[
     "fetch.max.bytes",
     "max.incremental.fetch.session.cache.slots",
     "max.request.partition.size.limit",
-    "socket.request.max.bytes",
     "auto.create.topics.enable",
     "delete.topic.enable",
 ];
