@@ -1,7 +1,7 @@
 //! How configurations are changed: first what the asked broker looks at (`ConfigAdminManager.preprocess`), then what the
 //! controller does (`ConfigurationControlManager`), a resource at a time. A resource is changed as a whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::error::AlterError;
@@ -138,7 +138,8 @@ struct Altering<'a> {
 impl Altering<'_> {
     fn resource(&mut self, one: &Alteration<'_>) -> Result<(), AlterError> {
         let refused = |why: String| Err(AlterError::InvalidRequest(why));
-        if (1..one.changes.len()).any(|i| one.changes[..i].iter().any(|other| other.name == one.changes[i].name)) {
+        let mut names = HashSet::new();
+        if one.changes.iter().any(|change| !names.insert(change.name)) {
             return refused("Error due to duplicate config keys".to_owned());
         }
         let nulls = one.changes.iter();

@@ -50,7 +50,7 @@ impl Entity {
 }
 
 /// An entity as a request names it: what its parts are is still to be found out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Named(pub BTreeMap<String, Option<String>>);
 
 impl Named {
