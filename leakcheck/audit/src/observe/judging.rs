@@ -35,7 +35,7 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn add(&mut self, count: u64, lifetimes: impl IntoIterator<Item = Lifetime>) {
-        self.count += count;
+        self.count = self.count.saturating_add(count);
         let room = LIFETIMES.saturating_sub(self.lifetimes.len());
         self.lifetimes.extend(lifetimes.into_iter().take(room));
     }
@@ -254,7 +254,7 @@ impl<'a> Judging<'a> {
     fn is_task(&mut self, process: &Process, kind: Kind, count: u64) -> bool {
         match kind {
             Kind::Task | Kind::Blocking => {
-                self.tasks += count;
+                self.tasks = self.tasks.saturating_add(count);
                 true
             }
             Kind::Unknown => {
@@ -294,12 +294,15 @@ impl<'a> Judging<'a> {
             .sites
             .entry((name(process), test.clone(), origin.clone(), spawned.clone()))
             .or_default();
-        site.tasks += tasks.count;
+        // Counts are what a file says.
+        site.tasks = site.tasks.saturating_add(tasks.count);
         site.lived = Some(site.lived.map_or(tasks.lived, |lived| both(lived, tasks.lived)));
         if tasks.ending == Ending::Ended {
             return;
         }
-        site.left += if tasks.ending == Ending::Unsure { 0 } else { tasks.count };
+        if tasks.ending != Ending::Unsure {
+            site.left = site.left.saturating_add(tasks.count);
+        }
         let named = match tasks.kind {
             Kind::Blocking => report::Kind::Blocking,
             _ => report::Kind::Task,
