@@ -57,6 +57,18 @@ impl Connection {
 
     /// Sends a request. What could not be sent is seen when the answer is read.
     pub async fn send(&mut self, api: &'static Api, version: i16, client: Option<&[u8]>, body: &Value) {
+        self.send_damaged(api, version, client, body, |_| ()).await;
+    }
+
+    /// Sends a request after something was done to its body's bytes.
+    pub async fn send_damaged(
+        &mut self,
+        api: &'static Api,
+        version: i16,
+        client: Option<&[u8]>,
+        body: &Value,
+        damage: impl FnOnce(&mut Vec<u8>),
+    ) {
         let mut frame = Vec::new();
         frame.extend(api.key.to_be_bytes());
         frame.extend(version.to_be_bytes());
@@ -71,7 +83,9 @@ impl Connection {
         if api.request_is_flexible(version) {
             frame.push(0);
         }
-        frame.extend(codec::encode(&api.request, version, body).expect("it was made by the definition"));
+        let mut bytes = codec::encode(&api.request, version, body).expect("it was made by the definition");
+        damage(&mut bytes);
+        frame.extend(bytes);
         let whole = [&(frame.len() as u32).to_be_bytes()[..], &frame].concat();
         self.asked = Some((api, version, body.clone()));
         // A broker that has gone does not read it.

@@ -123,6 +123,21 @@ fn weight(api: &str) -> u8 {
     }
 }
 
+/// Changes, cuts off or adds bytes.
+fn damage(rng: &mut Rng, bytes: &mut Vec<u8>) {
+    match rng.u8(..6) {
+        0 => bytes.truncate(rng.usize(..=bytes.len())),
+        1 => bytes.extend((0..rng.usize(1..20)).map(|_| rng.u8(..))),
+        _ if bytes.is_empty() => {}
+        _ => {
+            for _ in 0..rng.usize(1..4) {
+                let at = rng.usize(..bytes.len());
+                bytes[at] = [0, 1, 0x7f, 0x80, 0xff, rng.u8(..)][rng.usize(..6)];
+            }
+        }
+    }
+}
+
 /// Starts a cluster as anybody may want it. What it refuses to begin with is left out.
 async fn start(builder: Builder, rng: &mut Rng) -> Cluster {
     let mut any = builder.clone();
@@ -288,7 +303,16 @@ impl Sequence {
             let sent = format!("{place}: {} {version} {body}", api.name);
             self.limits_connections |= sent.contains("max.connection") || sent.contains("connection_creation_rate");
             self.sent.push(sent);
-            connection.send(api, version, client, &body).await;
+            // Without a body that is the one that was sent, nobody knows whether a Produce is answered.
+            let rng = &mut self.maker.rng;
+            match rng.u8(..16) {
+                0 if api.name != "Produce" => {
+                    connection
+                        .send_damaged(api, version, client, &body, |bytes| damage(rng, bytes))
+                        .await;
+                }
+                _ => connection.send(api, version, client, &body).await,
+            }
         }
         let asked = connection.receive(patience).await;
         let name = self.sent.last().map_or("", |sent| sent.as_str());
