@@ -216,7 +216,10 @@ impl Sequence {
             let api = schema::by_key(number(row, "apiKey")).expect("a known API");
             (api, number(row, "minVersion")..=number(row, "maxVersion"))
         });
-        let offered: Vec<_> = offered.collect();
+        // Clients are told of these only while there is something to send.
+        let telemetry = ["GetTelemetrySubscriptions", "PushTelemetry"].map(schema::by_name);
+        let telemetry = telemetry.into_iter().flatten().map(|api| (api, 0..=0));
+        let offered: Vec<_> = offered.chain(telemetry).collect();
         assert!(offered.len() > 20, "only {} APIs are offered", offered.len());
         Self {
             cluster: Arc::new(cluster),

@@ -205,6 +205,7 @@ impl Maker {
         let likely: &[i64] = match name {
             "acks" => &[-1, -1, 0, 1, 2],
             "resourceType" | "resourceTypes" => &[2, 4, 8, 16, 32, 1, 0],
+            "compressionType" => &[0, 0, 1, 2, 3, 4, 5],
             "keyType" | "configOperation" | "electionType" | "matchType" | "isolationLevel" | "upgradeType" => {
                 &[0, 1, 2, 3]
             }
