@@ -48,6 +48,8 @@ enum Since {
     Nothing,
     /// It was put into a queue. Whether it was polled and woken again before its end cannot be told.
     Woken,
+    /// It was in a queue when it was copied, and at its end. Whether it was polled in between cannot be told.
+    Due,
     /// A thread polled it.
     Polled,
 }
@@ -85,6 +87,7 @@ impl<'a> Waiting<'a> {
                 match since {
                     Since::Nothing => {}
                     Since::Woken => awaits.state.push_str(", and was woken since"),
+                    Since::Due => awaits.state.push_str(", and was due to run"),
                     Since::Polled => awaits.state.push_str(", and was being polled"),
                 }
                 for reason in awaits::reasons(&tree).into_iter().filter(|_| since == Since::Nothing) {
@@ -144,6 +147,15 @@ impl<'a> Waiting<'a> {
                 tree.type_name
             ));
         }
+        if tree.state == State::Unresumed
+            && tree.kind != Kind::Blocking
+            && !copy.is_last
+            && !task
+                .waking_descriptor(&memory, copy.address)
+                .is_some_and(|descriptor| copy.is_quiet(descriptor))
+        {
+            tree.state = State::NotYetPolled;
+        }
         tree.map_files(&mut |file| {
             let own = Path::new(file).strip_prefix(workspace);
             own.map_or_else(|_| file.to_owned(), |own| own.display().to_string())
@@ -154,8 +166,7 @@ impl<'a> Waiting<'a> {
             && (was_running(copy) || task.is_being_polled(&memory, copy.address).unwrap_or(false));
         let since = match polled {
             true => Since::Polled,
-            false if was_woken(copy) => Since::Woken,
-            false => Since::Nothing,
+            false => since(&tree, copy),
         };
         Ok((tree, since))
     }
@@ -206,11 +217,20 @@ fn was_running(copy: &Copy) -> bool {
     copy.end.is_some_and(|end| end & RUNNING != 0)
 }
 
-/// Whether a task that waited when it was copied was due to run at its end.
-fn was_woken(copy: &Copy) -> bool {
+/// What became of a task that no thread polled at its end.
+fn since(tree: &AwaitTree, copy: &Copy) -> Since {
     let before = copy.bytes.first_chunk().map(|word| u64::from_ne_bytes(*word));
     let is_notified = |word: u64| word & NOTIFIED != 0;
-    before.is_some_and(|word| !is_notified(word)) && copy.end.is_some_and(is_notified)
+    if matches!(tree.state, State::Unresumed | State::NotYetPolled | State::Running)
+        || !copy.end.is_some_and(is_notified)
+    {
+        return Since::Nothing;
+    }
+    match before.map(is_notified) {
+        Some(false) => Since::Woken,
+        Some(true) if !copy.is_last => Since::Due,
+        _ => Since::Nothing,
+    }
 }
 
 /// Whether a task that had not been polled when it was copied was in its first poll when its process ended: for a blocking
@@ -336,9 +356,16 @@ mod tests {
             end: Some(end),
             ..Copy::default()
         };
-        assert!(was_woken(&of(0xc8, 0x6e)));
-        assert!(!was_woken(&of(0xcc, 0x6e)) && !was_woken(&of(0xc8, 0x6a)));
-        assert!(!was_woken(&Copy::default()));
+        let tree = nested(1);
+        assert_eq!(since(&tree, &of(0xc8, 0x6e)), Since::Woken);
+        assert_eq!(since(&tree, &of(0xcc, 0x6e)), Since::Due);
+        assert_eq!(since(&tree, &of(0xc8, 0x6a)), Since::Nothing);
+        assert_eq!(since(&tree, &Copy::default()), Since::Nothing);
+        let last = Copy {
+            is_last: true,
+            ..of(0xcc, 0x6e)
+        };
+        assert_eq!(since(&tree, &last), Since::Nothing);
     }
 
     #[test]
