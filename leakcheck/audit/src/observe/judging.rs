@@ -317,7 +317,7 @@ impl<'a> Judging<'a> {
                 break;
             }
             found.tried += 1;
-            let Some((text, waited)) = self.waited(process, &stack, copy) else {
+            let Some((text, waited)) = self.waited(process, &stack, copy, tasks.ending == Ending::Outlived) else {
                 continue;
             };
             if found.waited.awaits.is_some() {
@@ -342,7 +342,13 @@ impl<'a> Judging<'a> {
     }
 
     /// Where a task waited, as text and as data. `None` where no object that was loaded has its code.
-    fn waited(&mut self, process: &Process, stack: &[u64], copy: Option<&Copy>) -> Option<(Option<String>, Waited)> {
+    fn waited(
+        &mut self,
+        process: &Process,
+        stack: &[u64],
+        copy: Option<&Copy>,
+        waited: bool,
+    ) -> Option<(Option<String>, Waited)> {
         // The object that the future's type is in: what called libc.
         let mut objects = stack
             .iter()
@@ -360,6 +366,7 @@ impl<'a> Judging<'a> {
             stack: &addresses,
             bias: object.base,
             copy,
+            waited,
         };
         Some(self.waiting.waiting(asked))
     }

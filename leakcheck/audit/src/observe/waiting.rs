@@ -33,6 +33,8 @@ pub(super) struct Asked<'a> {
     pub(super) bias: u64,
     /// The bytes of the task's block, where they were copied.
     pub(super) copy: Option<&'a Copy>,
+    /// How it ended shows that it was in no queue.
+    pub(super) waited: bool,
 }
 
 /// A thread polls the task, or runs its closure: tokio's `runtime/task/state.rs`.
@@ -50,6 +52,10 @@ enum Since {
     Woken,
     /// It was in a queue when it was copied, and at its end. Whether it was polled in between cannot be told.
     Due,
+    /// It was in a queue when it was copied, and not at its end: it was polled, and may have waited elsewhere since.
+    Gone,
+    /// It is marked as due to run, and its end may be what marked it: what its future held was dropped.
+    Unclear,
     /// A thread polled it.
     Polled,
 }
@@ -85,9 +91,10 @@ impl<'a> Waiting<'a> {
             Ok((tree, since)) => {
                 let mut awaits = told(&tree, DEEPEST);
                 match since {
-                    Since::Nothing => {}
+                    Since::Nothing | Since::Unclear => {}
                     Since::Woken => awaits.state.push_str(", and was woken since"),
                     Since::Due => awaits.state.push_str(", and was due to run"),
+                    Since::Gone => awaits.state.push_str(", and was polled since"),
                     Since::Polled => awaits.state.push_str(", and was being polled"),
                 }
                 for reason in awaits::reasons(&tree).into_iter().filter(|_| since == Since::Nothing) {
@@ -166,7 +173,7 @@ impl<'a> Waiting<'a> {
             && (was_running(copy) || task.is_being_polled(&memory, copy.address).unwrap_or(false));
         let since = match polled {
             true => Since::Polled,
-            false => since(&tree, copy),
+            false => since(&tree, copy, asked.waited),
         };
         Ok((tree, since))
     }
@@ -217,19 +224,24 @@ fn was_running(copy: &Copy) -> bool {
     copy.end.is_some_and(|end| end & RUNNING != 0)
 }
 
-/// What became of a task that no thread polled at its end.
-fn since(tree: &AwaitTree, copy: &Copy) -> Since {
+/// What became of a task that no thread polled at its end. A task that waited when it was shut down may be marked as due to run by what its
+/// own future's end has woken.
+fn since(tree: &AwaitTree, copy: &Copy, waited: bool) -> Since {
     let before = copy.bytes.first_chunk().map(|word| u64::from_ne_bytes(*word));
     let is_notified = |word: u64| word & NOTIFIED != 0;
-    if matches!(tree.state, State::Unresumed | State::NotYetPolled | State::Running)
-        || !copy.end.is_some_and(is_notified)
-    {
+    let (Some(before), Some(end)) = (before, copy.end) else {
+        return Since::Nothing;
+    };
+    if matches!(tree.state, State::Unresumed | State::NotYetPolled | State::Running) {
         return Since::Nothing;
     }
-    match before.map(is_notified) {
-        Some(false) => Since::Woken,
-        Some(true) if !copy.is_last => Since::Due,
-        _ => Since::Nothing,
+    match (is_notified(before), is_notified(end)) {
+        (false, false) => Since::Nothing,
+        _ if copy.is_last && is_notified(before) => Since::Nothing,
+        (true, false) => Since::Gone,
+        (_, true) if waited => Since::Unclear,
+        (true, true) => Since::Due,
+        (false, true) => Since::Woken,
     }
 }
 
@@ -301,6 +313,7 @@ mod tests {
             stack: &[],
             bias: 0,
             copy,
+            waited: false,
         }
     }
 
@@ -357,15 +370,19 @@ mod tests {
             ..Copy::default()
         };
         let tree = nested(1);
-        assert_eq!(since(&tree, &of(0xc8, 0x6e)), Since::Woken);
-        assert_eq!(since(&tree, &of(0xcc, 0x6e)), Since::Due);
-        assert_eq!(since(&tree, &of(0xc8, 0x6a)), Since::Nothing);
-        assert_eq!(since(&tree, &Copy::default()), Since::Nothing);
+        assert_eq!(since(&tree, &of(0xc8, 0x6e), false), Since::Woken);
+        assert_eq!(since(&tree, &of(0xcc, 0x6e), false), Since::Due);
+        assert_eq!(since(&tree, &of(0xcc, 0x6a), false), Since::Gone);
+        assert_eq!(since(&tree, &of(0xc8, 0x6a), true), Since::Nothing);
+        assert_eq!(since(&tree, &Copy::default(), false), Since::Nothing);
+        // It was in no queue, and its end has marked it.
+        assert_eq!(since(&tree, &of(0xc8, 0x6e), true), Since::Unclear);
+        assert_eq!(since(&tree, &of(0xcc, 0x6e), true), Since::Unclear);
         let last = Copy {
             is_last: true,
             ..of(0xcc, 0x6e)
         };
-        assert_eq!(since(&tree, &last), Since::Nothing);
+        assert_eq!(since(&tree, &last, false), Since::Nothing);
     }
 
     #[test]
