@@ -31,6 +31,11 @@ impl Left {
     }
 }
 
+/// Whether a thread runs, would if it had a processor, or waits for a disk.
+pub(super) fn is_at_work(number: u64) -> bool {
+    matches!(stat(number, &mut [0; 256]), Some(b'R' | b'D'))
+}
+
 /// The beginning of a file of `/proc/self/task`.
 fn task_file<'a>(number: u64, name: &[u8], text: &'a mut [u8; 256]) -> &'a [u8] {
     let mut path = [0_u8; 64];

@@ -497,6 +497,15 @@ impl State {
         }
     }
 
+    /// Whether a task is being polled. A worker of a runtime is such a task, too, for as long as it works.
+    pub(super) fn is_polled(&self) -> bool {
+        (0..self.copyable).any(|index| {
+            // SAFETY: below the number of cells listed; and as in `copy`.
+            let state = unsafe { (self.word(self.cells.add(index).read(), live::ADDRESS) as *const u64).read_volatile() };
+            state & RUNNING != 0
+        })
+    }
+
     pub(super) fn last_pass(&mut self) {
         for index in 0..self.copyable {
             // SAFETY: below the number of cells listed.

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::active::{is_active, stop};
 use super::boxes::Segments;
 use super::cells::{live, UNCOPIED};
-use super::libc::__errno_location;
+use super::hooks::thread_number;
+use super::libc::{__errno_location, monotonic, processor_time};
 use super::objects::Objects;
 use super::own::{BUSY, LINEAGE, RECENT, YIELDS};
 use super::state::{header, lock};
@@ -288,8 +290,42 @@ pub(super) fn thread_failed(record: u64) {
     }
 }
 
+/// What tasks that are being polled when the process ends may still take: so many nanoseconds of the processor's time, and of the
+/// clock's.
+const SETTLES: u64 = 20_000_000;
+const SETTLES_BY: u64 = 2_000_000_000;
+/// How long between two looks at them, and how many looks in a row must see no thread at work.
+const LOOKS_EVERY: Duration = Duration::from_micros(200);
+const LOOKS: usize = 2;
+
+/// Waits for the tasks that are being polled to come to the end of that, for as long as a thread is at work.
+///
+/// Who waits for a task by other means than its `JoinHandle`, as by a counter or a channel, is told of its end by the task itself:
+/// its thread may have the rest of the way to go, tokio's part of it too, when the process ends. A thread that sleeps in the
+/// middle of a poll is not waited for.
+fn settle() {
+    let (began, taken) = (monotonic(), processor_time());
+    let mut quiet = 0;
+    loop {
+        let mut numbers = [0; LEFT];
+        let state = lock();
+        let is_polled = state.is_polled();
+        let count = state.numbers(&mut numbers);
+        drop(state);
+        let is_over = monotonic() - began > SETTLES_BY || processor_time() - taken > SETTLES;
+        if !is_polled || is_over || quiet == LOOKS {
+            return;
+        }
+        let own = thread_number();
+        let is_at_work = |number: &u64| *number != own && threads::is_at_work(*number);
+        quiet = if numbers[..count].iter().any(is_at_work) { 0 } else { quiet + 1 };
+        std::thread::sleep(LOOKS_EVERY);
+    }
+}
+
 pub(super) extern "C" fn exiting() {
     let Some(_turn) = Turn::begin() else { return };
+    settle();
     // More may be loaded than at the first cell.
     let objects = LISTED.load(Ordering::Relaxed).then(Objects::loaded);
     let mut state = lock();

@@ -3,7 +3,12 @@
 use std::ffi::{c_int, c_void, CStr};
 
 use super::boxes::Segments;
+use super::hooks::{Syscall, SYSCALL};
 use super::libc::{dl_iterate_phdr, DlPhdrInfo, PT_LOAD};
+use super::state::kind;
+
+/// What an object's identity is written down as.
+pub(super) const IDENTITY: u64 = kind::FILE;
 
 const PT_GNU_RELRO: u32 = 0x6474_e552;
 const WRITABLE: u32 = 2;
@@ -16,7 +21,7 @@ pub(super) struct Object {
     pub(super) range: (u64, u64),
     /// Empty for the executable.
     pub(super) name: &'static CStr,
-    /// What says which build of the file it is, where it can be had here; zeros where not.
+    /// Which file it is: its inode, and when it was last written to, in nanoseconds of the clock. Zeros where that is not known.
     pub(super) identity: [u64; 2],
 }
 
@@ -69,7 +74,44 @@ impl Objects {
         };
         // SAFETY: the callback has the type that libc asks for.
         unsafe { dl_iterate_phdr(object, std::ptr::from_mut(&mut objects).cast()) };
+        for object in &mut objects.list[..objects.count] {
+            object.identity = match object.name.to_bytes() {
+                // The link is to what runs, whatever has its name by now.
+                [] => identity(c"/proc/self/exe"),
+                [b'/', ..] => identity(object.name),
+                _ => [0; 2],
+            };
+        }
         objects
+    }
+}
+
+/// The inode of a file and the time when it was last written to; zeros where the kernel does not say.
+///
+/// By the call's number: not every libc has the function, and what `stat` fills in differs by machine.
+fn identity(path: &CStr) -> [u64; 2] {
+    #[cfg(target_arch = "x86_64")]
+    const SYS_STATX: i64 = 332;
+    #[cfg(target_arch = "aarch64")]
+    const SYS_STATX: i64 = 291;
+    /// The directory that a path is in, where it does not say; the time and the inode.
+    const AT_FDCWD: usize = -100_isize as usize;
+    const STATX_MTIME_INO: usize = 0x40 | 0x100;
+    // `struct statx` of Linux' `include/uapi/linux/stat.h`, in words.
+    let mut found = [0_u64; 32];
+    // SAFETY: libc's function of this name has this type.
+    let call = unsafe { std::mem::transmute::<usize, Syscall>(SYSCALL.address()) };
+    // SAFETY: a path that ends with a zero byte, and room for the whole structure.
+    let result = unsafe {
+        let found = found.as_mut_ptr() as usize;
+        call(SYS_STATX, AT_FDCWD, path.as_ptr() as usize, 0, STATX_MTIME_INO, found, 0)
+    };
+    let (inode, seconds, nanoseconds) = (found[4], found[14], found[15] & 0xffff_ffff);
+    let has_both = found[0] as usize & STATX_MTIME_INO == STATX_MTIME_INO;
+    if result == 0 && has_both {
+        [inode, seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)]
+    } else {
+        [0; 2]
     }
 }
 

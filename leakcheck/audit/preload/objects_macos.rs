@@ -6,6 +6,10 @@ use super::boxes::Segments;
 use super::libc::getpid;
 use super::macho::{Image, Piece, HEADER};
 use super::memory::read;
+use super::state::kind;
+
+/// What an object's identity is written down as.
+pub(super) const IDENTITY: u64 = kind::IDENTITY;
 
 extern "C" {
     fn _dyld_image_count() -> u32;

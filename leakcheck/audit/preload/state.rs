@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::boxes::Boxes;
 use super::cells::{BOXES, COPY, ROOM};
 use super::libc::{close, map_more, monotonic, open, reserve, O_RDWR_CLOEXEC};
-use super::objects::Objects;
+use super::objects::{Objects, IDENTITY};
 use super::table::{mix, Table};
 use super::walk::{Step, Trace};
 
@@ -26,7 +26,11 @@ pub(super) mod kind {
     pub const THREAD: u64 = 8;
     pub const LIFETIMES: u64 = 9;
     /// Which build of a file was loaded: the record of that file, and 16 bytes.
+    #[cfg(target_os = "macos")]
     pub const IDENTITY: u64 = 10;
+    /// Which file was loaded: the record of that file, its inode, and when it was last written to.
+    #[cfg(target_os = "linux")]
+    pub const FILE: u64 = 11;
 }
 
 /// Words of the header.
@@ -270,7 +274,7 @@ impl State {
                 self.objects.insert(hash, record);
             }
             if record != 0 && object.identity != [0; 2] {
-                let identity = self.record(kind::IDENTITY, 4);
+                let identity = self.record(IDENTITY, 4);
                 if identity != 0 {
                     self.set(identity, 1, record);
                     self.set(identity, 2, object.identity[0]);

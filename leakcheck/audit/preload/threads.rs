@@ -257,6 +257,21 @@ impl State {
         count
     }
 
+    /// The numbers of the threads that are alive, as many as there is room for.
+    pub(super) fn numbers(&self, numbers: &mut [u64; LEFT]) -> usize {
+        let mut count = 0;
+        for index in 0..self.alive {
+            // SAFETY: below the number of threads listed.
+            let record = unsafe { self.threads.add(index).read() };
+            let number = self.word(record, thread::NUMBER);
+            if number != 0 && count < LEFT {
+                numbers[count] = number;
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Writes down which of them are blocked, unless they have ended meanwhile.
     pub(super) fn threads_blocked(&mut self, left: &[Left]) {
         for left in left {
@@ -287,6 +302,15 @@ impl State {
         self.spare_threads = record;
     }
 }
+
+/// Whether a thread runs, or would if it had a processor. On macOS each is taken to.
+#[cfg(target_os = "macos")]
+pub(super) fn is_at_work(_: u64) -> bool {
+    true
+}
+
+#[cfg(target_os = "linux")]
+pub(super) use super::blocked::is_at_work;
 
 #[cfg(target_os = "macos")]
 impl Left {

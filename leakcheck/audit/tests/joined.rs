@@ -76,6 +76,30 @@ fn each_task_is_one_finding_with_all_that_is_known_of_it() {
 
     // The library's tests, of which there are none, are a program of the same name.
     let tests: Vec<_> = report.programs.iter().map(|program| program.tests.len()).collect();
-    assert_eq!(tests.iter().sum::<usize>(), 5, "{:#?}", report.programs);
+    assert_eq!(tests.iter().sum::<usize>(), 6, "{:#?}", report.programs);
     assert_eq!(report.totals.failed, 1);
+}
+
+#[test]
+fn what_leakcheck_asks_with_is_no_task_that_was_left_behind() {
+    let output = Command::new(env!("CARGO_BIN_EXE_cargo-leak-audit"))
+        .args(["leak-audit", "exec", "--format", "json", "--output"])
+        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("question.json"))
+        .args(["--", "cargo", "test", "--locked", "--test", "joined", "--", "--ignored"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/joined"))
+        .env(
+            "CARGO_TARGET_DIR",
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join("observed"),
+        )
+        .env_remove("CARGO_PROFILE_TEST_DEBUG")
+        .env_remove("CARGO_PROFILE_DEV_DEBUG")
+        .env_remove("RUSTFLAGS")
+        .output()
+        .expect("it starts");
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let report = std::fs::read(Path::new(env!("CARGO_TARGET_TMPDIR")).join("question.json")).expect("a report");
+    let report: Report = serde_json::from_slice(&report).expect("a report");
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    assert_eq!((report.totals.tasks, report.totals.processes), (0, 1));
 }

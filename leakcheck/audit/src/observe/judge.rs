@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::builds;
 use super::judging::{Found, Judging, SiteKey, Spawned};
 use super::places::{is_tool, name};
 use super::program::Program;
@@ -12,6 +13,8 @@ use super::records::Process;
 use crate::judge::Conclusion;
 use crate::owners::Owners;
 use crate::report::{self, Lifetime, Origin, Place};
+
+const BUILT_AGAIN: &str = "was built again since it ran: its addresses mean something else by now";
 
 /// What an observed command left behind.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -143,13 +146,18 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
     let mut programs = HashMap::new();
     let mut observed = 0;
     let mut names = BTreeSet::new();
-    for (process, replaced) in evidence.processes {
-        let process = &process;
+    for (mut process, replaced) in evidence.processes {
         judging.next_process();
-        let executable = Path::new(&process.executable);
-        if is_tool(executable, evidence.command) {
+        if is_tool(Path::new(&process.executable), evidence.command) {
             continue;
         }
+        let is_there = builds::locate(&mut process);
+        let process = &process;
+        if !is_there {
+            judging.cannot(process, BUILT_AGAIN);
+            continue;
+        }
+        let executable = Path::new(&process.executable);
         let saw_blocks = !process.folds.is_empty() || !process.live.is_empty();
         if saw_blocks && !executable.exists() {
             judging.cannot(
@@ -172,10 +180,7 @@ pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
         if let Some(ran) = own.and_then(|own| own.uuid)
             && program.uuid != Some(ran)
         {
-            judging.cannot(
-                process,
-                "was built again since it ran: its addresses mean something else by now",
-            );
+            judging.cannot(process, BUILT_AGAIN);
             continue;
         }
         observed += 1;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::classify::{self, Ending, Kind};
 use super::judge::{Key, What};
-use super::places::{is_short, name, spawned, test_of};
+use super::places::{is_question, is_short, name, spawned, test_of};
 use super::preload;
 use super::program::Program;
 use super::records::{Copy, Process};
@@ -194,7 +194,8 @@ impl<'a> Judging<'a> {
             };
             let tasks = Tasks {
                 kind,
-                ending: if live.seen.complete {
+                // What was aborted is dropped by its worker, as soon as that comes to it.
+                ending: if live.seen.complete || live.seen.aborted {
                     Ending::Ended
                 } else {
                     Ending::AliveAtExit
@@ -244,6 +245,7 @@ impl<'a> Judging<'a> {
         }
         let frames = self.symbols.stack(process, &process.stack(stack));
         let kind = classify::kind(frames.iter().map(|frame| frame.path.as_str()));
+        let kind = if is_question(&frames) { Kind::Other } else { kind };
         self.kinds.insert(stack, kind);
         kind
     }

@@ -28,6 +28,7 @@
 #[doc = include_str!("../../docs/macos.md")]
 pub mod macos {}
 
+mod builds;
 pub mod canary;
 pub mod classify;
 #[cfg(test)]

@@ -41,6 +41,14 @@ pub(super) fn is_below(path: &str) -> bool {
         || path.ends_with("::main")
 }
 
+/// Whether leakcheck has spawned it for itself: a task by which it asks whether a runtime still takes any, aborted at once.
+pub(super) fn is_question(frames: &[Frame]) -> bool {
+    let mut below = frames
+        .iter()
+        .take_while(|frame| is_below(&frame.path) || frame.path.is_empty());
+    below.any(|frame| frame.path.starts_with("leakcheck::ending::"))
+}
+
 /// Whether it is std's, or what debug info does not name: a library without any, as libc.
 pub(super) fn is_std(path: &str) -> bool {
     let first = path.split("::").next().unwrap_or_default();
@@ -163,6 +171,24 @@ mod tests {
             "a::run::{closure}::{closure}"
         );
         assert_eq!(readable("a::{closure#"), "a::{closure#");
+    }
+
+    #[test]
+    fn what_leakcheck_asks_with_is_no_task_of_the_users() {
+        let asks = [
+            "tokio::spawn",
+            "leakcheck::ending::takes",
+            "leakcheck::task::Record::drop",
+            "a::b",
+        ];
+        assert!(is_question(&asks.map(frame)));
+        let asked_before = [
+            "tokio::spawn",
+            "leakcheck::tracker::spawn",
+            "a::b",
+            "leakcheck::ending::takes",
+        ];
+        assert!(!is_question(&asked_before.map(frame)));
     }
 
     #[test]

@@ -56,6 +56,17 @@ pub struct Object {
     pub path: String,
     /// Which build of the file it was, where the records say so: a Mach-O image's UUID.
     pub uuid: Option<[u8; 16]>,
+    /// Which file it was, where the records say so.
+    pub file: Option<FileId>,
+}
+
+/// Which file a path led to, so that another one that has its name by now is not taken for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileId {
+    /// Its number in its file system.
+    pub inode: u64,
+    /// When it was last written to, in nanoseconds of the clock.
+    pub written_ns: u64,
 }
 
 /// Blocks that were allocated and freed alike.
@@ -362,6 +373,7 @@ impl Process {
                     range: word(2)?..word(3)?,
                     path: String::from_utf8_lossy(record.bytes(40, word(4)?)?).into_owned(),
                     uuid: None,
+                    file: None,
                 };
                 if !self.objects.contains(&object) {
                     linked.objects.insert(at, self.objects.len());
@@ -447,6 +459,13 @@ impl Process {
                 let object = linked.objects.get(&word(1)?);
                 if let Some(object) = object.and_then(|at| self.objects.get_mut(*at)) {
                     object.uuid = uuid;
+                }
+            }
+            11 => {
+                let (inode, written_ns) = (word(2)?, word(3)?);
+                let object = linked.objects.get(&word(1)?);
+                if let Some(object) = object.and_then(|at| self.objects.get_mut(*at)) {
+                    object.file = Some(FileId { inode, written_ns });
                 }
             }
             // Blocks that were freed, and kinds that a later version may add.
@@ -578,7 +597,19 @@ mod tests {
 
         let uuids: Vec<_> = process.objects.iter().map(|object| object.uuid).collect();
         assert_eq!(uuids, [Some(*b"0123456789abcdef"), None]);
+        assert_eq!(process.objects.iter().find_map(|object| object.file), None);
         assert_eq!(process.objects[1].path, "/a/b/c/d");
+    }
+
+    #[test]
+    fn a_file_that_was_loaded_is_told_from_its_successor() {
+        let first = HEADER as u64;
+        let process = Process::parse(&file(&[&[3, 0, 0x2000, 0x3000, 0], &[11, first, 5, 6]])).expect("sound");
+        let id = FileId {
+            inode: 5,
+            written_ns: 6,
+        };
+        assert_eq!((process.objects[0].file, process.objects[0].uuid), (Some(id), None));
     }
 
     #[test]

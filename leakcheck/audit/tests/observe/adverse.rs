@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
+use leakcheck_audit::observe::ObservedVerdict;
 use leakcheck_audit::observe::preload::{SOURCES, library};
 use leakcheck_audit::observe::records::Process;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, assert_lines, assert_unjudged};
 use crate::preloaded::recorded_with;
 
 /// Builds sources as a library.
@@ -189,4 +190,41 @@ fn code_that_takes_the_place_of_other_code_is_walked_as_what_it_is() {
     paths.sort();
     paths.dedup();
     assert_eq!(paths.len(), all);
+}
+
+/// Runs a program that leaves a task behind, and puts another one in its place before it is judged, as a build does that goes on
+/// beside the tests. `is_kept` says whether its own file is still where cargo keeps it.
+fn replaced(is_kept: bool) -> (Fixture, ObservedVerdict) {
+    let fixture = Fixture::of("tokio-newest");
+    let room = tempfile::tempdir().expect("a directory");
+    let deps = room.path().join("deps");
+    std::fs::create_dir(&deps).expect("created");
+    let (program, kept) = (room.path().join("scenarios"), deps.join("scenarios-0123456789abcdef"));
+    std::fs::copy(fixture.binary("scenarios"), &kept).expect("copied");
+    std::fs::hard_link(&kept, &program).expect("linked");
+    if !is_kept {
+        std::fs::remove_file(&kept).expect("removed");
+    }
+    let script = r#""$0" current_thread_attribute && rm "$0" && cp "$1" "$0""#;
+    let mut command = Command::new("sh");
+    let other = Fixture::of("observed").binary("threads");
+    command.args(["-c", script]).arg(program).arg(other);
+    let verdict = fixture.observe(command);
+    assert_eq!(verdict.command, Some(0));
+    (fixture, verdict)
+}
+
+#[test]
+fn a_program_that_was_built_again_while_it_was_observed_is_not_judged_by_its_successor() {
+    assert_unjudged(&replaced(false).1, "was built again since it ran");
+}
+
+#[test]
+fn a_program_that_was_built_again_is_judged_by_the_build_that_cargo_has_kept() {
+    let (fixture, verdict) = replaced(true);
+    let leaked =
+        "leaked | current_thread_attribute | 1 | let task = tokio::spawn(async move { | core::future::pending::Pending";
+    assert_lines(&fixture.lines(&verdict), leaked);
+    assert_eq!(verdict.unjudged, [""; 0]);
+    assert_eq!(verdict.findings[0].program, "scenarios");
 }

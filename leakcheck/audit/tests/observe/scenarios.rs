@@ -69,9 +69,27 @@ fn a_task_of_a_task_builder_is_judged_too() {
 }
 
 #[test]
+fn what_has_been_aborted_or_is_about_to_end_when_the_process_exits_is_not_alive() {
+    let fixture = Fixture::of("tokio-newest");
+    for test in ["exits_after_an_abort", "exits_while_a_task_ends"] {
+        let verdict = fixture.run("scenarios", &["--ignored", "--exact", test]);
+        assert_clean(&verdict);
+        assert_eq!((verdict.tasks, verdict.command), (1, Some(0)), "{test}");
+    }
+}
+
+#[test]
+fn a_task_that_is_blocked_in_its_poll_when_the_process_exits_is_alive() {
+    let fixture = Fixture::of("tokio-newest");
+    let verdict = fixture.run("scenarios", &["--ignored", "--exact", "exits_while_a_task_is_blocked"]);
+    let blocked = "leaked | exits_while_a_task_is_blocked | 1 | tokio::spawn(async move { | *";
+    assert_lines(&fixture.lines(&verdict), blocked);
+}
+
+#[test]
 fn a_test_that_exits_shows_what_was_alive() {
     let fixture = Fixture::of("tokio-newest");
-    let verdict = fixture.run("scenarios", &["--ignored", "exits"]);
+    let verdict = fixture.run("scenarios", &["--ignored", "--exact", "exits"]);
 
     let alive = "leaked | exits | 1 | let task = tokio::spawn(async move { | core::future::pending::Pending";
     assert_lines(&fixture.lines(&verdict), alive);
