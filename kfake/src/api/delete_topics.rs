@@ -105,8 +105,9 @@ pub(super) async fn handle(
     }
     // Under the topics' lock: a commit to a topic that is created again must not be forgotten.
     for topic in &gone {
-        context.groups.forget_topic(&topic.name);
+        context.groups.forget_topic(&topics, &topic.name);
     }
+    context.groups.decide_owed(&mut topics);
     drop(topics);
     for topic in gone {
         // Fetches that wait for more records learn that there will be none.

@@ -14,6 +14,7 @@ use super::said::said;
 use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
+use crate::group::view::GroupState;
 
 /// What a client may do with a group where there is no authorizer: every operation that groups have, as bits.
 const GROUP_OPERATIONS: i32 = 0x0d48;
@@ -51,7 +52,13 @@ async fn describe(context: &Context, version: i16, id: GroupId) -> Result<Descri
     if !context.coordinates(&id) {
         return Ok(group.with_error_code(ResponseError::NotCoordinator.code()));
     }
-    if let Some(group) = ask(&context.groups, &id, Missing::Leave, Request::Describe).await? {
+    if let Some(deleted) = context.groups.deleted(&id) {
+        let deleted = deleted.state.lock().describe();
+        return Ok(deleted.with_group_state(StrBytes::from_static_str(GroupState::Empty.name())));
+    }
+    if context.groups.is_known(&id)
+        && let Some(group) = ask(&context.groups, &id, Missing::Leave, Request::Describe).await?
+    {
         return Ok(group);
     }
     let dead = group.with_group_state(StrBytes::from_static_str("Dead"));

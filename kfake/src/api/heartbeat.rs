@@ -4,6 +4,7 @@
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse};
+use tokio::time::Instant;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
@@ -19,11 +20,20 @@ pub(super) async fn handle(
     if let Err(error) = context.check_group(&request.group_id) {
         return refuse(error);
     }
+    let asked = Instant::now();
     let answer = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::Heartbeat(request.clone(), reply)
     });
-    match answer.await? {
-        Some(response) => Ok(response),
-        None => refuse(ResponseError::UnknownMemberId),
+    let Some(response) = answer.await? else {
+        return refuse(ResponseError::UnknownMemberId);
+    };
+    // Who is no member is told so at once, others when what the groups have written is committed.
+    let is_member = [0, ResponseError::RebalanceInProgress.code()].contains(&response.error_code);
+    match is_member {
+        true => match context.groups.replicated(&request.group_id, asked).await? {
+            Ok(()) => Ok(response),
+            Err(error) => refuse(error),
+        },
+        false => Ok(response),
     }
 }

@@ -5,6 +5,7 @@
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::leave_group_response::MemberResponse;
 use kafka_protocol::messages::{LeaveGroupRequest, LeaveGroupResponse};
+use tokio::time::Instant;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
@@ -20,11 +21,15 @@ pub(super) async fn handle(
     if let Err(error) = context.check_group(&request.group_id) {
         return refuse(error);
     }
+    let asked = Instant::now();
     let left = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::Leave(request.clone(), version, reply)
     });
     if let Some(response) = left.await? {
-        return Ok(response);
+        return match context.groups.replicated(&request.group_id, asked).await? {
+            Ok(()) => Ok(response),
+            Err(error) => refuse(error),
+        };
     }
     if version <= 2 {
         return refuse(ResponseError::UnknownMemberId);

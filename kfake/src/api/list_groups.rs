@@ -8,6 +8,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
+use crate::group::view::{GroupState, GroupView};
 
 const CLASSIC: &str = "classic";
 
@@ -19,12 +20,20 @@ pub(super) async fn handle(
     // Names are compared without regard to case, and one that does not exist matches nothing.
     let matches =
         |filter: &[StrBytes], value: &str| filter.is_empty() || filter.iter().any(|f| f.eq_ignore_ascii_case(value));
-    let groups = context
-        .groups
-        .all()
-        .into_iter()
-        .filter(|group| context.coordinates(&group.id))
-        .map(|group| group.view())
+    // What is committed.
+    let deleted = context.groups.all_deleted();
+    let is_deleted = |id: &str| deleted.iter().any(|group| &*group.id == id);
+    let groups = context.groups.all().into_iter();
+    let groups = groups.filter(|group| !is_deleted(&group.id) && group.state.lock().is_known());
+    let groups = groups.map(|group| (group, None));
+    let groups = groups
+        .chain(deleted.iter().map(|group| (group.clone(), Some(GroupState::Empty))))
+        .filter(|(group, _)| context.coordinates(&group.id))
+        .map(|(group, state)| {
+            let view = group.view();
+            let state = state.unwrap_or(view.state);
+            GroupView { state, ..view }
+        })
         .filter(|group| matches(&request.states_filter, group.state.name()) && matches(&request.types_filter, CLASSIC))
         .map(|group| {
             let listed = ListedGroup::default()

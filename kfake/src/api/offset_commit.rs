@@ -10,6 +10,7 @@ use crate::messages::{OffsetCommitRequest, OffsetCommitResponse};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
@@ -35,11 +36,17 @@ pub(super) async fn handle(
             true => Missing::Create,
             false => Missing::Leave,
         };
+        let asked = Instant::now();
         let committed = ask(&context.groups, &request.group_id, missing, |reply| {
             Request::Commit(request.clone(), reply)
         });
         let committed = match committed.await? {
-            Some(response) => response,
+            // Who may not commit is told so at once.
+            Some(response) if !has_committed(&response) => response,
+            Some(response) => match context.groups.replicated(&request.group_id, asked).await? {
+                Ok(()) => response,
+                Err(error) => refuse(request.topics, error),
+            },
             None => {
                 // KIP-848 gave the missing group an error of its own, for those who can read it.
                 let error = match version {
@@ -52,6 +59,12 @@ pub(super) async fn handle(
         merge(&mut answered.topics, committed.topics);
     }
     Ok(answered)
+}
+
+/// Whether the group has taken the request, if not all of its partitions.
+fn has_committed(response: &OffsetCommitResponse) -> bool {
+    let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions.any(|partition| [0, ResponseError::OffsetMetadataTooLarge.code()].contains(&partition.error_code))
 }
 
 fn refuse(topics: Vec<OffsetCommitRequestTopic>, error: ResponseError) -> OffsetCommitResponse {

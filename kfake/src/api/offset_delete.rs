@@ -1,6 +1,7 @@
 //! OffsetDelete (key 47), version 0. Forgets committed offsets (KIP-496).
 
 use kafka_protocol::error::ResponseError;
+use tokio::time::Instant;
 
 use super::dispatch::Refusal;
 use crate::api::context::Context;
@@ -19,6 +20,7 @@ pub(super) async fn handle(
         return Ok(OffsetDeleteResponse::default().with_error_code(error.code()));
     }
     let unknown = take_unknown(context, &mut request.topics);
+    let asked = Instant::now();
     let deleted = ask(&context.groups, &request.group_id, Missing::Leave, |reply| {
         Request::DeleteOffsets(request.clone(), reply)
     });
@@ -26,6 +28,9 @@ pub(super) async fn handle(
         return Ok(OffsetDeleteResponse::default().with_error_code(ResponseError::GroupIdNotFound.code()));
     };
     if deleted.error_code == 0 {
+        if let Err(error) = context.groups.replicated(&request.group_id, asked).await? {
+            return Ok(OffsetDeleteResponse::default().with_error_code(error.code()));
+        }
         // Those that do not exist come first.
         let known = std::mem::replace(&mut deleted.topics, unknown);
         for topic in known {

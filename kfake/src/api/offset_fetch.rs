@@ -13,6 +13,7 @@ use crate::messages::{OffsetFetchRequest, OffsetFetchResponse};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::dispatch::Refusal;
@@ -26,13 +27,14 @@ pub(super) async fn handle(
     version: i16,
     request: OffsetFetchRequest,
 ) -> Result<OffsetFetchResponse, Refusal> {
+    let asked = Instant::now();
     if version >= 8 {
         let mut groups = Vec::new();
         let mut budget = Budget::of_a_frame();
         for group in request.groups {
             let group = match version {
-                10.. => fetch_by_id(context, group, request.require_stable).await?,
-                _ => fetch(context, group, request.require_stable).await?,
+                10.. => fetch_by_id(context, group, request.require_stable, asked).await?,
+                _ => fetch(context, group, request.require_stable, asked).await?,
             };
             budget.spend(size_of_group(&group))?;
             groups.push(group);
@@ -50,9 +52,9 @@ pub(super) async fn handle(
     let group = OffsetFetchRequestGroup::default()
         .with_group_id(request.group_id)
         .with_topics(topics);
-    let asked = group.topics.clone();
-    let fetched = fetch(context, group, request.require_stable).await?;
-    Ok(single(version, asked.unwrap_or_default(), fetched))
+    let topics = group.topics.clone();
+    let fetched = fetch(context, group, request.require_stable, asked).await?;
+    Ok(single(version, topics.unwrap_or_default(), fetched))
 }
 
 /// The room that it takes, here and in the frame.
@@ -72,6 +74,7 @@ async fn fetch_by_id(
     context: &Context,
     mut group: OffsetFetchRequestGroup,
     stable: bool,
+    asked_at: Instant,
 ) -> Result<OffsetFetchResponseGroup, Refusal> {
     let mut unknown = Vec::new();
     if let Some(asked) = &mut group.topics {
@@ -86,7 +89,7 @@ async fn fetch_by_id(
             }
         }
     }
-    let mut answer = fetch(context, group, stable).await?;
+    let mut answer = fetch(context, group, stable, asked_at).await?;
     if answer.error_code != 0 {
         return Ok(answer);
     }
@@ -109,16 +112,39 @@ fn refused(topic: OffsetFetchRequestTopics, error: ResponseError) -> OffsetFetch
         .with_partitions(partitions.collect())
 }
 
+/// Who asks for what is stable waits until all that the groups have written is committed; others see what is committed.
 async fn fetch(
     context: &Context,
     group: OffsetFetchRequestGroup,
     stable: bool,
+    asked_at: Instant,
 ) -> Result<OffsetFetchResponseGroup, Refusal> {
-    if !context.coordinates(&group.group_id) {
-        return Ok(OffsetFetchResponseGroup::default()
-            .with_group_id(group.group_id)
-            .with_error_code(ResponseError::NotCoordinator.code()));
+    let id = group.group_id.clone();
+    let not_coordinator = || {
+        OffsetFetchResponseGroup::default()
+            .with_group_id(id.clone())
+            .with_error_code(ResponseError::NotCoordinator.code())
+    };
+    if !context.coordinates(&id) {
+        return Ok(not_coordinator());
     }
+    if !stable {
+        return match context.groups.deleted(&id) {
+            Some(deleted) => Ok(deleted.state.lock().fetch(group, false)),
+            None => fetch_written(context, group, false).await,
+        };
+    }
+    let fetched = fetch_written(context, group, true).await?;
+    // Whatever the reason, this is the answer.
+    let replicated = context.groups.replicated(&id, asked_at).await?;
+    Ok(replicated.map_or_else(|_| not_coordinator(), |()| fetched))
+}
+
+async fn fetch_written(
+    context: &Context,
+    group: OffsetFetchRequestGroup,
+    stable: bool,
+) -> Result<OffsetFetchResponseGroup, Refusal> {
     let answer = ask(&context.groups, &group.group_id, Missing::Leave, |reply| {
         Request::Fetch(group.clone(), stable, reply)
     });

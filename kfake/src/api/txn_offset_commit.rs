@@ -9,6 +9,7 @@ use crate::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
+use tokio::time::Instant;
 
 use super::dispatch::Refusal;
 use super::transaction::OFFSETS_TOPIC;
@@ -37,6 +38,7 @@ pub(super) async fn handle(
     };
     let verifies = verifies(context);
     let index = context.shared.offsets_partition(&request.group_id);
+    let asked = Instant::now();
     let committed = ask(&context.groups, &request.group_id, missing, |reply| {
         let (transactions, request) = (context.transactions.clone(), request.clone());
         Request::InTransaction(Job(Box::new(move |group| {
@@ -45,11 +47,14 @@ pub(super) async fn handle(
             let response = match verify(&mut held, version, &request, index, verifies) {
                 Err(error) => refuse(request.topics, error),
                 Ok(()) => {
-                    held.join_group(request.producer_id.0, index, &request.group_id);
-                    let shared = &transactions.groups.shared;
-                    group
-                        .lock()
-                        .commit_in_transaction(&request, shared.now_ms(), &shared.config)
+                    let groups = &transactions.groups;
+                    let mut state = groups.open(group);
+                    let now_ms = groups.shared.now_ms();
+                    let response = state.commit_in_transaction(&request, now_ms, &groups.shared.config);
+                    if has_committed(&response) {
+                        groups.undecided.add(index, request.producer_id.0, &group.id);
+                    }
+                    response
                 }
             };
             drop(held);
@@ -57,7 +62,12 @@ pub(super) async fn handle(
         })))
     });
     let committed = match committed.await? {
-        Some(response) => response,
+        // Who may not commit is told so at once.
+        Some(response) if !has_committed(&response) => response,
+        Some(response) => match context.groups.replicated(&request.group_id, asked).await? {
+            Ok(()) => response,
+            Err(error) => refuse(request.topics, error),
+        },
         None => {
             let error = match version {
                 6.. => ResponseError::GroupIdNotFound,
@@ -112,6 +122,12 @@ fn verify(
         ResponseError::TransactionAbortable if version < 4 => ResponseError::InvalidTxnState,
         other => other,
     })
+}
+
+/// Whether the group has taken the request, if not all of its partitions.
+fn has_committed(response: &TxnOffsetCommitResponse) -> bool {
+    let mut partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    partitions.any(|partition| [0, ResponseError::OffsetMetadataTooLarge.code()].contains(&partition.error_code))
 }
 
 fn refuse(topics: Vec<TxnOffsetCommitRequestTopic>, error: ResponseError) -> TxnOffsetCommitResponse {

@@ -11,6 +11,7 @@ use crate::messages::write_txn_markers_response::{
 };
 use crate::messages::{WriteTxnMarkersRequest, WriteTxnMarkersResponse};
 use kafka_protocol::error::ResponseError;
+use tokio::time::Instant;
 
 use super::dispatch::Refusal;
 use super::leader::{enough_in_sync, led, still_led};
@@ -25,6 +26,7 @@ pub(super) async fn handle(
     _version: i16,
     request: WriteTxnMarkersRequest,
 ) -> Result<WriteTxnMarkersResponse, Refusal> {
+    let asked_at = Instant::now();
     // One that names no partition is not answered.
     let asked = request.markers.iter();
     let asked = asked.filter(|asked| asked.topics.iter().any(|topic| !topic.partition_indexes.is_empty()));
@@ -58,7 +60,28 @@ pub(super) async fn handle(
             marker.topics = topics;
         }
     }
+    decided(context, &mut markers, asked_at).await?;
     Ok(WriteTxnMarkersResponse::default().with_markers(markers))
+}
+
+/// Waits for the markers of partitions of `__consumer_offsets` that could not be taken: they are answered once they are, or when the
+/// time is over (`KafkaApis.handleWriteTxnMarkersRequest`).
+async fn decided(context: &Context, markers: &mut [WritableTxnMarkerResult], asked_at: Instant) -> Result<(), Refusal> {
+    let topics = markers.iter_mut().flat_map(|marker| &mut marker.topics);
+    let topics = topics.filter(|topic| topic.name.as_str() == OFFSETS_TOPIC);
+    let waiting = ResponseError::RequestTimedOut.code();
+    for partition in topics.flat_map(|topic| &mut topic.partitions) {
+        if partition.error_code != waiting {
+            continue;
+        }
+        let replicated = context.groups.replicated_in(partition.partition_index, asked_at);
+        partition.error_code = match replicated.await? {
+            Ok(()) => 0,
+            Err(ResponseError::NotCoordinator) => ResponseError::NotLeaderOrFollower.code(),
+            Err(_) => waiting,
+        };
+    }
+    Ok(())
 }
 
 /// A marker's answer where the request has failed as a whole.
@@ -131,8 +154,7 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
 /// The marker of a partition of `__consumer_offsets` decides the offsets of the groups in it
 /// (`GroupCoordinatorService.completeTransaction`).
 ///
-/// Where too few replicas are in sync Apache Kafka has the marker in its log all the same, and answers once it has waited
-/// (`offsets.commit.timeout.ms`) for them; here the answer does not wait.
+/// Where too few replicas are in sync the marker waits for them, and so does the answer: [`decided`].
 fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), ResponseError> {
     let topics = context.shared.topics.read();
     let known = topics
@@ -149,6 +171,7 @@ fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), 
         if !partition.takes_markers(&log) {
             let stamp = (topic.log_config(partition).timestamp_type, context.shared.now_ms());
             log.owe_marker(marker, stamp);
+            context.groups.unreplicated.write(index);
             return Err(ResponseError::RequestTimedOut);
         }
     }
@@ -156,7 +179,7 @@ fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), 
         partition: index,
         marker: *marker,
     };
-    context.groups.decide_in(&topics, &decided);
+    context.groups.decide_in(&decided);
     drop(topics);
     context.groups.changed();
     Ok(())

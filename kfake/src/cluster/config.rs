@@ -210,6 +210,8 @@ broker_configs! {
     log_initial_task_delay: Duration = "log.initial.task.delay.ms";
     /// How often such producers are looked for.
     producer_id_expiration_check_interval: Duration = "producer.id.expiration.check.interval.ms";
+    /// How long what is asked of groups waits for the replicas of their offsets.
+    offsets_commit_timeout: Duration = "offsets.commit.timeout.ms";
     /// How long committed offsets are kept (KIP-211).
     offsets_retention: Minutes = "offsets.retention.minutes";
     /// How often old offsets are looked for.

@@ -32,6 +32,8 @@ pub(crate) enum Wait {
     Transactions,
     /// The task that forgets old offsets waits until the next may be old enough.
     Expiry,
+    /// A connection waits for the replicas of a group's offsets.
+    Replicas,
 }
 
 /// One wait without its shutdown branch, as bugs leave it. For tests of leak detection alone.
@@ -48,6 +50,7 @@ pub enum Plant {
     Transactions,
     Housekeeping,
     Expiry,
+    Replicas,
     /// DeleteGroups is the only thing that ends a group's task.
     OnlyDeleteGroups,
 }
@@ -65,6 +68,7 @@ impl Plant {
             Self::Transactions => wait == Wait::Transactions,
             Self::Housekeeping => wait == Wait::Housekeeping,
             Self::Expiry => wait == Wait::Expiry,
+            Self::Replicas => wait == Wait::Replicas,
             Self::OnlyDeleteGroups => matches!(wait, Wait::Manage | Wait::Rebalance | Wait::Session | Wait::Stalled),
         }
     }

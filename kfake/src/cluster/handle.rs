@@ -155,6 +155,7 @@ impl Cluster {
 
     /// Forgets the committed offsets that are older than `offsets.retention.minutes`, and the groups that nothing is left of,
     /// as a task of the cluster's does every `offsets.retention.check.interval.ms` (KIP-211). Ages are by tokio's clock.
+    /// With too few replicas in sync clients see that once it is committed.
     pub fn expire_offsets(&self) {
         self.groups.expire_offsets();
     }
@@ -171,7 +172,7 @@ impl Cluster {
 
     /// Aborts the transactions whose timeout is over, and forgets the transactional ids that were not used for
     /// `transactional.id.expiration.ms`. The cluster does so by itself, when each is due; who moves the clock by hand need not
-    /// wait for that.
+    /// wait for that. With too few replicas of `__transaction_state` in sync it is put off.
     pub fn sweep_transactions(&self) {
         self.transactions.sweep();
     }

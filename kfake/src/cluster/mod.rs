@@ -24,3 +24,4 @@ pub(crate) mod telemetry;
 pub(crate) mod topic_config;
 pub(crate) mod topics;
 pub(crate) mod topology;
+pub(crate) mod unreplicated;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use thiserror::Error;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::configs::logs::LogConfig;
@@ -11,6 +12,7 @@ use super::internal::Internal;
 use super::partition::Partition;
 use super::topic_config::TopicConfig;
 use super::topology::Held;
+use super::unreplicated::Unreplicated;
 use crate::log::{Log, Marker};
 
 /// A broker's node id. The first broker is 1.
@@ -100,6 +102,12 @@ pub(crate) struct Topics {
     /// Markers that partitions of `__consumer_offsets` take now. The groups have not heard of them: whoever holds the topics tells
     /// them (`Groups::decide_owed`).
     pub(super) offset_markers: Vec<OffsetsMarker>,
+    /// Of `__consumer_offsets`.
+    pub unreplicated: Arc<Unreplicated>,
+    /// Its partitions of which enough replicas are in sync again. The groups hear of it as of the markers.
+    pub(super) replicated: Vec<i32>,
+    /// Notified when enough replicas of a partition of `__transaction_state` are in sync.
+    pub transactions_replicated: Arc<Notify>,
 }
 
 /// A marker of a partition of `__consumer_offsets`.
@@ -215,6 +223,13 @@ impl Topics {
             internal: is_internal(name),
             config,
         });
+        if name == Internal::Offsets.name() {
+            let held = topic
+                .partitions
+                .iter()
+                .filter(|partition| partition.is_under_min_isr(min_isr));
+            held.for_each(|partition| self.unreplicated.hold(partition.index));
+        }
         // Kafka's own topics come when somebody looks for a coordinator: that must not move those of a test.
         self.created += usize::from(!topic.internal);
         self.version += 1;
@@ -248,7 +263,15 @@ impl Topics {
 
     /// Lets a partition's log go on as the replicas in sync allow, and writes the markers that have waited for that.
     pub(super) fn go_on(&mut self, topic: &Topic, partition: &Partition, log: &mut Log) {
-        if !partition.go_on(log, topic.min_isr()) {
+        let takes_markers = partition.go_on(log, topic.min_isr());
+        if topic.name == Internal::Offsets.name() {
+            match log.holds_high_watermark() {
+                true => self.unreplicated.hold(partition.index),
+                false if self.unreplicated.let_go(partition.index) => self.replicated.push(partition.index),
+                false => {}
+            }
+        }
+        if !takes_markers {
             return;
         }
         if topic.name == Internal::Offsets.name() {
@@ -257,6 +280,9 @@ impl Topics {
                 marker,
             });
             self.offset_markers.extend(owed);
+        } else if topic.name == Internal::Transactions.name() {
+            // Nobody is told where nothing waits: whoever comes next looks once in vain.
+            self.transactions_replicated.notify_one();
         } else {
             log.write_owed_markers();
         }
@@ -267,12 +293,26 @@ impl Topics {
         std::mem::take(&mut self.offset_markers)
     }
 
+    /// The partitions of `__consumer_offsets` of which enough replicas are in sync, where groups have not heard of it.
+    pub fn take_replicated(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.replicated)
+    }
+
     pub fn remove(&mut self, name: &str) -> Option<Arc<Topic>> {
         self.version += 1;
         let topic = self.by_name.remove(name)?;
         self.by_id.remove(&topic.id);
         if let Some(folded) = folded(name) {
             self.by_folded.remove(&folded);
+        }
+        if name == Internal::Offsets.name() {
+            // Groups are kept elsewhere, and have nothing to wait for any more.
+            let partitions = topic.partitions.iter().map(|partition| partition.index);
+            let held = partitions.filter(|index| self.unreplicated.let_go(*index));
+            self.replicated.extend(held);
+        }
+        if name == Internal::Transactions.name() {
+            self.transactions_replicated.notify_one();
         }
         Some(topic)
     }

@@ -49,6 +49,8 @@ pub(crate) struct Coordinators {
     pub partition: i32,
     /// Whether there is one.
     pub is_led: bool,
+    /// Whether it lacks what was written while too few replicas were in sync.
+    pub lacks_writes: bool,
 }
 
 impl Woken {
@@ -126,6 +128,7 @@ impl Topics {
             let before = changed.partitions[place].clone();
             let mut log = before.log.lock();
             // A leader that lacks something makes the others forget it.
+            let lacks_writes = after.leader.is_some_and(|leader| after.behind.contains_key(&leader));
             if let Some(leader) = after.leader
                 && let Some(offset) = after.behind.get(&leader)
             {
@@ -152,6 +155,7 @@ impl Topics {
                 woken.coordinators.push(Coordinators {
                     partition: after.index,
                     is_led: after.leader.is_some(),
+                    lacks_writes,
                 });
             }
             changed.partitions[place] = Arc::new(after);

@@ -20,6 +20,7 @@ use super::rebalance::JoinPhase;
 use super::registry::Groups;
 use super::request::Request;
 use super::subscription::Subscribed;
+use super::uncommitted::Uncommitted;
 use super::view::{GroupState, GroupView};
 use crate::cluster::config::BrokerConfig;
 
@@ -60,6 +61,8 @@ pub(crate) struct ClassicGroup {
     pub(super) stored: Option<Box<Stored>>,
     /// Of the moves of coordinators, the last that was this group's.
     pub(super) moved_at: u64,
+    /// Set while too few replicas of the group's partition are in sync. Boxed: most never have it.
+    pub(super) uncommitted: Option<Box<Uncommitted>>,
 }
 
 impl ClassicGroup {
@@ -85,6 +88,7 @@ impl ClassicGroup {
             expires_first_ms: None,
             stored: None,
             moved_at: 0,
+            uncommitted: None,
         }
     }
 
@@ -101,9 +105,13 @@ impl ClassicGroup {
                 drop(reply.send(refused_sync(ResponseError::NotCoordinator)));
             }
             Request::Join(request, version, client, _, reply) => {
+                // Whoever is a group's first brings it into being.
+                if self.state_since_ms.is_none() {
+                    self.before_write();
+                }
                 self.join(&request, version, client, reply, now, shared);
             }
-            Request::Sync(request, _, reply) => self.sync(&request, reply, now),
+            Request::Sync(request, _, reply) => self.sync(&request, reply, now, config),
             Request::Heartbeat(request, reply) => drop(reply.send(self.heartbeat(&request, now))),
             Request::Leave(request, version, reply) => drop(reply.send(self.leave(request, version, now, config))),
             Request::Commit(request, reply) => {
@@ -117,10 +125,12 @@ impl ClassicGroup {
             // The group's task does that itself, with no lock held.
             Request::InTransaction(_) => {}
             Request::Delete(reply) => {
+                let awaits_replicas = self.state == GroupState::Empty && self.before_write();
                 let deleted = self.delete();
                 if deleted.is_ok() {
                     // Who hears of the deletion does not find the group any more.
-                    groups.remove(&self.id);
+                    groups.remove(&self.id, awaits_replicas);
+                    groups.undecided.forget(&self.id, self.offsets.producers());
                 }
                 let _ = reply.send(deleted);
             }
@@ -136,6 +146,7 @@ impl ClassicGroup {
         if self.sync_deadline.is_some_and(|at| at <= now) {
             self.sync_phase_over(now, config);
         }
+        self.give_up(now, config);
     }
 
     pub fn is_memberless(&self) -> bool {

@@ -59,6 +59,7 @@ impl ClassicGroup {
                     None => None,
                 };
                 if error.is_none() {
+                    self.before_write();
                     let (offset, epoch) = (partition.committed_offset, partition.committed_leader_epoch);
                     let committed = Committed {
                         expires_ms,
@@ -134,6 +135,7 @@ impl ClassicGroup {
                 let error = refused.or((metadata.len() > config.offset_metadata_max_bytes)
                     .then_some(ResponseError::OffsetMetadataTooLarge));
                 if error.is_none() {
+                    self.before_write();
                     let (offset, epoch) = (partition.committed_offset, partition.committed_leader_epoch);
                     let committed = Committed::new(offset, epoch, &metadata, topic.topic_id, now_ms);
                     let producer_id = request.producer_id.0;
@@ -162,9 +164,14 @@ impl ClassicGroup {
 
     /// The committed offsets that are asked for. With `stable`, a partition that an undecided transaction commits is refused
     /// (KIP-447).
-    pub(super) fn fetch(&self, request: OffsetFetchRequestGroup, stable: bool) -> OffsetFetchResponseGroup {
+    pub(crate) fn fetch(&self, request: OffsetFetchRequestGroup, stable: bool) -> OffsetFetchResponseGroup {
+        // Who asks for what is stable waits until all of it is committed.
+        let offsets = match stable {
+            true => &self.offsets,
+            false => self.committed_offsets(),
+        };
         let told = |topic: &str, partition: i32, committed: Option<&Committed>| match stable
-            && self.offsets.is_unstable(topic, partition)
+            && offsets.is_unstable(topic, partition)
         {
             true => fetched(partition, None).with_error_code(ResponseError::UnstableOffsetCommit.code()),
             false => fetched(partition, committed),
@@ -175,7 +182,7 @@ impl ClassicGroup {
                 .map(|topic| {
                     let partitions = topic.partition_indexes.into_iter();
                     let partitions = partitions
-                        .map(|p| told(&topic.name, p, self.offsets.get_of(&topic.name, topic.topic_id, p)))
+                        .map(|p| told(&topic.name, p, offsets.get_of(&topic.name, topic.topic_id, p)))
                         .collect();
                     OffsetFetchResponseTopics::default()
                         .with_name(topic.name)
@@ -183,8 +190,7 @@ impl ClassicGroup {
                         .with_partitions(partitions)
                 })
                 .collect(),
-            None => self
-                .offsets
+            None => offsets
                 .all()
                 .map(|(topic, partitions)| {
                     let partitions = partitions
@@ -227,7 +233,8 @@ impl ClassicGroup {
             };
             let partitions = topic.partitions.into_iter().map(|partition| {
                 let error = is_subscribed.then_some(ResponseError::GroupSubscribedToTopic);
-                if error.is_none() {
+                if error.is_none() && self.offsets.has(&topic.name, partition.partition_index) {
+                    self.before_write();
                     self.offsets.forget(&topic.name, partition.partition_index);
                 }
                 OffsetDeleteResponsePartition::default()
@@ -244,7 +251,7 @@ impl ClassicGroup {
         OffsetDeleteResponse::default().with_topics(topics)
     }
 
-    pub(super) fn describe(&self) -> DescribedGroup {
+    pub(crate) fn describe(&self) -> DescribedGroup {
         let protocol = self.protocol.clone().unwrap_or_default();
         let is_stable = self.state == GroupState::Stable;
         let members = self.members.values().map(|m| {

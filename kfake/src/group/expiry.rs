@@ -84,11 +84,14 @@ impl Groups {
         let mut next = None;
         for group in self.all() {
             // The lock is let go before the registry's is taken: others take them the other way round.
-            let kept = group.state.lock().expire_offsets(now_ms, retention);
+            let (kept, awaits_replicas) = {
+                let mut state = self.open(&group);
+                (state.expire_offsets(now_ms, retention), state.awaits_replicas())
+            };
             match kept {
                 Kept::Nothing => {
                     tracing::info!(group = %group.id, "nothing is left of the group");
-                    self.remove_this(&group);
+                    self.remove_this(&group, awaits_replicas);
                     group.control.notify_one();
                 }
                 Kept::Until(until) => next = [next, until].into_iter().flatten().min(),

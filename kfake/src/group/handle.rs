@@ -92,7 +92,7 @@ impl Group {
     /// anew.
     pub fn perish(self: &Arc<Self>, groups: &Groups) {
         self.state.lock().state = GroupState::Dead;
-        groups.remove_this(self);
+        groups.remove_this(self, false);
         groups.changed();
     }
 

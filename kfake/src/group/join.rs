@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::classic::ClassicGroup;
 use super::member::{Member, kept, millis, protocols};
 use super::request::{ClientInfo, Reply};
+use super::uncommitted::Returning;
 use super::view::GroupState;
 use crate::cluster::state::Shared;
 
@@ -28,6 +29,8 @@ enum Outcome {
     Answer(JoinGroupResponse),
     /// The member waits until the rebalance is over; it is in the group by now, under this id.
     Wait(StrBytes),
+    /// Answered once it is committed, which waits for replicas.
+    Later(Returning),
 }
 
 impl ClassicGroup {
@@ -61,6 +64,10 @@ impl ClassicGroup {
                     member.awaiting_join = Some((reply, version));
                 }
                 self.rebalance(now, &shared.config);
+                self.join_until(&id, now + shared.config.offsets_commit_timeout);
+            }
+            Ok(Outcome::Later(returning)) => {
+                self.return_later(returning, reply, now + shared.config.offsets_commit_timeout);
             }
         }
     }
@@ -146,6 +153,8 @@ impl ClassicGroup {
             return self.add_joining(id, joining);
         };
         let leader_before = self.leader.clone();
+        let before = self.members.get(&old);
+        let before = before.map(|m| (m.protocols.clone(), m.session_timeout, m.rebalance_timeout));
         self.replace_static(instance, &old, id.clone());
         self.update_joining(&id, joining);
         self.heard_from(&id, joining.now);
@@ -153,6 +162,7 @@ impl ClassicGroup {
         if self.state != GroupState::Stable || !keeps_protocol {
             return Outcome::Wait(id);
         }
+        let awaits_replicas = self.before_write();
         self.store();
         // Nothing changes for the others, so there is no rebalance. A leader is told to skip the assignment (KIP-814);
         // before version 9 it cannot be, and is told of a leader that it is not.
@@ -163,7 +173,19 @@ impl ClassicGroup {
             response.leader = leader_before.unwrap_or_default();
             response.members = Vec::new();
         }
-        Outcome::Answer(response)
+        match before.filter(|_| awaits_replicas) {
+            None => Outcome::Answer(response),
+            Some((old_protocols, old_session_timeout, old_rebalance_timeout)) => Outcome::Later(Returning {
+                instance: kept(instance),
+                id,
+                old_id: old,
+                old_protocols,
+                old_session_timeout,
+                old_rebalance_timeout,
+                response,
+                version: joining.version,
+            }),
+        }
     }
 
     /// A member that knows its id.

@@ -94,7 +94,7 @@ async fn run(mut tenure: Tenure) {
                 return;
             }
             Event::Asked(request) => {
-                let mut state = group.state.lock();
+                let mut state = groups.open(&group);
                 // Where requests never end, time goes on all the same: what was due before this one comes before it.
                 if let Some(before) = now.checked_sub(LATE) {
                     state.expire(before, config);
@@ -102,12 +102,12 @@ async fn run(mut tenure: Tenure) {
                 match *request {
                     Request::InTransaction(job) => {
                         drop(state);
-                        (job.0)(&group.state);
+                        (job.0)(&group);
                     }
                     request => state.handle(request, now, &groups),
                 }
             }
-            Event::Time => group.state.lock().expire(now, config),
+            Event::Time => groups.open(&group).expire(now, config),
             Event::Control => {}
         }
         if let Some(at_ms) = group.may_expire(before, &groups.shared) {
@@ -177,7 +177,9 @@ impl super::classic::ClassicGroup {
             GroupState::CompletingRebalance | GroupState::Stable => self.sync_deadline,
             _ => None,
         };
-        match (rebalance, self.next_session()) {
+        // Who waits for replicas does so as a session goes on: until a time.
+        let next = [self.next_session(), self.gives_up_at()].into_iter().flatten().min();
+        match (rebalance, next) {
             (None, None) => Watch::Nothing,
             (Some(until), None) => Watch::Rebalance { until },
             (Some(until), Some(session)) => Watch::Rebalance {

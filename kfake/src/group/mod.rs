@@ -17,4 +17,6 @@ pub(crate) mod request;
 mod retention;
 mod session;
 mod subscription;
+mod uncommitted;
+pub(crate) mod undecided;
 pub(crate) mod view;

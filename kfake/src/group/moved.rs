@@ -16,6 +16,7 @@ use parking_lot::RwLockWriteGuard;
 use tokio::time::Instant;
 
 use super::classic::{ClassicGroup, answer_join, answer_sync, refused_sync};
+use super::handle::Group;
 use super::join::refused;
 use super::member::{Member, Protocol};
 use super::registry::Groups;
@@ -24,10 +25,11 @@ use super::subscription::Subscribed;
 use super::view::GroupState;
 use crate::cluster::internal::Internal;
 use crate::cluster::topics::{OffsetsMarker, Topics};
-use crate::cluster::topology::Woken;
+use crate::cluster::topology::{Coordinators, Woken};
+use crate::cluster::unreplicated::Fate;
 
 /// A group as it was written last (`GroupMetadataValue`).
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Stored {
     generation: i32,
     protocol_type: Option<StrBytes>,
@@ -39,7 +41,7 @@ pub(super) struct Stored {
 }
 
 /// A member, with what it said of the protocol that was chosen: of the others nothing is written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct StoredMember {
     id: StrBytes,
     instance_id: Option<StrBytes>,
@@ -51,7 +53,7 @@ struct StoredMember {
 }
 
 impl StoredMember {
-    fn of(member: &Member, protocol: &str) -> Self {
+    fn of(member: &Member, protocol: &str, assignment: Bytes) -> Self {
         Self {
             id: member.id.clone(),
             instance_id: member.instance_id.clone(),
@@ -59,7 +61,7 @@ impl StoredMember {
             session_timeout_ms: whole_ms(member.session_timeout),
             rebalance_timeout_ms: whole_ms(member.rebalance_timeout),
             metadata: member.metadata(protocol),
-            assignment: member.assignment.clone(),
+            assignment,
         }
     }
 
@@ -95,10 +97,20 @@ fn ms(timeout_ms: u32) -> Duration {
 impl ClassicGroup {
     /// Keeps the group as it is for the next coordinator. Called wherever Apache Kafka writes a `GroupMetadataValue`.
     pub(super) fn store(&mut self) {
+        self.before_write();
+        self.store_assigned(|member| member.assignment.clone());
+    }
+
+    /// The same, with assignments that the members do not have yet.
+    pub(super) fn store_assigned(&mut self, assignment: impl Fn(&Member) -> Bytes) {
         let protocol = self.protocol.as_deref().unwrap_or_default();
         // Collected, they would have room for four: most groups have fewer members, and there may be many groups.
         let mut members = Vec::with_capacity(self.members.len());
-        members.extend(self.members.values().map(|member| StoredMember::of(member, protocol)));
+        members.extend(
+            self.members
+                .values()
+                .map(|member| StoredMember::of(member, protocol, assignment(member))),
+        );
         self.stored = Some(Box::new(Stored {
             generation: self.generation,
             protocol_type: self.protocol_type.clone(),
@@ -188,24 +200,30 @@ impl Groups {
         self.shared.led_anew(woken);
     }
 
-    /// Decides the offsets whose markers have waited until their partitions could take them. Whether there were any. Whoever may have
+    /// What groups have written is committed where enough replicas are in sync again, and the offsets are decided whose markers have
+    /// waited for that. Whether there were any. Whoever may have
     /// let a partition go on calls it before the lock of the topics is released.
     pub fn decide_owed(self: &Arc<Self>, topics: &mut Topics) -> bool {
+        let replicated = topics.take_replicated();
+        for partition in &replicated {
+            self.commit_writes(topics, *partition);
+        }
         let owed = topics.take_offset_markers();
         for one in &owed {
-            self.decide_in(topics, one);
+            self.decide_in(one);
         }
-        !owed.is_empty()
+        for partition in &replicated {
+            self.unreplicated.end(*partition, Fate::Committed, false);
+        }
+        !owed.is_empty() || !replicated.is_empty()
     }
 
     /// A partition of `__consumer_offsets` has taken a marker: it decides the offsets of every group in it
     /// (`OffsetMetadataManager.replayEndTransactionMarker`).
-    pub fn decide_in(self: &Arc<Self>, topics: &Topics, one: &OffsetsMarker) {
+    pub fn decide_in(self: &Arc<Self>, one: &OffsetsMarker) {
         let (now_ms, retention) = (self.shared.now_ms(), self.shared.config.offsets_retention.0);
-        for group in self.all() {
-            if Internal::Offsets.partition_in(topics, &group.id) != Some(one.partition) {
-                continue;
-            }
+        let groups = self.undecided.take(one.partition, one.marker.producer_id);
+        for group in groups.into_iter().filter_map(|id| self.get(&id)) {
             let expires_ms = group.state.lock().decide(&one.marker, now_ms, retention);
             if let Some(at_ms) = expires_ms {
                 self.expires_at(at_ms);
@@ -219,21 +237,57 @@ impl Groups {
         }
         let moved_at = self.moves.fetch_add(1, Ordering::SeqCst) + 1;
         let (now, now_ms) = (Instant::now(), self.shared.now_ms());
+        let mut moves: BTreeMap<i32, Coordinators> = BTreeMap::new();
+        for to in &woken.coordinators {
+            // The last change of a partition counts, but what was lost on the way stays lost.
+            let before = moves.insert(to.partition, *to);
+            if let Some(before) = before.filter(|before| before.lacks_writes)
+                && let Some(last) = moves.get_mut(&to.partition)
+            {
+                last.lacks_writes |= before.lacks_writes;
+            }
+        }
+        let moved = |group: &Group| {
+            let partition = Internal::Offsets.partition_in(topics, &group.id)?;
+            moves.get(&partition).copied()
+        };
         for group in self.all() {
-            let partition = Internal::Offsets.partition_in(topics, &group.id);
-            // The last change of a partition counts.
-            let moves = woken.coordinators.iter().rev();
-            let Some(to) = moves.copied().find(|to| Some(to.partition) == partition) else {
-                continue;
-            };
-            let mut state = group.state.lock();
-            state.move_coordinator(moved_at, to.is_led, now, now_ms);
-            let first = state.expires_first(now_ms, self.shared.config.offsets_retention.0);
-            state.expires_first_ms = [state.expires_first_ms, first].into_iter().flatten().min();
-            drop(state);
-            // The task's deadlines are others now.
-            group.control.notify_one();
+            let Some(to) = moved(&group) else { continue };
+            let is_known = group.state.lock().writes_move(to.lacks_writes);
+            match is_known {
+                true => self.load(&group, to, moved_at, now, now_ms),
+                false => {
+                    group.perish(self);
+                    group.control.notify_one();
+                }
+            }
+        }
+        for to in moves.values() {
+            if to.lacks_writes {
+                for deleted in self.forget_deleted(topics, to.partition) {
+                    let group = self.get_or_create(&deleted.id);
+                    let mut state = group.state.lock();
+                    state.undelete(&mut deleted.state.lock());
+                    for producer_id in state.offsets.producers() {
+                        self.undecided.add(to.partition, producer_id, &group.id);
+                    }
+                    drop(state);
+                    self.load(&group, *to, moved_at, now, now_ms);
+                }
+            }
+            self.unreplicated.end(to.partition, Fate::Moved, !to.lacks_writes);
         }
         true
+    }
+
+    /// The next coordinator finds a group as it was written last.
+    fn load(&self, group: &Arc<Group>, to: Coordinators, moved_at: u64, now: Instant, now_ms: i64) {
+        let mut state = group.state.lock();
+        state.move_coordinator(moved_at, to.is_led, now, now_ms);
+        let first = state.expires_first(now_ms, self.shared.config.offsets_retention.0);
+        state.expires_first_ms = [state.expires_first_ms, first].into_iter().flatten().min();
+        drop(state);
+        // The task's deadlines are others now.
+        group.control.notify_one();
     }
 }

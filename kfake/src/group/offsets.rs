@@ -38,7 +38,7 @@ impl Committed {
 }
 
 /// By topic and partition. Boxed: a tree has room for eleven from its first on, and most groups commit few.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Offsets {
     by_topic: BTreeMap<String, BTreeMap<i32, Box<Committed>>>,
     pending: PendingOffsets,
@@ -103,6 +103,11 @@ impl Offsets {
         }
     }
 
+    /// The producers of transactions that commit something here and are not decided.
+    pub fn producers(&self) -> impl Iterator<Item = i64> {
+        self.pending.producers()
+    }
+
     /// Whether a transaction that is not decided commits anything here.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty()
@@ -115,6 +120,16 @@ impl Offsets {
             partitions.retain(|partition, committed| stays(topic, committed) || pending.has(topic, *partition));
             !partitions.is_empty()
         });
+    }
+
+    pub fn has(&self, topic: &str, partition: i32) -> bool {
+        self.by_topic
+            .get(topic)
+            .is_some_and(|partitions| partitions.contains_key(&partition))
+    }
+
+    pub fn has_topic(&self, topic: &str) -> bool {
+        self.by_topic.contains_key(topic)
     }
 
     pub fn forget_topic(&mut self, topic: &str) {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::offsets::Committed;
 
 /// A commit that is not decided.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pending {
     committed: Committed,
     /// A later commit of the partition counts already.
@@ -18,7 +18,7 @@ struct Pending {
 }
 
 /// By producer id, topic and partition.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct PendingOffsets {
     by_producer: BTreeMap<i64, BTreeMap<(String, i32), Pending>>,
     last_order: u64,
@@ -69,6 +69,10 @@ impl PendingOffsets {
                 pending.overtaken = true;
             }
         }
+    }
+
+    pub fn producers(&self) -> impl Iterator<Item = i64> {
+        self.by_producer.keys().copied()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -9,10 +9,9 @@ use crate::messages::{
     offset_fetch_response::OffsetFetchResponseGroup,
 };
 use kafka_protocol::error::ResponseError;
-use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::classic::ClassicGroup;
+use super::handle::Group;
 
 /// Where an answer goes. Nobody may be there any more.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
@@ -48,7 +47,7 @@ pub(crate) enum Request {
 /// Work on a group that takes other locks before the group's own: those of transactions come first.
 pub(crate) struct Job(pub Box<Work>);
 
-type Work = dyn FnOnce(&Mutex<ClassicGroup>) + Send;
+type Work = dyn FnOnce(&Group) + Send;
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

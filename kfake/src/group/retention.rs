@@ -20,6 +20,9 @@ pub(super) enum Kept {
 impl ClassicGroup {
     /// Forgets the offsets that are too old at `now_ms`, and dies if it is empty and none is left.
     pub(super) fn expire_offsets(&mut self, now_ms: i64, retention: Duration) -> Kept {
+        if self.uncommitted.is_some() && self.expires_first(now_ms, retention).is_some_and(|at| at <= now_ms) {
+            self.before_write();
+        }
         let mut offsets = std::mem::take(&mut self.offsets);
         let mut next: Option<i64> = None;
         offsets.retain(|topic, committed| {

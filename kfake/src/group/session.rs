@@ -18,7 +18,13 @@ use super::view::GroupState;
 use crate::cluster::config::BrokerConfig;
 
 impl ClassicGroup {
-    pub(super) fn sync(&mut self, request: &SyncGroupRequest, reply: Reply<SyncGroupResponse>, now: Instant) {
+    pub(super) fn sync(
+        &mut self,
+        request: &SyncGroupRequest,
+        reply: Reply<SyncGroupResponse>,
+        now: Instant,
+        config: &BrokerConfig,
+    ) {
         let id = &request.member_id;
         if let Err(error) = self.check_sync(request) {
             drop(reply.send(refused_sync(error)));
@@ -30,9 +36,11 @@ impl ClassicGroup {
                 if let Some(member) = self.members.get_mut(id) {
                     member.awaiting_sync = Some(reply);
                 }
+                let until = now + config.offsets_commit_timeout;
                 if self.leader.as_ref() == Some(id) {
-                    self.assign(request, now);
+                    self.assign(request, now, until);
                 }
+                self.sync_until(id, until);
             }
             GroupState::Stable => {
                 self.pending_sync.remove(id);
@@ -66,16 +74,28 @@ impl ClassicGroup {
         }
     }
 
-    /// The leader's assignment is there: everybody who waits gets its own, who is not named gets an empty one.
-    fn assign(&mut self, request: &SyncGroupRequest, now: Instant) {
-        let mut assigned: BTreeMap<&StrBytes, &Bytes> = BTreeMap::new();
+    /// The leader's assignment is there. It counts once it is committed.
+    fn assign(&mut self, request: &SyncGroupRequest, now: Instant, until: Instant) {
+        let mut named: BTreeMap<&StrBytes, &Bytes> = BTreeMap::new();
         for assignment in &request.assignments {
-            assigned.insert(&assignment.member_id, &assignment.assignment);
+            named.insert(&assignment.member_id, &assignment.assignment);
         }
+        // Copied: the leader's request has those of all, and the buffer that it came in is larger still.
+        let assignment = |id: &StrBytes| named.get(id).map(|a| Bytes::copy_from_slice(a)).unwrap_or_default();
+        if self.before_write() {
+            let ids = self.members.keys().map(|id| (id.clone(), assignment(id)));
+            let assigned: BTreeMap<StrBytes, Bytes> = ids.collect();
+            self.store_assigned(|member| assigned.get(&member.id).cloned().unwrap_or_default());
+            self.assign_later(assigned, until);
+        } else {
+            self.assign_all(assignment, now);
+        }
+    }
+
+    /// Everybody who waits gets its own assignment, who is not named gets an empty one.
+    pub(super) fn assign_all(&mut self, assignment: impl Fn(&StrBytes) -> Bytes, now: Instant) {
         for member in self.members.values_mut() {
-            let assignment = assigned.get(&member.id);
-            // Copied: the leader's request has those of all, and the buffer that it came in is larger still.
-            member.assignment = assignment.map(|a| Bytes::copy_from_slice(a)).unwrap_or_default();
+            member.assignment = assignment(&member.id);
         }
         self.state = GroupState::Stable;
         self.store();

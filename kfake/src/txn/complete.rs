@@ -34,8 +34,7 @@ impl Held<'_> {
     /// broker of it and takes it for deleted (`TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue`). A later transaction's
     /// marker decides then what the producer has open there.
     pub(super) fn complete(&mut self, id: &str, marker: &Marker) {
-        let State { by_id, pending, .. } = &mut *self.state;
-        let Some(transaction) = by_id.get_mut(id) else {
+        let Some(transaction) = self.state.by_id.get_mut(id) else {
             return;
         };
         let partitions = std::mem::take(&mut transaction.partitions);
@@ -72,7 +71,8 @@ impl Held<'_> {
                 .iter()
                 .map(|(topic, partition)| (topic, partition, partition.log.lock()));
             let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
-            let mut of_groups: BTreeSet<String> = BTreeSet::new();
+            let undecided = &self.transactions.groups.undecided;
+            let mut of_groups: BTreeSet<Arc<str>> = BTreeSet::new();
             for (topic, partition, log) in &mut logs {
                 let config = topic.log_config(partition);
                 if partition.leader.is_none() {
@@ -81,16 +81,15 @@ impl Held<'_> {
                 }
                 if !partition.takes_markers(log) {
                     log.owe_marker(marker, (config.timestamp_type, now_ms));
+                    if topic.name == Internal::Offsets.name() {
+                        self.transactions.groups.unreplicated.write(partition.index);
+                    }
                     owing.push((topic.name.clone(), partition.index));
                     continue;
                 }
                 if topic.name == Internal::Offsets.name() {
                     // Groups' offsets are kept with the groups, not in their topic.
-                    of_groups.extend(
-                        pending
-                            .remove(&(partition.index, marker.producer_id))
-                            .unwrap_or_default(),
-                    );
+                    of_groups.extend(undecided.take(partition.index, marker.producer_id));
                     continue;
                 }
                 match write_marker(shared, config, log, marker) {

@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in this order: the transactions, the topics, logs by topic and partition, groups by id.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -26,9 +26,6 @@ pub(super) struct State {
     pub watched_until: Option<i64>,
     /// The transactional ids whose markers are missing somewhere, and the producer ids that those name.
     pub ending: BTreeMap<String, i64>,
-    /// The groups that have offsets of a producer which are not decided, by their partition of `__consumer_offsets`. Where nobody led
-    /// it when the transaction ended, they wait for a later one of the producer.
-    pub pending: BTreeMap<(i32, i64), BTreeSet<String>>,
 }
 
 /// The transaction coordinators of all brokers.
@@ -38,6 +35,8 @@ pub(crate) struct Transactions {
     pub(super) state: Mutex<State>,
     /// Wakes the task that watches deadlines: there is an earlier one.
     pub(super) earlier: Notify,
+    /// Wakes it where it could not do what was due: replicas of `__transaction_state` are in sync that were not.
+    pub(super) replicated: Arc<Notify>,
     /// That task.
     pub(super) tasks: TaskTracker,
 }
@@ -45,7 +44,9 @@ pub(crate) struct Transactions {
 impl Transactions {
     pub fn new(groups: Arc<Groups>) -> Self {
         let tasks = groups.shared.tasks.all.group("transactions");
+        let replicated = groups.shared.topics.read().transactions_replicated.clone();
         Self {
+            replicated,
             groups,
             state: Mutex::default(),
             earlier: Notify::new(),
@@ -196,14 +197,6 @@ impl Held<'_> {
         transaction.verify(producer, topic, index)
     }
 
-    /// A group gets offsets of a producer's transaction, in this partition of `__consumer_offsets`: the partition's marker decides them.
-    pub fn join_group(&mut self, producer_id: i64, partition: i32, group: &str) {
-        let groups = self.state.pending.entry((partition, producer_id)).or_default();
-        if !groups.contains(group) {
-            groups.insert(group.to_owned());
-        }
-    }
-
     /// Ends a transaction as a client asks: the id and epoch of the next one.
     ///
     /// # Errors
@@ -241,7 +234,10 @@ impl Held<'_> {
     }
 
     /// Does what is due now: aborts transactions whose timeout is over, and forgets ids that were not used for long. Returns
-    /// when there is something to do next, in milliseconds since 1970.
+    /// when there is something to do next, in milliseconds since 1970, or [`ONCE_REPLICATED`].
+    ///
+    /// Where too few replicas are in sync to keep it, it is put off (`TransactionCoordinator.abortTimedOutTransactions`,
+    /// `TransactionStateManager.removeExpiredTransactionalIds`).
     pub(super) fn sweep(&mut self) -> Option<i64> {
         let shared = self.transactions.shared();
         let now_ms = shared.now_ms();
@@ -249,19 +245,25 @@ impl Held<'_> {
         let late = self.state.by_id.iter();
         let late = late.filter(|(_, transaction)| transaction.times_out_at().is_some_and(|at| at <= now_ms));
         for id in late.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
-            if let Some(transaction) = self.state.by_id.get_mut(&id) {
+            if let Some(transaction) = self.state.by_id.get_mut(&id)
+                && shared.keeps_transactions_of(&id)
+            {
                 let marker = transaction.fence(now_ms, || shared.next_producer_id());
                 tracing::info!(%id, "the transaction has timed out and is aborted");
                 self.complete(&id, &marker);
             }
         }
         let expired = |transaction: &Transaction| transaction.expires_at(expiration_ms).is_some_and(|at| at <= now_ms);
-        self.state.by_id.retain(|_, transaction| !expired(transaction));
-        let deadlines = self.state.by_id.values().map(|transaction| {
+        let is_gone = |id: &str, transaction: &Transaction| expired(transaction) && shared.keeps_transactions_of(id);
+        self.state.by_id.retain(|id, transaction| !is_gone(id, transaction));
+        let deadlines = self.state.by_id.values().filter_map(|transaction| {
             let times_out = transaction.times_out_at();
             times_out.or(transaction.expires_at(expiration_ms))
         });
-        deadlines.flatten().min()
+        // What is due and was not done waits for replicas.
+        deadlines
+            .map(|at| if at <= now_ms { ONCE_REPLICATED } else { at })
+            .min()
     }
 
     pub(super) fn wake(&mut self, wakeups: Wakeups) {
@@ -270,6 +272,9 @@ impl Held<'_> {
         }
     }
 }
+
+/// The deadline of what can be done once replicas are in sync, whenever that is.
+pub(super) const ONCE_REPLICATED: i64 = i64::MAX;
 
 /// The answer where there is no producer.
 pub(crate) const NO_PRODUCER: IdAndEpoch = (NO_PRODUCER_ID, NO_PRODUCER_EPOCH);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::coordinator::{Held, Transactions};
+use super::coordinator::{Held, ONCE_REPLICATED, Transactions};
 use crate::cluster::exits::Wait;
 
 impl Held<'_> {
@@ -47,25 +47,26 @@ async fn keep_deadlines(transactions: Arc<Transactions>) {
     let exits = &transactions.shared().exits;
     let mut watch = Watch(Some(&transactions));
     loop {
-        let Some(deadline) = transactions.next_deadline() else {
+        let Some(until) = transactions.state.lock().watched_until else {
             return;
         };
+        let deadline = transactions.instant_of(until);
         tokio::select! {
             biased;
             () = exits.shutdown(), if exits.heard_in(Wait::Transactions) => return,
-            () = transactions.earlier.notified() => {}
-            () = sleep_until(deadline) => {
-                let mut held = transactions.hold();
-                let next = held.sweep();
-                held.state.watched_until = next;
-                if next.is_none() {
-                    // While the lock is held: whoever comes next starts another task, which this one must not disturb.
-                    watch.0 = None;
-                    return;
-                }
-                drop(held);
-            }
+            () = transactions.earlier.notified() => continue,
+            () = transactions.replicated.notified() => {}
+            () = sleep_until(deadline), if until != ONCE_REPLICATED => {}
         }
+        let mut held = transactions.hold();
+        let next = held.sweep();
+        held.state.watched_until = next;
+        if next.is_none() {
+            // While the lock is held: whoever comes next starts another task, which this one must not disturb.
+            watch.0 = None;
+            return;
+        }
+        drop(held);
     }
 }
 
@@ -81,10 +82,10 @@ impl Drop for Watch<'_> {
 }
 
 impl Transactions {
-    fn next_deadline(&self) -> Option<Instant> {
-        let until = self.state.lock().watched_until?;
-        let left = u64::try_from(until.saturating_sub(self.shared().now_ms())).unwrap_or(0);
-        Some(Instant::now() + Duration::from_millis(left))
+    /// When it is that many milliseconds since 1970.
+    fn instant_of(&self, at_ms: i64) -> Instant {
+        let left = u64::try_from(at_ms.saturating_sub(self.shared().now_ms())).unwrap_or(0);
+        Instant::now() + Duration::from_millis(left)
     }
 
     /// Does what is due, without waiting for the task that does it.

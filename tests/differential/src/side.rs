@@ -1,7 +1,7 @@
 //! One of the clusters that are compared, and the questions that the runner has of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,17 @@ pub trait Steering: std::fmt::Debug + Send + Sync {
     ///
     /// Why it does not start, for people.
     fn start(&self, place: usize) -> Result<(), String>;
+}
+
+/// An address of this machine for brokers that are stopped and started again. Their ports are free meanwhile, and of 127.0.0.1 the kernel
+/// gives any free port to whoever connects somewhere.
+pub fn own_loopback() -> IpAddr {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    match cfg!(target_os = "linux") {
+        // All of 127.0.0.0/8 is the machine itself; process ids have 22 bits at most.
+        true => Ipv4Addr::new(127, 64 + high % 64, middle, low).into(),
+        false => Ipv4Addr::LOCALHOST.into(),
+    }
 }
 
 impl Side {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kfake::{BrokerId, Cluster};
 use kfake_differential::compare::{Verdict, wanted};
 use kfake_differential::corpus::{self, by_setup};
-use kfake_differential::side::{Side, Steering};
+use kfake_differential::side::{Side, Steering, own_loopback};
 use kfake_differential::text::parse_file;
 use kfake_differential::text::scenario::{Scenario, Setup};
 use kfake_differential::transcript::Transcript;
@@ -15,7 +15,7 @@ use leakcheck::leakcheck;
 use tokio::runtime::Handle;
 
 async fn cluster(setup: &Setup) -> Cluster {
-    let mut builder = Cluster::builder().brokers(setup.brokers);
+    let mut builder = Cluster::builder().brokers(setup.brokers).listen(own_loopback());
     for (key, value) in setup.all_configs() {
         builder = builder.broker_config(key, value);
     }

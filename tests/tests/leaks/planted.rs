@@ -6,10 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_protocol::messages::{FetchRequest, HeartbeatRequest, MetadataRequest, ProduceRequest, TopicName};
-use kfake::{Cluster, Plant};
-use kfake_tests::{Member, batch_of, coordinator, first_broker, record, text};
+use kafka_protocol::messages::{
+    FetchRequest, GroupId, HeartbeatRequest, IncrementalAlterConfigsRequest, MetadataRequest, ProduceRequest, TopicName,
+};
+use kfake::messages::OffsetCommitRequest;
+use kfake::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use kfake::{BrokerId, Cluster, Plant};
+use kfake_tests::{Member, batch_of, coordinator, first_broker, record, text, until_idle};
 use leakcheck::{Check, Leak, Report};
 use tokio::io::DuplexStream;
 
@@ -20,6 +25,7 @@ const QUEUE: &str = "kfake/src/group/queue.rs";
 const CONNECTION: &str = "kfake/src/net/connection.rs";
 const FETCH: &str = "kfake/src/api/fetch.rs";
 const EXPIRY: &str = "kfake/src/group/expiry.rs";
+const UNCOMMITTED: &str = "kfake/src/group/uncommitted.rs";
 const HOUSEKEEPING: &str = "kfake/src/cluster/housekeeping.rs";
 const HANDLE: &str = "kfake/src/group/handle.rs";
 
@@ -285,6 +291,56 @@ fn the_wait_for_old_offsets_without_shutdown_is_caught() {
         waiting
     });
     waits_in(&leak, EXPIRY, "async fn run");
+}
+
+#[test]
+fn the_wait_for_the_replicas_of_offsets_without_shutdown_is_caught() {
+    let leak = caught(
+        Plant::Replicas,
+        "connection",
+        connection_task(),
+        async |cluster: &Cluster| {
+            let partition = OffsetCommitRequestPartition::default().with_committed_offset(1);
+            let topic = OffsetCommitRequestTopic::default()
+                .with_name(TopicName(text("orders")))
+                .with_partitions(vec![partition]);
+            let commit = OffsetCommitRequest::default()
+                .with_group_id(GroupId(text("billing")))
+                .with_topics(vec![topic]);
+            let mut client = coordinator(cluster, "billing");
+            let committed = client.send_version(commit.clone(), 8).await.unwrap();
+            assert_eq!(committed.topics[0].partitions[0].error_code, 0);
+
+            // All replicas have to have what a group writes, and one of them lags.
+            let config = AlterableConfig::default()
+                .with_name(text("min.insync.replicas"))
+                .with_value(Some(text("3")));
+            let offsets = AlterConfigsResource::default()
+                .with_resource_type(2)
+                .with_resource_name(text("__consumer_offsets"))
+                .with_configs(vec![config]);
+            let alter = IncrementalAlterConfigsRequest::default().with_resources(vec![offsets]);
+            let altered = client.send(alter).await.unwrap();
+            assert_eq!(altered.responses[0].error_code, 0);
+            let mut index = 0;
+            while let Some(partition) = cluster.partition("__consumer_offsets", index) {
+                let BrokerId(leader) = partition.leader.unwrap();
+                let lagging = BrokerId(leader % 3 + 1);
+                cluster.shrink_isr("__consumer_offsets", index, lagging).unwrap();
+                index += 1;
+            }
+            let pending = client.start(commit, 8).await.unwrap();
+            until_idle().await;
+            (client, pending)
+        },
+    );
+    let branch = line_of(UNCOMMITTED, "async fn replicated_in", "fate.wait_for(");
+    let timer = line_of(UNCOMMITTED, "async fn replicated_in", "sleep_until(until) =>");
+    let text = leak.to_string();
+    assert!(
+        text.contains(&format!("{UNCOMMITTED}:{branch}")) && text.contains(&format!("{UNCOMMITTED}:{timer}")),
+        "{leak}"
+    );
 }
 
 #[test]

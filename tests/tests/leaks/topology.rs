@@ -8,7 +8,7 @@ use kafka_protocol::messages::{
     AlterPartitionReassignmentsRequest, BrokerId as WireBrokerId, MetadataRequest, TopicName,
 };
 use kfake::client::Client;
-use kfake::{BrokerId, Cluster};
+use kfake::{BrokerId, Cluster, GroupState, GroupView};
 use kfake_tests::records::{TOPIC, fetch};
 use kfake_tests::{Member, text, until_idle};
 use leakcheck::leakcheck;
@@ -252,5 +252,92 @@ async fn closing_while_coordinators_move_leaves_nobody_waiting() {
     for joined in joining {
         joined.await.unwrap();
     }
+    assert_eq!(cluster.task_count(), 0);
+}
+
+/// Whoever can wait for the replicas of a group's offsets does so: a connection with what was answered by the group, and members whose
+/// join, assignment and return are not committed.
+#[leakcheck(start_paused)]
+async fn closing_ends_what_waits_for_the_replicas_of_offsets() {
+    let builder = Cluster::builder().in_memory().topic("orders", 1).brokers(3);
+    let cluster = builder
+        .broker_config("offsets.topic.num.partitions", "1")
+        .broker_config("min.insync.replicas", "3")
+        .start()
+        .await
+        .unwrap();
+    let mut assigned = Member::of(&cluster, "assigned");
+    assigned.join().await.unwrap();
+    let mut joined = Member::of(&cluster, "joined");
+    joined.join_alone().await.unwrap();
+    let mut returned = Member::of(&cluster, "returned").with_instance("one");
+    returned.join_alone().await.unwrap();
+    let BrokerId(leader) = cluster.coordinator("joined");
+    let lagging = BrokerId(leader % 3 + 1);
+    cluster.shrink_isr("__consumer_offsets", 0, lagging).unwrap();
+
+    let sync = assigned.sync_request(&[]);
+    drop(assigned.client.start(sync, 5).await.unwrap());
+    let mut joining = Member::of(&cluster, "joined");
+    drop(joining.start_join().await.unwrap());
+    let mut back = Member::of(&cluster, "returned").with_instance("one");
+    drop(back.start_join().await.unwrap());
+    let heartbeat = joined.heartbeat();
+    let (closed, ()) = tokio::join!(heartbeat, async {
+        until_idle().await;
+        assert_eq!(cluster.group("joined").unwrap().members.len(), 2);
+        cluster.close().await;
+    });
+    assert!(closed.unwrap_err().is_closed());
+    assert_eq!(cluster.task_count(), 0);
+}
+
+/// A follower lags and catches up while groups commit and members join and assign, on other threads: whatever waits for replicas is
+/// answered when they are there, which nobody may miss.
+#[leakcheck(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_misses_that_the_replicas_of_offsets_are_in_sync_again() {
+    let builder = Cluster::builder().in_memory().topic("orders", 1).brokers(3);
+    let builder = builder
+        .broker_config("offsets.topic.num.partitions", "1")
+        .broker_config("min.insync.replicas", "3")
+        // Whoever misses it waits for longer than any test may take.
+        .broker_config("offsets.commit.timeout.ms", "2147483647");
+    let cluster = Arc::new(builder.start().await.unwrap());
+    let mut first = Member::of(&cluster, "group-0");
+    first.join_alone().await.unwrap();
+    let BrokerId(leader) = cluster.coordinator("group-0");
+    let lagging = BrokerId(leader % 3 + 1);
+    let is_over = Arc::new(AtomicUsize::new(0));
+    let members: Vec<_> = (1..5)
+        .map(|nth| {
+            let (cluster, is_over) = (cluster.clone(), is_over.clone());
+            tokio::spawn(async move {
+                let mut turns = 0;
+                while is_over.load(Ordering::SeqCst) == 0 || turns == 0 {
+                    let mut member = Member::of(&cluster, &format!("group-{nth}"));
+                    member.join_alone().await.unwrap();
+                    assert_eq!(member.heartbeat().await.unwrap(), 0);
+                    assert_eq!(member.leave().await.unwrap(), 0);
+                    turns += 1;
+                }
+            })
+        })
+        .collect();
+    for _ in 0..200 {
+        cluster.shrink_isr("__consumer_offsets", 0, lagging).unwrap();
+        // Somebody has written: an assignment, or that the last member has left.
+        let writes = |group: GroupView| group.state == GroupState::Empty || group.members.iter().any(|m| m.is_syncing);
+        while !(1..5).any(|nth| cluster.group(&format!("group-{nth}")).is_some_and(writes)) {
+            tokio::task::yield_now().await;
+        }
+        cluster.expand_isr("__consumer_offsets", 0, lagging).unwrap();
+        tokio::task::yield_now().await;
+    }
+    is_over.store(1, Ordering::SeqCst);
+    for member in members {
+        member.await.unwrap();
+    }
+    assert_eq!(first.heartbeat().await.unwrap(), 0);
+    cluster.close().await;
     assert_eq!(cluster.task_count(), 0);
 }

@@ -285,7 +285,7 @@ fn a_transactions_timeout_without_shutdown_is_caught() {
     });
     assert_eq!(leak.name, "deadlines");
     waits_in(&leak, DEADLINES, "async fn keep_deadlines");
-    let timer = line_of(DEADLINES, "async fn keep_deadlines", "sleep_until(deadline) =>");
+    let timer = line_of(DEADLINES, "async fn keep_deadlines", "sleep_until(deadline)");
     assert!(leak.waiting.iter().any(|wait| wait.line == Some(timer)), "{leak}");
 }
 

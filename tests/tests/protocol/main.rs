@@ -8,6 +8,7 @@ mod moves;
 mod offsets;
 mod quotas;
 mod releases;
+mod replicas;
 mod retention;
 mod static_members;
 mod topics;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use kfake_differential::side::{Side, Steering};
+use kfake_differential::side::{Side, Steering, own_loopback};
 use kfake_differential::text::scenario::Setup;
 
 use crate::workspace_root;
@@ -233,7 +233,13 @@ pub fn kfake(program: &Path, setup: &Setup, peer: bool) -> anyhow::Result<Runnin
         for (key, value) in setup.internal_topics() {
             command.args(["--broker-config", &format!("{key}={value}")]);
         }
-        command.args(["--log-level", "off", "--steered"]);
+        command.args([
+            "--log-level",
+            "off",
+            "--steered",
+            "--listen",
+            &own_loopback().to_string(),
+        ]);
     }
     let input = match peer {
         true => Stdio::null(),
