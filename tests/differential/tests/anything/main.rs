@@ -194,11 +194,16 @@ impl Sequence {
         let builder = builder.topic("orders", 3).topic_spec("compacted", Some(1), None);
         let builder = builder.topic_spec("appended", Some(2), Some(i32::from(brokers > 1) + 1));
         let mut maker = Maker::new(seed);
-        let cluster = start(
-            builder.broker_config("group.initial.rebalance.delay.ms", "100"),
-            &mut maker.rng,
-        )
-        .await;
+        let configs = [
+            ("group.initial.rebalance.delay.ms", "100"),
+            // So that what is done to the first partition is done to every group and transaction.
+            ("offsets.topic.num.partitions", "1"),
+            ("transaction.state.log.num.partitions", "1"),
+        ];
+        let builder = configs
+            .into_iter()
+            .fold(builder, |builder, (name, value)| builder.broker_config(name, value));
+        let cluster = start(builder, &mut maker.rng).await;
         let mut connection = Connection::over(cluster.connect(BrokerId(1)).expect("it is open"));
         let versions = schema::by_name("ApiVersions").expect("it is an API");
         connection.send(versions, 0, None, &Value::Struct(Vec::new())).await;
@@ -337,13 +342,21 @@ impl Sequence {
     async fn steer(&mut self) {
         let rng = &mut self.maker.rng;
         let (broker, other) = (BrokerId(rng.i32(1..=3)), BrokerId(rng.i32(1..=3)));
-        let topic = ["orders", "compacted", "appended", "new", "__consumer_offsets"][rng.usize(..5)];
+        let topics = [
+            "orders",
+            "compacted",
+            "appended",
+            "new",
+            "__consumer_offsets",
+            "__transaction_state",
+        ];
+        let topic = topics[rng.usize(..topics.len())];
         // Time alone passes by itself where it is real.
-        let step = rng.u8(..if self.watch.is_some() { 14 } else { 12 });
+        let step = rng.u8(..if self.watch.is_some() { 16 } else { 14 });
         self.sent.push(format!("step {step} of {topic}, {broker}, {other}"));
         let cluster = &self.cluster;
         // A broker that stops closes its connections, and so does time those that are idle.
-        if matches!(step, 0 | 12..) {
+        if matches!(step, 0 | 14..) {
             self.connections.fill_with(|| None);
         }
         // What cannot be done is refused, and that is all that it has to be.
@@ -359,7 +372,9 @@ impl Sequence {
             9 => cluster.expire_offsets(),
             10 => cluster.sweep_transactions(),
             11 => cluster.hold_reassignments(rng.bool()),
-            12 => tokio::time::sleep(Duration::from_secs(rng.u64(1..100_000))).await,
+            12 => drop(cluster.stall_group("g1", rng.bool())),
+            13 => drop(cluster.end_group("g2").await),
+            14 => tokio::time::sleep(Duration::from_secs(rng.u64(1..100_000))).await,
             _ => tokio::time::sleep(Duration::from_secs(86_400 * rng.u64(1..30))).await,
         }
     }

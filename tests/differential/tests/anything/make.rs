@@ -523,6 +523,9 @@ pub const START: &[&str] = &[
     "fetch.max.bytes",
     "max.incremental.fetch.session.cache.slots",
     "max.request.partition.size.limit",
+    "min.insync.replicas",
+    "transaction.state.log.min.isr",
+    "offsets.topic.replication.factor",
     "auto.create.topics.enable",
     "delete.topic.enable",
 ];
