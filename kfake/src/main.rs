@@ -29,18 +29,20 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("kfake: {error}\n\n{}", cli::USAGE);
+            say(&format!("kfake: {error}\n\n{}", cli::USAGE));
             return ExitCode::from(USAGE);
         }
     };
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // It would panic over an error of its own that it cannot print.
+        .log_internal_errors(false)
         .with_max_level(arguments.log_level)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("kfake: cannot start a runtime: {error}");
+            say(&format!("kfake: cannot start a runtime: {error}"));
             return ExitCode::from(FAILED);
         }
     };
@@ -49,12 +51,17 @@ fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Says something to whoever reads it. Nobody has to.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 async fn run(arguments: cli::Arguments) -> u8 {
     // Listened for before the first port is open: a signal right after `ready` must not kill the process.
     let mut stop = match Stop::listen() {
         Ok(stop) => stop,
         Err(error) => {
-            eprintln!("kfake: cannot listen for signals: {error}");
+            say(&format!("kfake: cannot listen for signals: {error}"));
             return FAILED;
         }
     };
@@ -64,7 +71,7 @@ async fn run(arguments: cli::Arguments) -> u8 {
     let cluster = match arguments.builder.start().await {
         Ok(cluster) => cluster,
         Err(error) => {
-            eprintln!("kfake: {}", with_causes(&error));
+            say(&format!("kfake: {}", with_causes(&error)));
             return match error {
                 StartError::Release(_) => USAGE,
                 _ => FAILED,
@@ -89,7 +96,7 @@ async fn run(arguments: cli::Arguments) -> u8 {
     if closed && report.leaks.is_empty() {
         return 0;
     }
-    eprintln!("{report}");
+    say(&report.to_string());
     LEAKED
 }
 

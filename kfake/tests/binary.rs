@@ -296,3 +296,39 @@ async fn a_steered_cluster_stops_and_starts_its_brokers_as_it_is_told() {
     let (status, stderr) = running.end_by("TERM").await;
     assert_eq!(status.code(), Some(0), "{stderr}");
 }
+
+/// What nobody reads any more: a write there fails.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[leakcheck]
+async fn who_does_not_read_what_it_says_gets_the_same_exit_codes_and_a_broker_that_serves() {
+    let wrong = kfake(&["--brokers", "0"]).stderr(unread()).status().await.unwrap();
+    assert_eq!(wrong.code(), Some(2));
+    let twice = kfake(&["--topic", "a", "--topic", "a"])
+        .stderr(unread())
+        .status()
+        .await
+        .unwrap();
+    assert_eq!(twice.code(), Some(1));
+
+    let mut command = kfake(&["--listen", OWN[0], "--brokers", "1"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(unread()).spawn().unwrap();
+    let mut line = String::new();
+    let stdout = child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).await.unwrap();
+    let address: SocketAddr = line.trim_end().strip_prefix("ready ").unwrap().parse().unwrap();
+    // It warns of a frame that it does not take, closes that connection, and goes on.
+    let mut client = Client::connect(address).await.unwrap();
+    client.send_bytes(&[0xff; 8]).await.unwrap();
+    client.closed().await.unwrap();
+    let mut client = Client::connect(address).await.unwrap();
+    client.send(MetadataRequest::default()).await.unwrap();
+    let pid = child.id().unwrap().to_string();
+    let kill = ["-c", "kill -s TERM \"$0\"", &pid];
+    assert!(Command::new("sh").args(kill).status().await.unwrap().success());
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}

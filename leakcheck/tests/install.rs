@@ -114,11 +114,10 @@ fn tracked_tasks_are_not_told_of() {
 fn a_completed_task_whose_handle_lives_is_not_told_of() {
     for runtime in runtimes() {
         let outcome = Check::new("t").grace(BRIEF).runtime(runtime).run(async {
-            let completed = tokio::spawn(async {});
-            let closure = tokio::task::spawn_blocking(|| ());
-            while !completed.is_finished() || !closure.is_finished() {
-                yield_now().await;
-            }
+            let mut completed = tokio::spawn(async {});
+            let mut closure = tokio::task::spawn_blocking(|| ());
+            (&mut completed).await.unwrap();
+            (&mut closure).await.unwrap();
             accept();
             (completed, closure)
         });

@@ -31,16 +31,18 @@ pub(super) async fn handle(
             .map(|transaction| (&transaction.transactional_id, &transaction.topics))
             .collect();
         let several = topics.len() < request.transactions.len();
+        let mut firsts: HashMap<_, &AddPartitionsToTxnTransaction> = HashMap::new();
+        for transaction in request.transactions.iter().filter(|_| several) {
+            firsts.entry(&transaction.transactional_id).or_insert(transaction);
+        }
         let results = request.transactions.iter().map(|transaction| {
             let topics = topics.get(&transaction.transactional_id).filter(|_| several);
             let results = match topics {
                 Some(topics) => {
                     let transaction = transaction.clone().with_topics(topics.to_vec());
                     // What is not answered by partition is that of the first with the id (`errorResponseForTransaction`).
-                    let id = &transaction.transactional_id;
-                    let mut all = request.transactions.iter();
-                    let first = all.find(|other| &other.transactional_id == id).unwrap_or(&transaction);
-                    add(context, version, &transaction, first)
+                    let first = firsts.get(&transaction.transactional_id).copied();
+                    add(context, version, &transaction, first.unwrap_or(&transaction))
                 }
                 None => add(context, version, transaction, transaction),
             };

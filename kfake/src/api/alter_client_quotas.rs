@@ -8,6 +8,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::quotas::alter::Change;
 use crate::cluster::quotas::entity::Named;
@@ -47,5 +48,7 @@ pub(super) async fn handle(
                 .with_error_message(Some(StrBytes::from_string(why))),
         }
     });
-    Ok(AlterClientQuotasResponse::default().with_entries(entries.collect()))
+    Ok(said(
+        AlterClientQuotasResponse::default().with_entries(entries.collect()),
+    ))
 }

@@ -6,6 +6,7 @@ use crate::messages::alter_configs_response::AlterConfigsResourceResponse;
 use crate::messages::{AlterConfigsRequest, AlterConfigsResponse};
 
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::configs::alter::{Alteration, Change, Mode, Operation, alter};
 use crate::cluster::configs::error::told;
@@ -43,5 +44,7 @@ pub(super) async fn handle(
         let (code, message) = told(answer);
         response.with_error_code(code).with_error_message(message)
     });
-    Ok(AlterConfigsResponse::default().with_responses(responses.collect()))
+    Ok(said(
+        AlterConfigsResponse::default().with_responses(responses.collect()),
+    ))
 }

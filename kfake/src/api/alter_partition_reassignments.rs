@@ -13,7 +13,9 @@ use kafka_protocol::messages::alter_partition_reassignments_response::{
 use kafka_protocol::messages::{AlterPartitionReassignmentsRequest, AlterPartitionReassignmentsResponse};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::creation::check_assignment;
 use crate::cluster::state::Shared;
@@ -30,6 +32,12 @@ pub(super) async fn handle(
         return Ok(AlterPartitionReassignmentsResponse::default().with_error_message(Some(StrBytes::new())));
     }
     let may_resize = version < 1 || request.allow_replication_factor_change;
+    // Before anything is done: each partition of a topic that there is not is answered with the topic's name.
+    let mut budget = Budget::of_a_frame();
+    for topic in &request.topics {
+        let each = size_of::<ReassignablePartitionResponse>() + topic.name.len();
+        budget.spend(each.saturating_mul(topic.partitions.len()))?;
+    }
     let mut woken = Woken::default();
     let mut topics = context.shared.topics.write();
     let responses = request.topics.into_iter().map(|topic| {
@@ -51,10 +59,12 @@ pub(super) async fn handle(
     });
     let responses = responses.collect();
     context.groups.led_anew(topics, woken);
-    Ok(AlterPartitionReassignmentsResponse::default()
-        .with_allow_replication_factor_change(request.allow_replication_factor_change)
-        .with_error_message(None)
-        .with_responses(responses))
+    Ok(said(
+        AlterPartitionReassignmentsResponse::default()
+            .with_allow_replication_factor_change(request.allow_replication_factor_change)
+            .with_error_message(None)
+            .with_responses(responses),
+    ))
 }
 
 fn alter(

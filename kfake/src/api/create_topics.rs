@@ -12,6 +12,7 @@ use kafka_protocol::messages::{BrokerId as WireBrokerId, CreateTopicsRequest, Cr
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::creation::{self, Plan, Wanted};
 use crate::cluster::quotas::mutations::Strictness;
@@ -75,7 +76,7 @@ pub(super) async fn handle(
             results.push(result(&context.shared, topic, Err(duplicate), version));
         }
     }
-    Ok(CreateTopicsResponse::default().with_topics(results))
+    Ok(said(CreateTopicsResponse::default().with_topics(results)))
 }
 
 /// `ReplicationControlManager.validateTotalNumberOfPartitions`, of what reaches it: defaults and manual assignments count as well.

@@ -9,6 +9,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::quotas::describe::{Match, Refused};
 use crate::cluster::quotas::entity::Entity;
@@ -28,10 +29,12 @@ pub(super) async fn handle(
     let filter = filter.map(|component| (&*component.entity_type, wanted(component)));
     let found = context.shared.quotas.describe(filter.collect(), request.strict);
     Ok(match found {
-        Err(Refused(error, why)) => DescribeClientQuotasResponse::default()
-            .with_error_code(error.code())
-            .with_error_message(Some(StrBytes::from_string(why)))
-            .with_entries(None),
+        Err(Refused(error, why)) => said(
+            DescribeClientQuotasResponse::default()
+                .with_error_code(error.code())
+                .with_error_message(Some(StrBytes::from_string(why)))
+                .with_entries(None),
+        ),
         Ok(found) => DescribeClientQuotasResponse::default()
             .with_error_message(Some(StrBytes::default()))
             .with_entries(Some(found.into_iter().map(entry).collect())),

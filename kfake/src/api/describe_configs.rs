@@ -13,6 +13,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::budget::Budget;
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::configs::alter::resource;
 use crate::cluster::configs::describe::{Row, Source, Synonym};
@@ -71,7 +72,7 @@ pub(super) async fn handle(
         }
     });
     let results = Budget::of_a_frame().collect(results, size_of_result)?;
-    Ok(DescribeConfigsResponse::default().with_results(results))
+    Ok(said(DescribeConfigsResponse::default().with_results(results)))
 }
 
 /// The room that it takes, here and in the frame.

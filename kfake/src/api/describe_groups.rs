@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::budget::Budget;
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::request::Request;
@@ -33,7 +34,7 @@ pub(super) async fn handle(
         budget.spend(size_of_group(&group))?;
         groups.push(group);
     }
-    Ok(DescribeGroupsResponse::default().with_groups(groups))
+    Ok(said(DescribeGroupsResponse::default().with_groups(groups)))
 }
 
 /// The room that it takes, here and in the frame.

@@ -10,6 +10,7 @@ use kafka_protocol::protocol::StrBytes;
 use super::budget::Budget;
 use super::dispatch::Refusal;
 use super::leader::led;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::topics::{Topic, check_name};
 use crate::log::ProducerView;
@@ -41,7 +42,7 @@ pub(super) async fn handle(
                 .with_name(topic.name),
         );
     }
-    Ok(DescribeProducersResponse::default().with_topics(topics))
+    Ok(said(DescribeProducersResponse::default().with_topics(topics)))
 }
 
 /// The room that it takes, here and in the frame.

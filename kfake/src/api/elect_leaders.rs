@@ -7,7 +7,9 @@ use kafka_protocol::messages::elect_leaders_response::{PartitionResult, ReplicaE
 use kafka_protocol::messages::{ElectLeadersRequest, ElectLeadersResponse, TopicName};
 use kafka_protocol::protocol::StrBytes;
 
+use super::budget::Budget;
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::change::Election;
 use crate::cluster::topics::Topics;
@@ -32,6 +34,11 @@ pub(super) async fn handle(
             return Ok(all_refused(request, ResponseError::InvalidRequest, &message));
         }
     };
+    // Before anything is done: each partition of a topic that there is not is answered with the topic's name.
+    let mut budget = Budget::of_a_frame();
+    for asked in request.topic_partitions.iter().flatten() {
+        budget.spend(room(&asked.topic, asked.partitions.len()))?;
+    }
     let mut woken = Woken::default();
     let mut topics = context.shared.topics.write();
     let results = match request.topic_partitions {
@@ -48,7 +55,17 @@ pub(super) async fn handle(
         None => every_partition(&mut topics, election, &mut woken),
     };
     context.groups.led_anew(topics, woken);
-    Ok(ElectLeadersResponse::default().with_replica_election_results(results))
+    let mut response = said(ElectLeadersResponse::default().with_replica_election_results(results));
+    if version == 0 {
+        // It has none for the whole.
+        response.error_code = 0;
+    }
+    Ok(response)
+}
+
+/// The room that a topic's partitions may take, here and in the frame.
+fn room(topic: &TopicName, partitions: usize) -> usize {
+    (size_of::<PartitionResult>() + topic.len()).saturating_mul(partitions)
 }
 
 /// Of every partition, those that needed an election: the others are left out.

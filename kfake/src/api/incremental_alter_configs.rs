@@ -6,6 +6,7 @@ use crate::messages::incremental_alter_configs_response::AlterConfigsResourceRes
 use crate::messages::{IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse};
 
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::configs::alter::{Alteration, Change, Mode, Operation, alter};
 use crate::cluster::configs::error::told;
@@ -38,5 +39,7 @@ pub(super) async fn handle(
         let (code, message) = told(answer);
         response.with_error_code(code).with_error_message(message)
     });
-    Ok(IncrementalAlterConfigsResponse::default().with_responses(responses.collect()))
+    Ok(said(
+        IncrementalAlterConfigsResponse::default().with_responses(responses.collect()),
+    ))
 }

@@ -111,7 +111,9 @@ impl Filters<'_> {
     /// `TransactionStateManager.listTransactionStates`.
     fn want(&self, id: &str, transaction: &Transaction) -> bool {
         let (ids, states) = (&self.request.producer_id_filters, &self.request.state_filters);
-        let (duration, lasted) = (self.request.duration_filter, self.now_ms - transaction.started_ms);
+        let duration = self.request.duration_filter;
+        // One that has never begun says -1, and a cluster's time may be the last that there is.
+        let lasted = self.now_ms.saturating_sub(transaction.started_ms);
         (ids.is_empty() || ids.contains(&ProducerId(transaction.producer_id)))
             && (states.is_empty() || states.iter().any(|name| &**name == transaction.state.name()))
             && (duration < 0 || lasted > duration)

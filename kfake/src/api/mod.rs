@@ -60,6 +60,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
+mod said;
 mod sync_group;
 mod throttle;
 mod topic_error;

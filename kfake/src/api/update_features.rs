@@ -8,6 +8,7 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::Refusal;
+use super::said::said;
 use crate::api::context::Context;
 use crate::cluster::features::{Update, Upgrade};
 
@@ -30,9 +31,11 @@ pub(super) async fn handle(
         .update(known, shared.controller(), &updates, request.validate_only);
     if let Err(why) = updated {
         let why = format!("The update failed for all features since the following feature had an error: {why}");
-        return Ok(UpdateFeaturesResponse::default()
-            .with_error_code(ResponseError::InvalidUpdateVersion.code())
-            .with_error_message(Some(StrBytes::from_string(why))));
+        return Ok(said(
+            UpdateFeaturesResponse::default()
+                .with_error_code(ResponseError::InvalidUpdateVersion.code())
+                .with_error_message(Some(StrBytes::from_string(why))),
+        ));
     }
     let result = |feature: &StrBytes| {
         UpdatableFeatureResult::default()

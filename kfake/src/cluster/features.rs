@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use indexmap::IndexSet;
+
 use super::releases::Feature;
 use super::topics::BrokerId;
 use crate::hash_order::hash_map_order;
@@ -71,12 +73,7 @@ impl Features {
         let mut levels = self.levels.clone();
         // They are in a map by then: the last of those for one feature counts.
         let last: BTreeMap<&str, &Update<'_>> = updates.iter().map(|update| (update.feature, update)).collect();
-        let mut features: Vec<&str> = Vec::new();
-        for update in updates {
-            if !features.contains(&update.feature) {
-                features.push(update.feature);
-            }
-        }
+        let features: IndexSet<&str> = updates.iter().map(|update| update.feature).collect();
         for update in hash_map_order(features.into_iter())
             .into_iter()
             .filter_map(|feature| last.get(feature))

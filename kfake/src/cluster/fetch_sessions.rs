@@ -1,7 +1,7 @@
 //! Incremental fetch sessions (KIP-227): what a broker remembers of a client's last fetch, so that the client need not
 //! repeat it and the broker need not answer what has not changed. Kafka's `FetchSession` and `FetchManager`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -212,8 +212,9 @@ impl FetchSessions {
             let resolved = cached.wanted.resolved;
             cached.wanted = Wanted { resolved, ..wanted };
         }
-        for key in &request.forgotten {
-            session.partitions.shift_remove(key);
+        if !request.forgotten.is_empty() {
+            let forgotten: HashSet<_> = request.forgotten.iter().collect();
+            session.partitions.retain(|key, _| !forgotten.contains(key));
         }
         if session.partitions.is_empty() {
             self.sessions.remove(&id);

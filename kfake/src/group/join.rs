@@ -84,6 +84,16 @@ impl ClassicGroup {
         if !self.supports(joining.request) {
             return Err(ResponseError::InconsistentGroupProtocol);
         }
+        // An answer with an id that is too long for a text cannot be written, neither to the member nor to who leads it. Apache
+        // Kafka fails then, too (`KafkaApis.handleError`).
+        let name = joining
+            .request
+            .group_instance_id
+            .as_deref()
+            .unwrap_or(&joining.client.id);
+        if id.is_empty() && name.len() > LONGEST_NAME {
+            return Err(ResponseError::UnknownServerError);
+        }
         match (id.is_empty(), &joining.request.group_instance_id) {
             (true, Some(instance)) => Ok(self.join_as_static(instance, joining)),
             (true, None) => Ok(self.join_as_new(joining)),
@@ -229,6 +239,9 @@ impl ClassicGroup {
         self.count_protocols(&after, 1);
     }
 }
+
+/// The longest name that a member's id can begin with: a text has at most 32,767 bytes, and a dash and a UUID follow it.
+const LONGEST_NAME: usize = i16::MAX as usize - 37;
 
 impl Joining<'_> {
     /// Kafka's `ClassicGroup.generateMemberId`: the client's or the instance's name and a random UUID.

@@ -1,6 +1,6 @@
 //! A rebalance: the phases in which members join and are assigned, and what is decided when one ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +21,9 @@ use crate::hash_order::hash_map_order;
 
 /// The shortest time after which a join phase that found nobody is looked at again.
 const LEAST_JOIN_PHASE: Duration = Duration::from_millis(1);
+
+/// How many protocols a member names at most that does not name many.
+const FEW: usize = 16;
 
 /// The phase in which members are asked to join.
 #[derive(Debug)]
@@ -236,6 +239,10 @@ impl ClassicGroup {
 
     /// A member has come with these protocols, or is gone with them.
     pub(super) fn count_protocols(&mut self, protocols: &[Protocol], by: isize) {
+        if protocols.len() > FEW {
+            self.count_many_protocols(protocols, by);
+            return;
+        }
         for (nth, protocol) in protocols.iter().enumerate() {
             // One that names a protocol twice supports it once.
             if protocols[..nth].iter().any(|before| before.name == protocol.name) {
@@ -256,6 +263,22 @@ impl ClassicGroup {
                 self.supporters.swap_remove(at);
             }
         }
+    }
+
+    /// The same of a member that names so many that looking for each among all would take for ever.
+    fn count_many_protocols(&mut self, protocols: &[Protocol], by: isize) {
+        let places = self.supporters.iter().enumerate();
+        let mut places: HashMap<_, _> = places.map(|(at, (name, _))| (name.clone(), at)).collect();
+        let names: BTreeSet<_> = protocols.iter().map(|protocol| &protocol.name).collect();
+        for name in names {
+            let at = *places.entry(name.clone()).or_insert_with(|| {
+                self.supporters.push((name.clone(), 0));
+                self.supporters.len() - 1
+            });
+            let count = &mut self.supporters[at].1;
+            *count = count.saturating_add_signed(by);
+        }
+        self.supporters.retain(|(_, count)| *count > 0);
     }
 
     /// There is no rebalance any more, and no session to watch; the protocols are those of the members that there are.
@@ -281,11 +304,10 @@ impl ClassicGroup {
         }
         let most = votes.values().copied().max()?;
         // Of those with as many votes the one that a hash map has first (`ClassicGroup.selectProtocol`).
-        let most_voted = votes.iter().filter(|(_, count)| **count == most).map(|(name, _)| *name);
-        let in_order = hash_map_order(votes.keys().map(|name| name.as_str()));
-        let mut most_voted: Vec<_> = most_voted.collect();
-        most_voted.sort_by_key(|name| in_order.iter().position(|other| other == &name.as_str()));
-        most_voted.first().map(|name| (*name).clone())
+        let names = hash_map_order(votes.keys().map(|name| name.as_str()));
+        let by_name: HashMap<&str, &StrBytes> = votes.keys().map(|name| (name.as_str(), *name)).collect();
+        let mut in_order = names.into_iter().filter_map(|name| by_name.get(name).copied());
+        in_order.find(|name| votes.get(name) == Some(&most)).cloned()
     }
 
     /// Those who joined and never asked for their assignment are out (`expirePendingSync`).

@@ -170,6 +170,23 @@ impl Boxes {
         search.used
     }
 
+    /// Collects these blocks, each an address and a length, and nothing of what they point to. Says how many words that takes up.
+    pub(super) fn collect_blocks(&mut self, blocks: &[(u64, u64)]) -> usize {
+        let none = Wanted { address: 0, bytes: 0 };
+        let mut search = Search {
+            wanted: [none; REGIONS],
+            count: 0,
+            used: 0,
+            regions: 0,
+            plain: PLAIN_REGIONS,
+        };
+        for (address, bytes) in blocks {
+            self.want(&mut search, *address, *bytes);
+        }
+        self.fetch(&mut search);
+        search.used
+    }
+
     /// Whether regions that were collected before are as they were. They are read with one call, and over what was collected last.
     pub(super) fn are_as_before(&mut self, regions: &[u64]) -> bool {
         let mut parts = [Part::NONE; REGIONS];

@@ -8,7 +8,8 @@ use super::events::filter;
 use super::libc::{memcmp, processor_time};
 use super::state::{header, kind, State};
 use super::table::mix;
-use super::task_state::{CANCELLED, COMPLETE, JOIN_INTEREST, REFERENCES, RUNNING};
+use super::task_state::{CANCELLED, COMPLETE, JOIN_INTEREST, NOTIFIED, REFERENCES, RUNNING};
+use super::waits;
 
 /// Bytes of live cells' copies, and of those that are kept of freed cells.
 pub(super) const LIVE_COPIES: usize = 64 << 20;
@@ -39,6 +40,10 @@ const SHARE_LASTS: u64 = 1_000_000;
 const LONGEST: u64 = 100_000;
 
 pub(super) const ROOM: usize = 512;
+/// The first words of a cell, among which is the pointer to what schedules it: tokio's `Header` is in front of it. What it points to is a
+/// block of a cell's alignment too, and is read up to so many bytes.
+const FRONT: usize = 8;
+const SCHEDULER: u64 = 4096;
 
 /// Words of a live cell's record.
 pub(super) mod live {
@@ -61,7 +66,9 @@ pub(super) mod live {
     pub const BOXES: usize = 11;
     /// Its first word when the process ended, 0 before. It may be newer than the copy: what is being polled is not copied.
     pub const END: usize = 12;
-    pub const BYTES: usize = 13;
+    /// How many times a poller had been waited on when it was allocated.
+    pub const WAITS: usize = 13;
+    pub const BYTES: usize = 14;
 }
 
 /// What a cell was seen to be, in bits.
@@ -75,6 +82,8 @@ pub(super) mod seen {
     /// At its end it was done, and neither aborted nor shut down: tokio sets that bit first whenever it ends a task itself
     /// (`transition_to_shutdown` in `runtime/task/state.rs`).
     pub const RETURNED: u64 = 8;
+    /// Its copy was made while its future was being dropped: it is of its end.
+    pub const DYING: u64 = 16;
 }
 
 /// Live cells that have room for a copy, and of which there is none.
@@ -128,7 +137,9 @@ pub(super) mod kept {
     pub const BOXES: usize = 6;
     /// The first word of the cell at its end.
     pub const END: usize = 7;
-    pub const BYTES: usize = 8;
+    /// Words of [`quiet`](super::waits::quiet) behind the regions: none, unless it was due to run both when it was copied and at its end.
+    pub const QUIET: usize = 8;
+    pub const BYTES: usize = 9;
 }
 
 impl State {
@@ -169,6 +180,7 @@ impl State {
         self.set(cell, live::FROM, self.now());
         self.set(cell, live::BOXES, 0);
         self.set(cell, live::END, 0);
+        self.set(cell, live::WAITS, waits::so_far());
         if room != 0 {
             self.set(cell, live::INDEX, self.copyable as u64);
             // SAFETY: `cells` has room for `COPYABLE`, checked above.
@@ -250,9 +262,12 @@ impl State {
         let pass = self.word(cell, live::PASS);
         let boxes = self.word(cell, live::BOXES);
         let more = if boxes == 0 { 0 } else { self.word(boxes, regions::USED) as usize };
-        let taken = length + more * 8;
-        let room = self.kept_copies + taken <= KEPT_COPIES;
-        if pass != 0 && self.word(entry, fold::KEPT) < KEPT_EACH && room {
+        let kept = pass != 0 && self.word(entry, fold::KEPT) < KEPT_EACH;
+        // Whether it was polled in between is not to be seen by the cell itself.
+        let due = kept && self.word(cell, live::BYTES) & end & NOTIFIED != 0;
+        let (scheduler, quiet) = if due { (self.collect_scheduler(cell), waits::WORDS) } else { (0, 0) };
+        let taken = length + (more + scheduler + quiet) * 8;
+        if kept && self.kept_copies + taken <= KEPT_COPIES {
             let copy = self.record(kind::KEPT, kept::BYTES + taken / 8);
             if copy != 0 {
                 self.kept_copies += taken;
@@ -266,13 +281,40 @@ impl State {
                 for word in 0..length / 8 {
                     self.set(copy, kept::BYTES + word, self.word(cell, live::BYTES + word));
                 }
-                self.set(copy, kept::BOXES, more as u64);
+                self.set(copy, kept::BOXES, (more + scheduler) as u64);
+                self.set(copy, kept::QUIET, quiet as u64);
+                let mut at = kept::BYTES + length / 8;
                 for word in 0..more {
                     let value = self.word(boxes, regions::LIST + word);
-                    self.set(copy, kept::BYTES + length / 8 + word, value);
+                    self.set(copy, at + word, value);
+                }
+                at += more;
+                for word in 0..scheduler {
+                    self.set(copy, at + word, self.boxes.word(word));
+                }
+                at += scheduler;
+                if due {
+                    for (word, bits) in waits::quiet(self.word(cell, live::WAITS)).into_iter().enumerate() {
+                        self.set(copy, at + word, bits);
+                    }
                 }
             }
         }
+    }
+
+    /// Collects what schedules a cell, as it is now, among the boxes. Says how many words it takes up.
+    fn collect_scheduler(&mut self, cell: u64) -> usize {
+        let mut blocks = [(0, 0); FRONT];
+        let mut count = 0;
+        for word in 0..FRONT {
+            let address = self.word(cell, live::BYTES + word);
+            let block = self.live.find(mix(3, address), |block| self.word(block, live::ADDRESS) == address);
+            if address != 0 && block != 0 {
+                blocks[count] = (address, self.word(block, live::SIZE).min(SCHEDULER));
+                count += 1;
+            }
+        }
+        self.boxes.collect_blocks(&blocks[..count])
     }
 
     /// Writes down when a cell lived, of as many as are kept.
@@ -521,6 +563,7 @@ impl State {
         if before & RUNNING != 0 {
             if before & CANCELLED != 0 && !is_copied && before >> REFERENCES != 0 {
                 self.copy_dying(cell);
+                self.see(cell, seen::DYING);
             }
             return true;
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::begins::{create, PthreadCreate, Start};
 use super::events::{allocated, freed, look, may_be_cell, parking, unloading, woken, RECENTS};
 use super::libc::Real;
-use super::{programs, threads, walk, CELL_ALIGN};
+use super::{programs, threads, waits, walk, CELL_ALIGN};
 
 /// `futex(2)`: its number, and which of its operations wait. The flags beside an operation are private memory and the clock.
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +25,7 @@ pub(super) static POSIX_MEMALIGN: Real = Real::new(c"posix_memalign");
 pub(super) static ALIGNED_ALLOC: Real = Real::new(c"aligned_alloc");
 pub(super) static MEMALIGN: Real = Real::new(c"memalign");
 pub(super) static FREE: Real = Real::new(c"free");
+pub(super) static EPOLL_CTL: Real = Real::new(c"epoll_ctl");
 pub(super) static EPOLL_WAIT: Real = Real::new(c"epoll_wait");
 pub(super) static SYSCALL: Real = Real::new(c"syscall");
 pub(super) static PTHREAD_CREATE: Real = Real::new(c"pthread_create");
@@ -37,6 +38,7 @@ pub(super) fn resolve() {
         &ALIGNED_ALLOC,
         &MEMALIGN,
         &FREE,
+        &EPOLL_CTL,
         &EPOLL_WAIT,
         &SYSCALL,
         &PTHREAD_CREATE,
@@ -50,6 +52,7 @@ pub(super) fn resolve() {
 pub(super) type PosixMemalign = unsafe extern "C" fn(*mut *mut c_void, usize, usize) -> c_int;
 pub(super) type Memalign = unsafe extern "C" fn(usize, usize) -> *mut c_void;
 pub(super) type Free = unsafe extern "C" fn(*mut c_void);
+pub(super) type EpollCtl = unsafe extern "C" fn(c_int, c_int, c_int, *mut c_void) -> c_int;
 pub(super) type EpollWait = unsafe extern "C" fn(c_int, *mut c_void, c_int, c_int) -> c_int;
 pub(super) type Syscall = unsafe extern "C" fn(i64, usize, usize, usize, usize, usize, usize) -> i64;
 type Dlclose = unsafe extern "C" fn(*mut c_void) -> c_int;
@@ -112,6 +115,21 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
     }
 }
 
+/// What wakes a runtime is registered with what it waits by.
+///
+/// # Safety
+///
+/// As libc's.
+#[no_mangle]
+pub unsafe extern "C" fn epoll_ctl(epoll: c_int, operation: c_int, descriptor: c_int, event: *mut c_void) -> c_int {
+    const ADD: c_int = 1;
+    if operation == ADD {
+        waits::registered(epoll, descriptor);
+    }
+    // SAFETY: the function of this name has this type, and our caller keeps its contract.
+    unsafe { std::mem::transmute::<usize, EpollCtl>(EPOLL_CTL.address())(epoll, operation, descriptor, event) }
+}
+
 /// A runtime parks here, and so its tasks hold still.
 ///
 /// # Safety
@@ -119,6 +137,7 @@ pub unsafe extern "C" fn free(block: *mut c_void) {
 /// As libc's.
 #[no_mangle]
 pub unsafe extern "C" fn epoll_wait(epoll: c_int, events: *mut c_void, count: c_int, timeout: c_int) -> c_int {
+    waits::waits_on(epoll);
     parking(timeout, None);
     // SAFETY: the function of this name has this type, and our caller keeps its contract.
     let result = unsafe { std::mem::transmute::<usize, EpollWait>(EPOLL_WAIT.address())(epoll, events, count, timeout) };

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void, CStr};
 
 use super::boxes::Segments;
 use super::hooks::{Syscall, SYSCALL};
-use super::libc::{dl_iterate_phdr, DlPhdrInfo, PT_LOAD};
+use super::libc::{close, dl_iterate_phdr, open, DlPhdrInfo, O_RDONLY_CLOEXEC, PT_LOAD};
 use super::state::kind;
 
 /// What an object's identity is written down as.
@@ -88,23 +88,31 @@ impl Objects {
 
 /// The inode of a file and the time when it was last written to; zeros where the kernel does not say.
 ///
-/// By the call's number: not every libc has the function, and what `stat` fills in differs by machine.
+/// By the call's number: not every libc has the function, and what `stat` fills in differs by machine. It is asked of the opened file: of
+/// `/proc/self/exe` an emulator opens what it runs, and answers what it is itself where it is asked by path.
 fn identity(path: &CStr) -> [u64; 2] {
     #[cfg(target_arch = "x86_64")]
     const SYS_STATX: i64 = 332;
     #[cfg(target_arch = "aarch64")]
     const SYS_STATX: i64 = 291;
-    /// The directory that a path is in, where it does not say; the time and the inode.
-    const AT_FDCWD: usize = -100_isize as usize;
+    /// Of the file itself, and not of one in it; the time and the inode.
+    const AT_EMPTY_PATH: usize = 0x1000;
     const STATX_MTIME_INO: usize = 0x40 | 0x100;
     // `struct statx` of Linux' `include/uapi/linux/stat.h`, in words.
     let mut found = [0_u64; 32];
     // SAFETY: libc's function of this name has this type.
     let call = unsafe { std::mem::transmute::<usize, Syscall>(SYSCALL.address()) };
-    // SAFETY: a path that ends with a zero byte, and room for the whole structure.
+    // SAFETY: paths that end with a zero byte, a file that is ours, and room for the whole structure.
     let result = unsafe {
+        let fd = open(path.as_ptr(), O_RDONLY_CLOEXEC);
+        if fd < 0 {
+            return [0; 2];
+        }
         let found = found.as_mut_ptr() as usize;
-        call(SYS_STATX, AT_FDCWD, path.as_ptr() as usize, 0, STATX_MTIME_INO, found, 0)
+        let none = c"".as_ptr() as usize;
+        let result = call(SYS_STATX, fd as usize, none, AT_EMPTY_PATH, STATX_MTIME_INO, found, 0);
+        close(fd);
+        result
     };
     let (inode, seconds, nanoseconds) = (found[4], found[14], found[15] & 0xffff_ffff);
     let has_both = found[0] as usize & STATX_MTIME_INO == STATX_MTIME_INO;

@@ -49,6 +49,7 @@ mod tables;
 mod threads;
 mod traces;
 mod unwind;
+mod waits;
 #[cfg_attr(any(target_os = "macos", leak_audit_macos_walk), path = "walk_macos.rs")]
 mod walk;
 
@@ -57,11 +58,12 @@ const CELL_ALIGN: usize = 128;
 /// Frames of a stack that are kept, from the innermost on.
 const FRAMES: usize = 192;
 
-/// The lowest bits of the first word of a cell, tokio's `runtime/task/state.rs` since before 1.29: being polled, done, there is
-/// a `JoinHandle`, and it was aborted or shut down. Above them is the number of references.
+/// The lowest bits of the first word of a cell, tokio's `runtime/task/state.rs` since before 1.29: being polled, done, due to run, there
+/// is a `JoinHandle`, and it was aborted or shut down. Above them is the number of references.
 mod task_state {
     pub const RUNNING: u64 = 1;
     pub const COMPLETE: u64 = 2;
+    pub const NOTIFIED: u64 = 4;
     pub const JOIN_INTEREST: u64 = 8;
     pub const CANCELLED: u64 = 32;
     pub const REFERENCES: u32 = 6;

@@ -12,7 +12,7 @@ shift
 declare -A arguments=(
     [mini-redis-0.4.1]='' [bb8-0.9.1]='' [xtra-0.6.0]='--features tokio,macros' [wiremock-0.6.5]=''
     [tower-0.5.3]='--features full' [tokio-graceful-shutdown-0.20.0]='' [hyper-util-0.1.21]='--features full'
-    [tokio-util-0.7.20]='--features full' [moka-0.12.16]='--features future' [tokio-stream-0.1.19]='--features full'
+    [kameo-0.22.2]='' [tokio-util-0.7.20]='--features full' [moka-0.12.16]='--features future' [tokio-stream-0.1.19]='--features full'
 )
 [ $# -gt 0 ] || set -- "${!arguments[@]}"
 

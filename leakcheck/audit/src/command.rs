@@ -69,10 +69,15 @@ pub fn run_command_line(arguments: impl IntoIterator<Item = OsString>, defaults:
     match run(arguments, defaults) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("leak-audit: {error}");
+            say(&error);
             Conclusion::CannotJudge.exit_code()
         }
     }
+}
+
+/// Says something to whoever reads it. Nobody has to: the exit code says it, too.
+pub(crate) fn say(text: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "leak-audit: {text}");
 }
 
 fn run(arguments: Vec<OsString>, defaults: &Defaults) -> Result<u8, CommandError> {
@@ -246,10 +251,10 @@ fn concluded(mut report: Report, judging: &Judging, beside: &Path) -> Result<u8,
             let updated = accept::updated(&text, &report, reason).map_err(failed)?;
             accept::write(&path, &updated)?;
             if reason.trim().is_empty() && updated != text {
-                eprintln!(
-                    "leak-audit: give each new entry of {} a reason: without one it is refused",
+                say(&format_args!(
+                    "give each new entry of {} a reason: without one it is refused",
                     path.display()
-                );
+                ));
             }
         }
     }
@@ -270,7 +275,7 @@ fn concluded(mut report: Report, judging: &Judging, beside: &Path) -> Result<u8,
 fn judged(report: &Report) -> bool {
     let judged = report.unjudged.is_empty() && !report.programs.iter().any(crate::report::Program::is_unjudged);
     if !judged {
-        eprintln!("leak-audit: the baseline stays as it is: not everything could be judged");
+        say(&"the baseline stays as it is: not everything could be judged");
     }
     judged
 }

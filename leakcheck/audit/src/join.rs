@@ -43,14 +43,11 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
                     name: name.clone(),
                     ..TestRun::default()
                 });
-                program
-                    .tests
-                    .last_mut()
-                    .unwrap_or_else(|| unreachable!("one was pushed"))
+                program.tests.last_mut().expect("one was pushed")
             }
         };
-        test.tasks += site.tasks;
-        test.left += site.left;
+        test.tasks = test.tasks.saturating_add(site.tasks);
+        test.left = test.left.saturating_add(site.left);
     }
     let names = report.programs.iter().map(|program| program.name.as_str());
     let names: Vec<_> = names.collect();
@@ -63,9 +60,9 @@ pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
     });
     report.unjudged.extend(rest);
     report.sites.extend(verdict.sites);
-    report.totals.tasks += verdict.tasks;
-    report.totals.threads += verdict.threads;
-    report.totals.processes += verdict.processes;
+    report.totals.tasks = report.totals.tasks.saturating_add(verdict.tasks);
+    report.totals.threads = report.totals.threads.saturating_add(verdict.threads);
+    report.totals.processes = report.totals.processes.saturating_add(verdict.processes);
 }
 
 fn plain(finding: &observe::Finding) -> Finding {
@@ -144,7 +141,7 @@ pub(crate) fn outcomes(report: &mut Report, outcomes: &[BinaryOutcome]) {
             },
             ..Program::default()
         });
-        report.totals.tests += outcome.ran;
+        report.totals.tests = report.totals.tests.saturating_add(outcome.ran);
         report.totals.failed += match &outcome.result {
             BinaryResult::Failed(failed) => failed.len() as u64,
             _ => 0,
@@ -235,17 +232,18 @@ fn is_of(finding: &Finding, record: &Record) -> bool {
 /// What leakcheck's own rules let stay is accepted where they account for all that was observed; otherwise it is not known
 /// which task they were about.
 fn spared(report: &mut Report, record: &Record) {
-    let matched: u64 = record.ignored.iter().map(|rule| rule.matched).sum();
+    let matched = record.ignored.iter().map(|rule| rule.matched);
+    let matched = matched.fold(0, u64::saturating_add);
     if matched == 0 || record.verdict != CheckVerdict::Clean {
         return;
     }
     let fails = |finding: &&mut Finding| is_of(finding, record) && finding.verdict != Verdict::Unsure;
-    let stayed: u64 = report
+    let stayed = report
         .findings
         .iter_mut()
         .filter(fails)
         .map(|finding| finding.count)
-        .sum();
+        .fold(0, u64::saturating_add);
     if stayed > matched {
         return;
     }
@@ -269,10 +267,10 @@ fn untracked(report: &mut Report, record: &Record) {
     {
         return;
     }
-    let mut named = 0;
+    let mut named = 0_u64;
     let mut found = Vec::new();
     for spawn in &untracked.spawned {
-        named += spawn.count;
+        named = named.saturating_add(spawn.count);
         found.push((spawn.count, spawn.kind == "blocking", &spawn.frames[..]));
     }
     if untracked.count > named {

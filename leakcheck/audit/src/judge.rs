@@ -93,7 +93,7 @@ impl SiteTotals {
     /// down. Tasks that always return by themselves need no shutdown.
     #[must_use]
     pub fn was_never_shut_down(&self) -> bool {
-        self.ends.cancelled == 0 && self.ends.aborted + self.ends.dropped + self.ends.leaked > 0
+        self.ends.cancelled == 0 && (self.ends.aborted > 0 || self.ends.dropped > 0 || self.ends.leaked > 0)
     }
 
     /// Whether all of its tasks returned by themselves.

@@ -54,13 +54,24 @@ pub enum MergeError {
         count: u32,
     },
     /// A shard is not there.
-    #[error("shards are missing: {} of {count}", missing.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))]
+    #[error("shards are missing: {} of {count}", listed(missing))]
     Missing {
-        /// Which.
+        /// Which: the first of them, as a report may claim to be one of four billion.
         missing: Vec<u32>,
         /// How many there are.
         count: u32,
     },
+}
+
+/// The most shards that are named where some are missing.
+const MISSING: usize = 100;
+
+fn listed(missing: &[u32]) -> String {
+    let mut all: Vec<_> = missing.iter().map(u32::to_string).collect();
+    if all.len() == MISSING {
+        all.push("…".to_owned());
+    }
+    all.join(", ")
 }
 
 /// Reads reports and puts them together.
@@ -114,7 +125,8 @@ fn union(reports: Vec<(PathBuf, Report)>) -> Result<Report, MergeError> {
         add(&mut all, report);
     }
     if let Some(count) = count {
-        let missing: Vec<_> = (1..=count).filter(|index| !seen.contains(index)).collect();
+        let missing = (1..=count).filter(|index| !seen.contains(index));
+        let missing: Vec<_> = missing.take(MISSING).collect();
         if !missing.is_empty() {
             return Err(MergeError::Missing { missing, count });
         }
@@ -154,7 +166,7 @@ fn add(all: &mut Report, report: Report) {
         };
         match all.findings.iter_mut().find(same) {
             Some(other) => {
-                other.count += finding.count;
+                other.count = other.count.saturating_add(finding.count);
                 other.lifetimes.extend(finding.lifetimes);
             }
             None => all.findings.push(finding),
@@ -171,11 +183,11 @@ fn add(all: &mut Report, report: Report) {
     all.notes.extend(report.notes);
     // A baseline is judged again, over all of them.
     let (sums, more) = (&mut all.totals, report.totals);
-    sums.tests += more.tests;
-    sums.failed += more.failed;
-    sums.tasks += more.tasks;
-    sums.threads += more.threads;
-    sums.processes += more.processes;
+    sums.tests = sums.tests.saturating_add(more.tests);
+    sums.failed = sums.failed.saturating_add(more.failed);
+    sums.tasks = sums.tasks.saturating_add(more.tasks);
+    sums.threads = sums.threads.saturating_add(more.threads);
+    sums.processes = sums.processes.saturating_add(more.processes);
     sums.took_ms = sums.took_ms.max(more.took_ms);
 }
 
@@ -222,6 +234,25 @@ mod tests {
         assert!(error(vec![shard(1, 2), shard(2, 3)]).contains("2.json is one of 3 shards"));
         let whole = ("w.json".into(), Report::default());
         assert!(error(vec![shard(1, 2), whole]).contains("w.json is of no shard"));
+    }
+
+    #[test]
+    fn what_reports_claim_is_neither_allocated_nor_too_much_to_add() {
+        let said = union(vec![shard(1, u32::MAX)]).expect_err("refused").to_string();
+        assert!(
+            said.starts_with("shards are missing: 2, 3, ") && said.ends_with(", 101, … of 4294967295"),
+            "{said}"
+        );
+
+        let most = |index| {
+            let (path, mut report) = shard(index, 2);
+            report.totals.tests = u64::MAX;
+            report.findings[0].count = u64::MAX;
+            (report.findings[0].id, report.findings[0].test) = ("one".to_owned(), None);
+            (path, report)
+        };
+        let all = union(vec![most(1), most(2)]).expect("a report");
+        assert_eq!((all.totals.tests, all.findings[0].count), (u64::MAX, u64::MAX));
     }
 
     #[test]

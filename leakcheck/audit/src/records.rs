@@ -237,13 +237,15 @@ impl std::ops::AddAssign<&Stopping> for Stopping {
     fn add_assign(&mut self, other: &Self) {
         let mut buckets = BTreeMap::<u64, u64>::new();
         for bucket in self.buckets.iter().chain(&other.buckets) {
-            *buckets.entry(bucket.up_to_us).or_default() += bucket.count;
+            let count = buckets.entry(bucket.up_to_us).or_default();
+            *count = count.saturating_add(bucket.count);
         }
         self.buckets = buckets
             .into_iter()
             .map(|(up_to_us, count)| Bucket { up_to_us, count })
             .collect();
-        self.count = self.buckets.iter().map(|bucket| bucket.count).sum();
+        let counts = self.buckets.iter().map(|bucket| bucket.count);
+        self.count = counts.fold(0, u64::saturating_add);
         self.worst_ms = self.worst_ms.max(other.worst_ms);
         self.p50_ms = self.percentile(50);
         self.p99_ms = self.percentile(99);
@@ -253,10 +255,10 @@ impl std::ops::AddAssign<&Stopping> for Stopping {
 impl Stopping {
     /// In milliseconds: the bound of the bucket that it lies in, or the longest duration where that is less.
     fn percentile(&self, of_a_hundred: u64) -> f64 {
-        let rank = (self.count * of_a_hundred).div_ceil(100);
+        let rank = (u128::from(self.count) * u128::from(of_a_hundred)).div_ceil(100);
         let mut passed = 0;
         let bucket = self.buckets.iter().find(|bucket| {
-            passed += bucket.count;
+            passed += u128::from(bucket.count);
             passed >= rank
         });
         bucket.map_or(self.worst_ms, |bucket| {
@@ -286,13 +288,13 @@ pub struct Ends {
 
 impl std::ops::AddAssign for Ends {
     fn add_assign(&mut self, other: Self) {
-        self.seen += other.seen;
-        self.returned += other.returned;
-        self.cancelled += other.cancelled;
-        self.aborted += other.aborted;
-        self.panicked += other.panicked;
-        self.dropped += other.dropped;
-        self.leaked += other.leaked;
+        self.seen = self.seen.saturating_add(other.seen);
+        self.returned = self.returned.saturating_add(other.returned);
+        self.cancelled = self.cancelled.saturating_add(other.cancelled);
+        self.aborted = self.aborted.saturating_add(other.aborted);
+        self.panicked = self.panicked.saturating_add(other.panicked);
+        self.dropped = self.dropped.saturating_add(other.dropped);
+        self.leaked = self.leaked.saturating_add(other.leaked);
     }
 }
 
@@ -534,4 +536,37 @@ fn parse(path: &Path, number: usize, line: &[u8]) -> Result<Record, RecordError>
         });
     }
     Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record says what it likes.
+    #[test]
+    fn counts_that_are_too_much_together_are_the_most_that_there_can_be() {
+        let most = Bucket {
+            up_to_us: 1000,
+            count: u64::MAX,
+        };
+        let mut stopping = Stopping {
+            buckets: vec![most],
+            worst_ms: 5.0,
+            ..Stopping::default()
+        };
+        let slower = Stopping {
+            buckets: vec![Bucket { up_to_us: 2000, ..most }],
+            ..stopping.clone()
+        };
+        stopping += &slower;
+        assert_eq!((stopping.count, stopping.p50_ms, stopping.p99_ms), (u64::MAX, 1.0, 1.0));
+
+        let mut ends = Ends {
+            seen: u64::MAX,
+            leaked: u64::MAX,
+            ..Ends::default()
+        };
+        ends += ends;
+        assert_eq!((ends.seen, ends.leaked, ends.returned), (u64::MAX, u64::MAX, 0));
+    }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cargo::stem;
+use crate::command::say;
 use crate::identity::stable_hash;
 use crate::report::Shard;
 
@@ -35,7 +36,7 @@ pub(crate) fn configuration(program: &Path, host: &str) -> [OsString; 2] {
 /// and how it ends are its own.
 pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> u8 {
     let Some(program) = arguments.next().map(PathBuf::from) else {
-        eprintln!("leak-audit: no program to run");
+        say(&"no program to run");
         return 2;
     };
     let given: Vec<OsString> = arguments.collect();
@@ -65,7 +66,10 @@ pub(crate) fn run(mut arguments: impl Iterator<Item = OsString>) -> u8 {
 #[cfg(unix)]
 fn become_it(mut command: Command) -> u8 {
     let error = std::os::unix::process::CommandExt::exec(&mut command);
-    eprintln!("leak-audit: cannot start {}: {error}", command.get_program().display());
+    say(&format_args!(
+        "cannot start {}: {error}",
+        command.get_program().display()
+    ));
     2
 }
 
@@ -74,7 +78,10 @@ fn become_it(mut command: Command) -> u8 {
     match command.status() {
         Ok(status) => status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2),
         Err(error) => {
-            eprintln!("leak-audit: cannot start {}: {error}", command.get_program().display());
+            say(&format_args!(
+                "cannot start {}: {error}",
+                command.get_program().display()
+            ));
             2
         }
     }

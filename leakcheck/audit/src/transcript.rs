@@ -223,9 +223,10 @@ impl Section {
     }
 
     fn finish(mut self) -> BinaryOutcome {
-        let ran = self
-            .summary
-            .map_or(0, |summary| summary.passed.unwrap_or(0) + summary.failed.unwrap_or(0));
+        // A test may print what looks like a summary.
+        let ran = self.summary.map_or(0, |summary| {
+            summary.passed.unwrap_or(0).saturating_add(summary.failed.unwrap_or(0))
+        });
         // A process that ended without a summary ended in the middle of it.
         if self.summary.is_none() {
             self.tests
@@ -414,6 +415,19 @@ mod tests {
         ];
         assert_eq!(outcome.tests, expected.map(|(name, how)| (name.to_owned(), how)));
         assert_eq!(outcome.ran, 4);
+    }
+
+    /// What a test prints stands among what is said of it.
+    #[test]
+    fn a_summary_with_more_tests_than_can_be_counted_is_the_most_that_can_be() {
+        let binaries = [binary("orders")];
+        let mut transcript = Transcript::of(&binaries);
+        let most = u64::MAX;
+        let text = format!("test result: ok. {most} passed; {most} failed; 0 ignored; 0 measured; 0 filtered out\n");
+        (running("orders") + &text)
+            .lines()
+            .for_each(|line| transcript.line(line));
+        assert_eq!(transcript.finish().expect("it ran").remove(0).ran, most);
     }
 
     #[test]

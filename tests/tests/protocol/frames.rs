@@ -4,11 +4,17 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kafka_protocol::messages::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, MetadataRequest};
+use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
+use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
+use kafka_protocol::messages::elect_leaders_request::TopicPartitions;
+use kafka_protocol::messages::{
+    AlterPartitionReassignmentsRequest, ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClientQuotasRequest,
+    ElectLeadersRequest, MetadataRequest, TopicName,
+};
 use kafka_protocol::protocol::{Decodable, StrBytes};
 use kfake::Cluster;
 use kfake::client::encode;
-use kfake_tests::{first_broker, until_idle};
+use kfake_tests::{first_broker, text, until_idle};
 use leakcheck::leakcheck;
 
 async fn cluster() -> Cluster {
@@ -227,6 +233,42 @@ async fn requests_sent_at_once_are_answered_in_order() {
     for correlation_id in 1..=100_i32 {
         let answer = client.receive_frame().await.unwrap();
         assert_eq!(answer[..4], correlation_id.to_be_bytes());
+    }
+    cluster.close().await;
+}
+
+/// A request for 70,000 partitions of a topic that there is not, each of which would be answered with the topic's long name.
+#[leakcheck(start_paused)]
+async fn an_answer_that_no_frame_can_hold_is_given_up_before_it_is_made() {
+    let name = TopicName(text(&"x".repeat(i16::MAX as usize)));
+    let partitions = 0..70_000;
+    let elected = TopicPartitions::default()
+        .with_topic(name.clone())
+        .with_partitions(partitions.clone().collect());
+    let elect = ElectLeadersRequest::default().with_topic_partitions(Some(vec![elected]));
+    let moved = ReassignableTopic::default().with_name(name).with_partitions(
+        partitions
+            .map(|index| ReassignablePartition::default().with_partition_index(index))
+            .collect(),
+    );
+    let moves = AlterPartitionReassignmentsRequest::default().with_topics(vec![moved]);
+    let client = text("test");
+    closes_that_connection_alone(&encode(&elect, 2, 1, &client).unwrap()).await;
+    closes_that_connection_alone(&encode(&moves, 1, 1, &client).unwrap()).await;
+}
+
+/// Apache Kafka fails over the answer to its own failure, and its client waits for nothing. What is here is the answer that it meant.
+#[leakcheck(start_paused)]
+async fn quotas_of_a_kind_that_cannot_be_said_are_an_unknown_server_error() {
+    let cluster = cluster().await;
+    let component = ComponentData::default().with_entity_type(text(&"x".repeat(i16::MAX as usize)));
+    let request = DescribeClientQuotasRequest::default().with_components(vec![component]);
+    for version in [0, 1] {
+        let answer = first_broker(&cluster)
+            .send_version(request.clone(), version)
+            .await
+            .unwrap();
+        assert_eq!((answer.error_code, answer.entries), (-1, None));
     }
     cluster.close().await;
 }

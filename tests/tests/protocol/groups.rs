@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError::{self, *};
 use kafka_protocol::messages::delete_groups_request::DeleteGroupsRequest;
+use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_protocol::messages::{
@@ -106,6 +107,7 @@ async fn a_rebalance_waits_for_the_longest_rebalance_timeout_and_goes_on_without
     let beating = async {
         loop {
             tokio::time::sleep(Duration::from_secs(3)).await;
+            assert!(started.elapsed() < Duration::from_secs(600), "the rebalance never ends");
             let code = other.heartbeat().await.unwrap();
             if !is(code, RebalanceInProgress) {
                 return code;
@@ -593,4 +595,39 @@ async fn a_run_repeats_exactly() {
         cluster.close().await;
     }
     assert_eq!(runs[0], runs[1]);
+}
+
+/// Protocols' names, and the last of them once more.
+fn very_many() -> Vec<JoinGroupRequestProtocol> {
+    let names = (0..200_000).chain([199_999]);
+    let protocol = |nth: i32| JoinGroupRequestProtocol::default().with_name(text(&format!("protocol-{nth}")));
+    names.map(protocol).collect()
+}
+
+#[leakcheck(start_paused)]
+async fn a_member_with_very_many_protocols_is_no_more_than_one_with_few() {
+    let cluster = cluster().await;
+    let mut many = Member::of(&cluster, "billing");
+    many.version = 3;
+    let request = many.join_request().with_protocols(very_many());
+    let joined = many.client.send_version(request.clone(), 3).await.unwrap();
+    assert_eq!((joined.error_code, joined.protocol_name), (0, Some(text("protocol-0"))));
+    (many.id, many.generation) = (joined.member_id, joined.generation_id);
+    // Another supports one of them alone, which is then the group's.
+    let mut few = Member::of(&cluster, "billing");
+    few.protocols = vec!["protocol-199999"];
+    let pending = few.start_join().await.unwrap();
+    until_idle().await;
+    let again = many
+        .client
+        .send_version(request.with_member_id(many.id.clone()), 3)
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.error_code, again.protocol_name),
+        (0, Some(text("protocol-199999")))
+    );
+    assert_eq!(few.finish_join(pending).await.unwrap().error_code, 0);
+    assert_eq!(many.leave().await.unwrap(), 0);
+    cluster.close().await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_protocol::messages::{GroupId, OffsetCommitRequest, TopicName};
 use kfake::{Cluster, ClusterClosed};
-use kfake_tests::{Member, coordinator, text};
+use kfake_tests::{Member, coordinator, text, until_idle};
 use leakcheck::leakcheck;
 use tokio::time::{Instant, sleep};
 
@@ -45,6 +45,7 @@ fn commit(group: &str) -> OffsetCommitRequest {
 async fn until_gone(cluster: &Cluster, group: &str) -> Duration {
     let since = Instant::now();
     while cluster.group(group).is_some() {
+        assert!(since.elapsed() < 10 * WEEK, "it never ends");
         sleep(INTERVAL / 2).await;
     }
     since.elapsed()
@@ -61,9 +62,8 @@ async fn a_group_that_nothing_is_left_of_ends_with_its_task() {
     let passed = until_gone(&cluster, "billing").await;
     assert!(passed >= WEEK && passed <= WEEK + 2 * INTERVAL, "{passed:?}");
     // Neither its own task is left, nor the one that found it.
-    while cluster.task_count() > 0 {
-        sleep(INTERVAL).await;
-    }
+    until_idle().await;
+    assert_eq!(cluster.task_count(), 0);
     // And another can have its name.
     coordinator(&cluster, "billing").send(commit("billing")).await.unwrap();
     assert_eq!(cluster.group("billing").unwrap().committed, 1);

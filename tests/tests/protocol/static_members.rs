@@ -134,3 +134,44 @@ async fn a_rebalance_that_waits_for_a_static_member_alone_lets_time_pass() {
     cluster.wait_for_group("billing", |g| g.is_empty()).await.unwrap();
     cluster.close().await;
 }
+
+/// The longest that a text can be. A member's id begins with its instance's or its client's, and is longer.
+fn longest() -> String {
+    "x".repeat(i16::MAX as usize)
+}
+
+#[leakcheck(start_paused)]
+async fn an_instance_whose_members_have_no_id_that_can_be_said_is_refused_and_the_others_go_on() {
+    let cluster = cluster().await;
+    let mut leader = Member::of(&cluster, "billing");
+    leader.join_alone().await.unwrap();
+    for version in [5, 9] {
+        let mut other = Member::of(&cluster, "billing").with_instance(&longest());
+        other.version = version;
+        let refused = other.join().await.unwrap();
+        assert!(is(refused.error_code, UnknownServerError), "{refused:?}");
+        assert!(refused.member_id.is_empty());
+    }
+    assert_eq!(leader.heartbeat().await.unwrap(), 0);
+    // One that fits has the longest id that there can be.
+    let mut fits = Member::of(&cluster, "trading").with_instance(&longest()[37..]);
+    assert_eq!(fits.join().await.unwrap().error_code, 0);
+    assert_eq!(fits.id.len(), i16::MAX as usize);
+    cluster.close().await;
+}
+
+#[leakcheck(start_paused)]
+async fn a_client_whose_members_have_no_id_that_can_be_said_is_refused() {
+    let cluster = cluster().await;
+    for version in [3, 4, 9] {
+        let mut member = Member::of(&cluster, "billing");
+        member.client = member.client.with_client_id(longest());
+        let refused = member
+            .client
+            .send_version(member.join_request(), version)
+            .await
+            .unwrap();
+        assert!(is(refused.error_code, UnknownServerError), "{refused:?}");
+    }
+    cluster.close().await;
+}

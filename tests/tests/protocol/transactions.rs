@@ -7,8 +7,8 @@ use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    DescribeProducersRequest, EndTxnRequest, FetchRequest, InitProducerIdRequest, ProduceRequest, ProducerId,
-    TopicName, TransactionalId,
+    DescribeProducersRequest, EndTxnRequest, FetchRequest, InitProducerIdRequest, ListTransactionsRequest,
+    ProduceRequest, ProducerId, TopicName, TransactionalId,
 };
 use kafka_protocol::records::Record;
 use kfake::Cluster;
@@ -183,5 +183,26 @@ async fn a_segment_is_compacted_that_a_marker_has_closed() {
         ended.elapsed() <= Duration::from_secs(16),
         "log.cleaner.backoff.ms is 15 seconds"
     );
+    cluster.close().await;
+}
+
+/// Of one that has never begun Apache Kafka knows no start, which is -1: longer ago than any number can say.
+#[leakcheck(start_paused)]
+async fn at_the_end_of_time_transactions_are_listed_by_how_long_they_last() {
+    let builder = Cluster::builder().in_memory().brokers(1);
+    let last = UNIX_EPOCH + Duration::from_millis(i64::MAX as u64);
+    let cluster = builder.start_time(last).start().await.unwrap();
+    let mut client = first_broker(&cluster);
+    let initialize = InitProducerIdRequest::default()
+        .with_transactional_id(Some(TransactionalId(text(ID))))
+        .with_transaction_timeout_ms(900_000)
+        .with_producer_id(ProducerId(-1))
+        .with_producer_epoch(-1);
+    assert_eq!(client.send(initialize).await.unwrap().error_code, 0);
+    for (duration, listed) in [(-1, 1), (0, 1), (i64::MAX - 1, 1), (i64::MAX, 0), (i64::MIN, 1)] {
+        let request = ListTransactionsRequest::default().with_duration_filter(duration);
+        let answer = client.send(request).await.unwrap();
+        assert_eq!(answer.transaction_states.len(), listed, "{duration}");
+    }
     cluster.close().await;
 }

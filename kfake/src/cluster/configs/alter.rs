@@ -1,7 +1,7 @@
 //! How configurations are changed: first what the asked broker looks at (`ConfigAdminManager.preprocess`), then what the
 //! controller does (`ConfigurationControlManager`), a resource at a time. A resource is changed as a whole or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::error::AlterError;
@@ -159,7 +159,8 @@ impl Altering<'_> {
     /// What the asked broker looks at (`ConfigAdminManager.preprocess`).
     fn preprocess(&self, one: &Alteration<'_>) -> Result<(), AlterError> {
         let refused = |why: String| Err(AlterError::InvalidRequest(why));
-        if (1..one.changes.len()).any(|i| one.changes[..i].iter().any(|other| other.name == one.changes[i].name)) {
+        let mut names = HashSet::new();
+        if one.changes.iter().any(|change| !names.insert(change.name)) {
             return refused("Error due to duplicate config keys".to_owned());
         }
         let nulls = one.changes.iter();
@@ -347,10 +348,9 @@ impl Altering<'_> {
             Mode::Replace => Values::new(),
         };
         // The controller is handed them in a map.
+        let by_name: HashMap<&str, &Change<'_>> = one.changes.iter().map(|change| (change.name, change)).collect();
         let names = hash_map_order(one.changes.iter().map(|change| change.name));
-        let in_order = names
-            .into_iter()
-            .filter_map(|name| one.changes.iter().find(|change| change.name == name));
+        let in_order = names.into_iter().filter_map(|name| by_name.get(name).copied());
         for change in in_order {
             let definition = kind.and_then(|kind| table::find(kind, change.name));
             let list = |set: &Values| {

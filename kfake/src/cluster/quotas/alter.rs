@@ -1,6 +1,6 @@
 //! How quotas are changed: the controller's checks, in its order and its words (`ClientQuotaControlManager`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::entity::{Entity, Named, Part};
@@ -22,9 +22,13 @@ impl Quotas {
     /// Changes an entity after the other, or only says what would come of it. An entity that comes twice is answered once.
     pub fn alter(&self, all: &[(Named, Vec<Change>)], validate_only: bool) -> Vec<(Named, Result<(), String>)> {
         let mut answers: Vec<(Named, Result<(), String>)> = Vec::new();
+        // A request may have a million of either.
+        let mut places: HashMap<&Named, usize> = HashMap::new();
         for (entity, changes) in all {
-            let known = answers.iter().position(|(other, _)| other == entity);
-            let twice = (1..changes.len()).any(|i| changes[..i].iter().any(|other| other.key == changes[i].key));
+            let known = places.get(entity).copied();
+            places.entry(entity).or_insert(answers.len());
+            let mut keys = HashSet::new();
+            let twice = changes.iter().any(|change| !keys.insert(&change.key));
             if known.is_some() || twice {
                 let answer = Err(format!("Ignoring duplicate entity {entity}"));
                 match known {
@@ -43,9 +47,9 @@ impl Quotas {
         let entity = entity(named)?;
         let kind = kind(&entity)?;
         // The controller is handed them in a map.
+        let values: HashMap<&str, Option<f64>> = changes.iter().map(|change| (&*change.key, change.value)).collect();
         for key in sized_hash_map_order(changes.iter().map(|change| change.key.as_str())) {
-            let change = changes.iter().find(|change| change.key == key);
-            if let Some(value) = change.and_then(|change| change.value) {
+            if let Some(value) = values.get(key).copied().flatten() {
                 check(kind, key, value)?;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use indexmap::IndexMap;
 
@@ -56,6 +57,14 @@ impl Entity {
 /// An entity as a request names it: what its parts are is still to be found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Named(pub IndexMap<String, Option<String>>);
+
+// As it is compared: whatever the order of its parts.
+impl Hash for Named {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let parts: BTreeMap<_, _> = self.0.iter().collect();
+        parts.hash(state);
+    }
+}
 
 impl Named {
     /// Its parts in the order of Apache Kafka's answers, in which a hash decides.

@@ -10,7 +10,7 @@ const HEADER: usize = 8192;
 /// A header that is sound before records that may be anything.
 fn with_header(records: &[u8]) -> Vec<u8> {
     let mut file = vec![0; HEADER];
-    file[..8].copy_from_slice(b"LKOBSRV3");
+    file[..8].copy_from_slice(b"LKOBSRV4");
     file.extend(records);
     let used = file.len() as u64;
     file[32..40].copy_from_slice(&used.to_ne_bytes());

@@ -40,6 +40,7 @@ mod object_file;
 mod owns;
 mod polls;
 mod program;
+mod scheduler;
 mod stage;
 mod tree;
 mod types;

@@ -133,6 +133,12 @@ impl TaskType<'_> {
         Decoder::new(self.debug.session(), memory).polled(self.cell, cell)
     }
 
+    /// The descriptor that wakes the runtime of the task whose cell stands at `cell`: of a runtime of one thread that waits for input and
+    /// output. `None` where it is another, or `memory` does not say.
+    pub fn waking_descriptor(&self, memory: &dyn Memory, cell: u64) -> Option<u64> {
+        Decoder::new(self.debug.session(), memory).waking_descriptor(self.cell, cell)
+    }
+
     /// What the task waits for whose cell stands at `cell`.
     ///
     /// It looks at no more than some thousand futures, and no deeper than the stack allows: what is beyond is unknown.

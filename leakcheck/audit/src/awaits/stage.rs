@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::decode::{DEEPEST_SEARCH, Decoder, named_field};
 use super::program::name_of;
 use super::tree::{AwaitTree, Kind, State};
-use super::types::{Field, TypeDef, TypeKind};
+use super::types::{Field, TypeDef};
 use super::units::Place;
 
 /// The task's future, or what is left of it.
@@ -63,7 +63,13 @@ impl Decoder<'_, '_> {
         Some(tree)
     }
 
-    fn find_type(&mut self, within: Place, address: u64, path: &str, depth: usize) -> Option<(Arc<TypeDef>, u64)> {
+    pub(super) fn find_type(
+        &mut self,
+        within: Place,
+        address: u64,
+        path: &str,
+        depth: usize,
+    ) -> Option<(Arc<TypeDef>, u64)> {
         self.step()?;
         let of = self.session.type_at(within)?;
         if of.plain == path {
@@ -109,17 +115,9 @@ impl Decoder<'_, '_> {
     pub(super) fn polled(mut self, cell: Place, address: u64) -> Option<bool> {
         let (header, at) = self.find_type(cell, address, HEADER, DEEPEST_SEARCH)?;
         let state = named_field(&header, "state")?;
-        let mut of = self.session.type_at(state.of_type)?;
-        let mut at = at.checked_add(state.offset)?;
-        // The number inside of the atomic inside of the state.
-        while of.kind == TypeKind::Structure {
-            self.step()?;
-            let sized = |field: &&Field| self.session.type_at(field.of_type).is_some_and(|of| of.size > 0);
-            let only = of.fields.iter().find(sized)?;
-            at = at.checked_add(only.offset)?;
-            of = self.session.type_at(only.of_type)?;
-        }
-        Some(self.number(at, of.size)? & RUNNING != 0)
+        let of = self.session.type_at(state.of_type)?;
+        let number = self.only_number(of, at.checked_add(state.offset)?)?;
+        Some(number & RUNNING != 0)
     }
 
     pub(super) fn blocking_state(&mut self, of: &TypeDef, address: u64) -> Option<State> {

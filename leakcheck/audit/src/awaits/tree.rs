@@ -75,6 +75,9 @@ pub enum Kind {
 pub enum State {
     /// It was never polled.
     Unresumed,
+    /// It had not been polled when its memory was copied. Whether it was later is not known. Whoever copies says so: in the memory it looks as
+    /// [`State::Unresumed`].
+    NotYetPolled,
     /// It is suspended at an await.
     Suspended {
         /// The source file, as the compiler knew it.
@@ -99,6 +102,8 @@ pub enum State {
     /// Not known: there is no state to see, its memory is not there, or it makes no sense.
     Unknown,
 }
+
+const NOT_YET_POLLED: &str = "not polled yet when it was last looked at";
 
 impl AwaitTree {
     pub(crate) fn new(kind: Kind, type_name: String) -> AwaitTree {
@@ -176,6 +181,7 @@ impl AwaitTree {
     pub fn condition(&self) -> String {
         let words = match (&self.state, &self.leaf) {
             (State::Unresumed, _) => "never polled".to_owned(),
+            (State::NotYetPolled, _) => NOT_YET_POLLED.to_owned(),
             (State::Returned, _) => "returned".to_owned(),
             (State::Panicked, _) => "panicked".to_owned(),
             (State::Aborted, _) => "aborted".to_owned(),
@@ -225,6 +231,7 @@ impl AwaitTree {
         }
         match (&self.state, &self.leaf) {
             (State::Unresumed, _) => write!(to, "  never polled")?,
+            (State::NotYetPolled, _) => write!(to, "  {NOT_YET_POLLED}")?,
             (State::Returned, _) => write!(to, "  returned")?,
             (State::Panicked, _) => write!(to, "  panicked")?,
             (State::Aborted, _) => write!(to, "  aborted")?,

@@ -448,6 +448,7 @@ fn a_future_is_decoded_by_debug_info_that_was_gathered() {
     let copy = Copy {
         address: 0x1000,
         bytes: vec![0; 64 * 1024],
+        is_last: true,
         ..Copy::default()
     };
     let mut waiting = Waiting::new(Path::new("/"));
@@ -456,6 +457,7 @@ fn a_future_is_decoded_by_debug_info_that_was_gathered() {
         stack: &[*select],
         bias: 0,
         copy: Some(&copy),
+        waited: false,
     });
     let awaits = waited.awaits.unwrap_or_else(|| panic!("{:?}", waited.unknown));
     assert_eq!(awaits.future, "awaits_fixture::shapes::select_of_two");

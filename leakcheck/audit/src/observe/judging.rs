@@ -29,13 +29,13 @@ pub(super) struct Found {
     pub(super) waits_for: Option<(usize, u64)>,
     /// When some of them lived.
     pub(super) lifetimes: Vec<Lifetime>,
-    /// How many copies were looked into, without an answer.
+    /// How many copies were looked into.
     tried: u32,
 }
 
 impl Found {
     pub(super) fn add(&mut self, count: u64, lifetimes: impl IntoIterator<Item = Lifetime>) {
-        self.count += count;
+        self.count = self.count.saturating_add(count);
         let room = LIFETIMES.saturating_sub(self.lifetimes.len());
         self.lifetimes.extend(lifetimes.into_iter().take(room));
     }
@@ -74,7 +74,7 @@ fn both(one: Lifetime, other: Lifetime) -> Lifetime {
 
 pub(super) type SiteKey = (String, Option<String>, Origin, Vec<Place>);
 
-/// How many copies of tasks that were left behind alike are looked into until one tells where it waits.
+/// How many copies of tasks that were left behind alike are looked into: the first that tells where it waits is shown.
 const TRIES: u32 = 4;
 /// How many addresses of tasks that were left behind alike are kept: a root is one task, seldom one of hundreds.
 const CELLS: usize = 64;
@@ -254,7 +254,7 @@ impl<'a> Judging<'a> {
     fn is_task(&mut self, process: &Process, kind: Kind, count: u64) -> bool {
         match kind {
             Kind::Task | Kind::Blocking => {
-                self.tasks += count;
+                self.tasks = self.tasks.saturating_add(count);
                 true
             }
             Kind::Unknown => {
@@ -294,12 +294,15 @@ impl<'a> Judging<'a> {
             .sites
             .entry((name(process), test.clone(), origin.clone(), spawned.clone()))
             .or_default();
-        site.tasks += tasks.count;
+        // Counts are what a file says.
+        site.tasks = site.tasks.saturating_add(tasks.count);
         site.lived = Some(site.lived.map_or(tasks.lived, |lived| both(lived, tasks.lived)));
         if tasks.ending == Ending::Ended {
             return;
         }
-        site.left += if tasks.ending == Ending::Unsure { 0 } else { tasks.count };
+        if tasks.ending != Ending::Unsure {
+            site.left = site.left.saturating_add(tasks.count);
+        }
         let named = match tasks.kind {
             Kind::Blocking => report::Kind::Blocking,
             _ => report::Kind::Task,
@@ -315,11 +318,19 @@ impl<'a> Judging<'a> {
         let copies = tasks.copies.iter().map(Some);
         let without = tasks.copies.is_empty().then_some(None);
         for copy in copies.chain(without) {
-            if found.waited.awaits.is_some() || found.tried == TRIES {
+            if found.tried == TRIES {
                 break;
             }
             found.tried += 1;
-            if let Some((text, waited)) = self.waited(process, &stack, copy) {
+            let Some((text, waited)) = self.waited(process, &stack, copy, tasks.ending == Ending::Outlived) else {
+                continue;
+            };
+            if found.waited.awaits.is_some() {
+                // A reason is said of all that are alike, and so it has to be that of each that is looked into.
+                if waited.awaits.is_some() {
+                    found.waited.why.retain(|why| waited.why.contains(why));
+                }
+            } else {
                 found.waits_for = waited.waits_for.map(|cell| (self.process, cell));
                 (found.text, found.waited) = (text, waited);
             }
@@ -336,7 +347,13 @@ impl<'a> Judging<'a> {
     }
 
     /// Where a task waited, as text and as data. `None` where no object that was loaded has its code.
-    fn waited(&mut self, process: &Process, stack: &[u64], copy: Option<&Copy>) -> Option<(Option<String>, Waited)> {
+    fn waited(
+        &mut self,
+        process: &Process,
+        stack: &[u64],
+        copy: Option<&Copy>,
+        waited: bool,
+    ) -> Option<(Option<String>, Waited)> {
         // The object that the future's type is in: what called libc.
         let mut objects = stack
             .iter()
@@ -354,6 +371,7 @@ impl<'a> Judging<'a> {
             stack: &addresses,
             bias: object.base,
             copy,
+            waited,
         };
         Some(self.waiting.waiting(asked))
     }

@@ -1,7 +1,31 @@
 //! The plain path of a function: `tokio::task::list::OwnedTasks::bind` of `<…::OwnedTasks<S>>::bind::<F>`.
 
-/// The path without generic arguments, traits and hashes, in either of rustc's manglings.
+/// A name whose brackets nest deeper was not made by rustc, whose own demanglers stop at 500.
+const DEEPEST: usize = 500;
+
+/// The path without generic arguments, traits and hashes, in either of rustc's manglings. What nests too deep is left as it is.
 pub(super) fn plain(name: &str) -> String {
+    match depth(name) {
+        ..=DEEPEST => shallow(name),
+        _ => name.to_owned(),
+    }
+}
+
+/// How deep the brackets nest.
+fn depth(name: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in name.bytes() {
+        match byte {
+            b'<' => depth += 1,
+            b'>' => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+fn shallow(name: &str) -> String {
     let mut plain = String::with_capacity(name.len());
     let bytes = name.as_bytes();
     let mut at = 0;
@@ -13,7 +37,7 @@ pub(super) fn plain(name: &str) -> String {
                 // At the beginning of a path it is the type whose method this is, and after a segment its arguments.
                 let head = plain.is_empty() || plain.ends_with("::") && !is_arguments(bytes, end);
                 if head {
-                    plain.push_str(&self::plain(without_trait(inner)));
+                    plain.push_str(&shallow(without_trait(inner)));
                 }
                 at = end + 1;
                 if !head && plain.ends_with("::") {
@@ -99,5 +123,15 @@ mod tests {
         assert_eq!(plain("a::b::<C>::{closure#0}"), "a::b::{closure#0}");
         assert_eq!(plain("<<a"), "a");
         assert_eq!(plain(">"), ">");
+    }
+
+    /// Any program may have such a symbol, and the stack is not endless.
+    #[test]
+    fn what_nests_deeper_than_rustc_writes_is_left_as_it_is() {
+        let deep = |depth: usize| format!("{}a::B{}", "<".repeat(depth), "::c>".repeat(depth));
+        assert_eq!(plain(&deep(3)), "a::B::c::c::c");
+        for deep in [deep(100_000), "<".repeat(100_000)] {
+            assert!(plain(&deep) == deep);
+        }
     }
 }

@@ -86,7 +86,10 @@ pub(super) fn test_of(frames: &[Frame]) -> Option<String> {
 
 /// A function's name as its author thinks of it.
 pub(super) fn readable(name: &str) -> String {
-    let name = paths::plain(name).replace("{{closure}}", "{closure}");
+    // What is synthetic is the body of an async closure that was moved.
+    let name = paths::plain(name)
+        .replace("{{closure}}", "{closure}")
+        .replace("{{synthetic}}", "{closure}");
     // The newer mangling counts closures: the line tells them apart, and the number changes with what stands before.
     let mut readable = String::with_capacity(name.len());
     let mut rest = name.as_str();
@@ -163,6 +166,10 @@ mod tests {
         ] {
             assert_eq!(readable(name), "a::B::run::{closure}::{closure}");
         }
+        assert_eq!(
+            readable("a::run::{{closure}}::{{synthetic}}"),
+            "a::run::{closure}::{closure}"
+        );
         assert_eq!(readable("a::{closure#"), "a::{closure#");
     }
 

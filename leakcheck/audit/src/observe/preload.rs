@@ -8,7 +8,7 @@ use std::process::Command;
 use super::error::ObserveError;
 
 /// The whole library: its files by name. The first is its root.
-pub const SOURCES: [(&str, &str); 32] = [
+pub const SOURCES: [(&str, &str); 33] = [
     ("preload.rs", include_str!("../../preload/preload.rs")),
     ("active.rs", include_str!("../../preload/active.rs")),
     ("active_macos.rs", include_str!("../../preload/active_macos.rs")),
@@ -39,6 +39,7 @@ pub const SOURCES: [(&str, &str); 32] = [
     ("threads.rs", include_str!("../../preload/threads.rs")),
     ("traces.rs", include_str!("../../preload/traces.rs")),
     ("unwind.rs", include_str!("../../preload/unwind.rs")),
+    ("waits.rs", include_str!("../../preload/waits.rs")),
     ("walk.rs", include_str!("../../preload/walk.rs")),
     ("walk_macos.rs", include_str!("../../preload/walk_macos.rs")),
 ];

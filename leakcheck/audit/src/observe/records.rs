@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::report::Lifetime;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV3");
+const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV4");
 const HEADER: usize = 8192;
 const TEXT: usize = 128;
 const EXECUTABLE_MAX: usize = 4000;
@@ -101,6 +101,8 @@ pub struct Seen {
     pub aborted: bool,
     /// Done by itself: it returned or panicked, and nothing had aborted it or shut it down before.
     pub returned: bool,
+    /// Copied while its future was being dropped.
+    pub dying: bool,
 }
 
 impl Seen {
@@ -110,6 +112,7 @@ impl Seen {
             detached: bits & 2 != 0,
             aborted: bits & 4 != 0,
             returned: bits & 8 != 0,
+            dying: bits & 16 != 0,
         }
     }
 }
@@ -140,8 +143,24 @@ pub struct Copy {
     pub bytes: Vec<u8>,
     /// The first word of the block when it was freed or the process ended, where that was seen.
     pub end: Option<u64>,
-    /// What its boxes pointed to at the same time, as far as that was found.
+    /// What its boxes pointed to at the same time, as far as that was found, and what schedules it, as of its end.
     pub more: Vec<Region>,
+    /// It is of the block's end: nothing can have become of it since.
+    pub is_last: bool,
+    /// A bit for each descriptor, from the lowest bit of the first word on, whose poller was not asked for events since the block was
+    /// allocated: see the library's `waits.rs`.
+    pub quiet: Vec<u64>,
+}
+
+impl Copy {
+    /// Whether the poller that this descriptor is registered with is known, and was not asked for events since the block was allocated.
+    #[must_use]
+    pub fn is_quiet(&self, descriptor: u64) -> bool {
+        let word = usize::try_from(descriptor / 64)
+            .ok()
+            .and_then(|word| self.quiet.get(word));
+        word.is_some_and(|word| word & 1 << (descriptor % 64) != 0)
+    }
 }
 
 /// A piece of memory that a block pointed to.
@@ -313,6 +332,7 @@ impl Process {
     fn link(&mut self, mut linked: Linked) {
         for (at, mut fold) in linked.folds {
             fold.copies = linked.copies.remove(&at).unwrap_or_default();
+            fold.copies.iter_mut().for_each(|copy| copy.is_last = fold.seen.dying);
             fold.lifetimes = linked.lifetimes.remove(&at).unwrap_or_default();
             self.folds.push(fold);
         }
@@ -380,9 +400,12 @@ impl Process {
                         Some(Copy {
                             address: word(1)?,
                             age: linked.passes.saturating_sub(pass),
-                            bytes: record.bytes(104, size.min(room))?.to_vec(),
+                            bytes: record.bytes(112, size.min(room))?.to_vec(),
                             end: Some(word(12)?).filter(|end| *end != 0),
                             more: Vec::new(),
+                            // The pass at the process' end looks at all.
+                            is_last: pass == linked.passes,
+                            quiet: Vec::new(),
                         })
                     })
                     .flatten();
@@ -397,12 +420,16 @@ impl Process {
             }
             6 => {
                 let length = word(5)?;
+                let regions_at = 9_u64.checked_add(length / 8)?;
+                let quiet_at = regions_at.checked_add(word(6)?)?;
                 let copy = Copy {
                     address: word(2)?,
                     age: word(4)?,
-                    bytes: record.bytes(64, word(3)?.min(length))?.to_vec(),
+                    bytes: record.bytes(72, word(3)?.min(length))?.to_vec(),
                     end: Some(word(7)?).filter(|end| *end != 0),
-                    more: regions(record, 8_u64.checked_add(length / 8)?, word(6)?)?,
+                    more: regions(record, regions_at, word(6)?)?,
+                    is_last: false,
+                    quiet: words_of(record, quiet_at, word(8)?)?,
                 };
                 linked.copies.entry(word(1)?).or_default().push(copy);
             }
@@ -502,6 +529,17 @@ fn lifetime(from_ns: u64, to_ns: u64) -> Lifetime {
     Lifetime { from_ns, to_ns }
 }
 
+/// So many words from there on.
+fn words_of(record: &Words<'_>, from: u64, count: u64) -> Option<Vec<u64>> {
+    let bytes = record.bytes(from.checked_mul(8)?, count.checked_mul(8)?)?;
+    Some(
+        bytes
+            .chunks_exact(8)
+            .filter_map(|word| Some(u64::from_ne_bytes(word.try_into().ok()?)))
+            .collect(),
+    )
+}
+
 /// Regions one behind the other, in so many words. What is cut off ends them.
 fn regions(record: &Words<'_>, from: u64, words: u64) -> Option<Vec<Region>> {
     let mut regions = Vec::new();
@@ -597,14 +635,14 @@ mod tests {
     fn a_record_that_a_killed_process_was_writing_is_left_out_and_counted() {
         let fold = HEADER as u64;
         // A region that claims more bytes than its record has.
-        let torn = [6, fold, 0x1000, 8, 0, 8, 3, 0, 5, 0x2000, 800, 6];
+        let torn = [6, fold, 0x1000, 8, 0, 8, 3, 0, 0, 5, 0x2000, 800, 6];
         let mut killed = file(&[&[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0], &torn, &[1, 0, 0x30]]);
         let process = Process::parse(&killed).expect("what else there is");
         assert_eq!(
             (process.torn, process.folds[0].count, process.folds[0].copies.len()),
             (1, 9, 0)
         );
-        assert_eq!(process.stack(fold + 8 * (11 + 12)), [0x30]);
+        assert_eq!(process.stack(fold + 8 * (11 + 13)), [0x30]);
 
         killed[24..32].copy_from_slice(&1_u64.to_ne_bytes());
         let refused = Process::parse(&killed).expect_err("nothing ended it");
@@ -616,7 +654,7 @@ mod tests {
         let fold = HEADER as u64;
         let process = Process::parse(&file(&[
             &[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0],
-            &[6, fold, 0x1000, 8, 0, 8, 3, 0xcc, 5, 0x2000, 8, 6],
+            &[6, fold, 0x1000, 8, 0, 8, 3, 0xcc, 2, 5, 0x2000, 8, 6, 1 << 7, 1 << 63],
             &[9, fold, 1, 10, 20],
         ]))
         .expect("sound");
@@ -628,6 +666,8 @@ mod tests {
         };
         assert_eq!(fold.copies[0].bytes, 5_u64.to_ne_bytes());
         assert_eq!((fold.copies[0].end, &*fold.copies[0].more), (Some(0xcc), &[region][..]));
+        let quiet: Vec<_> = (0..200).filter(|fd| fold.copies[0].is_quiet(*fd)).collect();
+        assert_eq!((quiet, fold.copies[0].is_last), (vec![7, 127], false));
         assert_eq!(
             (fold.lived, &*fold.lifetimes),
             (lifetime(10, 30), &[lifetime(10, 20)][..])
@@ -675,8 +715,8 @@ mod tests {
         let mut bytes = file(&[
             &[1, 0, 0x30],
             &[4, 1, 2, 3, 0, 9, 0, 64, 1, 2, 0],
-            &[5, 1, 2, 3, 8, 8, 0, 1, 0, 0, 7, 0, 1],
-            &[6, 1, 0x1000, 8, 0, 8, 3, 0, 5, 0x2000, 8, 6],
+            &[5, 1, 2, 3, 8, 8, 0, 1, 0, 0, 7, 0, 1, 0, 5],
+            &[6, 1, 0x1000, 8, 0, 8, 3, 0, 1, 5, 0x2000, 8, 6, 1],
             &[7, 3, 0, 0, 0x2000, 8, 6],
             &[8, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             &[9, 1, 1, 2, 3],

@@ -19,7 +19,7 @@ impl Judging<'_> {
         for threads in &process.threads {
             let frames = self.symbols.stack(process, &process.stack(threads.created));
             if self.is_created_by_own_code(&frames) {
-                self.threads += threads.count;
+                self.threads = self.threads.saturating_add(threads.count);
                 if process.exited {
                     self.left(process, threads, &frames);
                 }

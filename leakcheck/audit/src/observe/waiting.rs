@@ -33,6 +33,8 @@ pub(super) struct Asked<'a> {
     pub(super) bias: u64,
     /// The bytes of the task's block, where they were copied.
     pub(super) copy: Option<&'a Copy>,
+    /// How it ended shows that it was in no queue.
+    pub(super) waited: bool,
 }
 
 /// A thread polls the task, or runs its closure: tokio's `runtime/task/state.rs`.
@@ -48,6 +50,12 @@ enum Since {
     Nothing,
     /// It was put into a queue. Whether it was polled and woken again before its end cannot be told.
     Woken,
+    /// It was in a queue when it was copied, and at its end. Whether it was polled in between cannot be told.
+    Due,
+    /// It was in a queue when it was copied, and not at its end: it was polled, and may have waited elsewhere since.
+    Gone,
+    /// It is marked as due to run, and its end may be what marked it: what its future held was dropped.
+    Unclear,
     /// A thread polled it.
     Polled,
 }
@@ -83,8 +91,10 @@ impl<'a> Waiting<'a> {
             Ok((tree, since)) => {
                 let mut awaits = told(&tree, DEEPEST);
                 match since {
-                    Since::Nothing => {}
+                    Since::Nothing | Since::Unclear => {}
                     Since::Woken => awaits.state.push_str(", and was woken since"),
+                    Since::Due => awaits.state.push_str(", and was due to run"),
+                    Since::Gone => awaits.state.push_str(", and was polled since"),
                     Since::Polled => awaits.state.push_str(", and was being polled"),
                 }
                 for reason in awaits::reasons(&tree).into_iter().filter(|_| since == Since::Nothing) {
@@ -144,6 +154,15 @@ impl<'a> Waiting<'a> {
                 tree.type_name
             ));
         }
+        if tree.state == State::Unresumed
+            && tree.kind != Kind::Blocking
+            && !copy.is_last
+            && !task
+                .waking_descriptor(&memory, copy.address)
+                .is_some_and(|descriptor| copy.is_quiet(descriptor))
+        {
+            tree.state = State::NotYetPolled;
+        }
         tree.map_files(&mut |file| {
             let own = Path::new(file).strip_prefix(workspace);
             own.map_or_else(|_| file.to_owned(), |own| own.display().to_string())
@@ -154,8 +173,7 @@ impl<'a> Waiting<'a> {
             && (was_running(copy) || task.is_being_polled(&memory, copy.address).unwrap_or(false));
         let since = match polled {
             true => Since::Polled,
-            false if was_woken(copy) => Since::Woken,
-            false => Since::Nothing,
+            false => since(&tree, copy, asked.waited),
         };
         Ok((tree, since))
     }
@@ -206,11 +224,25 @@ fn was_running(copy: &Copy) -> bool {
     copy.end.is_some_and(|end| end & RUNNING != 0)
 }
 
-/// Whether a task that waited when it was copied was due to run at its end.
-fn was_woken(copy: &Copy) -> bool {
+/// What became of a task that no thread polled at its end. A task that waited when it was shut down may be marked as due to run by what its
+/// own future's end has woken.
+fn since(tree: &AwaitTree, copy: &Copy, waited: bool) -> Since {
     let before = copy.bytes.first_chunk().map(|word| u64::from_ne_bytes(*word));
     let is_notified = |word: u64| word & NOTIFIED != 0;
-    before.is_some_and(|word| !is_notified(word)) && copy.end.is_some_and(is_notified)
+    let (Some(before), Some(end)) = (before, copy.end) else {
+        return Since::Nothing;
+    };
+    if matches!(tree.state, State::Unresumed | State::NotYetPolled | State::Running) {
+        return Since::Nothing;
+    }
+    match (is_notified(before), is_notified(end)) {
+        (false, false) => Since::Nothing,
+        _ if copy.is_last && is_notified(before) => Since::Nothing,
+        (true, false) => Since::Gone,
+        (_, true) if waited => Since::Unclear,
+        (true, true) => Since::Due,
+        (false, true) => Since::Woken,
+    }
 }
 
 /// Whether a task that had not been polled when it was copied was in its first poll when its process ended: for a blocking
@@ -281,6 +313,7 @@ mod tests {
             stack: &[],
             bias: 0,
             copy,
+            waited: false,
         }
     }
 
@@ -336,9 +369,20 @@ mod tests {
             end: Some(end),
             ..Copy::default()
         };
-        assert!(was_woken(&of(0xc8, 0x6e)));
-        assert!(!was_woken(&of(0xcc, 0x6e)) && !was_woken(&of(0xc8, 0x6a)));
-        assert!(!was_woken(&Copy::default()));
+        let tree = nested(1);
+        assert_eq!(since(&tree, &of(0xc8, 0x6e), false), Since::Woken);
+        assert_eq!(since(&tree, &of(0xcc, 0x6e), false), Since::Due);
+        assert_eq!(since(&tree, &of(0xcc, 0x6a), false), Since::Gone);
+        assert_eq!(since(&tree, &of(0xc8, 0x6a), true), Since::Nothing);
+        assert_eq!(since(&tree, &Copy::default(), false), Since::Nothing);
+        // It was in no queue, and its end has marked it.
+        assert_eq!(since(&tree, &of(0xc8, 0x6e), true), Since::Unclear);
+        assert_eq!(since(&tree, &of(0xcc, 0x6e), true), Since::Unclear);
+        let last = Copy {
+            is_last: true,
+            ..of(0xcc, 0x6e)
+        };
+        assert_eq!(since(&tree, &last, false), Since::Nothing);
     }
 
     #[test]

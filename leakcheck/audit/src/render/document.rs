@@ -50,9 +50,8 @@ struct Document<'a> {
 #[must_use]
 pub fn render(report: &Report, _options: &Options) -> String {
     let mut bytes = Vec::new();
-    // Plain data with string keys always has a JSON form, and a vector takes every byte.
-    write(report, &mut bytes).unwrap_or_else(|error| unreachable!("{error}"));
-    String::from_utf8(bytes).unwrap_or_else(|error| unreachable!("{error}"))
+    write(report, &mut bytes).expect("a vector takes every byte, and plain data with string keys has a JSON form");
+    String::from_utf8(bytes).expect("JSON is text")
 }
 
 /// Writes the document, one finding after the other, so that it need not be in memory at once.

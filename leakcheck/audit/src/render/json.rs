@@ -85,6 +85,5 @@ pub fn error(error: &AuditError) -> String {
 }
 
 fn document(document: &Document<'_>) -> String {
-    // Plain data with string keys always has a JSON form.
-    serde_json::to_string_pretty(document).unwrap_or_else(|error| unreachable!("{error}")) + "\n"
+    serde_json::to_string_pretty(document).expect("plain data with string keys has a JSON form") + "\n"
 }

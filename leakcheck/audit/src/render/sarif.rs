@@ -78,11 +78,11 @@ pub fn render(report: &Report, options: &Options) -> String {
         }],
     });
     let mut text = Vec::new();
-    // A result is a line. Plain data has a JSON form, and a vector takes every byte.
+    // A result is a line.
     let written = log.serialize(&mut Serializer::with_formatter(&mut text, Lines::until(4)));
-    written.unwrap_or_else(|error| unreachable!("{error}"));
+    written.expect("a vector takes every byte, and plain data with string keys has a JSON form");
     text.push(b'\n');
-    String::from_utf8(text).unwrap_or_else(|error| unreachable!("{error}"))
+    String::from_utf8(text).expect("JSON is text")
 }
 
 fn note(level: &str, text: &str) -> Value {

@@ -74,7 +74,8 @@ pub fn summary(verdict: &Verdict) -> String {
         grouped(verdict.leaks.len() as u64),
     );
     let denied = verdict.tests.iter().filter(|record| record.denies_untracked());
-    let untracked: u64 = denied.filter_map(|record| Some(record.untracked.as_ref()?.count)).sum();
+    let untracked = denied.filter_map(|record| Some(record.untracked.as_ref()?.count));
+    let untracked = untracked.fold(0, u64::saturating_add);
     if untracked > 0 {
         line.push_str(&format!(", {} untracked", grouped(untracked)));
     }

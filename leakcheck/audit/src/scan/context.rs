@@ -10,7 +10,7 @@ use super::index::{Crate, FnId, line};
 use super::leave::{self, Endless, Wait};
 use super::listen::Listening;
 use super::scope::Scope;
-use super::spawned::{Body, Fate, Kind, Spawn, reached};
+use super::spawned::{Body, Code, Fate, Kind, Spawn, reached};
 
 /// One crate, with what is known of it.
 pub(crate) struct Context<'c, 'a> {
@@ -138,11 +138,12 @@ impl<'c, 'a> Context<'c, 'a> {
 
 /// The loops of a body that never end; of loops within each other, the innermost.
 fn endless_loops<'a>(body: &Body<'a>) -> Vec<Endless<'a>> {
-    let Some(block) = body.code.block() else {
-        return Vec::new();
+    let candidates = match body.code {
+        Code::Function(block) | Code::Block(block) => leave::loops(block),
+        Code::Expression(expression) => leave::loops_of(expression),
     };
     let mut found: Vec<Endless<'a>> = Vec::new();
-    for candidate in leave::loops(block) {
+    for candidate in candidates {
         let (from, to) = (candidate.span.start(), {
             let close = candidate.body.brace_token.span.close().end();
             (close.line, close.column)

@@ -35,6 +35,13 @@ pub(crate) fn loops(body: &Block) -> Vec<Endless<'_>> {
     finder.0
 }
 
+/// The same of a body that is no block, as in `move || loop { … }`.
+pub(crate) fn loops_of(body: &Expr) -> Vec<Endless<'_>> {
+    let mut finder = Loops(Vec::new());
+    finder.visit_expr(body);
+    finder.0
+}
+
 struct Loops<'a>(Vec<Endless<'a>>);
 
 impl<'a> Visit<'a> for Loops<'a> {

@@ -78,6 +78,10 @@ fn counted(count: usize, one: &str, several: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { several })
 }
 
+/// Most of it is behind a feature.
+const NOT_RESOLVED: &str =
+    "  by type  not resolved: it was not compiled, as far as is known (--features, --all-features)\n";
+
 fn paragraph(suspect: &Suspect, out: &mut String) {
     let level = if suspect.note { "note: " } else { "" };
     let _ = writeln!(out, "{}  {level}{}", suspect.at.location(), suspect.rule);
@@ -89,7 +93,7 @@ fn paragraph(suspect: &Suspect, out: &mut String) {
     }
     match suspect.by_type {
         Some(ByType::Confirmed) => out.push_str("  by type  confirmed: what is called there spawns\n"),
-        Some(ByType::NotResolved) => out.push_str("  by type  not resolved\n"),
+        Some(ByType::NotResolved) => out.push_str(NOT_RESOLVED),
         None => {}
     }
     let _ = writeln!(out, "  why      {}", suspect.why);

@@ -11,6 +11,23 @@ use crate::project::{
     PASSES, assert_ends, command, leak_audit, leaking_test, package, package_with_tokio, plain, write,
 };
 
+/// Nobody reads what it says: a write there fails.
+#[test]
+fn what_cannot_be_judged_exits_2_although_nobody_hears_why() {
+    let empty = tempfile::tempdir().expect("a directory");
+    for arguments in [
+        &["--frobnicate"][..],
+        &[],
+        &["merge", "no.json"],
+        &["scan", "--frobnicate"],
+    ] {
+        let (reader, unread) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let audit = command(empty.path(), arguments).stderr(unread).status();
+        assert_eq!(audit.expect("it starts").code(), Some(2), "{arguments:?}");
+    }
+}
+
 #[test]
 fn what_cannot_be_judged_says_why_and_exits_2() {
     let empty = tempfile::tempdir().expect("a directory");

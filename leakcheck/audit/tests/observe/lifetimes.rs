@@ -30,7 +30,7 @@ fn is_sound(lived: &Lifetime) -> bool {
 fn each_finding_has_the_lifetimes_of_its_tasks() {
     let report = report("queued");
 
-    assert_eq!(report.findings.len(), 9);
+    assert_eq!(report.findings.len(), 13);
     for finding in &report.findings {
         assert_eq!(finding.lifetimes.len() as u64, finding.count, "{:?}", finding.test);
         assert!(finding.lifetimes.iter().all(is_sound), "{:?}", finding.lifetimes);
@@ -39,7 +39,7 @@ fn each_finding_has_the_lifetimes_of_its_tasks() {
     let mut tests: Vec<_> = report.sites.iter().filter_map(|site| site.test.as_deref()).collect();
     tests.sort_unstable();
     tests.dedup();
-    assert_eq!((report.sites.len(), tests.len()), (11, 10), "{tests:?}");
+    assert_eq!((report.sites.len(), tests.len()), (15, 14), "{tests:?}");
     for site in &report.sites {
         let lived = site.lived.as_ref().expect("when its tasks lived");
         assert!(is_sound(lived), "{site:?}");

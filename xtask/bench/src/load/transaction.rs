@@ -1,9 +1,9 @@
 //! Transactions of one record of 100 bytes: its partition is added, the record is produced, and the transaction is committed.
 //! One producer, one connection, one request at a time.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::client::Conn;
+use crate::client::{Conn, PATIENCE};
 use crate::load::payload::TOPIC;
 use crate::load::{Given, Load, Samples, now_ms};
 use crate::results::{Anchor, CPU, Spec};
@@ -64,8 +64,9 @@ fn transact(
     wire::into_transaction(batch, producer, sequence);
     let add = wire::add_partition(id, producer, TOPIC, 0);
     // Apache Kafka answers the last commit before it has written its markers.
+    let begun = Instant::now();
     while let Err(error) = wire::check_committed(conn.ask(add.clone())?) {
-        if error.to_string() != NOT_YET {
+        if error.to_string() != NOT_YET || begun.elapsed() > PATIENCE {
             return Err(error);
         }
         std::thread::sleep(Duration::from_millis(1));

@@ -41,7 +41,7 @@ impl Shared {
     }
 
     fn row(&mut self, row: &impl Serialize) -> String {
-        let mut row = serde_json::to_value(row).unwrap_or_else(|error| unreachable!("{error}"));
+        let mut row = serde_json::to_value(row).expect("plain data with string keys has a JSON form");
         for name in ["spawned", "awaits"] {
             if let Some(member) = row.get_mut(name).filter(|member| !member.is_null()) {
                 let written = text(&*member);
@@ -95,8 +95,7 @@ fn without_rows(report: &Report) -> Report {
 }
 
 fn text(value: &impl Serialize) -> String {
-    // Plain data with string keys always has a JSON form.
-    serde_json::to_string(value).unwrap_or_else(|error| unreachable!("{error}"))
+    serde_json::to_string(value).expect("plain data with string keys has a JSON form")
 }
 
 /// JSON that may stand in a script element: no `<`, with which one would end or turn into a comment, and no line separator that

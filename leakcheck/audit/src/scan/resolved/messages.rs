@@ -159,7 +159,8 @@ fn in_file(calls: &mut Calls, path: PathBuf) -> &mut InFile {
 /// `name` is where its function is named.
 fn is_all(text: &str, name: Extent) -> bool {
     let offset = |(line, column): (u32, u32)| {
-        let (line, column) = (line as usize - 1, column as usize - 1);
+        // Both count from one. What has no place has zeros.
+        let (line, column) = ((line as usize).checked_sub(1)?, (column as usize).checked_sub(1)?);
         let before: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
         let within = text[before..].char_indices().nth(column)?.0;
         Some(before + within)
@@ -230,6 +231,15 @@ mod tests {
     }
 
     const METHOD: &str = "clippy::disallowed_methods";
+
+    #[test]
+    fn what_has_no_place_is_not_alone_in_its_braces() {
+        let at = |from, to| Extent { from, to };
+        assert!(is_all("{ a() }", at((1, 3), (1, 4))));
+        for nowhere in [(0, 0), (0, 1), (1, 0), (9, 9)] {
+            assert!(!is_all("{ a() }", at(nowhere, nowhere)));
+        }
+    }
 
     #[test]
     fn calls_and_functions_are_found_by_their_place() {
