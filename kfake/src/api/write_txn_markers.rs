@@ -38,7 +38,7 @@ pub(super) async fn handle(
     let asked = request.markers.iter();
     let asked = asked.filter(|asked| asked.topics.iter().any(|topic| !topic.partition_indexes.is_empty()));
     let mut markers = Vec::new();
-    // Apache Kafka's builder of markers throws over a producer that there cannot be: the request fails as a whole then, after
+    // Apache Kafka's builder of markers throws over a producer that there cannot be, and over a version below zero: the request fails as a whole then, after
     // what was written before.
     let mut fails = false;
     for asked in asked {
@@ -49,7 +49,8 @@ pub(super) async fn handle(
             committed: asked.transaction_result,
             bumps_epoch: asked.transaction_version >= 2,
         };
-        fails |= is_nobodys(&marker) && asked.topics.iter().any(|topic| is_any_here(context, topic));
+        let is_version = asked.transaction_version >= 0;
+        fails |= (is_nobodys(&marker) || !is_version) && asked.topics.iter().any(|topic| is_any_here(context, topic));
         let topics = match fails {
             true => failed(asked),
             false => write(context, &each_once(asked), &marker),
