@@ -103,6 +103,19 @@ struct Search {
     plain: usize,
 }
 
+impl Search {
+    /// Without `follows_plain`, as if there had been as many plain pointers as are followed.
+    fn new(follows_plain: bool) -> Self {
+        Self {
+            wanted: [Wanted { address: 0, bytes: 0 }; REGIONS],
+            count: 0,
+            used: 0,
+            regions: 0,
+            plain: if follows_plain { 0 } else { PLAIN_REGIONS },
+        }
+    }
+}
+
 /// Follows boxes. One for the process, used under its lock.
 pub(super) struct Boxes {
     pub(super) segments: Segments,
@@ -144,14 +157,7 @@ impl Boxes {
     ///
     /// Without `plain`, only pointers with a vtable are followed, of which next to none are in vain.
     pub(super) fn collect(&mut self, words: &[u64], plain: bool) -> usize {
-        let none = Wanted { address: 0, bytes: 0 };
-        let mut search = Search {
-            wanted: [none; REGIONS],
-            count: 0,
-            used: 0,
-            regions: 0,
-            plain: if plain { 0 } else { PLAIN_REGIONS },
-        };
+        let mut search = Search::new(plain);
         self.look(&mut search, words.len(), 0, |_, index| words[index]);
         for depth in 1..DEPTH {
             if search.count == 0 {
@@ -172,14 +178,7 @@ impl Boxes {
 
     /// Collects these blocks, each an address and a length, and nothing of what they point to. Says how many words that takes up.
     pub(super) fn collect_blocks(&mut self, blocks: &[(u64, u64)]) -> usize {
-        let none = Wanted { address: 0, bytes: 0 };
-        let mut search = Search {
-            wanted: [none; REGIONS],
-            count: 0,
-            used: 0,
-            regions: 0,
-            plain: PLAIN_REGIONS,
-        };
+        let mut search = Search::new(false);
         for (address, bytes) in blocks {
             self.want(&mut search, *address, *bytes);
         }

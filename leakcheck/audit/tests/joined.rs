@@ -8,10 +8,11 @@ use std::process::Command;
 
 use leakcheck_audit::report::{Finding, Report, Seen, Verdict};
 
-#[test]
-fn each_task_is_one_finding_with_all_that_is_known_of_it() {
-    let output = Command::new(env!("CARGO_BIN_EXE_cargo-leak-audit"))
-        .args(["leak-audit", "--scan", "--format", "json"])
+/// The audit, in the fixture.
+fn audit() -> Command {
+    let mut audit = Command::new(env!("CARGO_BIN_EXE_cargo-leak-audit"));
+    audit
+        .arg("leak-audit")
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/joined"))
         .env(
             "CARGO_TARGET_DIR",
@@ -19,7 +20,14 @@ fn each_task_is_one_finding_with_all_that_is_known_of_it() {
         )
         .env_remove("CARGO_PROFILE_TEST_DEBUG")
         .env_remove("CARGO_PROFILE_DEV_DEBUG")
-        .env_remove("RUSTFLAGS")
+        .env_remove("RUSTFLAGS");
+    audit
+}
+
+#[test]
+fn each_task_is_one_finding_with_all_that_is_known_of_it() {
+    let output = audit()
+        .args(["--scan", "--format", "json"])
         .output()
         .expect("it starts");
     let shown = String::from_utf8_lossy(&output.stderr);
@@ -82,23 +90,16 @@ fn each_task_is_one_finding_with_all_that_is_known_of_it() {
 
 #[test]
 fn what_leakcheck_asks_with_is_no_task_that_was_left_behind() {
-    let output = Command::new(env!("CARGO_BIN_EXE_cargo-leak-audit"))
-        .args(["leak-audit", "exec", "--format", "json", "--output"])
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("question.json"))
+    let report = Path::new(env!("CARGO_TARGET_TMPDIR")).join("question.json");
+    let output = audit()
+        .args(["exec", "--format", "json", "--output"])
+        .arg(&report)
         .args(["--", "cargo", "test", "--locked", "--test", "joined", "--", "--ignored"])
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/joined"))
-        .env(
-            "CARGO_TARGET_DIR",
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join("observed"),
-        )
-        .env_remove("CARGO_PROFILE_TEST_DEBUG")
-        .env_remove("CARGO_PROFILE_DEV_DEBUG")
-        .env_remove("RUSTFLAGS")
         .output()
         .expect("it starts");
     let shown = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{shown}");
-    let report = std::fs::read(Path::new(env!("CARGO_TARGET_TMPDIR")).join("question.json")).expect("a report");
+    let report = std::fs::read(report).expect("a report");
     let report: Report = serde_json::from_slice(&report).expect("a report");
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
     assert_eq!((report.totals.tasks, report.totals.processes), (0, 1));

@@ -11,12 +11,11 @@ use kafka_protocol::messages::{
     FindCoordinatorRequest, GroupId, InitProducerIdRequest, ListGroupsRequest, OffsetDeleteRequest, ProducerId,
     TopicName, TransactionalId,
 };
-use kfake::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kfake::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kfake::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
-use kfake::messages::{DeleteGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, WriteTxnMarkersRequest};
+use kfake::messages::{DeleteGroupsRequest, OffsetFetchRequest, WriteTxnMarkersRequest};
 use kfake::{BrokerId, Cluster, GroupState};
-use kfake_tests::{Member, coordinator, first_broker, text, until_idle};
+use kfake_tests::{Member, commit_of, coordinator, first_broker, text, until_idle};
 use leakcheck::leakcheck;
 use tokio::time::{Instant, advance, sleep};
 
@@ -52,20 +51,10 @@ fn lose_one(cluster: &Cluster) -> BrokerId {
     lagging
 }
 
-fn commit_to(group: &str, offset: i64) -> OffsetCommitRequest {
-    let partition = OffsetCommitRequestPartition::default().with_committed_offset(offset);
-    let topic = OffsetCommitRequestTopic::default()
-        .with_name(TopicName(text("orders")))
-        .with_partitions(vec![partition]);
-    OffsetCommitRequest::default()
-        .with_group_id(GroupId(text(group)))
-        .with_topics(vec![topic])
-}
-
 /// Commits as who is no member, and waits.
 async fn commit(cluster: &Cluster, group: &str, offset: i64) -> i16 {
     let mut client = coordinator(cluster, GROUP);
-    let answer = client.send_version(commit_to(group, offset), 8).await.unwrap();
+    let answer = client.send_version(commit_of(group, offset), 8).await.unwrap();
     answer.topics[0].partitions[0].error_code
 }
 
@@ -117,7 +106,7 @@ async fn what_a_group_writes_is_answered_once_its_replicas_are_in_sync_or_when_t
 
     // The next waits, and is answered as soon as it can be.
     let mut client = coordinator(&cluster, GROUP);
-    let waiting = client.start(commit_to(GROUP, 3), 8).await.unwrap();
+    let waiting = client.start(commit_of(GROUP, 3), 8).await.unwrap();
     until_idle().await;
     assert_eq!(committed(&cluster, GROUP).await, Some(1));
     cluster.expand_isr(OFFSETS, 0, lagging).unwrap();
@@ -136,7 +125,7 @@ async fn who_waits_for_replicas_is_told_when_the_coordinator_moves_and_the_next_
     member.join_alone().await.unwrap();
     let lagging = lose_one(&cluster);
     let mut client = coordinator(&cluster, GROUP);
-    let waiting = client.start(commit_to("shipping", 2), 8).await.unwrap();
+    let waiting = client.start(commit_of("shipping", 2), 8).await.unwrap();
     until_idle().await;
     let (heartbeat, ()) = tokio::join!(member.heartbeat(), async {
         until_idle().await;
@@ -237,7 +226,7 @@ async fn nobody_waits_for_the_replicas_of_a_topic_that_is_deleted() {
     assert_eq!(commit(&cluster, GROUP, 1).await, 0);
     lose_one(&cluster);
     let mut client = coordinator(&cluster, GROUP);
-    let waiting = client.start(commit_to(GROUP, 2), 8).await.unwrap();
+    let waiting = client.start(commit_of(GROUP, 2), 8).await.unwrap();
     until_idle().await;
     delete_topic(&cluster, OFFSETS).await;
     let answer = client.finish(waiting).await.unwrap();

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use kafka_protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use kafka_protocol::messages::{GroupId, OffsetCommitRequest, TopicName};
+use kafka_protocol::messages::OffsetCommitRequest;
 use kfake::{Cluster, ClusterClosed};
-use kfake_tests::{Member, coordinator, text, until_idle};
+use kfake_tests::{Member, commit_of, coordinator, until_idle};
 use leakcheck::leakcheck;
 use tokio::time::{Instant, sleep};
 
@@ -30,15 +29,8 @@ async fn looking_on_demand() -> Cluster {
         .unwrap()
 }
 
-/// A commit of a consumer without membership.
 fn commit(group: &str) -> OffsetCommitRequest {
-    let partition = OffsetCommitRequestPartition::default().with_committed_offset(5);
-    let topic = OffsetCommitRequestTopic::default()
-        .with_name(TopicName(text("orders")))
-        .with_partitions(vec![partition]);
-    OffsetCommitRequest::default()
-        .with_group_id(GroupId(text(group)))
-        .with_topics(vec![topic])
+    commit_of(group, 5)
 }
 
 /// Waits until the group is gone; how long that took.
