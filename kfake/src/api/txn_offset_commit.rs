@@ -3,6 +3,8 @@
 //! - 2: leader epochs. 3: flexible; the member and its generation (KIP-447). 4: TRANSACTION_ABORTABLE may come back.
 //! - 5: the group's offsets are added to the transaction, as AddOffsetsToTxn does (KIP-890). 6: topics by their ids.
 
+use std::cmp::Ordering;
+
 use crate::messages::txn_offset_commit_request::TxnOffsetCommitRequestTopic;
 use crate::messages::txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic};
 use crate::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
@@ -15,6 +17,7 @@ use super::dispatch::Refusal;
 use super::transaction::OFFSETS_TOPIC;
 use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
+use crate::group::registry::Groups;
 use crate::group::request::{Job, Request};
 use crate::txn::coordinator::Held;
 
@@ -43,16 +46,17 @@ pub(super) async fn handle(
         let (transactions, request) = (context.transactions.clone(), request.clone());
         Request::InTransaction(Job(Box::new(move |group| {
             // Held until the group has the offsets, so that the transaction cannot end in between.
+            let groups = &transactions.groups;
             let mut held = transactions.hold();
-            let response = match verify(&mut held, version, &request, index, verifies) {
+            let response = match verify(&mut held, groups, version, &request, index, verifies) {
                 Err(error) => refuse(request.topics, error),
                 Ok(()) => {
-                    let groups = &transactions.groups;
                     let mut state = groups.open(group);
                     let now_ms = groups.shared.now_ms();
                     let response = state.commit_in_transaction(&request, now_ms, &groups.shared.config);
                     if has_committed(&response) {
-                        groups.undecided.add(index, request.producer_id.0, &group.id);
+                        let producer = (request.producer_id.0, request.producer_epoch);
+                        groups.undecided.add(index, producer, &group.id);
                     }
                     response
                 }
@@ -85,7 +89,7 @@ fn check(context: &Context, version: i16, request: &TxnOffsetCommitRequest) -> R
     context.check_group(&request.group_id)?;
     let index = context.shared.offsets_partition(&request.group_id);
     let mut held = context.transactions.hold();
-    let verified = verify(&mut held, version, request, index, verifies(context));
+    let verified = verify(&mut held, &context.groups, version, request, index, verifies(context));
     drop(held);
     verified
 }
@@ -102,8 +106,12 @@ fn verifies(context: &Context) -> bool {
 
 /// Whether the transaction has the group's offsets; from version 5 on it gets them.
 /// Older versions are believed where brokers are told not to verify (`transaction.partition.verification.enable`).
+///
+/// As with Produce, the coordinator of the id is asked only where the partition does not know better: the producer's transaction
+/// is open there, under whatever id, or its epoch is over (`ReplicaManager.maybeSendPartitionsToTransactionCoordinator`).
 fn verify(
     held: &mut Held<'_>,
+    groups: &Groups,
     version: i16,
     request: &TxnOffsetCommitRequest,
     index: i32,
@@ -111,6 +119,18 @@ fn verify(
 ) -> Result<(), ResponseError> {
     let id = &request.transactional_id;
     let producer = (request.producer_id.0, request.producer_epoch);
+    if version >= 5 || verifies {
+        match groups.undecided.epoch_to(index, producer) {
+            Some(Ordering::Equal) => return Ok(()),
+            Some(Ordering::Greater) => return Err(ResponseError::InvalidProducerEpoch),
+            Some(Ordering::Less) | None => (),
+        }
+        let topics = groups.shared.topics.read();
+        let partition = topics.by_name(OFFSETS_TOPIC).and_then(|topic| topic.partition(index));
+        if partition.is_some_and(|partition| partition.log.lock().is_fenced(producer.0, producer.1)) {
+            return Err(ResponseError::InvalidProducerEpoch);
+        }
+    }
     let verified = match version {
         5.. => held.add(id, producer, [(OFFSETS_TOPIC.to_owned(), index)]),
         _ if !verifies => Ok(()),

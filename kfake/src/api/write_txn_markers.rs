@@ -21,7 +21,7 @@ use super::transaction::OFFSETS_TOPIC;
 use crate::api::context::Context;
 use crate::cluster::topics::{OffsetsMarker, Topic};
 use crate::log::Marker;
-use crate::txn::complete::write_marker;
+use crate::txn::complete::{remember_marker, write_marker};
 
 const NO_PRODUCER: i64 = -1;
 
@@ -243,6 +243,7 @@ fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), 
             context.groups.unreplicated.write(index);
             return Err(ResponseError::RequestTimedOut);
         }
+        remember_marker(&context.shared, topic.log_config(partition), &mut log, marker);
     }
     let decided = OffsetsMarker {
         partition: index,

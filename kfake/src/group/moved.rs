@@ -27,6 +27,7 @@ use crate::cluster::internal::Internal;
 use crate::cluster::topics::{OffsetsMarker, Topics};
 use crate::cluster::topology::{Coordinators, Woken};
 use crate::cluster::unreplicated::Fate;
+use crate::txn::complete::remember_marker;
 
 /// A group as it was written last (`GroupMetadataValue`).
 #[derive(Debug, Default, Clone)]
@@ -210,6 +211,11 @@ impl Groups {
         }
         let owed = topics.take_offset_markers();
         for one in &owed {
+            let topic = topics.by_name(Internal::Offsets.name());
+            if let Some((topic, partition)) = topic.and_then(|topic| Some((topic, topic.partition(one.partition)?))) {
+                let config = topic.log_config(partition);
+                remember_marker(&self.shared, config, &mut partition.log.lock(), &one.marker);
+            }
             self.decide_in(one);
         }
         for partition in &replicated {
@@ -269,7 +275,7 @@ impl Groups {
                     let mut state = group.state.lock();
                     state.undelete(&mut deleted.state.lock());
                     for producer_id in state.offsets.producers() {
-                        self.undecided.add(to.partition, producer_id, &group.id);
+                        self.undecided.restore(to.partition, producer_id, &group.id);
                     }
                     drop(state);
                     self.load(&group, *to, moved_at, now, now_ms);

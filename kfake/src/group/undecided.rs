@@ -1,42 +1,73 @@
 //! Which groups have offsets that a producer's transaction commits and that are not decided: the marker of their partition of
 //! `__consumer_offsets` decides them, however many other groups there are.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::txn::transaction::IdAndEpoch;
+
 type GroupIds = BTreeSet<Arc<str>>;
+
+/// What a producer has open in a partition.
+#[derive(Debug, Default)]
+struct Open {
+    groups: GroupIds,
+    /// The epoch that it has committed with last, where that is known.
+    epoch: Option<i16>,
+}
 
 /// By partition of `__consumer_offsets` and producer id. Where nobody led the partition when the transaction ended, they wait for a
 /// later one of the producer. Its lock is taken last.
 #[derive(Debug, Default)]
-pub(crate) struct Undecided(Mutex<BTreeMap<(i32, i64), GroupIds>>);
+pub(crate) struct Undecided(Mutex<BTreeMap<(i32, i64), Open>>);
+
+impl Open {
+    fn insert(&mut self, group: &Arc<str>) {
+        if !self.groups.contains(group) {
+            self.groups.insert(group.clone());
+        }
+    }
+}
 
 impl Undecided {
-    /// A group has such offsets.
-    pub fn add(&self, partition: i32, producer_id: i64, group: &Arc<str>) {
+    /// A group has such offsets, which the producer has committed in this epoch.
+    pub fn add(&self, partition: i32, (producer_id, epoch): IdAndEpoch, group: &Arc<str>) {
         let mut undecided = self.0.lock();
-        let groups = undecided.entry((partition, producer_id)).or_default();
-        if !groups.contains(group) {
-            groups.insert(group.clone());
-        }
+        let open = undecided.entry((partition, producer_id)).or_default();
+        open.epoch = Some(epoch);
+        open.insert(group);
+    }
+
+    /// A group is back with such offsets.
+    pub fn restore(&self, partition: i32, producer_id: i64, group: &Arc<str>) {
+        let mut undecided = self.0.lock();
+        undecided.entry((partition, producer_id)).or_default().insert(group);
+    }
+
+    /// How the epoch in which the producer has committed what is open is to this one; `None` where nothing is, or that is not known.
+    pub fn epoch_to(&self, partition: i32, (producer_id, epoch): IdAndEpoch) -> Option<Ordering> {
+        let undecided = self.0.lock();
+        Some(undecided.get(&(partition, producer_id))?.epoch?.cmp(&epoch))
     }
 
     /// The groups of a marker that the partition takes.
     pub fn take(&self, partition: i32, producer_id: i64) -> GroupIds {
-        self.0.lock().remove(&(partition, producer_id)).unwrap_or_default()
+        let open = self.0.lock().remove(&(partition, producer_id));
+        open.unwrap_or_default().groups
     }
 
     /// A group that has such offsets of these producers is gone, and they with it.
     pub fn forget(&self, group: &str, producers: impl Iterator<Item = i64>) {
         let mut undecided = self.0.lock();
         for producer_id in producers {
-            undecided.retain(|(_, producer), groups| {
+            undecided.retain(|(_, producer), open| {
                 if *producer == producer_id {
-                    groups.remove(group);
+                    open.groups.remove(group);
                 }
-                !groups.is_empty()
+                !open.groups.is_empty()
             });
         }
     }
@@ -73,7 +104,7 @@ mod tests {
         let producer = held.initialize("transfers", 60_000, None).unwrap();
         let partition = (Internal::Offsets.name().to_owned(), index);
         held.add("transfers", producer, [partition]).unwrap();
-        groups.undecided.add(index, producer.0, &"billing".into());
+        groups.undecided.add(index, producer, &"billing".into());
         held.end("transfers", producer, true, Protocol::Classic).unwrap();
         drop(held);
         assert!(!groups.undecided.is_empty(), "the marker waits");
@@ -90,11 +121,26 @@ mod tests {
     }
 
     #[test]
+    fn the_epoch_of_what_is_open_is_the_last_one_that_was_committed_in() {
+        let undecided = Undecided::default();
+        undecided.restore(0, 7, &"billing".into());
+        assert_eq!(undecided.epoch_to(0, (7, 0)), None, "nobody knows it any more");
+        undecided.add(0, (7, 1), &"billing".into());
+        let of = |epoch| undecided.epoch_to(0, (7, epoch));
+        assert_eq!(
+            [0, 1, 2].map(of),
+            [Ordering::Greater, Ordering::Equal, Ordering::Less].map(Some)
+        );
+        undecided.take(0, 7);
+        assert_eq!(of(1), None);
+    }
+
+    #[test]
     fn a_group_that_is_gone_is_not_asked_for() {
         let undecided = Undecided::default();
-        undecided.add(0, 7, &"billing".into());
-        undecided.add(0, 7, &"shipping".into());
-        undecided.add(0, 8, &"billing".into());
+        undecided.add(0, (7, 0), &"billing".into());
+        undecided.add(0, (7, 0), &"shipping".into());
+        undecided.add(0, (8, 0), &"billing".into());
         undecided.forget("billing", [7, 8].into_iter());
         assert_eq!(undecided.take(0, 8).len(), 0);
         assert_eq!(undecided.take(0, 7), BTreeSet::from(["shipping".into()]));

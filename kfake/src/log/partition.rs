@@ -336,6 +336,15 @@ impl Log {
         Ok(self.waiters.wakeups())
     }
 
+    /// Remembers the producer of a marker as if the marker had been appended. A partition of `__consumer_offsets` has no records: what
+    /// they would say is kept with the groups.
+    pub fn remember_marker(&mut self, marker: &Marker, now_ms: i64) {
+        let is_known = marker.producer_id >= 0;
+        if is_known && !self.producers.is_fenced(marker.producer_id, marker.producer_epoch) {
+            self.producers.end(marker, now_ms);
+        }
+    }
+
     /// The producers that have written, in the order of their ids.
     pub fn producers(&self) -> Vec<ProducerView> {
         let mut views: Vec<_> = self.producers.views().collect();

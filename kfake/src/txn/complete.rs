@@ -90,6 +90,7 @@ impl Held<'_> {
                 if topic.name == Internal::Offsets.name() {
                     // Groups' offsets are kept with the groups, not in their topic.
                     of_groups.extend(undecided.take(partition.index, marker.producer_id));
+                    remember_marker(shared, config, log, marker);
                     continue;
                 }
                 match write_marker(shared, config, log, marker) {
@@ -180,4 +181,10 @@ pub(crate) fn write_marker(
     let waiting = log.end_transaction(marker, (config.timestamp_type, shared.now_ms()))?;
     shared.housekeeping.look_at(shared, config, log);
     Ok(waiting)
+}
+
+/// The same for a partition of `__consumer_offsets`, in which nothing is written: what is due is that the producer expires.
+pub(crate) fn remember_marker(shared: &Arc<Shared>, config: &LogConfig, log: &mut Log, marker: &Marker) {
+    log.remember_marker(marker, shared.now_ms());
+    shared.housekeeping.look_at(shared, config, log);
 }
