@@ -118,6 +118,10 @@ mod tests {
         assert!(groups.decide_owed(&mut topics));
         drop(topics);
         assert!(groups.undecided.is_empty());
+
+        shared.exits.shut_down();
+        shared.tasks.all.close();
+        shared.tasks.all.wait().await;
     }
 
     #[test]
