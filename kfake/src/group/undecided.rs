@@ -113,10 +113,11 @@ mod tests {
         let mut changed = Topic::clone(&offsets);
         let configs = BTreeMap::from([("min.insync.replicas".to_owned(), "2".to_owned())]);
         changed.config = TopicConfig::new(configs, &shared.configs.logs());
-        let mut topics = shared.topics.write();
-        topics.replace(Arc::new(changed)).unwrap();
-        assert!(groups.decide_owed(&mut topics));
-        drop(topics);
+        {
+            let mut topics = shared.topics.write();
+            topics.replace(Arc::new(changed)).unwrap();
+            assert!(groups.decide_owed(&mut topics));
+        }
         assert!(groups.undecided.is_empty());
 
         shared.exits.shut_down();
