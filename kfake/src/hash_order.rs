@@ -4,21 +4,26 @@
 /// Names that are all different, in the order in which a `java.util.HashMap` goes through them after they were put into it one by
 /// one.
 pub(crate) fn hash_map_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    ordered(names.collect(), 16)
+    hash_map_order_by(names, |name| name)
 }
 
-/// The same of a `new HashMap<>(n)` where `n` is how many names there are.
-pub(crate) fn sized_hash_map_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let names: Vec<&str> = names.collect();
-    let least = u32::try_from(names.len()).unwrap_or(u32::MAX / 4).max(1);
-    ordered(names, least.next_power_of_two())
+/// The same of what has such names.
+pub(crate) fn hash_map_order_by<T>(all: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Vec<T> {
+    ordered(all.collect(), name, 16)
 }
 
-fn ordered(mut names: Vec<&str>, least: u32) -> Vec<&str> {
-    let mask = table_size(names.len(), least) - 1;
+/// The same of a `new HashMap<>(n)` where `n` is how many there are.
+pub(crate) fn sized_hash_map_order_by<T>(all: impl Iterator<Item = T>, name: impl Fn(&T) -> &str) -> Vec<T> {
+    let all: Vec<T> = all.collect();
+    let least = u32::try_from(all.len()).unwrap_or(u32::MAX / 4).max(1);
+    ordered(all, name, least.next_power_of_two())
+}
+
+fn ordered<T>(mut all: Vec<T>, name: impl Fn(&T) -> &str, least: u32) -> Vec<T> {
+    let mask = table_size(all.len(), least) - 1;
     // Within a bucket the first comes first, and a larger table keeps that.
-    names.sort_by_key(|name| spread(name) & mask);
-    names
+    all.sort_by_key(|one| spread(name(one)) & mask);
+    all
 }
 
 /// The smallest power of two, from `least` on, of which three quarters are enough.
@@ -59,7 +64,7 @@ mod tests {
         ];
         assert_eq!(order(&letters)[..6], ["a", "b", "c", "d", "ä", "e"]);
         let parts = ["client-id", "", "ip", "user", "other"];
-        let sized = sized_hash_map_order(parts.into_iter());
+        let sized = sized_hash_map_order_by(parts.into_iter(), |part| part);
         assert_eq!(sized, ["", "other", "client-id", "user", "ip"]);
     }
 }

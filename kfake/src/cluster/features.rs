@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 
 use super::releases::Feature;
 use super::topics::BrokerId;
-use crate::hash_order::hash_map_order;
+use crate::hash_order::hash_map_order_by;
 
 /// The metadata log's own format.
 const METADATA_VERSION: &str = "metadata.version";
@@ -72,12 +72,8 @@ impl Features {
     ) -> Result<(), String> {
         let mut levels = self.levels.clone();
         // They are in a map by then: the last of those for one feature counts.
-        let last: BTreeMap<&str, &Update<'_>> = updates.iter().map(|update| (update.feature, update)).collect();
-        let features: IndexSet<&str> = updates.iter().map(|update| update.feature).collect();
-        for update in hash_map_order(features.into_iter())
-            .into_iter()
-            .filter_map(|feature| last.get(feature))
-        {
+        let last: IndexMap<&str, &Update<'_>> = updates.iter().map(|update| (update.feature, update)).collect();
+        for update in hash_map_order_by(last.values().copied(), |update| update.feature) {
             let name = self.check(known, controller, update)?;
             let metadata = known.iter().find(|known| known.name == METADATA_VERSION);
             let wanted = last.get(METADATA_VERSION).map(|update| update.level);

@@ -17,7 +17,7 @@ use super::member::{Member, Protocol};
 use super::subscription::Subscribed;
 use super::view::GroupState;
 use crate::cluster::config::BrokerConfig;
-use crate::hash_order::hash_map_order;
+use crate::hash_order::hash_map_order_by;
 
 /// The shortest time after which a join phase that found nobody is looked at again.
 const LEAST_JOIN_PHASE: Duration = Duration::from_millis(1);
@@ -304,10 +304,9 @@ impl ClassicGroup {
         }
         let most = votes.values().copied().max()?;
         // Of those with as many votes the one that a hash map has first (`ClassicGroup.selectProtocol`).
-        let names = hash_map_order(votes.keys().map(|name| name.as_str()));
-        let by_name: HashMap<&str, &StrBytes> = votes.keys().map(|name| (name.as_str(), *name)).collect();
-        let mut in_order = names.into_iter().filter_map(|name| by_name.get(name).copied());
-        in_order.find(|name| votes.get(name) == Some(&most)).cloned()
+        let in_order = hash_map_order_by(votes.into_iter(), |(name, _)| name.as_str());
+        let (name, _) = in_order.into_iter().find(|(_, count)| *count == most)?;
+        Some(name.clone())
     }
 
     /// Those who joined and never asked for their assignment are out (`expirePendingSync`).

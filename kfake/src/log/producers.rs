@@ -11,12 +11,10 @@ use thiserror::Error;
 use super::batch::{NO_PRODUCER_EPOCH, RecordBatch};
 use super::transactions::{Marker, MarkerError, read_marker};
 
-/// How many batches of a producer are remembered, so that a resent one is answered as the first was
-/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, the most requests that an idempotent producer may have in flight).
 /// The coordinator epoch of a producer that has had no marker (`ProducerStateEntry.empty`).
 const NO_COORDINATOR_EPOCH: i32 = -1;
-/// `RecordBatch.NO_PRODUCER_EPOCH`.
-const NO_EPOCH: i16 = -1;
+/// How many batches of a producer are remembered, so that a resent one is answered as the first was
+/// (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`, the most requests that an idempotent producer may have in flight).
 const BATCHES_RETAINED: usize = 5;
 
 /// A producer's claim on a batch: its id and epoch, and the sequence numbers of the batch's first and last record.
@@ -328,27 +326,14 @@ impl Producers {
 
     /// Whether a marker may be appended (`ProducerAppendInfo.checkProducerEpoch` and `checkCoordinatorEpoch`).
     pub(crate) fn check_marker(&self, marker: &Marker) -> Result<(), MarkerError> {
-        let Some(producer) = self.entries.get(&marker.producer_id) else {
-            // Who has written nothing yet has the epochs of nobody.
-            if marker.producer_epoch < NO_EPOCH {
-                return Err(MarkerError::Fenced {
-                    producer_id: marker.producer_id,
-                    epoch: marker.producer_epoch,
-                    current: NO_EPOCH,
-                });
-            }
-            return match marker.coordinator_epoch < NO_COORDINATOR_EPOCH {
-                true => Err(MarkerError::CoordinatorFenced {
-                    producer_id: marker.producer_id,
-                    epoch: marker.coordinator_epoch,
-                    current: NO_COORDINATOR_EPOCH,
-                }),
-                false => Ok(()),
-            };
+        let (producer_id, epoch) = (marker.producer_id, marker.producer_epoch);
+        // Who has written nothing yet has the epochs of nobody.
+        let (current, coordinator_epoch, is_open) = match self.entries.get(&producer_id) {
+            Some(known) => (known.epoch, known.coordinator_epoch, known.open_since.is_some()),
+            None => (NO_PRODUCER_EPOCH, NO_COORDINATOR_EPOCH, false),
         };
-        let (producer_id, epoch, current) = (marker.producer_id, marker.producer_epoch, producer.epoch);
         // A marker that comes again, of a transaction that has ended: it is written again (KAFKA-19999).
-        let repeated = epoch == current && producer.open_since.is_none();
+        let repeated = epoch == current && !is_open;
         let fenced = match marker.bumps_epoch {
             true => epoch <= current && !repeated,
             false => epoch < current,
@@ -360,11 +345,11 @@ impl Producers {
                 current,
             });
         }
-        if producer.coordinator_epoch > marker.coordinator_epoch {
+        if coordinator_epoch > marker.coordinator_epoch {
             return Err(MarkerError::CoordinatorFenced {
                 producer_id,
                 epoch: marker.coordinator_epoch,
-                current: producer.coordinator_epoch,
+                current: coordinator_epoch,
             });
         }
         Ok(())

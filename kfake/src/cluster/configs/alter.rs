@@ -1,7 +1,7 @@
 //! How configurations are changed: first what the asked broker looks at (`ConfigAdminManager.preprocess`), then what the
 //! controller does (`ConfigurationControlManager`), a resource at a time. A resource is changed as a whole or not at all.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::error::AlterError;
@@ -11,7 +11,7 @@ use super::{brokers, groups, loggers, subscription};
 use crate::cluster::topic_config::{self, TopicConfig};
 use crate::cluster::topics::{BrokerId, Topic, Topics, check_name};
 use crate::group::registry::Groups;
-use crate::hash_order::hash_map_order;
+use crate::hash_order::hash_map_order_by;
 
 /// `ConfigResource.Type`, as requests write it.
 pub(crate) mod resource {
@@ -348,10 +348,7 @@ impl Altering<'_> {
             Mode::Replace => Values::new(),
         };
         // The controller is handed them in a map.
-        let by_name: HashMap<&str, &Change<'_>> = one.changes.iter().map(|change| (change.name, change)).collect();
-        let names = hash_map_order(one.changes.iter().map(|change| change.name));
-        let in_order = names.into_iter().filter_map(|name| by_name.get(name).copied());
-        for change in in_order {
+        for change in hash_map_order_by(one.changes.iter(), |change| change.name) {
             let definition = kind.and_then(|kind| table::find(kind, change.name));
             let list = |set: &Values| {
                 let listed = definition.filter(|definition| definition.of == Type::List);

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::entity::{Entity, Named, Part};
 use super::store::Quotas;
 use crate::cluster::configs::table::{self, Definition, Kind, Type};
-use crate::hash_order::sized_hash_map_order;
+use crate::hash_order::sized_hash_map_order_by;
 
 /// How far a number may be from a whole one.
 const EPSILON: f64 = 1e-6;
@@ -47,10 +47,9 @@ impl Quotas {
         let entity = entity(named)?;
         let kind = kind(&entity)?;
         // The controller is handed them in a map.
-        let values: HashMap<&str, Option<f64>> = changes.iter().map(|change| (&*change.key, change.value)).collect();
-        for key in sized_hash_map_order(changes.iter().map(|change| change.key.as_str())) {
-            if let Some(value) = values.get(key).copied().flatten() {
-                check(kind, key, value)?;
+        for change in sized_hash_map_order_by(changes.iter(), |change| change.key.as_str()) {
+            if let Some(value) = change.value {
+                check(kind, &change.key, value)?;
             }
         }
         if !validate_only {

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 
 use indexmap::IndexMap;
 
-use crate::hash_order::sized_hash_map_order;
+use crate::hash_order::sized_hash_map_order_by;
 
 /// What an entity can be made of, in the order of Apache Kafka's answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,9 +69,8 @@ impl Hash for Named {
 impl Named {
     /// Its parts in the order of Apache Kafka's answers, in which a hash decides.
     pub fn parts(&self) -> Vec<(&str, Option<&str>)> {
-        let kinds = sized_hash_map_order(self.0.keys().map(String::as_str));
-        let part = |kind| self.0.get(kind).map(|name| (kind, name.as_deref()));
-        kinds.into_iter().filter_map(part).collect()
+        let parts = self.0.iter().map(|(kind, name)| (kind.as_str(), name.as_deref()));
+        sized_hash_map_order_by(parts, |(kind, _)| kind)
     }
 }
 
