@@ -54,7 +54,8 @@ Options:
 The differences go to stdout, side by side; the last line is `N identical, M different`.
 
 Exit code: 0 when every scenario is identical, or differs as tests/differential/wanted.toml lists; 1 when not, or when a listed
-difference is gone, or when Apache Kafka's answers are not the golden ones any more; 2 when that could not be found out.
+difference is gone, or when Apache Kafka's answers, asked for three times, are not the golden ones any more; 2 when that could not be
+found out.
 ";
 
 const MESSAGES_HELP: &str = "\

@@ -14,6 +14,7 @@ pub mod records;
 pub mod run;
 pub mod schema;
 pub mod side;
+pub mod steady;
 pub mod text;
 pub mod transcript;
 pub mod tree;

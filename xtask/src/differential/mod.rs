@@ -3,5 +3,6 @@
 mod clusters;
 mod random;
 mod run;
+mod steadiness;
 
 pub use run::run;
