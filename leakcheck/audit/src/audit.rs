@@ -17,7 +17,7 @@ use crate::owners::Owners;
 use crate::plant::{Plant, PlantError};
 use crate::records::{self, Records};
 use crate::report::{Report, SCHEMA, Shard};
-use crate::run::Run;
+use crate::run::{Run, tell};
 use crate::runner;
 use crate::transcript::BinaryOutcome;
 
@@ -166,6 +166,7 @@ impl Audit {
     ///
     /// When it cannot come to a verdict: see [`AuditError`]. A test that failed is not an error: the verdict says so.
     pub fn run(&self, live: &mut dyn Write) -> Result<Verdict, AuditError> {
+        tell(live, "checking that a planted leak is found");
         self.plant.check(&self.cargo, &self.packages, &self.more, live)?;
         let selection = self.selection();
         let binaries = self.build(&selection, live)?;
@@ -214,6 +215,11 @@ impl Audit {
             .as_ref()
             .map(|observer| observer.environment().to_vec())
             .unwrap_or_default();
+        match binaries.len() {
+            0 => tell(live, "running the doc tests"),
+            1 => tell(live, "running the tests: one program"),
+            count => tell(live, &format!("running the tests: {count} programs")),
+        }
         let (outcomes, records) = match self.runner {
             Runner::Nextest => self.nextest(&selection, &binaries, &environment, &owners, live)?,
             Runner::Libtest => {
@@ -234,6 +240,7 @@ impl Audit {
             report.unjudged.push(AuditError::NoTestRan.to_string());
         }
         if let Some(observer) = &observer {
+            tell(live, "reading what they left behind");
             let workspace = owners.root.clone().unwrap_or_default();
             join::observed(&mut report, observer.judge(&workspace, &owners, None)?);
         }
@@ -336,6 +343,7 @@ impl Audit {
         if selection.is_doc() {
             return Ok(Vec::new());
         }
+        tell(live, "building the tests");
         let binaries = build::build(&self.cargo, selection, live)?;
         if binaries.is_empty() {
             return Err(AuditError::NoTests);

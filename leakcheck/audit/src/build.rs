@@ -53,7 +53,7 @@ pub(crate) fn messages(mut command: std::process::Command, live: &mut dyn Write)
                 .map_or(Ok(0), |mut pipe| pipe.read_to_end(&mut messages))
                 .map(|_| messages)
         });
-        let shown = stderr.map_or(Ok(()), |mut pipe| tee(&mut pipe, live, None, &mut |_| ()));
+        let shown = stderr.map_or(Ok(()), |mut pipe| tee(&mut pipe, live, None, &mut |_, _| ()));
         (messages.join(), shown)
     });
     let status = child.wait().map_err(AuditError::CargoOutput)?;

@@ -103,7 +103,7 @@ impl NextestRun<'_> {
         for name in self.removed {
             command.env_remove(name);
         }
-        let status = run_with_output(command, live, &mut |_| ())?;
+        let status = run_with_output(command, live, &mut |_, _| ())?;
         if status.code() == Some(NO_TESTS_RUN) {
             return Err(AuditError::NoTestRan);
         }

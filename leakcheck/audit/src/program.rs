@@ -16,6 +16,7 @@ use crate::observe::Observer;
 use crate::observe::preload::CAUTION;
 use crate::owners::Owners;
 use crate::report::{Program, Report, SCHEMA};
+use crate::run::tell;
 
 /// How long a program runs that nothing else ends.
 const DEFAULT: Duration = Duration::from_secs(10);
@@ -40,6 +41,7 @@ impl Running<'_> {
     pub(crate) fn report(&self, live: &mut dyn Write) -> Result<Report, AuditError> {
         let begun = Instant::now();
         let observer = Observer::ready()?;
+        tell(live, &format!("building {}", self.name));
         let executable = self.build(live)?;
         let owners = Owners::of(self.cargo);
         let mut command = Command::new(&executable);
@@ -60,7 +62,12 @@ impl Running<'_> {
                 }
             });
         }
-        let deadline = Instant::now() + self.run_for.unwrap_or(DEFAULT);
+        let run_for = self.run_for.unwrap_or(DEFAULT);
+        tell(
+            live,
+            &format!("running {} for {} s at most", self.name, run_for.as_secs_f32()),
+        );
+        let deadline = Instant::now() + run_for;
         let mut ended = wait(&mut child, &printed, live, self.until, deadline)?;
         if ended.is_none() {
             interrupt::send("INT", &[child.id()]);
@@ -102,6 +109,7 @@ impl Running<'_> {
             };
             report.unjudged.push(why);
         }
+        tell(live, "reading what it left behind");
         let workspace = owners.root.clone().unwrap_or_default();
         join::observed(&mut report, observer.judge(&workspace, &owners, Some(&executable))?);
         join::sort(&mut report);

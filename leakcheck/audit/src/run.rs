@@ -51,7 +51,11 @@ impl Run<'_> {
         }
 
         let mut transcript = Transcript::of(self.binaries);
-        let status = run_with_output(command, live, &mut |line| transcript.line(line))?;
+        let status = run_with_output(command, live, &mut |line, live| {
+            if let Some(begun) = transcript.line(line) {
+                tell(live, &format!("test program {begun} of {}", self.binaries.len()));
+            }
+        })?;
         let outcomes = transcript.finish()?;
         if !status.success() && outcomes.iter().all(BinaryOutcome::passed) {
             return Err(AuditError::UnexplainedFailure { status });
@@ -60,11 +64,19 @@ impl Run<'_> {
     }
 }
 
+/// What is called with each line that was shown, and with where lines are shown.
+pub(crate) type OnLine<'a> = dyn FnMut(&str, &mut dyn Write) + 'a;
+
+/// Says how far the audit is, between what cargo and the tests print. Nobody has to read it.
+pub(crate) fn tell(live: &mut dyn Write, text: &str) {
+    let _ = writeln!(live, "leak-audit: {text}").and_then(|()| live.flush());
+}
+
 /// Runs a command with both its streams in one pipe, so that their order is kept.
 pub(crate) fn run_with_output(
     mut command: Command,
     live: &mut dyn Write,
-    line: &mut dyn FnMut(&str),
+    line: &mut OnLine<'_>,
 ) -> Result<std::process::ExitStatus, AuditError> {
     let (mut reader, mut writer) = io::pipe().map_err(AuditError::CargoOutput)?;
     let pipe = |writer: &io::PipeWriter| writer.try_clone().map_err(AuditError::CargoOutput);
@@ -104,7 +116,7 @@ pub(crate) fn tee<R: Read>(
     from: &mut R,
     live: &mut dyn Write,
     mark: Option<&[u8]>,
-    line: &mut dyn FnMut(&str),
+    line: &mut OnLine<'_>,
 ) -> io::Result<()> {
     let mut chunk = [0; 8192];
     // What is not shown yet (it may be the beginning of the mark), and the line that is not complete yet.
@@ -123,16 +135,22 @@ pub(crate) fn tee<R: Read>(
             (None, Some(mark)) if !ended => held.len() - held_back(&held, mark),
             _ => held.len(),
         };
-        let shown = live.write_all(&held[..ready]).and_then(|()| live.flush());
-        drop(shown);
-        partial.extend(held.drain(..ready));
-        while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
-            line(String::from_utf8_lossy(&partial[..end]).trim_end_matches('\r'));
-            partial.drain(..=end);
+        // Line by line, so that what is said of a line stands behind it.
+        for piece in held[..ready].split_inclusive(|byte| *byte == b'\n') {
+            let shown = live.write_all(piece);
+            drop(shown);
+            partial.extend_from_slice(piece);
+            if let Some(complete) = partial.strip_suffix(b"\n") {
+                line(String::from_utf8_lossy(complete).trim_end_matches('\r'), live);
+                partial.clear();
+            }
         }
+        let shown = live.flush();
+        drop(shown);
+        held.drain(..ready);
         if ended {
             if !partial.is_empty() {
-                line(&String::from_utf8_lossy(&partial));
+                line(&String::from_utf8_lossy(&partial), live);
             }
             return Ok(());
         }
@@ -169,7 +187,7 @@ mod tests {
             &mut ByteByByte(input.as_bytes()),
             &mut live,
             mark.map(str::as_bytes),
-            &mut |line| {
+            &mut |line, _| {
                 lines.push(line.to_owned());
             },
         );
@@ -183,6 +201,17 @@ mod tests {
 
         assert_eq!(live, "one\r\ntwo\nthree");
         assert_eq!(lines, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_line_stands_behind_it_though_more_has_come() {
+        let mut live = Vec::new();
+        let read = tee(&mut "one\ntwo\nthr".as_bytes(), &mut live, None, &mut |line, live| {
+            tell(live, line);
+        });
+        assert!(read.is_ok(), "{read:?}");
+        let expected = "one\nleak-audit: one\ntwo\nleak-audit: two\nthrleak-audit: thr\n";
+        assert_eq!(String::from_utf8_lossy(&live), expected);
     }
 
     #[test]
@@ -219,7 +248,7 @@ mod tests {
         command.args(["-c", "cat \"$0\" & echo done"]).arg(&fifo);
         let (mut live, mut lines) = (Vec::new(), Vec::new());
 
-        let status = run_with_output(command, &mut live, &mut |line| lines.push(line.to_owned()));
+        let status = run_with_output(command, &mut live, &mut |line, _| lines.push(line.to_owned()));
 
         assert!(status.is_ok_and(|status| status.success()));
         assert_eq!(lines, ["done"]);

@@ -113,7 +113,8 @@ impl Transcript {
         }
     }
 
-    pub(crate) fn line(&mut self, line: &str) {
+    /// Reads a line. The how-manieth of the programs that were built begins with it, where one does.
+    pub(crate) fn line(&mut self, line: &str) -> Option<usize> {
         let line = without_colours(line);
         if let Some(package) = line.trim_start().strip_prefix("Doc-tests ") {
             // rustdoc builds and runs them: no file of theirs is known before.
@@ -130,9 +131,11 @@ impl Transcript {
         } else if let Some(index) = self.section_opened_by(&line) {
             self.current = Some(index);
             self.sections[index].ran = true;
+            return Some(self.sections.iter().filter(|section| section.ran).count());
         } else if let Some(index) = self.current {
             self.sections[index].line(&line);
         }
+        None
     }
 
     /// `     Running tests/planted.rs (target/debug/deps/planted-0123456789abcdef)`, for a file that was built.
@@ -310,7 +313,9 @@ mod tests {
     fn outcomes(names: &[&str], text: &str) -> Result<Vec<BinaryResult>, AuditError> {
         let binaries: Vec<_> = names.iter().map(|name| binary(name)).collect();
         let mut transcript = Transcript::of(&binaries);
-        text.lines().for_each(|line| transcript.line(line));
+        text.lines().for_each(|line| {
+            transcript.line(line);
+        });
         Ok(transcript.finish()?.into_iter().map(|outcome| outcome.result).collect())
     }
 
@@ -401,9 +406,9 @@ mod tests {
         let mut transcript = Transcript::of(&binaries);
         let text = "test a ... ok\ntest b - should panic ... ok\ntest c ... ignored, slow\ntest d ... said by it\nok\n\
             test e ... FAILED\ntest result: FAILED. 3 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out\n";
-        (running("orders") + text)
-            .lines()
-            .for_each(|line| transcript.line(line));
+        (running("orders") + text).lines().for_each(|line| {
+            transcript.line(line);
+        });
         let outcome = transcript.finish().expect("it ran").remove(0);
 
         let expected = [
@@ -424,9 +429,9 @@ mod tests {
         let mut transcript = Transcript::of(&binaries);
         let most = u64::MAX;
         let text = format!("test result: ok. {most} passed; {most} failed; 0 ignored; 0 measured; 0 filtered out\n");
-        (running("orders") + &text)
-            .lines()
-            .for_each(|line| transcript.line(line));
+        (running("orders") + &text).lines().for_each(|line| {
+            transcript.line(line);
+        });
         assert_eq!(transcript.finish().expect("it ran").remove(0).ran, most);
     }
 
@@ -436,7 +441,9 @@ mod tests {
         let mut transcript = Transcript::of(&binaries);
         (running("orders") + "\nrunning 1 test\ntest crashes ... ")
             .lines()
-            .for_each(|line| transcript.line(line));
+            .for_each(|line| {
+                transcript.line(line);
+            });
         let outcome = transcript.finish().expect("it ran").remove(0);
 
         assert_eq!(outcome.tests, [("crashes".to_owned(), Outcome::Aborted)]);

@@ -44,7 +44,7 @@ What is printed:
   --html FILE             one page with a flame graph and a timeline
   --by-test, --by-site    a row for every test, and for every line that spawned
   --color auto|always|never
-  -q, --quiet             nothing of what cargo and the tests print, which otherwise goes to stderr
+  -q, --quiet             nothing of how far it is and of what cargo and the tests print, which otherwise goes to stderr
   -h, --help
   -V, --version
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use leakcheck_audit::render::{Options, people};
 use leakcheck_audit::report::Report;
 
-use crate::project::{command, package, text, write};
+use crate::project::{PASSES, assert_ends, command, leak_audit, package, text, write};
 
 const REPORT: &str = include_str!("../render/samples/rich.json");
 
@@ -60,4 +60,36 @@ fn files_are_named_from_the_repository_s_root_where_a_forge_reads_them() {
         let shown = text(&output.expect("it starts").stdout);
         assert!(shown.contains(says), "{says} in {shown}");
     }
+}
+
+/// Where it is, between the lines of cargo and the tests.
+#[test]
+fn it_says_how_far_it_is_while_it_builds_and_runs() {
+    let project = package(&[("tests/a.rs", PASSES), ("tests/b.rs", PASSES)]);
+    let output = leak_audit(project.path(), &[]);
+    assert_ends(&output, 0, "leak-audit: clean");
+    let (shown, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(!shown.contains("test program"), "findings alone go to stdout: {shown}");
+    let mut rest = said.as_str();
+    for line in [
+        "leak-audit: building the tests\n",
+        "Compiling shop",
+        "leak-audit: running the tests: 3 programs\n",
+        "Running unittests src/lib.rs",
+        "leak-audit: test program 1 of 3\n",
+        "Running tests/a.rs",
+        "leak-audit: test program 2 of 3\n",
+        "test three ... ok",
+        "Running tests/b.rs",
+        "leak-audit: test program 3 of 3\n",
+        "leak-audit: reading what they left behind\n",
+    ] {
+        let Some((_, after)) = rest.split_once(line) else {
+            panic!("no {line:?} from here on: {rest}\nin\n{said}")
+        };
+        rest = after;
+    }
+    let quiet = leak_audit(project.path(), &["--quiet"]);
+    assert_ends(&quiet, 0, "leak-audit: clean");
+    assert_eq!(text(&quiet.stderr), "");
 }
