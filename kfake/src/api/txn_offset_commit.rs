@@ -58,6 +58,9 @@ pub(super) async fn handle(
                         let producer = (request.producer_id.0, request.producer_epoch);
                         groups.undecided.add(index, producer, &group.id);
                     }
+                    // A log is locked before a group.
+                    drop(state);
+                    remember(groups, index, &request, &response);
                     response
                 }
             };
@@ -142,6 +145,23 @@ fn verify(
         ResponseError::TransactionAbortable if version < 4 => ResponseError::InvalidTxnState,
         other => other,
     })
+}
+
+/// The partition of `__consumer_offsets` knows the producer from now on, as its log would by a batch with a record for each offset.
+fn remember(groups: &Groups, index: i32, request: &TxnOffsetCommitRequest, response: &TxnOffsetCommitResponse) {
+    let partitions = response.topics.iter().flat_map(|topic| &topic.partitions);
+    let records = partitions.filter(|partition| partition.error_code == 0).count();
+    let topics = groups.shared.topics.read();
+    let partition = topics.by_name(OFFSETS_TOPIC).and_then(|topic| topic.partition(index));
+    if let Some(partition) = partition {
+        let mut log = partition.log.lock();
+        log.remember_offsets(
+            request.producer_id.0,
+            request.producer_epoch,
+            records,
+            groups.shared.now_ms(),
+        );
+    }
 }
 
 /// Whether the group has taken the request, if not all of its partitions.

@@ -25,9 +25,6 @@ use crate::txn::complete::{remember_marker, write_marker};
 
 const NO_PRODUCER: i64 = -1;
 
-/// The size of a marker's batch: its header, and one record with a key of 4 bytes and a value of 6.
-const MARKER_BYTES: usize = 78;
-
 pub(super) async fn handle(
     context: &Context,
     _version: i16,
@@ -210,10 +207,6 @@ fn write_one(context: &Context, topic: &Arc<Topic>, index: i32, marker: &Marker)
     // Markers are written with `acks=all`.
     enough_in_sync(&log)?;
     let config = topic.log_config(&partition);
-    // `UnifiedLog.append` measures whatever is not the controllers' own.
-    if config.max_message_bytes < MARKER_BYTES {
-        return Err(ResponseError::MessageTooLarge);
-    }
     let written = write_marker(&context.shared, config, &mut log, marker);
     drop(log);
     written.map_err(|error| error.code())?.notify();
@@ -238,12 +231,17 @@ fn decide_offsets(context: &Context, index: i32, marker: &Marker) -> Result<(), 
     {
         let mut log = partition.log.lock();
         if !partition.takes_markers(&log) {
+            // It is in the log at once, and waits there for replicas.
+            if !is_nobodys(marker) {
+                log.check_marker(marker).map_err(|error| error.code())?;
+            }
             let stamp = (topic.log_config(partition).timestamp_type, context.shared.now_ms());
             log.owe_marker(marker, stamp);
             context.groups.unreplicated.write(index);
             return Err(ResponseError::RequestTimedOut);
         }
-        remember_marker(&context.shared, topic.log_config(partition), &mut log, marker);
+        let remembered = remember_marker(&context.shared, topic.log_config(partition), &mut log, marker);
+        remembered.map_err(|error| error.code())?;
     }
     let decided = OffsetsMarker {
         partition: index,

@@ -214,7 +214,10 @@ impl Groups {
             let topic = topics.by_name(Internal::Offsets.name());
             if let Some((topic, partition)) = topic.and_then(|topic| Some((topic, topic.partition(one.partition)?))) {
                 let config = topic.log_config(partition);
-                remember_marker(&self.shared, config, &mut partition.log.lock(), &one.marker);
+                if let Err(error) = remember_marker(&self.shared, config, &mut partition.log.lock(), &one.marker) {
+                    tracing::debug!(%error, "a partition of offsets refuses a marker");
+                    continue;
+                }
             }
             self.decide_in(one);
         }

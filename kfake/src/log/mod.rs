@@ -26,6 +26,7 @@ mod partition;
 mod producers;
 mod rebuild;
 mod records;
+mod remembered;
 mod retention;
 mod segment;
 mod segments;

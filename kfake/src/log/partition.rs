@@ -13,7 +13,7 @@ use super::producers::{LastRecord, ProducerView, Producers, SequenceError};
 use super::records::RecordError;
 use super::segment::SegmentRules;
 use super::segments::Segments;
-use super::transactions::{AbortedTransaction, Marker, MarkerError, Transactions, control_batch};
+use super::transactions::{AbortedTransaction, MARKER_SIZE, Marker, MarkerError, Transactions, control_batch};
 use super::validate::ValidBatch;
 use super::waiters::{WaitList, Wakeups};
 
@@ -305,6 +305,18 @@ impl Log {
         self.producers.check_marker(marker)
     }
 
+    /// Whether a partition whose batches have so many bytes at most takes markers.
+    ///
+    /// # Errors
+    ///
+    /// It does not.
+    pub fn check_marker_size(limit: usize) -> Result<(), MarkerError> {
+        match limit < MARKER_SIZE {
+            true => Err(MarkerError::TooLarge { limit }),
+            false => Ok(()),
+        }
+    }
+
     /// Appends a marker, and so ends a producer's transaction, if one is open. `now_ms` is the marker's time.
     ///
     /// # Errors
@@ -334,15 +346,6 @@ impl Log {
             }
         }
         Ok(self.waiters.wakeups())
-    }
-
-    /// Remembers the producer of a marker as if the marker had been appended. A partition of `__consumer_offsets` has no records: what
-    /// they would say is kept with the groups.
-    pub fn remember_marker(&mut self, marker: &Marker, now_ms: i64) {
-        let is_known = marker.producer_id >= 0;
-        if is_known && !self.producers.is_fenced(marker.producer_id, marker.producer_epoch) {
-            self.producers.end(marker, now_ms);
-        }
     }
 
     /// The producers that have written, in the order of their ids.

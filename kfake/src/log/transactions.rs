@@ -49,6 +49,12 @@ pub enum MarkerError {
         /// The newest that was seen.
         current: i32,
     },
+    /// The marker's batch is larger than a batch may be.
+    #[error("a marker has {MARKER_SIZE} bytes, and a batch may have {limit}")]
+    TooLarge {
+        /// `max.message.bytes`.
+        limit: usize,
+    },
 }
 
 impl MarkerError {
@@ -57,6 +63,7 @@ impl MarkerError {
         match self {
             Self::Fenced { .. } => ResponseError::InvalidProducerEpoch,
             Self::CoordinatorFenced { .. } => ResponseError::TransactionCoordinatorFenced,
+            Self::TooLarge { .. } => ResponseError::MessageTooLarge,
         }
     }
 }
@@ -200,7 +207,7 @@ const COMMIT: i16 = 1;
 /// The bytes of a marker's record behind its length: attributes, three varints of a byte, key, value and no header.
 const RECORD_SIZE: usize = 16;
 /// The bytes of a batch that holds one marker (`MemoryRecords.withEndTransactionMarker`).
-const MARKER_SIZE: usize = 61 + 1 + RECORD_SIZE;
+pub(super) const MARKER_SIZE: usize = 61 + 1 + RECORD_SIZE;
 
 /// The control batch of a marker.
 pub(super) fn control_batch(

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use parking_lot::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
-use super::coordinator::{Held, State};
+use super::coordinator::{Held, Refused, State};
 use super::transaction::TopicPartition;
 use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::internal::Internal;
 use crate::cluster::log_config;
 use crate::cluster::partition::Partition;
 use crate::cluster::state::Shared;
-use crate::cluster::topics::{Topic, Topics};
+use crate::cluster::topics::{BrokerId, Topic, Topics};
 use crate::group::classic::ClassicGroup;
 use crate::group::handle::Group;
 use crate::log::{Log, Marker, MarkerError, Wakeups};
@@ -28,8 +28,9 @@ impl Held<'_> {
     /// Writes a transaction's marker to each of its partitions, and decides the offsets that it commits: those are in partitions of
     /// `__consumer_offsets`, whose markers groups hear of. The transaction has no partitions then.
     ///
-    /// A partition that was deleted meanwhile has nothing to decide. One that was written to by a newer epoch refuses the
-    /// marker, which is no concern of this transaction any more. One of which too few replicas are in sync gets it when that is
+    /// A partition that was deleted meanwhile has nothing to decide. One that refuses the marker, as it is larger than the partition takes
+    /// or another one of a newer epoch of the producer or of a later coordinator has come before, is not sent it again: the
+    /// transaction stays as it is until another coordinator tries ([`retry_refused`](Self::retry_refused)). One of which too few replicas are in sync gets it when that is
     /// over, and until then the transaction is ending. One that nobody leads never gets it, and stays open: Apache Kafka finds no
     /// broker of it and takes it for deleted (`TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue`). A later transaction's
     /// marker decides then what the producer has open there.
@@ -44,6 +45,8 @@ impl Held<'_> {
             ..*marker
         };
         let mut owing: Vec<TopicPartition> = Vec::new();
+        let mut refused: Vec<TopicPartition> = Vec::new();
+        let mut refusing: BTreeSet<BrokerId> = BTreeSet::new();
         let topics = match partitions.count() {
             // Several groups may be in one partition of `__consumer_offsets`.
             0 | 1 if partitions.0.keys().all(|name| name != Internal::Offsets.name()) => {
@@ -73,30 +76,53 @@ impl Held<'_> {
             let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
             let undecided = &self.transactions.groups.undecided;
             let mut of_groups: BTreeSet<Arc<str>> = BTreeSet::new();
+            let mut later = Vec::new();
             for (topic, partition, log) in &mut logs {
                 let config = topic.log_config(partition);
+                let mut refuse = |error: MarkerError| {
+                    tracing::info!(%id, topic = %topic.name, partition = partition.index, %error, "the transaction stays as it is");
+                    refused.push((topic.name.clone(), partition.index));
+                    refusing.extend(partition.leader);
+                };
                 if partition.leader.is_none() {
                     tracing::warn!(%id, topic = %topic.name, partition = partition.index, "nobody leads it: the transaction stays open there");
                     continue;
                 }
+                let is_offsets = topic.name == Internal::Offsets.name();
                 if !partition.takes_markers(log) {
-                    log.owe_marker(marker, (config.timestamp_type, now_ms));
-                    if topic.name == Internal::Offsets.name() {
-                        self.transactions.groups.unreplicated.write(partition.index);
+                    // What is groups' is in the log at once, and waits there.
+                    match log.check_marker(marker) {
+                        Err(error) if is_offsets => refuse(error),
+                        _ => later.push((topic, partition, log)),
                     }
-                    owing.push((topic.name.clone(), partition.index));
                     continue;
                 }
-                if topic.name == Internal::Offsets.name() {
+                if is_offsets {
                     // Groups' offsets are kept with the groups, not in their topic.
-                    of_groups.extend(undecided.take(partition.index, marker.producer_id));
-                    remember_marker(shared, config, log, marker);
+                    match remember_marker(shared, config, log, marker) {
+                        Ok(()) => of_groups.extend(undecided.take(partition.index, marker.producer_id)),
+                        Err(error) => refuse(error),
+                    }
                     continue;
                 }
                 match write_marker(shared, config, log, marker) {
                     Ok(waiting) => wakeups.push(waiting),
-                    Err(error) => tracing::debug!(%id, %error, "a partition refuses a marker"),
+                    Err(error) => refuse(error),
                 }
+            }
+            for (topic, partition, log) in later {
+                let is_offsets = topic.name == Internal::Offsets.name();
+                let place = (topic.name.clone(), partition.index);
+                // The markers that a broker has answered together are not sent again where it refuses one of them.
+                if !is_offsets && partition.leader.is_some_and(|leader| refusing.contains(&leader)) {
+                    refused.push(place);
+                    continue;
+                }
+                log.owe_marker(marker, (topic.log_config(partition).timestamp_type, now_ms));
+                if is_offsets {
+                    self.transactions.groups.unreplicated.write(partition.index);
+                }
+                owing.push(place);
             }
             let of_groups = of_groups.iter();
             let groups = of_groups.filter_map(|group| self.transactions.groups.get(group));
@@ -112,12 +138,22 @@ impl Held<'_> {
             }
         }
         drop(topics);
-        if let Some(transaction) = self.state.by_id.get_mut(id) {
-            if owing.is_empty() {
+        let State {
+            by_id,
+            ending,
+            refused: all_refused,
+            ..
+        } = &mut *self.state;
+        if let Some(transaction) = by_id.get_mut(id) {
+            transaction.partitions = owing.iter().chain(&refused).cloned().collect();
+            if !owing.is_empty() {
+                ending.insert(id.to_owned(), marker.producer_id);
+            }
+            if !refused.is_empty() {
+                let (marker, partitions) = (*marker, refused.into_iter().collect());
+                all_refused.insert(id.to_owned(), Refused { marker, partitions });
+            } else if owing.is_empty() {
                 transaction.settle(now_ms);
-            } else {
-                transaction.partitions = owing.into_iter().collect();
-                self.state.ending.insert(id.to_owned(), marker.producer_id);
             }
         }
         wakeups.into_iter().for_each(|waiting| self.wake(waiting));
@@ -137,7 +173,9 @@ impl Held<'_> {
         let now_ms = shared.now_ms();
         let mut settled = Vec::new();
         {
-            let State { by_id, ending, .. } = &mut *self.state;
+            let State {
+                by_id, ending, refused, ..
+            } = &mut *self.state;
             let topics = shared.topics.read();
             ending.retain(|id, producer_id| {
                 let Some(transaction) = by_id.get_mut(id) else {
@@ -149,17 +187,35 @@ impl Held<'_> {
                 };
                 let left = transaction.partitions.iter().filter(|(name, index)| owes(name, *index));
                 let left: Vec<TopicPartition> = left.map(|(name, index)| (name.to_owned(), index)).collect();
-                let is_settled = left.is_empty();
-                if is_settled {
+                let owes_none = left.is_empty();
+                let refused = refused.get(id).map(|refused| &refused.partitions);
+                if owes_none && refused.is_none() {
                     transaction.settle(now_ms);
                     settled.push(id.clone());
                 } else {
-                    transaction.partitions = left.into_iter().collect();
+                    transaction.partitions = left.into_iter().chain(refused.into_iter().flatten().cloned()).collect();
                 }
-                !is_settled
+                !owes_none
             });
         }
         for id in settled {
+            self.watch(&id);
+        }
+    }
+
+    /// Sends the markers that were refused once more where another coordinator has come: it finds transactions that are ending and goes on
+    /// with them (`TransactionStateManager.loadTransactionsForTxnTopicPartition`).
+    pub(super) fn retry_refused(&mut self) {
+        let shared = &self.transactions.groups.shared;
+        let State { refused, ending, .. } = &mut *self.state;
+        let anew = refused.extract_if(.., |id, refused| {
+            let is_led = shared.coordinator_in(Internal::Transactions, id).is_some();
+            let epoch = shared.coordinator_epoch(Internal::Transactions, id);
+            is_led && epoch != refused.marker.coordinator_epoch && !ending.contains_key(id)
+        });
+        let anew: Vec<(String, Refused)> = anew.collect();
+        for (id, refused) in anew {
+            self.complete(&id, &refused.marker);
             self.watch(&id);
         }
     }
@@ -170,13 +226,15 @@ impl Held<'_> {
 ///
 /// # Errors
 ///
-/// The marker is from a time that is over. The log is unchanged then.
+/// The marker is from a time that is over, or larger than `max.message.bytes`: `UnifiedLog.append` measures whatever is not the controllers' own.
+/// The log is unchanged then.
 pub(crate) fn write_marker(
     shared: &Arc<Shared>,
     config: &LogConfig,
     log: &mut Log,
     marker: &Marker,
 ) -> Result<Wakeups, MarkerError> {
+    Log::check_marker_size(config.max_message_bytes)?;
     log.set_segment_rules(log_config::segment_rules(config, |limit| shared.random_below(limit)));
     let waiting = log.end_transaction(marker, (config.timestamp_type, shared.now_ms()))?;
     shared.housekeeping.look_at(shared, config, log);
@@ -184,7 +242,17 @@ pub(crate) fn write_marker(
 }
 
 /// The same for a partition of `__consumer_offsets`, in which nothing is written: what is due is that the producer expires.
-pub(crate) fn remember_marker(shared: &Arc<Shared>, config: &LogConfig, log: &mut Log, marker: &Marker) {
-    log.remember_marker(marker, shared.now_ms());
+///
+/// # Errors
+///
+/// As [`write_marker`], but for the size.
+pub(crate) fn remember_marker(
+    shared: &Arc<Shared>,
+    config: &LogConfig,
+    log: &mut Log,
+    marker: &Marker,
+) -> Result<(), MarkerError> {
+    log.remember_marker(marker, shared.now_ms())?;
     shared.housekeeping.look_at(shared, config, log);
+    Ok(())
 }

@@ -3,7 +3,7 @@
 //!
 //! Locks are taken in this order: the transactions, the topics, logs by topic and partition, groups by id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kafka_protocol::error::ResponseError;
@@ -16,7 +16,7 @@ use super::transaction::{
 };
 use crate::cluster::state::Shared;
 use crate::group::registry::Groups;
-use crate::log::Wakeups;
+use crate::log::{Marker, Wakeups};
 
 /// The transactional ids, and when the first of them has a deadline.
 #[derive(Debug, Default)]
@@ -26,6 +26,17 @@ pub(super) struct State {
     pub watched_until: Option<i64>,
     /// The transactional ids whose markers are missing somewhere, and the producer ids that those name.
     pub ending: BTreeMap<String, i64>,
+    /// The transactional ids whose markers were refused. Their coordinator does not send them again
+    /// (`TransactionMarkerRequestCompletionHandler`), and their transactions stay as they are.
+    pub refused: BTreeMap<String, Refused>,
+}
+
+/// A marker that was refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub marker: Marker,
+    /// Who has refused it, and who has not been asked again.
+    pub partitions: BTreeSet<TopicPartition>,
 }
 
 /// The transaction coordinators of all brokers.
@@ -67,6 +78,9 @@ impl Transactions {
         };
         if !held.state.ending.is_empty() {
             held.settle();
+        }
+        if !held.state.refused.is_empty() {
+            held.retry_refused();
         }
         held
     }
@@ -260,9 +274,11 @@ impl Held<'_> {
             let times_out = transaction.times_out_at();
             times_out.or(transaction.expires_at(expiration_ms))
         });
-        // What is due and was not done waits for replicas.
+        // What is due and was not done waits for replicas, and what was refused for another coordinator.
+        let refused = (!self.state.refused.is_empty()).then_some(ONCE_REPLICATED);
         deadlines
             .map(|at| if at <= now_ms { ONCE_REPLICATED } else { at })
+            .chain(refused)
             .min()
     }
 

@@ -19,7 +19,8 @@ impl Held<'_> {
             return;
         };
         let times_out = transaction.times_out_at();
-        let Some(deadline) = times_out.or(transaction.expires_at(expiration_ms)) else {
+        let refused = self.state.refused.contains_key(id).then_some(ONCE_REPLICATED);
+        let Some(deadline) = times_out.or(transaction.expires_at(expiration_ms)).or(refused) else {
             return;
         };
         match self.state.watched_until {

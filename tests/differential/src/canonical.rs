@@ -158,7 +158,13 @@ impl<'a> Canonical<'a> {
         match value {
             Value::Bytes(bytes) if name == "records" => records::batches(bytes),
             Value::Struct(fields) => {
+                let of_offsets = value.field("name") == Some(&Value::text("__consumer_offsets"));
                 let fields = fields.iter().map(|f| match (api, &f.value) {
+                    // Where a transaction began is an offset among whatever else the coordinator has written.
+                    ("DescribeProducers", Value::List(list)) if f.name == "partitions" && of_offsets => {
+                        let list = list.iter().map(without_starts).collect();
+                        Field::new(&f.name, self.ordered(api, &f.name, &Value::List(list)))
+                    }
                     ("ApiVersions", Value::List(list)) if f.name == "apiKeys" => Field::new(&f.name, by_api(list)),
                     // Offsets of the controllers' log.
                     ("DescribeQuorum", Value::Int(n)) if OFFSETS.contains(&&*f.name) && *n > 0 => {
@@ -316,6 +322,25 @@ impl Canonical<'_> {
             rest = &rest[end..];
         }
         out + rest
+    }
+}
+
+/// A value in which the offsets of open transactions are masked.
+fn without_starts(value: &Value) -> Value {
+    match value {
+        Value::Struct(fields) => Value::Struct(
+            fields
+                .iter()
+                .map(|f| match f.value {
+                    Value::Int(offset) if f.name == "currentTxnStartOffset" && offset >= 0 => {
+                        Field::new(&f.name, Value::Masked("offset".to_owned()))
+                    }
+                    _ => Field::new(&f.name, without_starts(&f.value)),
+                })
+                .collect(),
+        ),
+        Value::List(list) => Value::List(list.iter().map(without_starts).collect()),
+        other => other.clone(),
     }
 }
 
