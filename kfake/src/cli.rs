@@ -1,6 +1,7 @@
 //! The command line. Other programs start the binary by it, so flags keep their meaning.
 
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use kafka_protocol::messages::ApiKey;
@@ -14,13 +15,13 @@ kfake - a fake Kafka cluster
 
 Usage: kfake [OPTIONS]
 
-  --brokers N                             how many brokers [3]
+  --brokers N                             how many brokers, 1 to 1000 [3]
   --listen ADDRESS                        the address to listen on [127.0.0.1]
   --ports PORT,...                        the i-th port is the i-th node's; 0, or no port: any free one
   --first-node ID                         the first node's id; each further one's is one more [1]
   --racks RACK,...                        the i-th rack is the i-th node's
-  --topic NAME[:PARTITIONS[:REPLICAS]]    creates a topic; repeatable
-  --default-partitions N                  partitions of topics created without a number [10]
+  --topic NAME[:PARTITIONS[:REPLICAS]]    creates a topic, of 1 to 10000 partitions; repeatable
+  --default-partitions N                  partitions of topics created without a number, 1 to 10000 [10]
   --auto-create-topics                    Metadata creates the topics that it names
   --broker-config KEY=VALUE               a broker configuration by its Kafka name; repeatable
   --cluster-id ID                         the cluster's id
@@ -49,6 +50,9 @@ const LATER: &[&str] = &[
     "sync-writes",
     "control",
 ];
+
+/// How many partitions a topic may be created with.
+const PARTITIONS: RangeInclusive<i32> = 1..=Builder::MAX_PARTITIONS;
 
 /// Arguments that make no sense.
 #[derive(Debug, Error)]
@@ -103,8 +107,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             "version" => {
                 return Ok(Command::Print(format!("kfake {}", env!("CARGO_PKG_VERSION"))));
             }
-            "brokers" => builder.brokers(number("brokers", &value()?, "a number from 1", 1)?),
-            "first-node" => builder.first_node(number("first-node", &value()?, "a number from 0 to 65535", 0)?),
+            "brokers" => builder.brokers(number(
+                "brokers",
+                &value()?,
+                "a number from 1 to 1000",
+                1..=Builder::MAX_BROKERS,
+            )?),
+            "first-node" => builder.first_node(number_like("first-node", &value()?, "a number from 0 to 65535")?),
             "listen" => builder.listen(number_like("listen", &value()?, "an IP address")?),
             "ports" => {
                 let value = value()?;
@@ -116,7 +125,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             "racks" => builder.racks(value()?.split(',')),
             "topic" => topic(builder, &value()?)?,
             "default-partitions" => {
-                let partitions: i32 = number("default-partitions", &value()?, "a number from 1", 1)?;
+                let partitions = number("default-partitions", &value()?, "a number from 1 to 10000", PARTITIONS)?;
                 builder.broker_config("num.partitions", partitions.to_string())
             }
             "auto-create-topics" => builder.auto_create_topics(true),
@@ -164,10 +173,10 @@ fn number<T: FromStr + PartialOrd>(
     flag: &'static str,
     value: &str,
     expected: &'static str,
-    least: T,
+    range: RangeInclusive<T>,
 ) -> Result<T, CliError> {
     let number: T = number_like(flag, value, expected)?;
-    match number >= least {
+    match range.contains(&number) {
         true => Ok(number),
         false => Err(CliError::Value {
             flag,
@@ -179,7 +188,7 @@ fn number<T: FromStr + PartialOrd>(
 
 /// `NAME[:PARTITIONS[:REPLICAS]]`
 fn topic(builder: Builder, value: &str) -> Result<Builder, CliError> {
-    const EXPECTED: &str = "NAME[:PARTITIONS[:REPLICAS]]";
+    const EXPECTED: &str = "NAME[:PARTITIONS[:REPLICAS]], with 1 to 10000 partitions and 1 to 1000 replicas";
     let refused = || CliError::Value {
         flag: "topic",
         value: value.to_owned(),
@@ -188,8 +197,10 @@ fn topic(builder: Builder, value: &str) -> Result<Builder, CliError> {
     let mut parts = value.split(':');
     let name = parts.next().filter(|name| !name.is_empty()).ok_or_else(refused)?;
     let mut numbers = Vec::new();
-    for part in parts {
-        numbers.push(number::<i32>("topic", part, EXPECTED, 1).map_err(|_| refused())?);
+    let ranges = [PARTITIONS, 1..=Builder::MAX_BROKERS as i32];
+    for (index, part) in parts.enumerate() {
+        let range = ranges.get(index).ok_or_else(refused)?.clone();
+        numbers.push(number::<i32>("topic", part, EXPECTED, range).map_err(|_| refused())?);
     }
     match *numbers.as_slice() {
         [] => Ok(builder.topic_spec(name, None, None)),
@@ -249,14 +260,38 @@ mod tests {
 
     #[test]
     fn a_wrong_value_says_what_is_expected() {
-        assert_eq!(refusal(&["--brokers", "0"]), "--brokers 0: expected a number from 1");
-        assert_eq!(
-            refusal(&["--topic", "a:0"]),
-            "--topic a:0: expected NAME[:PARTITIONS[:REPLICAS]]"
-        );
-        assert_eq!(
-            refusal(&["--topic", ":3"]),
-            "--topic :3: expected NAME[:PARTITIONS[:REPLICAS]]"
+        for brokers in ["0", "1001", "18446744073709551615", "18446744073709551616", "-1"] {
+            let said = format!("--brokers {brokers}: expected a number from 1 to 1000");
+            assert_eq!(refusal(&[&format!("--brokers={brokers}")]), said);
+        }
+        for partitions in ["0", "10001", "2147483647", "2147483648", "-1"] {
+            let said = format!("--default-partitions {partitions}: expected a number from 1 to 10000");
+            assert_eq!(refusal(&[&format!("--default-partitions={partitions}")]), said);
+        }
+        let topics = [
+            "a:0",
+            ":3",
+            "a:10001",
+            "a:2147483647",
+            "a:9999999999",
+            "a:1:0",
+            "a:1:1001",
+            "a:1:2147483647",
+            "a:1:1:1",
+        ];
+        for topic in topics {
+            let said = format!(
+                "--topic {topic}: expected NAME[:PARTITIONS[:REPLICAS]], with 1 to 10000 partitions and 1 to 1000 replicas"
+            );
+            assert_eq!(refusal(&["--topic", topic]), said);
+        }
+        assert!(
+            parse(
+                ["--topic", "a:10000:1000", "--brokers", "1000"]
+                    .iter()
+                    .map(OsString::from)
+            )
+            .is_ok()
         );
         assert_eq!(
             refusal(&["--broker-config", "a"]),

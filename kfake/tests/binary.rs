@@ -171,6 +171,14 @@ async fn a_start_that_fails_exits_1_with_the_reason() {
             "no.such is not one that Apache Kafka has".to_owned(),
         ),
         (vec!["--max-versions", "Fetch=99"], "version 99 of API key 1".to_owned()),
+        (
+            vec!["--broker-config", "num.partitions=2147483647", "--topic", "a"],
+            "2147483647 partitions of a: a topic is created with at most 10000".to_owned(),
+        ),
+        (
+            vec!["--broker-config", "offsets.topic.num.partitions=2147483647"],
+            "2147483647 partitions of __consumer_offsets: a topic is created with at most 10000".to_owned(),
+        ),
     ] {
         let output = run(&arguments).await;
         let stderr = String::from_utf8(output.stderr).unwrap();
@@ -193,6 +201,14 @@ async fn wrong_arguments_exit_2_with_the_reason() {
     for (arguments, reason) in [
         (vec!["--nonsense"], "--nonsense"),
         (vec!["--brokers", "none"], "--brokers none: expected a number from 1"),
+        (
+            vec!["--brokers", "2147483647"],
+            "--brokers 2147483647: expected a number from 1 to 1000",
+        ),
+        (
+            vec!["--topic", "a:2147483647"],
+            "--topic a:2147483647: expected NAME[:PARTITIONS[:REPLICAS]], with 1 to 10000 partitions",
+        ),
         (vec!["--sasl"], "--sasl is not supported yet"),
         (vec!["--data-dir", "x"], "--data-dir is not supported yet"),
         (vec!["orders"], "orders"),

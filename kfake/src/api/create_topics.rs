@@ -14,13 +14,10 @@ use kafka_protocol::protocol::StrBytes;
 use super::dispatch::Refusal;
 use super::said::said;
 use crate::api::context::Context;
-use crate::cluster::creation::{self, Plan, Wanted};
+use crate::cluster::creation::{self, MAX_PARTITIONS, Plan, TOO_MANY, Wanted};
 use crate::cluster::quotas::mutations::Strictness;
 use crate::cluster::state::Shared;
 use crate::cluster::topics::{BrokerId, TopicError};
-
-/// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: a request for more creates nothing.
-const MAX_PARTITIONS: usize = 10_000;
 
 /// The first version whose clients know THROTTLING_QUOTA_EXCEEDED.
 const STRICT_SINCE: i16 = 6;
@@ -43,8 +40,9 @@ pub(super) async fn handle(
     let (own, once): (Vec<_>, Vec<_>) = once
         .into_iter()
         .partition(|topic| **topic.name == *CLUSTER_METADATA_TOPIC);
+    // A request for more creates nothing.
     if partitions_of(&context.shared, &once) > MAX_PARTITIONS {
-        let refused = || TopicError::PolicyViolation("Excessively large number of partitions per request.".to_owned());
+        let refused = || TopicError::PolicyViolation(TOO_MANY.to_owned());
         let results = request
             .topics
             .iter()

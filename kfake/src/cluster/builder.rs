@@ -9,10 +9,11 @@ use std::time::SystemTime;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
-use super::config::{self, ConfigError};
+use super::config::{self, BrokerConfig, ConfigError};
 use super::creation::{self, TopicSpec};
 use super::exits::Exits;
 use super::handle::Cluster;
+use super::internal::Internal;
 use super::releases::{Offered, Release, UnknownRelease};
 use super::state::{Broker, Shared};
 use super::topics::{BrokerId, TopicError};
@@ -41,6 +42,32 @@ pub enum StartError {
     /// A cluster needs a broker.
     #[error("a cluster needs at least one broker")]
     NoBrokers,
+    /// More brokers than [`Builder::MAX_BROKERS`].
+    #[error("{brokers} brokers: a cluster has at most {}", Builder::MAX_BROKERS)]
+    TooManyBrokers {
+        /// How many were asked for.
+        brokers: usize,
+    },
+    /// More partitions in one topic than [`Builder::MAX_PARTITIONS`].
+    #[error(
+        "{partitions} partitions of {topic}: a topic is created with at most {}",
+        Builder::MAX_PARTITIONS
+    )]
+    TooManyPartitions {
+        /// The topic's name.
+        topic: String,
+        /// How many were asked for.
+        partitions: i32,
+    },
+    /// More replicas of all partitions than [`Builder::MAX_REPLICAS`].
+    #[error(
+        "{replicas} replicas of all topics' partitions: a cluster starts with at most {}",
+        Builder::MAX_REPLICAS
+    )]
+    TooManyReplicas {
+        /// How many were asked for.
+        replicas: u64,
+    },
     /// More ports than brokers.
     #[error("{ports} ports for {brokers} brokers: the i-th port is the i-th broker's")]
     TooManyPorts {
@@ -123,7 +150,15 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// How many brokers; their node ids count from [`first_node`](Self::first_node). Default: 3.
+    /// The most brokers of a cluster: each listens on a port of its own.
+    pub const MAX_BROKERS: usize = 1_000;
+    /// The most partitions that a topic is created with, Apache Kafka's `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`.
+    pub const MAX_PARTITIONS: i32 = 10_000;
+    /// The most replicas of all topics' partitions that a cluster starts with. Clients may create more.
+    pub const MAX_REPLICAS: u64 = 1_000_000;
+
+    /// How many brokers; their node ids count from [`first_node`](Self::first_node). Default: 3. At most
+    /// [`MAX_BROKERS`](Self::MAX_BROKERS).
     pub fn brokers(mut self, brokers: usize) -> Self {
         self.brokers = brokers;
         self
@@ -186,7 +221,7 @@ impl Builder {
         self
     }
 
-    /// A topic with that many partitions, and the default number of replicas.
+    /// A topic with that many partitions, at most [`MAX_PARTITIONS`](Self::MAX_PARTITIONS), and the default number of replicas.
     pub fn topic(self, name: impl Into<String>, partitions: i32) -> Self {
         self.topic_spec(name, Some(partitions), None)
     }
@@ -264,6 +299,9 @@ impl Builder {
         if self.brokers == 0 {
             return Err(StartError::NoBrokers);
         }
+        if self.brokers > Self::MAX_BROKERS {
+            return Err(StartError::TooManyBrokers { brokers: self.brokers });
+        }
         if self.ports.len() > self.brokers {
             return Err(StartError::TooManyPorts {
                 ports: self.ports.len(),
@@ -271,6 +309,7 @@ impl Builder {
             });
         }
         let given = config::read(&self.configs)?;
+        self.check_sizes(&given.config)?;
         versions::check(&self.max_versions)?;
         let release = match &self.as_version {
             Some(name) => Release::named(name)?,
@@ -308,6 +347,40 @@ impl Builder {
             tcp::listen(&transactions, broker, listener);
         }
         Ok(Cluster::new(transactions))
+    }
+
+    /// Whether what is to be created has a size that a cluster can have, Kafka's own topics among it. What else may be wrong with a
+    /// topic its creation says.
+    fn check_sizes(&self, config: &BrokerConfig) -> Result<(), StartError> {
+        let own = [
+            (Internal::Offsets, config.offsets_partitions.0),
+            (Internal::Transactions, config.transaction_partitions.0),
+        ];
+        let own = own.into_iter().map(|(topic, partitions)| (topic.name(), partitions));
+        let defaulted = |given: Option<i32>, default: i32| match given {
+            None | Some(-1) => default,
+            Some(number) => number,
+        };
+        let topics = self.topics.iter();
+        let topics = topics.map(|topic| (&*topic.name, defaulted(topic.partitions, config.num_partitions.0)));
+        for (topic, partitions) in own.chain(topics) {
+            if partitions > Self::MAX_PARTITIONS {
+                let topic = topic.to_owned();
+                return Err(StartError::TooManyPartitions { topic, partitions });
+            }
+        }
+        let replicas = self.topics.iter().map(|topic| {
+            let partitions = defaulted(topic.partitions, config.num_partitions.0);
+            let replicas = defaulted(topic.replicas, config.default_replication_factor.0);
+            // No more of them than there are brokers are created.
+            let replicas = u64::try_from(replicas).unwrap_or(0).min(self.brokers as u64);
+            u64::try_from(partitions).unwrap_or(0) * replicas
+        });
+        let replicas = replicas.fold(0, u64::saturating_add);
+        match replicas > Self::MAX_REPLICAS {
+            true => Err(StartError::TooManyReplicas { replicas }),
+            false => Ok(()),
+        }
     }
 
     /// The rack of a broker: its own, or what `broker.rack` says for all.

@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::topics::{Assignment, BrokerId, Topic, TopicError, Topics};
 
 /// `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`: what one request may add.
-const MAX_PARTITIONS: usize = 10_000;
+pub(crate) const MAX_PARTITIONS: usize = 10_000;
+/// What the controller says of more than [`MAX_PARTITIONS`].
+pub(crate) const TOO_MANY: &str = "Excessively large number of partitions per request.";
 
 /// A topic to create at the start. Numbers left out are the broker's defaults.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,10 @@ fn spread(shared: &Shared, topics: &Topics, partitions: i32, replicas: i32) -> R
     let defaulted = |given: i32, default: i32| if given == -1 { default } else { given };
     let replicas = defaulted(replicas, shared.config.default_replication_factor.0) as usize;
     let partitions = defaulted(partitions, shared.config.num_partitions.0) as usize;
+    // Asked before of what a request of CreateTopics adds in all.
+    if partitions > MAX_PARTITIONS {
+        return Err(TopicError::PolicyViolation(TOO_MANY.to_owned()));
+    }
     let brokers = shared.broker_ids();
     if replicas > brokers.len() {
         return Err(TopicError::InvalidReplicationFactor(format!(

@@ -208,15 +208,17 @@ impl Held<'_> {
     pub(super) fn retry_refused(&mut self) {
         let shared = &self.transactions.groups.shared;
         let State { refused, ending, .. } = &mut *self.state;
-        let anew = refused.extract_if(.., |id, refused| {
+        let anew = refused.iter().filter(|(id, refused)| {
             let is_led = shared.coordinator_in(Internal::Transactions, id).is_some();
             let epoch = shared.coordinator_epoch(Internal::Transactions, id);
-            is_led && epoch != refused.marker.coordinator_epoch && !ending.contains_key(id)
+            is_led && epoch != refused.marker.coordinator_epoch && !ending.contains_key(*id)
         });
-        let anew: Vec<(String, Refused)> = anew.collect();
-        for (id, refused) in anew {
-            self.complete(&id, &refused.marker);
-            self.watch(&id);
+        let anew: Vec<String> = anew.map(|(id, _)| id.clone()).collect();
+        for id in anew {
+            if let Some(refused) = self.state.refused.remove(&id) {
+                self.complete(&id, &refused.marker);
+                self.watch(&id);
+            }
         }
     }
 }

@@ -3,13 +3,15 @@
 
 use bytes::Bytes;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::txn_offset_commit_request::{
     TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
 };
 use kafka_protocol::messages::{
-    DescribeTransactionsRequest, EndTxnRequest, FetchRequest, GroupId, InitProducerIdRequest, MetadataRequest,
-    ProduceRequest, ProducerId, TopicName, TransactionalId, TxnOffsetCommitRequest,
+    DescribeTransactionsRequest, EndTxnRequest, FetchRequest, FindCoordinatorRequest, GroupId,
+    IncrementalAlterConfigsRequest, InitProducerIdRequest, MetadataRequest, ProduceRequest, ProducerId, TopicName,
+    TransactionalId, TxnOffsetCommitRequest,
 };
 use kafka_protocol::records::Record;
 use kfake::client::{Client, ClientError, Pending};
@@ -256,6 +258,73 @@ async fn closing_while_offsets_wait_for_a_transactions_marker_leaves_nothing_beh
         cluster.close().await;
         assert_eq!(cluster.task_count(), 0);
     }
+}
+
+/// The partition takes no marker any more, and the transaction stays as it is: its coordinator does not send it again. The fetch that waits for
+/// its end, and the task that waits for another coordinator, are ended by the cluster; another coordinator ends them as well.
+#[leakcheck(start_paused)]
+async fn closing_while_a_marker_is_refused_leaves_nothing_behind() {
+    for is_moved in [false, true] {
+        let cluster = Cluster::builder()
+            .brokers(2)
+            .in_memory()
+            .topic_spec("orders", Some(1), Some(1))
+            .broker_config("transaction.state.log.replication.factor", "2")
+            .broker_config("transaction.state.log.num.partitions", "1")
+            .start()
+            .await
+            .unwrap();
+        // Its topic is there once it is looked for.
+        let find = FindCoordinatorRequest::default()
+            .with_key_type(1)
+            .with_coordinator_keys(vec![text(ID)]);
+        first_broker(&cluster).send(find).await.unwrap();
+        let of_orders = cluster.partition("orders", 0).unwrap().leader.unwrap();
+        let leader = || cluster.client(of_orders).unwrap();
+        let of_producer = [coordinator(&cluster, ID), leader(), leader()];
+        let mut producer = Producer::initialized(of_producer, TIMEOUT_MS).await.unwrap();
+        producer.begin().await.unwrap();
+        let mut reader = leader();
+        let fetch = reader.start(committed(0, i32::MAX), 12).await.unwrap();
+        leader().send(MetadataRequest::default()).await.unwrap();
+        limit_batches_of_orders(&cluster, Some("77")).await;
+        producer.end(true).await.unwrap();
+        assert_eq!(state_of(&mut producer.coordinator).await, "PrepareCommit");
+        // A larger limit alone changes nothing.
+        limit_batches_of_orders(&cluster, None).await;
+        assert_eq!(state_of(&mut producer.coordinator).await, "PrepareCommit");
+        if is_moved {
+            let coordinates = cluster.partition("__transaction_state", 0).unwrap().leader.unwrap();
+            let other = BrokerId(3 - coordinates.0);
+            cluster.set_leader("__transaction_state", 0, other).unwrap();
+            // Nobody has to ask for it.
+            let fetched = reader.finish(fetch).await.unwrap();
+            assert_eq!(fetched.responses[0].partitions[0].last_stable_offset, 2);
+            let mut next = cluster.client(other).unwrap();
+            assert_eq!(state_of(&mut next).await, "CompleteCommit");
+            cluster.close().await;
+        } else {
+            cluster.close().await;
+            let answer = reader.finish(fetch).await;
+            assert!(matches!(answer, Err(error) if error.is_closed()));
+        }
+        assert_eq!(cluster.task_count(), 0);
+    }
+}
+
+/// Sets `max.message.bytes`, or what it is by default.
+async fn limit_batches_of_orders(cluster: &Cluster, limit: Option<&str>) {
+    let config = AlterableConfig::default()
+        .with_name(text("max.message.bytes"))
+        .with_config_operation(limit.map_or(1, |_| 0))
+        .with_value(limit.map(text));
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(2)
+        .with_resource_name(text("orders"))
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let answer = first_broker(cluster).send(request).await.unwrap();
+    assert_eq!(answer.responses[0].error_code, 0);
 }
 
 async fn state_of(coordinator: &mut Client<DuplexStream>) -> String {

@@ -288,4 +288,56 @@ async fn a_start_that_fails_leaves_nothing_behind() {
         start(Cluster::builder().brokers(1).ports([0, 0])).await,
         StartError::TooManyPorts { .. }
     ));
+    // Sizes that no cluster has, before anything is made of them.
+    for brokers in [1_001, usize::MAX] {
+        assert!(matches!(
+            start(Cluster::builder().brokers(brokers)).await,
+            StartError::TooManyBrokers { .. }
+        ));
+    }
+    for partitions in [10_001, i32::MAX] {
+        let huge = partitions.to_string();
+        for builder in [
+            Cluster::builder().topic("a", partitions),
+            Cluster::builder()
+                .topic_spec("a", None, None)
+                .broker_config("num.partitions", &huge),
+            Cluster::builder().broker_config("offsets.topic.num.partitions", &huge),
+            Cluster::builder().broker_config("transaction.state.log.num.partitions", &huge),
+        ] {
+            assert!(matches!(start(builder).await, StartError::TooManyPartitions { .. }));
+        }
+    }
+    let mut many = Cluster::builder().brokers(1_000);
+    for topic in ["a", "b"] {
+        many = many.topic_spec(topic, Some(501), Some(1_000));
+    }
+    assert!(matches!(
+        start(many).await,
+        StartError::TooManyReplicas { replicas: 1_002_000 }
+    ));
+    assert!(matches!(
+        start(Cluster::builder().topic_spec("a", Some(1), Some(i32::MAX))).await,
+        StartError::Topic { .. }
+    ));
+}
+
+/// As the controller refuses it, which the client is not told.
+#[leakcheck(start_paused)]
+async fn a_topic_that_would_have_too_many_partitions_is_not_created_by_who_asks_for_it() {
+    let cluster = Cluster::builder()
+        .in_memory()
+        .auto_create_topics(true)
+        .broker_config("num.partitions", i32::MAX.to_string())
+        .start()
+        .await
+        .unwrap();
+    let mut client = first_broker(&cluster);
+    for _ in 0..2 {
+        let topic = MetadataRequestTopic::default().with_name(Some(TopicName(text("a"))));
+        let request = MetadataRequest::default().with_topics(Some(vec![topic]));
+        let answer = client.send(request).await.unwrap();
+        assert_eq!(answer.topics[0].error_code, code(UnknownTopicOrPartition));
+    }
+    cluster.close().await;
 }
