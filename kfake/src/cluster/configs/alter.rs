@@ -195,6 +195,7 @@ impl Altering<'_> {
             .map(|topic| topic.config.set().clone())
             .unwrap_or_default();
         let set = self.new_values(Some(Kind::Topic), set, one)?;
+        check_lengths(&set)?;
         if one.name.is_empty() {
             let why = "Default topic resources are not allowed.";
             return Err(AlterError::InvalidRequest(why.to_owned()));
@@ -232,6 +233,7 @@ impl Altering<'_> {
     fn broker(&mut self, one: &Alteration<'_>) -> Result<(), AlterError> {
         let (broker, before, set) = self.broker_values(one)?;
         brokers::check_in_sync(&before, &set, broker.is_some())?;
+        check_lengths(&set)?;
         if self.validate_only {
             return Ok(());
         }
@@ -396,5 +398,19 @@ impl Altering<'_> {
             set.insert(change.name.to_owned(), value);
         }
         Ok(set)
+    }
+}
+
+/// The most characters of a value, each as many as it is in UTF-16 (`Short.MAX_VALUE`): a longer one could not be in an answer.
+const LONGEST: usize = 32_767;
+
+/// Values that grow may not become too long (`ConfigurationControlManager.validateAlterConfig`, KAFKA-18020). Only lists do.
+fn check_lengths(set: &Values) -> Result<(), AlterError> {
+    let is_long = |value: &String| value.len() > LONGEST && value.encode_utf16().count() > LONGEST;
+    match set.values().any(is_long) {
+        true => Err(AlterError::InvalidConfig(format!(
+            "The configuration value cannot be added because it exceeds the maximum value size of {LONGEST} bytes."
+        ))),
+        false => Ok(()),
     }
 }
