@@ -25,6 +25,8 @@ pub(crate) struct Change<'a> {
     pub election: Election,
     /// Replicas that have come to have all that the log has.
     pub caught_up: Vec<BrokerId>,
+    /// A broker that was killed and comes back: what it had may be lost (`ReplicationControlManager.handleUncleanBrokerShutdown`).
+    pub was_killed: Option<BrokerId>,
     min_isr: usize,
     is_alive: &'a dyn Fn(BrokerId) -> bool,
 }
@@ -40,6 +42,7 @@ impl<'a> Change<'a> {
             removing: before.removing.clone(),
             election: Election::Online,
             caught_up: Vec::new(),
+            was_killed: None,
             min_isr: before.effective_min_isr(min_isr),
             is_alive,
         }
@@ -130,7 +133,7 @@ impl<'a> Change<'a> {
             return Vec::new();
         }
         let mut eligible: Vec<_> = self.before.elr.iter().chain(&self.before.isr).copied().collect();
-        eligible.retain(|replica| !self.isr.contains(replica));
+        eligible.retain(|replica| !self.isr.contains(replica) && Some(*replica) != self.was_killed);
         eligible.sort_unstable();
         eligible.dedup();
         eligible
@@ -149,12 +152,25 @@ impl<'a> Change<'a> {
             Election::Preferred => preferred.or(leads).or(first),
             Election::Online | Election::Unclean => leads.or(first),
         };
+        if clean.is_none()
+            && let Some(last) = self.last_known_leader(elr)
+        {
+            return (Some(last), true);
+        }
         match self.election {
             Election::Unclean if clean.is_none() => {
                 let alive = self.replicas.iter().copied().find(|r| (self.is_alive)(*r));
                 (alive, alive.is_some())
             }
             _ => (clean, false),
+        }
+    }
+
+    /// Who led last, where it is up and nobody has more: nobody is in sync, or eligible (`canElectLastKnownLeader`).
+    fn last_known_leader(&self, elr: &[BrokerId]) -> Option<BrokerId> {
+        match *self.before.last_known_elr {
+            [last] if self.isr.is_empty() && elr.is_empty() && (self.is_alive)(last) => Some(last),
+            _ => None,
         }
     }
 }
@@ -225,6 +241,38 @@ mod tests {
             (back.isr, back.elr, back.last_known_elr),
             (ids(&[1]), ids(&[]), ids(&[]))
         );
+    }
+
+    #[test]
+    fn who_was_killed_is_eligible_no_more_and_leads_again_where_it_led_last_and_nobody_else_is_eligible() {
+        let nobody = |_| false;
+        let second = |broker| broker == BrokerId(2);
+        // The first of two that have to be in sync went, and then the second, which led.
+        let mut gone = partition(&[1, 2], &[]);
+        (gone.leader, gone.elr, gone.last_known_elr) = (None, ids(&[1, 2]), ids(&[2]));
+        let mut first_is_back = Change::of(&gone, 2, &nobody);
+        first_is_back.was_killed = Some(BrokerId(1));
+        let after = first_is_back.build().unwrap();
+        assert_eq!((after.leader, &after.elr), (None, &ids(&[2])));
+        assert!(Change::of(&after, 2, &|broker| broker == BrokerId(1)).build().is_none());
+        let mut second_is_back = Change::of(&after, 2, &nobody);
+        second_is_back.was_killed = Some(BrokerId(2));
+        let after = second_is_back.build().unwrap();
+        assert_eq!(
+            (after.leader, &after.elr, &after.last_known_elr),
+            (None, &ids(&[]), &ids(&[2]))
+        );
+        let led = Change::of(&after, 2, &second).build().unwrap();
+        assert_eq!(
+            (led.leader, &led.isr, &led.last_known_elr),
+            (Some(BrokerId(2)), &ids(&[2]), &ids(&[]))
+        );
+        // While the other is eligible, who led last is not enough.
+        let mut second_first = Change::of(&gone, 2, &nobody);
+        second_first.was_killed = Some(BrokerId(2));
+        let after = second_first.build().unwrap();
+        assert_eq!((after.leader, &after.elr), (None, &ids(&[1])));
+        assert!(Change::of(&after, 2, &second).build().is_none());
     }
 
     #[test]

@@ -193,9 +193,18 @@ impl Topics {
     }
 
     /// A broker comes back: it may lead where nobody does (`handleBrokerUnfenced`), and catches up where somebody does.
+    ///
+    /// It was killed, and is no more trusted to have what is committed (`handleUncleanBrokerShutdown`): it leads where nobody did after
+    /// it, and no other replica is eligible.
     pub fn unfence(&mut self, broker: BrokerId) -> Woken {
+        let mut woken = self.change_all(
+            None,
+            |partition| partition.elr.contains(&broker),
+            |_, change| change.was_killed = Some(broker),
+        );
         self.fenced.remove(&broker);
-        let mut woken = self.change_all(Some(broker), |partition| partition.leader.is_none(), |_, _| {});
+        let came = self.change_all(Some(broker), |partition| partition.leader.is_none(), |_, _| {});
+        woken.and(came);
         woken.and(self.catch_up());
         woken
     }

@@ -263,7 +263,8 @@ impl Side {
         self.until_known(stopped)
     }
 
-    /// Starts a broker, and waits until all but the `stopped` ones know of it and it is in sync with them everywhere.
+    /// Starts a broker, and waits until all but the `stopped` ones know of it and it is in sync with them everywhere. Who leads a
+    /// partition of which another replica is down, if anybody does, the scenario waits for.
     ///
     /// # Errors
     ///
@@ -279,7 +280,9 @@ impl Side {
                 return false;
             };
             let mut up = replicas.iter().filter(|replica| !down.contains(replica));
-            up.all(|replica| in_sync.contains(replica))
+            let may_wait =
+                partition.at("leaderId") == Some(&Value::Int(-1)) && replicas.iter().any(|r| down.contains(r));
+            may_wait || up.all(|replica| in_sync.contains(replica))
         };
         self.until_partitions(stopped, in_sync)
     }
