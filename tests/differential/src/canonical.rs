@@ -436,6 +436,22 @@ mod tests {
     }
 
     #[test]
+    fn where_a_transaction_began_is_masked_among_the_offsets_of_groups_alone() {
+        let side = side();
+        let mut canonical = Canonical::new(&side, "x-", 1_000_000_000_000_000);
+        let mut mask = |topic: &str, start: i64| {
+            let producers = format!("activeProducers: [{{currentTxnStartOffset: {start}}}]");
+            let text = format!("{{topics: [{{name: {topic}, partitions: [{{{producers}}}]}}]}}");
+            let masked = canonical.answer("DescribeProducers", &parse_value(&text).unwrap());
+            let path = "topics[0].partitions[0].activeProducers[0].currentTxnStartOffset";
+            masked.at(path).unwrap().to_string()
+        };
+        assert_eq!(mask("__consumer_offsets", 0), mask("__consumer_offsets", 7));
+        assert_eq!(mask("__consumer_offsets", 7), "<offset>");
+        assert_eq!((&*mask("__consumer_offsets", -1), &*mask("t", 7)), ("-1", "7"));
+    }
+
+    #[test]
     fn names_are_shown_as_the_scenario_writes_them() {
         assert_eq!(
             masks(&["{errorMessage: \"no x-t here\"}"]),
