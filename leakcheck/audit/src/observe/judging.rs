@@ -307,7 +307,12 @@ impl<'a> Judging<'a> {
             Kind::Blocking => report::Kind::Blocking,
             _ => report::Kind::Task,
         };
-        let key = (what, how, name(process), test, origin, spawned, named);
+        // `None` where no object that was loaded has its code.
+        let code = code(process, &stack);
+        let future = code
+            .as_ref()
+            .and_then(|code| self.waiting.future(code.object, &code.stack));
+        let key = (what, how, name(process), test, origin, spawned, named, future);
         let mut found = self.found.remove(&key).unwrap_or_default();
         found.add(tasks.count, tasks.lifetimes.iter().copied());
         for copy in tasks.copies {
@@ -322,9 +327,16 @@ impl<'a> Judging<'a> {
                 break;
             }
             found.tried += 1;
-            let Some((text, waited)) = self.waited(process, &stack, copy, tasks.ending == Ending::Outlived) else {
+            let Some(code) = &code else {
                 continue;
             };
+            let (text, waited) = self.waiting.waiting(Asked {
+                object: code.object,
+                stack: &code.stack,
+                bias: code.base,
+                copy,
+                waited: tasks.ending == Ending::Outlived,
+            });
             if found.waited.awaits.is_some() {
                 // A reason is said of all that are alike, and so it has to be that of each that is looked into.
                 if waited.awaits.is_some() {
@@ -345,34 +357,31 @@ impl<'a> Judging<'a> {
             .map(|creator| self.symbols.stack(process, &process.stack(creator)))
             .find_map(|frames| test_of(&frames))
     }
+}
 
-    /// Where a task waited, as text and as data. `None` where no object that was loaded has its code.
-    fn waited(
-        &mut self,
-        process: &Process,
-        stack: &[u64],
-        copy: Option<&Copy>,
-        waited: bool,
-    ) -> Option<(Option<String>, Waited)> {
-        // The object that the future's type is in: what called libc.
-        let mut objects = stack
-            .iter()
-            .filter_map(|address| process.object(address.wrapping_sub(1)));
-        let object = objects.find(|object| !object.path.ends_with(preload::FILE))?;
-        let path = if object.path.is_empty() {
-            &process.executable
-        } else {
-            &object.path
-        };
-        let inside = stack.iter().filter(|address| object.range.contains(*address));
-        let addresses: Vec<u64> = inside.map(|address| address.wrapping_sub(object.base)).collect();
-        let asked = Asked {
-            object: Path::new(path),
-            stack: &addresses,
-            bias: object.base,
-            copy,
-            waited,
-        };
-        Some(self.waiting.waiting(asked))
-    }
+/// The object that a task's future is in.
+struct Code<'p> {
+    object: &'p Path,
+    base: u64,
+    /// The part of the stack that is in it, from where its debug info counts.
+    stack: Vec<u64>,
+}
+
+/// The object that a future's type is in: what called libc.
+fn code<'p>(process: &'p Process, stack: &[u64]) -> Option<Code<'p>> {
+    let mut objects = stack
+        .iter()
+        .filter_map(|address| process.object(address.wrapping_sub(1)));
+    let object = objects.find(|object| !object.path.ends_with(preload::FILE))?;
+    let path = if object.path.is_empty() {
+        &process.executable
+    } else {
+        &object.path
+    };
+    let inside = stack.iter().filter(|address| object.range.contains(*address));
+    Some(Code {
+        object: Path::new(path),
+        base: object.base,
+        stack: inside.map(|address| address.wrapping_sub(object.base)).collect(),
+    })
 }
