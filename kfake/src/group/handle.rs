@@ -7,6 +7,7 @@ use leakcheck::TaskTracker;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::classic::ClassicGroup;
 use super::manage::manage;
@@ -73,6 +74,41 @@ impl Group {
         self.tasks.spawn_named_on("manage", manage, &groups.shared.runtime);
     }
 
+    /// Answers a request that is simple in the task of who asks, as the group's task would: that spares the way to it and back, which
+    /// costs more than a heartbeat itself. Gives it back where that would not do: there are requests before it, the task has
+    /// something else to do first, or there is none.
+    pub fn answer_at_once(&self, groups: &Arc<Groups>, request: Request) -> Result<(), Box<Request>> {
+        let is_idle = self.queue.capacity() == self.queue.max_capacity()
+            && !self.stalled.load(Ordering::Acquire)
+            && !self.retiring.load(Ordering::Acquire);
+        if !request.is_simple() || !is_idle || !self.is_running() {
+            return Err(Box::new(request));
+        }
+        // Who waits for the lock holds up all that its thread has to do.
+        let Some(mut state) = groups.try_open(self) else {
+            return Err(Box::new(request));
+        };
+        let now = Instant::now();
+        let deadline = state.deadline();
+        if state.state == GroupState::Dead || deadline.is_some_and(|at| at <= now) {
+            return Err(Box::new(request));
+        }
+        let before = state.state;
+        state.handle(request, now, groups);
+        let is_nearer = state.deadline().is_some_and(|at| deadline.is_none_or(|before| at < before));
+        let expires_at = may_expire(&mut state, before, &groups.shared);
+        drop(state);
+        if is_nearer {
+            // The task sleeps until the deadline that there was.
+            self.control.notify_one();
+        }
+        if let Some(at_ms) = expires_at {
+            groups.expires_at(at_ms);
+        }
+        groups.changed();
+        Ok(())
+    }
+
     /// Takes the queue's end back from a task that ends, unless a request has come in meanwhile.
     pub fn put_back(&self, inbox: mpsc::Receiver<Box<Request>>) -> Result<(), mpsc::Receiver<Box<Request>>> {
         let mut slot = self.inbox.lock();
@@ -115,18 +151,7 @@ impl Group {
 
     /// When the first thing of the group may expire, if a request or the time has brought that nearer since `before`.
     pub fn may_expire(&self, before: GroupState, shared: &Shared) -> Option<i64> {
-        let mut state = self.state.lock();
-        let of_commits = state.expires_first_ms.take();
-        let is_new = state.state_since_ms.is_none();
-        if !is_new && state.state == before {
-            return of_commits;
-        }
-        let now_ms = shared.now_ms();
-        state.state_since_ms = Some(now_ms);
-        if let Some(stored) = &mut state.stored {
-            stored.since_ms.get_or_insert(now_ms);
-        }
-        state.expires_first(now_ms, shared.config.offsets_retention.0)
+        may_expire(&mut self.state.lock(), before, shared)
     }
 
     pub fn ask_to_retire(&self) -> Result<(), EndGroupError> {
@@ -150,4 +175,18 @@ impl Group {
         let queued = self.queue.max_capacity() - self.queue.capacity();
         self.state.lock().view(queued)
     }
+}
+
+fn may_expire(state: &mut ClassicGroup, before: GroupState, shared: &Shared) -> Option<i64> {
+    let of_commits = state.expires_first_ms.take();
+    let is_new = state.state_since_ms.is_none();
+    if !is_new && state.state == before {
+        return of_commits;
+    }
+    let now_ms = shared.now_ms();
+    state.state_since_ms = Some(now_ms);
+    if let Some(stored) = &mut state.stored {
+        stored.since_ms.get_or_insert(now_ms);
+    }
+    state.expires_first(now_ms, shared.config.offsets_retention.0)
 }

@@ -7,6 +7,7 @@ pub(crate) mod handle;
 pub(crate) mod join;
 pub(crate) mod manage;
 pub(crate) mod member;
+mod members;
 mod moved;
 pub(crate) mod offsets;
 mod pending;

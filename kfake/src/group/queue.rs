@@ -42,31 +42,47 @@ pub(crate) async fn ask<T>(
                 None => return Ok(None),
             },
         };
-        // The peer's departure ends both waits from outside, in the connection. The group's deletion closes the queue and
-        // drops what is in it.
-        let room = tokio::select! {
-            biased;
-            () = exits.shutdown(), if exits.heard_in(Wait::Hijack) => return Err(Closing),
-            room = group.queue.reserve() => room,
-        };
-        let Ok(room) = room else { continue };
         let (reply, answer) = oneshot::channel();
-        room.send(Box::new(request(reply)));
-        groups.changed();
-        group.ensure_running(groups);
-        let answer = tokio::select! {
-            biased;
-            () = exits.shutdown(), if exits.heard_in(Wait::Join) => return Err(Closing),
-            answer = answer => answer,
+        let answer = match group.answer_at_once(groups, request(reply)) {
+            Ok(()) => there(answer),
+            // The peer's departure ends both waits from outside, in the connection. The group's deletion closes the queue and
+            // drops what is in it.
+            Err(request) => {
+                let room = match group.queue.try_reserve() {
+                    // As the wait would end.
+                    Ok(_) if exits.heard_in(Wait::Hijack) && exits.is_shut_down() => return Err(Closing),
+                    Ok(room) => Ok(room),
+                    // To enter a wait among those for the shutdown, and to take it out, costs more than to see that there is room.
+                    Err(_) => tokio::select! {
+                        biased;
+                        () = exits.shutdown(), if exits.heard_in(Wait::Hijack) => return Err(Closing),
+                        room = group.queue.reserve() => room,
+                    },
+                };
+                let Ok(room) = room else { continue };
+                room.send(request);
+                groups.changed();
+                group.ensure_running(groups);
+                tokio::select! {
+                    biased;
+                    () = exits.shutdown(), if exits.heard_in(Wait::Join) => return Err(Closing),
+                    answer = answer => answer.ok(),
+                }
+            }
         };
         match answer {
-            Ok(answer) => return Ok(Some(answer)),
-            Err(_) if group.is_dead() => {}
+            Some(answer) => return Ok(Some(answer)),
+            None if group.is_dead() => {}
             // The member asked again on another connection: Kafka answers there, and here never.
-            Err(_) => {
+            None => {
                 exits.shutdown().await;
                 return Err(Closing);
             }
         }
     }
+}
+
+/// The answer, if it is there.
+fn there<T>(mut answer: oneshot::Receiver<T>) -> Option<T> {
+    answer.try_recv().ok()
 }

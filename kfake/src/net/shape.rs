@@ -9,7 +9,7 @@
 use once_cell::sync::Lazy;
 use thiserror::Error;
 
-use crate::lines::Lines;
+use crate::lines::{Lines, text};
 
 /// Nested structs in Kafka's messages reach five levels; a shape deeper than this is not one of them.
 const MAX_DEPTH: usize = 16;
@@ -72,7 +72,7 @@ struct Message {
     fields: Vec<Field>,
 }
 
-static MESSAGES: Lazy<Lines<i16, Message>> = Lazy::new(|| Lines::new(include_str!("shapes.txt"), key, message));
+static MESSAGES: Lazy<Lines<i16, Message>> = Lazy::new(|| Lines::new(text!(include_str!("shapes.txt")), key, message));
 
 /// Checks that `body` has the shape of a request, and returns how many bytes it takes.
 ///
@@ -227,8 +227,10 @@ impl Walk<'_> {
     }
 }
 
-fn key(line: &'static str) -> Option<i16> {
-    line.split(' ').next()?.parse().ok()
+/// The API's key that a line begins with.
+fn key(line: &'static str) -> i16 {
+    let digits = line.bytes().take_while(u8::is_ascii_digit);
+    digits.fold(0, |key, digit| key * 10 + i16::from(digit - b'0'))
 }
 
 /// A line: the API's key, its name, the first flexible version, and the fields.
