@@ -5,8 +5,13 @@ use std::cmp::Ordering;
 
 use once_cell::race::OnceBox;
 
-/// Where a line begins and ends.
-pub(crate) type Place = (u32, u32);
+/// Where a line begins, where its first two columns end, between tabs, and where it ends itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    begin: u32,
+    head: u32,
+    end: u32,
+}
 
 /// The lines of a text: those that are empty or begin with `#` are none.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +22,14 @@ pub(crate) struct Text {
 
 impl Text {
     fn line(&self, at: usize) -> &'static str {
-        let (begin, end) = self.places[at];
+        let Place { begin, end, .. } = self.places[at];
         &self.text[begin as usize..end as usize]
+    }
+
+    /// The line's first two columns.
+    fn head(&self, at: usize) -> &'static str {
+        let Place { begin, head, .. } = self.places[at];
+        &self.text[begin as usize..head as usize]
     }
 }
 
@@ -37,13 +48,22 @@ pub(crate) const fn count(text: &str) -> usize {
 
 /// Where they are.
 pub(crate) const fn places<const LINES: usize>(text: &str) -> [Place; LINES] {
-    let mut places = [(0, 0); LINES];
+    let nowhere = Place {
+        begin: 0,
+        head: 0,
+        end: 0,
+    };
+    let mut places = [nowhere; LINES];
     let (text, mut at, mut lines) = (text.as_bytes(), 0, 0);
     assert!(text.len() < u32::MAX as usize, "offsets are of 32 bits");
     while at < text.len() {
         let end = end_of_line(text, at);
         if is_line(text, at, end) {
-            places[lines] = (at as u32, end as u32);
+            places[lines] = Place {
+                begin: at as u32,
+                head: end_of_head(text, at, end) as u32,
+                end: end as u32,
+            };
             lines += 1;
         }
         at = end + 1;
@@ -56,6 +76,20 @@ const fn end_of_line(text: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+const fn end_of_head(text: &[u8], mut at: usize, end: usize) -> usize {
+    let mut columns = 0;
+    while at < end {
+        if text[at] == b'\t' {
+            columns += 1;
+        }
+        if columns == 2 {
+            return at;
+        }
+        at += 1;
+    }
+    end
 }
 
 const fn is_line(text: &[u8], begin: usize, end: usize) -> bool {
@@ -85,7 +119,8 @@ pub(crate) struct Lines<K, V: 'static> {
 }
 
 impl<K: Ord, V> Lines<K, V> {
-    /// The lines of a text, which are in the order of their keys. `read` makes a row of one; what it does not understand is no row.
+    /// The lines of a text, which are in the order of their keys. `key` reads one out of a line's first two columns, `read` makes a
+    /// row of a line; what it does not understand is no row.
     pub fn new(text: Text, key: fn(&'static str) -> K, read: fn(&'static str) -> Option<V>) -> Self {
         Self {
             text,
@@ -101,7 +136,7 @@ impl<K: Ord, V> Lines<K, V> {
     }
 
     fn key(&self, at: usize) -> K {
-        (self.key)(self.text.line(at))
+        (self.key)(self.text.head(at))
     }
 
     /// The first line that is behind those for which this holds.
@@ -160,6 +195,19 @@ mod tests {
     fn number(line: &'static str) -> Option<u32> {
         READ.fetch_add(1, Relaxed);
         line.split_once(' ')?.1.parse().ok()
+    }
+
+    #[test]
+    fn lines_and_their_heads_are_found_when_compiling() {
+        let text = text!("#\na\tb\tc\td\na\tb\t\n\na\tb\na\n\n");
+        let found: Vec<_> = (0..text.places.len())
+            .map(|at| (text.line(at), text.head(at)))
+            .collect();
+        assert_eq!(
+            found,
+            [("a\tb\tc\td", "a\tb"), ("a\tb\t", "a\tb"), ("a\tb", "a\tb"), ("a", "a")]
+        );
+        assert!(text!("# nothing").places.is_empty() && text!("").places.is_empty());
     }
 
     #[test]

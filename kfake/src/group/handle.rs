@@ -95,7 +95,9 @@ impl Group {
         }
         let before = state.state;
         state.handle(request, now, groups);
-        let is_nearer = state.deadline().is_some_and(|at| deadline.is_none_or(|before| at < before));
+        let is_nearer = state
+            .deadline()
+            .is_some_and(|at| deadline.is_none_or(|before| at < before));
         let expires_at = may_expire(&mut state, before, &groups.shared);
         drop(state);
         if is_nearer {

@@ -154,7 +154,9 @@ mod tests {
 
         fn insert(&mut self, id: &StrBytes) {
             let before = self.members.insert(id.clone(), member(id)).map(|member| member.id);
-            let expected = self.at(id).map(|at| std::mem::replace(&mut self.list[at].1, id.clone()));
+            let expected = self
+                .at(id)
+                .map(|at| std::mem::replace(&mut self.list[at].1, id.clone()));
             assert_eq!(before, expected);
             if before.is_none() {
                 self.list.push((id.clone(), id.clone()));
@@ -178,17 +180,28 @@ mod tests {
 
         fn check(&mut self) {
             let members = &mut self.members;
-            assert_eq!((members.len(), members.is_empty()), (self.list.len(), self.list.is_empty()));
+            assert_eq!(
+                (members.len(), members.is_empty()),
+                (self.list.len(), self.list.is_empty())
+            );
             assert!(members.keys().eq(self.list.iter().map(|(id, _)| id)));
             assert!(members.values().map(|m| &m.id).eq(self.list.iter().map(|(_, own)| own)));
-            assert!(members.values_mut().map(|m| &m.id).eq(self.list.iter().map(|(_, own)| own)));
+            assert!(
+                members
+                    .values_mut()
+                    .map(|m| &m.id)
+                    .eq(self.list.iter().map(|(_, own)| own))
+            );
             for (id, own) in &self.list {
                 assert_eq!(members.get(id).map(|m| &m.id), Some(own));
                 assert_eq!(members.get_mut(id).map(|m| &m.id), Some(own));
             }
             assert!(members.places.len() <= 2 * self.list.len(), "more places than needed");
             let first = members.places.get_index(members.empty_first);
-            assert!(first.is_none_or(|(_, member)| member.is_some()), "the first is looked for");
+            assert!(
+                first.is_none_or(|(_, member)| member.is_some()),
+                "the first is looked for"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::registry::Groups;
 use super::request::{Reply, Request};
-use crate::cluster::exits::{Closing, Wait};
+use crate::cluster::exits::{Closing, Exits, Wait};
 use crate::cluster::internal::Internal;
 
 /// What to do with a request for a group that does not exist.
@@ -43,46 +43,44 @@ pub(crate) async fn ask<T>(
             },
         };
         let (reply, answer) = oneshot::channel();
-        let answer = match group.answer_at_once(groups, request(reply)) {
-            Ok(()) => there(answer),
-            // The peer's departure ends both waits from outside, in the connection. The group's deletion closes the queue and
-            // drops what is in it.
-            Err(request) => {
-                let room = match group.queue.try_reserve() {
-                    // As the wait would end.
-                    Ok(_) if exits.heard_in(Wait::Hijack) && exits.is_shut_down() => return Err(Closing),
-                    Ok(room) => Ok(room),
-                    // To enter a wait among those for the shutdown, and to take it out, costs more than to see that there is room.
-                    Err(_) => tokio::select! {
-                        biased;
-                        () = exits.shutdown(), if exits.heard_in(Wait::Hijack) => return Err(Closing),
-                        room = group.queue.reserve() => room,
-                    },
-                };
-                let Ok(room) = room else { continue };
-                room.send(request);
-                groups.changed();
-                group.ensure_running(groups);
-                tokio::select! {
-                    biased;
-                    () = exits.shutdown(), if exits.heard_in(Wait::Join) => return Err(Closing),
-                    answer = answer => answer.ok(),
-                }
-            }
+        let request = match group.answer_at_once(groups, request(reply)) {
+            Ok(()) => return answered(answer, exits).await,
+            Err(request) => request,
+        };
+        // The peer's departure ends both waits from outside, in the connection. The group's deletion closes the queue and
+        // drops what is in it.
+        let room = tokio::select! {
+            biased;
+            () = exits.shutdown(), if exits.heard_in(Wait::Hijack) => return Err(Closing),
+            room = group.queue.reserve() => room,
+        };
+        let Ok(room) = room else { continue };
+        room.send(request);
+        groups.changed();
+        group.ensure_running(groups);
+        let answer = tokio::select! {
+            biased;
+            () = exits.shutdown(), if exits.heard_in(Wait::Join) => return Err(Closing),
+            answer = answer => answer,
         };
         match answer {
-            Some(answer) => return Ok(Some(answer)),
-            None if group.is_dead() => {}
-            // The member asked again on another connection: Kafka answers there, and here never.
-            None => {
-                exits.shutdown().await;
-                return Err(Closing);
-            }
+            Ok(answer) => return Ok(Some(answer)),
+            Err(_) if group.is_dead() => {}
+            Err(_) => return unanswered(exits).await,
         }
     }
 }
 
-/// The answer, if it is there.
-fn there<T>(mut answer: oneshot::Receiver<T>) -> Option<T> {
-    answer.try_recv().ok()
+/// The answer to a request that has been handled.
+async fn answered<T>(mut answer: oneshot::Receiver<T>, exits: &Exits) -> Result<Option<T>, Closing> {
+    match answer.try_recv() {
+        Ok(answer) => Ok(Some(answer)),
+        Err(_) => unanswered(exits).await,
+    }
+}
+
+/// The member asked again on another connection: Kafka answers there, and here never.
+async fn unanswered<T>(exits: &Exits) -> Result<T, Closing> {
+    exits.shutdown().await;
+    Err(Closing)
 }

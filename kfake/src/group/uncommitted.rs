@@ -342,7 +342,11 @@ impl Groups {
         self.held(partition, group.state.lock())
     }
 
-    fn held<'a>(&self, partition: Option<i32>, mut state: MutexGuard<'a, ClassicGroup>) -> MutexGuard<'a, ClassicGroup> {
+    fn held<'a>(
+        &self,
+        partition: Option<i32>,
+        mut state: MutexGuard<'a, ClassicGroup>,
+    ) -> MutexGuard<'a, ClassicGroup> {
         if let Some(partition) = partition {
             state.hold(partition, &self.unreplicated);
         }

@@ -5,17 +5,17 @@ use once_cell::sync::Lazy;
 
 use crate::lines::{Lines, text};
 
-static TABLE: Lazy<Lines<Key, Definition>> = Lazy::new(|| Lines::new(text!(include_str!("table.txt")), key, definition));
-static DOCUMENTATION: Lazy<Lines<Key, String>> = Lazy::new(|| Lines::new(text!(include_str!("docs.txt")), key, unescaped));
+static TABLE: Lazy<Lines<Key, Definition>> =
+    Lazy::new(|| Lines::new(text!(include_str!("table.txt")), key, definition));
+static DOCUMENTATION: Lazy<Lines<Key, String>> =
+    Lazy::new(|| Lines::new(text!(include_str!("docs.txt")), key, unescaped));
 
 type Key = (Option<Kind>, &'static str);
 
-/// The first two columns of both tables, in which a search looks at one line after the other.
-fn key(line: &'static str) -> Key {
-    let (kind, rest) = line.split_at_checked(1).unwrap_or_default();
-    let name = rest.get(1..).unwrap_or_default();
-    let end = name.bytes().position(|byte| byte == b'\t').unwrap_or(name.len());
-    (Kind::of(kind), &name[..end])
+/// The first two columns of both tables. A search looks at one line's after the other.
+fn key(head: &'static str) -> Key {
+    let (kind, name) = head.split_at_checked(2).unwrap_or_default();
+    (Kind::of(kind.get(..1).unwrap_or_default()), name)
 }
 
 /// Whose configuration it is.
