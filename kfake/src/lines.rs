@@ -130,7 +130,8 @@ impl<K: Ord, V> Lines<K, V> {
         }
     }
 
-    fn row(&self, at: usize) -> Option<&V> {
+    /// The row of a line, which are counted from 0.
+    pub fn row(&self, at: usize) -> Option<&V> {
         let read = || Box::new((self.read)(self.text.line(at)));
         self.rows[at].get_or_init(read).as_ref()
     }
