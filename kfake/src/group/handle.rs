@@ -192,3 +192,131 @@ fn may_expire(state: &mut ClassicGroup, before: GroupState, shared: &Shared) -> 
     }
     state.expires_first(now_ms, shared.config.offsets_retention.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
+    use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+    use kafka_protocol::messages::{HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, SyncGroupRequest};
+    use kafka_protocol::protocol::StrBytes;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::group::queue::{Missing, ask};
+    use crate::group::request::ClientInfo;
+
+    const SESSION: Duration = Duration::from_secs(10);
+
+    struct Given {
+        groups: Arc<Groups>,
+        group: Arc<Group>,
+        heartbeat: HeartbeatRequest,
+    }
+
+    impl Given {
+        /// A stable group of one member.
+        async fn stable() -> Self {
+            let groups = Arc::new(Groups::new(Arc::new(Shared::of_one_broker())));
+            let id = StrBytes::from_static_str("billing");
+            let protocol = JoinGroupRequestProtocol::default().with_name(StrBytes::from_static_str("range"));
+            let join = JoinGroupRequest::default()
+                .with_group_id(id.clone().into())
+                .with_session_timeout_ms(SESSION.as_millis() as i32)
+                .with_rebalance_timeout_ms(60_000)
+                .with_protocol_type(StrBytes::from_static_str("consumer"))
+                .with_protocols(vec![protocol]);
+            let client = Arc::new(ClientInfo {
+                id: "client".to_owned(),
+                host: "/host".to_owned(),
+            });
+            let joined = ask(&groups, "billing", Missing::Create, |reply| {
+                Request::Join(join.clone(), 3, client.clone(), groups.moves(), reply)
+            });
+            let joined = joined.await.unwrap().unwrap();
+            let assignment = SyncGroupRequestAssignment::default().with_member_id(joined.member_id.clone());
+            let sync = SyncGroupRequest::default()
+                .with_group_id(id.clone().into())
+                .with_generation_id(joined.generation_id)
+                .with_member_id(joined.member_id.clone())
+                .with_assignments(vec![assignment]);
+            let synced = ask(&groups, "billing", Missing::Leave, |reply| {
+                Request::Sync(sync.clone(), groups.moves(), reply)
+            });
+            assert_eq!(synced.await.unwrap().unwrap().error_code, 0);
+            Self {
+                group: groups.get("billing").unwrap(),
+                groups,
+                heartbeat: HeartbeatRequest::default()
+                    .with_group_id(id.into())
+                    .with_generation_id(joined.generation_id)
+                    .with_member_id(joined.member_id),
+            }
+        }
+
+        fn request(&self) -> (Request, oneshot::Receiver<HeartbeatResponse>) {
+            let (reply, answer) = oneshot::channel();
+            (Request::Heartbeat(self.heartbeat.clone(), reply), answer)
+        }
+
+        /// The error of a heartbeat that is answered at once; none where it is not.
+        fn beat(&self) -> Option<i16> {
+            let (request, mut answer) = self.request();
+            self.group.answer_at_once(&self.groups, request).ok()?;
+            Some(answer.try_recv().expect("it is answered by now").error_code)
+        }
+
+        async fn close(self) {
+            let shared = &self.groups.shared;
+            shared.exits.shut_down();
+            shared.tasks.all.close();
+            shared.tasks.all.wait().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_heartbeat_is_answered_at_once_unless_the_task_has_something_to_do_first() {
+        let given = Given::stable().await;
+        assert_eq!(given.beat(), Some(0));
+        let group = &given.group;
+
+        let open = group.state.lock();
+        assert_eq!(given.beat(), None, "somebody else has the group");
+        drop(open);
+
+        let (before, _answer) = given.request();
+        group.queue.try_send(Box::new(before)).unwrap();
+        assert_eq!(given.beat(), None, "there is a request before it");
+        tokio::task::yield_now().await;
+        assert_eq!(given.beat(), Some(0), "it has been handled");
+
+        group.stall(true);
+        assert_eq!(given.beat(), None, "the group takes none");
+        group.stall(false);
+        assert_eq!(given.beat(), Some(0));
+
+        group.state.lock().next_session = Some(Instant::now());
+        assert_eq!(given.beat(), None, "a session may be over");
+        given.close().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_a_heartbeat_brings_nearer_is_kept() {
+        let given = Given::stable().await;
+        let (group, id) = (given.group.clone(), given.heartbeat.member_id.clone());
+        // As of a member that waited for others, which has no session while it does.
+        {
+            let mut state = group.state.lock();
+            state.members.get_mut(&id).unwrap().session_deadline = None;
+            state.next_session = Some(Instant::now() + 100 * SESSION);
+        }
+        group.control.notify_one();
+        tokio::task::yield_now().await;
+
+        assert_eq!(given.beat(), Some(0));
+        tokio::time::sleep(2 * SESSION).await;
+        assert!(group.is_empty(), "the session that began with the heartbeat is over");
+        given.close().await;
+    }
+}
