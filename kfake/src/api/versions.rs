@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use kafka_protocol::messages::ApiKey;
 use kafka_protocol::protocol::VersionRange;
 use thiserror::Error;
 
@@ -51,10 +50,10 @@ pub(super) fn of(api: &Api, offered: &Offered) -> Option<VersionRange> {
 }
 
 /// The API of a key and what is offered of it.
-pub(super) fn find(key: i16, offered: &Offered) -> Option<(Api, VersionRange)> {
-    let key = ApiKey::try_from(key).ok()?;
-    let api = super::all().find(|api| api.key == key)?;
-    Some((api, of(&api, offered)?))
+pub(super) fn find(key: i16, offered: &Offered) -> Option<(&'static Api, VersionRange)> {
+    let at = super::TABLE.binary_search_by_key(&key, |api| api.key as i16).ok()?;
+    let api = &super::TABLE[at];
+    Some((api, of(api, offered)?))
 }
 
 #[cfg(test)]
@@ -76,6 +75,17 @@ mod tests {
         let offered = |name| Offered::new(Release::named(name).unwrap(), BTreeMap::new());
         assert!(find(47, &offered("2.3")).is_none());
         assert_eq!(find(47, &offered("2.4")).unwrap().1, VersionRange { min: 0, max: 0 });
+    }
+
+    #[test]
+    fn every_api_is_found_by_its_key() {
+        let offered = Offered::default();
+        for key in -1..200 {
+            let expected = crate::api::all().find(|api| api.key as i16 == key);
+            let expected = expected.filter(|api| of(api, &offered).is_some());
+            let found = find(key, &offered).map(|(api, _)| api.key);
+            assert_eq!(found, expected.map(|api| api.key), "{key}");
+        }
     }
 
     #[test]

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use once_cell::sync::Lazy;
 use thiserror::Error;
 
-use crate::lines::Lines;
+use crate::lines::{Lines, text};
 
-const TEXT: &str = include_str!("releases.txt");
+const TABLE: &str = include_str!("releases.txt");
 
-static RELEASES: Lazy<Lines<Number, Release>> = Lazy::new(|| Lines::new(TEXT, number, read));
+static RELEASES: Lazy<Lines<Option<Number>, Release>> = Lazy::new(|| Lines::new(text!(TABLE), number, read));
 
 /// The numbers of a name: 0 and 11.
 type Number = (u8, u8);
@@ -46,7 +46,7 @@ impl Release {
     /// The newest release.
     pub fn newest() -> &'static Self {
         let newest = RELEASES.keys().next_back();
-        let newest = newest.and_then(|newest| RELEASES.get(|number| number.cmp(newest)));
+        let newest = newest.and_then(|newest| RELEASES.get(|number| number.cmp(&newest)));
         newest.expect("releases.txt has a line")
     }
 
@@ -68,7 +68,7 @@ impl Release {
             patch.is_some_and(|patch| patch.is_empty() || patch.strip_prefix('.').is_some_and(is_patch))
         };
         let unknown = || UnknownRelease { name: name.to_owned() };
-        let near = number(name).and_then(|wanted| RELEASES.get(|number| number.cmp(&wanted)));
+        let near = number(name).and_then(|wanted| RELEASES.get(|number| number.cmp(&Some(wanted))));
         near.filter(is_it).ok_or_else(unknown)
     }
 }
@@ -159,8 +159,9 @@ mod tests {
 
     #[test]
     fn every_line_of_the_table_is_read_whole() {
-        let lines = || TEXT.lines().filter(|line| !line.starts_with('#'));
+        let lines = || TABLE.lines().filter(|line| !line.starts_with('#'));
         assert_eq!(Release::all().count(), lines().count());
+        assert!(RELEASES.keys().is_sorted(), "a search needs them in order");
         for (line, release) in lines().zip(Release::all()) {
             let words = |column| {
                 line.split('|')

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{JoinGroupResponse, SyncGroupResponse};
 use kafka_protocol::protocol::StrBytes;
@@ -14,6 +13,7 @@ use tokio::time::Instant;
 
 use super::join;
 use super::member::Member;
+use super::members::Members;
 use super::moved::Stored;
 use super::offsets::Offsets;
 use super::rebalance::JoinPhase;
@@ -36,8 +36,7 @@ pub(crate) struct ClassicGroup {
     pub(super) protocol_type: Option<StrBytes>,
     pub(super) protocol: Option<StrBytes>,
     pub(super) leader: Option<StrBytes>,
-    /// Boxed: taking one out moves those behind it.
-    pub(super) members: IndexMap<StrBytes, Box<Member>>,
+    pub(super) members: Members,
     /// How many members support each protocol, by its name.
     pub(super) supporters: Vec<(StrBytes, usize)>,
     /// Static members' current ids, by instance id.
@@ -74,7 +73,7 @@ impl ClassicGroup {
             protocol_type: None,
             protocol: None,
             leader: None,
-            members: IndexMap::new(),
+            members: Members::default(),
             supporters: Vec::new(),
             instances: BTreeMap::new(),
             pending: BTreeMap::new(),
@@ -185,7 +184,7 @@ impl ClassicGroup {
 
     /// Removes a member. Who waits in its name is told that it is none.
     pub(super) fn remove(&mut self, id: &StrBytes) {
-        let Some(mut member) = self.members.shift_remove(id) else {
+        let Some(mut member) = self.members.remove(id) else {
             return;
         };
         self.count_protocols(&member.protocols, -1);
@@ -206,13 +205,13 @@ impl ClassicGroup {
 
     /// A static member is back under a new id: what waits under the old one is fenced (KIP-345).
     pub(super) fn replace_static(&mut self, instance: &StrBytes, old: &StrBytes, new: StrBytes) {
-        let Some((index, _, mut member)) = self.members.swap_remove_full(old) else {
+        let Some(member) = self.members.rename(old, new.clone()) else {
             return;
         };
-        answer_join(&mut member, |version| {
+        answer_join(member, |version| {
             join::refused(ResponseError::FencedInstanceId, old.clone(), version)
         });
-        answer_sync(&mut member, || refused_sync(ResponseError::FencedInstanceId));
+        answer_sync(member, || refused_sync(ResponseError::FencedInstanceId));
         member.id = new.clone();
         if self.leader.as_ref() == Some(old) {
             self.leader = Some(new.clone());
@@ -221,10 +220,8 @@ impl ClassicGroup {
             self.pending_sync.insert(new.clone());
         }
         if let Some(current) = self.instances.get_mut(instance) {
-            *current = new.clone();
+            *current = new;
         }
-        let (last, _) = self.members.insert_full(new, member);
-        self.members.swap_indices(index, last);
     }
 
     /// Kafka's `ClassicGroup.validateMember`.

@@ -171,6 +171,14 @@ fn asked(request: Option<Box<Request>>) -> Event {
 }
 
 impl super::classic::ClassicGroup {
+    /// When the task has something to do that nobody asks for.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.watch() {
+            Watch::Nothing => None,
+            Watch::Rebalance { until } | Watch::Session { until } => Some(until),
+        }
+    }
+
     fn watch(&self) -> Watch {
         let rebalance = match self.state {
             GroupState::PreparingRebalance => self.join_deadline(),

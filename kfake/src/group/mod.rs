@@ -1,4 +1,5 @@
-//! Group coordinators. Each group has a task of its own, [`manage`](manage::manage), which alone changes the group's state.
+//! Group coordinators. Each group has a task of its own, [`manage`](manage::manage), which takes requests one by one and keeps the
+//! group's time. What needs neither is answered where it is asked (`Group::answer_at_once`).
 
 pub(crate) mod classic;
 pub(crate) mod commit;
@@ -7,6 +8,7 @@ pub(crate) mod handle;
 pub(crate) mod join;
 pub(crate) mod manage;
 pub(crate) mod member;
+mod members;
 mod moved;
 pub(crate) mod offsets;
 mod pending;

@@ -137,7 +137,7 @@ impl ClassicGroup {
         if self.state == GroupState::Dead {
             return;
         }
-        for (id, member) in &mut self.members {
+        for (id, member) in self.members.iter_mut() {
             answer_join(member, |version| {
                 refused(ResponseError::NotCoordinator, id.clone(), version)
             });

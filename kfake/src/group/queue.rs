@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::registry::Groups;
 use super::request::{Reply, Request};
-use crate::cluster::exits::{Closing, Wait};
+use crate::cluster::exits::{Closing, Exits, Wait};
 use crate::cluster::internal::Internal;
 
 /// What to do with a request for a group that does not exist.
@@ -42,6 +42,11 @@ pub(crate) async fn ask<T>(
                 None => return Ok(None),
             },
         };
+        let (reply, answer) = oneshot::channel();
+        let request = match group.answer_at_once(groups, request(reply)) {
+            Ok(()) => return answered(answer, exits).await,
+            Err(request) => request,
+        };
         // The peer's departure ends both waits from outside, in the connection. The group's deletion closes the queue and
         // drops what is in it.
         let room = tokio::select! {
@@ -50,8 +55,7 @@ pub(crate) async fn ask<T>(
             room = group.queue.reserve() => room,
         };
         let Ok(room) = room else { continue };
-        let (reply, answer) = oneshot::channel();
-        room.send(Box::new(request(reply)));
+        room.send(request);
         groups.changed();
         group.ensure_running(groups);
         let answer = tokio::select! {
@@ -62,11 +66,21 @@ pub(crate) async fn ask<T>(
         match answer {
             Ok(answer) => return Ok(Some(answer)),
             Err(_) if group.is_dead() => {}
-            // The member asked again on another connection: Kafka answers there, and here never.
-            Err(_) => {
-                exits.shutdown().await;
-                return Err(Closing);
-            }
+            Err(_) => return unanswered(exits).await,
         }
     }
+}
+
+/// The answer to a request that has been handled.
+async fn answered<T>(mut answer: oneshot::Receiver<T>, exits: &Exits) -> Result<Option<T>, Closing> {
+    match answer.try_recv() {
+        Ok(answer) => Ok(Some(answer)),
+        Err(_) => unanswered(exits).await,
+    }
+}
+
+/// The member asked again on another connection: Kafka answers there, and here never.
+async fn unanswered<T>(exits: &Exits) -> Result<T, Closing> {
+    exits.shutdown().await;
+    Err(Closing)
 }

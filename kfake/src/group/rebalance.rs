@@ -191,7 +191,7 @@ impl ClassicGroup {
     fn elect_leader_that_joined(&mut self) -> bool {
         let joined = |m: &Member| m.awaiting_join.is_some();
         let leader = self.leader.as_ref().and_then(|id| self.members.get(id));
-        if leader.is_some_and(|m| joined(m)) {
+        if leader.is_some_and(joined) {
             return true;
         }
         match self.members.values().find(|m| joined(m)) {

@@ -1,6 +1,6 @@
 //! Every group of the cluster, and which broker coordinates it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -19,7 +19,8 @@ use crate::cluster::unreplicated::Unreplicated;
 #[derive(Debug)]
 pub(crate) struct Groups {
     pub shared: Arc<Shared>,
-    by_id: Mutex<BTreeMap<Arc<str>, Arc<Group>>>,
+    /// Asked for by every request of a member; what has to be in an order is sorted.
+    by_id: Mutex<HashMap<Arc<str>, Arc<Group>>>,
     changes: watch::Sender<u64>,
     /// How often coordinators have moved.
     pub(super) moves: AtomicU64,
@@ -64,7 +65,9 @@ impl Groups {
 
     /// In the order of their ids.
     pub fn all(&self) -> Vec<Arc<Group>> {
-        self.by_id.lock().values().cloned().collect()
+        let mut all: Vec<_> = self.by_id.lock().values().cloned().collect();
+        all.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        all
     }
 
     /// In the order of their ids: the groups of a partition of `__consumer_offsets`.

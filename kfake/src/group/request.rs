@@ -44,6 +44,13 @@ pub(crate) enum Request {
     InTransaction(Job),
 }
 
+impl Request {
+    /// Whether it is answered without waiting for anybody, and changes nothing that others of the group wait for.
+    pub fn is_simple(&self) -> bool {
+        matches!(self, Self::Heartbeat(..) | Self::Commit(..) | Self::Fetch(..))
+    }
+}
+
 /// Work on a group that takes other locks before the group's own: those of transactions come first.
 pub(crate) struct Job(pub Box<Work>);
 

@@ -321,6 +321,14 @@ impl Groups {
         self.open_as(partition, group)
     }
 
+    /// The same, unless somebody else has it open.
+    pub(super) fn try_open<'a>(&self, group: &'a Group) -> Option<MutexGuard<'a, ClassicGroup>> {
+        let any = self.unreplicated.any();
+        let partition = any.then(|| self.shared.offsets_partition(&group.id));
+        let state = group.state.try_lock()?;
+        Some(self.held(partition, state))
+    }
+
     /// The same for whoever holds the topics.
     pub(super) fn open_in<'a>(&self, topics: &Topics, group: &'a Group) -> MutexGuard<'a, ClassicGroup> {
         let partition = match self.unreplicated.any() {
@@ -331,7 +339,14 @@ impl Groups {
     }
 
     fn open_as<'a>(&self, partition: Option<i32>, group: &'a Group) -> MutexGuard<'a, ClassicGroup> {
-        let mut state = group.state.lock();
+        self.held(partition, group.state.lock())
+    }
+
+    fn held<'a>(
+        &self,
+        partition: Option<i32>,
+        mut state: MutexGuard<'a, ClassicGroup>,
+    ) -> MutexGuard<'a, ClassicGroup> {
         if let Some(partition) = partition {
             state.hold(partition, &self.unreplicated);
         }

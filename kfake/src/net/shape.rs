@@ -9,7 +9,7 @@
 use once_cell::sync::Lazy;
 use thiserror::Error;
 
-use crate::lines::Lines;
+use crate::lines::{Lines, text};
 
 /// Nested structs in Kafka's messages reach five levels; a shape deeper than this is not one of them.
 const MAX_DEPTH: usize = 16;
@@ -72,15 +72,39 @@ struct Message {
     fields: Vec<Field>,
 }
 
-static MESSAGES: Lazy<Lines<i16, Message>> = Lazy::new(|| Lines::new(include_str!("shapes.txt"), key, message));
+static MESSAGES: Lazy<Messages> = Lazy::new(Messages::new);
+
+/// The shapes, by their APIs' keys.
+struct Messages {
+    lines: Lines<i16, Message>,
+    /// Which line is that of a key: keys are few and small, and every request asks.
+    line_of: Vec<Option<u8>>,
+}
+
+impl Messages {
+    fn new() -> Self {
+        let lines = Lines::new(text!(include_str!("shapes.txt")), key, message);
+        let mut line_of = Vec::new();
+        for (line, key) in lines.keys().enumerate() {
+            if let (Ok(line), Ok(key)) = (u8::try_from(line), usize::try_from(key)) {
+                line_of.resize(line_of.len().max(key + 1), None);
+                line_of[key] = Some(line);
+            }
+        }
+        Self { lines, line_of }
+    }
+
+    fn get(&self, api_key: i16) -> Option<&Message> {
+        let line = *self.line_of.get(usize::try_from(api_key).ok()?)?;
+        self.lines.row(line?.into())
+    }
+}
 
 /// Checks that `body` has the shape of a request, and returns how many bytes it takes.
 ///
 /// Bytes behind the request are not an error: Apache Kafka ignores them as well.
 pub(crate) fn check(api_key: i16, version: i16, body: &[u8]) -> Result<usize, ShapeError> {
-    let message = MESSAGES
-        .get(|key| key.cmp(&api_key))
-        .ok_or(ShapeError::UnknownApi(api_key))?;
+    let message = MESSAGES.get(api_key).ok_or(ShapeError::UnknownApi(api_key))?;
     let mut walk = Walk {
         rest: body,
         version,
@@ -227,8 +251,10 @@ impl Walk<'_> {
     }
 }
 
-fn key(line: &'static str) -> Option<i16> {
-    line.split(' ').next()?.parse().ok()
+/// The API's key that a line begins with.
+fn key(line: &'static str) -> i16 {
+    let digits = line.bytes().take_while(u8::is_ascii_digit);
+    digits.fold(0, |key, digit| key * 10 + i16::from(digit - b'0'))
 }
 
 /// A line: the API's key, its name, the first flexible version, and the fields.

@@ -3,17 +3,19 @@
 
 use once_cell::sync::Lazy;
 
-use crate::lines::Lines;
+use crate::lines::{Lines, text};
 
-static TABLE: Lazy<Lines<Key, Definition>> = Lazy::new(|| Lines::new(include_str!("table.txt"), key, definition));
-static DOCUMENTATION: Lazy<Lines<Key, String>> = Lazy::new(|| Lines::new(include_str!("docs.txt"), key, unescaped));
+static TABLE: Lazy<Lines<Key, Definition>> =
+    Lazy::new(|| Lines::new(text!(include_str!("table.txt")), key, definition));
+static DOCUMENTATION: Lazy<Lines<Key, String>> =
+    Lazy::new(|| Lines::new(text!(include_str!("docs.txt")), key, unescaped));
 
-type Key = (Kind, &'static str);
+type Key = (Option<Kind>, &'static str);
 
-/// The first two columns of both tables.
-fn key(line: &'static str) -> Option<Key> {
-    let (kind, rest) = line.split_once('\t')?;
-    Some((Kind::of(kind)?, rest.split_once('\t')?.0))
+/// The first two columns of both tables. A search looks at one line's after the other.
+fn key(head: &'static str) -> Key {
+    let (kind, name) = head.split_at_checked(2).unwrap_or_default();
+    (Kind::of(kind.get(..1).unwrap_or_default()), name)
 }
 
 /// Whose configuration it is.
@@ -229,7 +231,7 @@ fn rule(column: &'static str) -> Option<Check> {
 
 /// The configurations of a kind, in the order of their names.
 pub(crate) fn all(kind: Kind) -> impl Iterator<Item = &'static Definition> {
-    TABLE.within(move |(of, _)| of.cmp(&kind))
+    TABLE.within(move |(of, _)| of.cmp(&Some(kind)))
 }
 
 /// Those of some names that are of a kind, in the order in which `ConfigDef.parse` goes through them.
@@ -244,12 +246,12 @@ pub(crate) fn in_order<'a>(
 
 /// A configuration by its name.
 pub(crate) fn find(kind: Kind, name: &str) -> Option<&'static Definition> {
-    TABLE.get(|key| key.cmp(&(kind, name)))
+    TABLE.get(|key| key.cmp(&(Some(kind), name)))
 }
 
 /// What Apache Kafka says about a configuration.
 pub(crate) fn documentation(definition: &Definition) -> &'static str {
-    let found = DOCUMENTATION.get(|key| key.cmp(&(definition.kind, definition.name)));
+    let found = DOCUMENTATION.get(|key| key.cmp(&(Some(definition.kind), definition.name)));
     found.map_or("", String::as_str)
 }
 
@@ -290,6 +292,7 @@ mod tests {
         ];
         assert_eq!(every.into_iter().flat_map(all).count(), lines);
         assert!(TABLE.keys().eq(DOCUMENTATION.keys()));
+        assert!(TABLE.keys().is_sorted(), "a search needs them in order");
         for definition in every.into_iter().flat_map(all) {
             assert_eq!(find(definition.kind, definition.name), Some(definition));
         }
