@@ -6,6 +6,8 @@
 
 mod ask;
 mod make;
+#[path = "../../../tests/protocol/warnings.rs"]
+mod warnings;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
