@@ -160,12 +160,25 @@ impl Process {
         }
     }
 
+    /// Reads one record.
     fn record(&mut self, kind: u64, at: u64, record: &Words<'_>, linked: &mut Linked) -> Option<()> {
-        let word = |index: u64| record.word(index * 8);
         match kind {
             1 => {
-                self.nodes.insert(at, (word(1)?, word(2)?));
+                self.nodes.insert(at, (record.word(8)?, record.word(16)?));
+                Some(())
             }
+            2 | 8 => self.threads_record(kind, at, record, linked),
+            3 | 10 | 11 => self.object_record(kind, at, record, linked),
+            4..=7 | 9 => linked.block_record(kind, at, record),
+            // Kinds that a later version may add.
+            _ => Some(()),
+        }
+    }
+
+    /// Reads a record of threads that were created alike, or of one that is alive.
+    fn threads_record(&mut self, kind: u64, at: u64, record: &Words<'_>, linked: &mut Linked) -> Option<()> {
+        let word = |index: u64| record.word(index * 8);
+        match kind {
             2 => {
                 self.lineages.insert(at, (word(1)?, word(2)?));
                 self.threads.push(Threads {
@@ -180,75 +193,6 @@ impl Process {
                     alive: Vec::new(),
                 });
             }
-            3 => {
-                let object = Object {
-                    base: word(1)?,
-                    range: word(2)?..word(3)?,
-                    path: String::from_utf8_lossy(record.bytes(40, word(4)?)?).into_owned(),
-                    uuid: None,
-                    file: None,
-                };
-                if !self.objects.contains(&object) {
-                    linked.objects.insert(at, self.objects.len());
-                    self.objects.push(object);
-                }
-            }
-            4 => linked.folds.push((
-                at,
-                Fold {
-                    allocated: word(1)?,
-                    freed: word(2)?,
-                    lineage: word(3)?,
-                    seen: Seen::of(word(4)?),
-                    count: word(5)?,
-                    lived: lifetime(word(8)?, word(9)?),
-                    lifetimes: Vec::new(),
-                    copies: Vec::new(),
-                },
-            )),
-            5 if word(1)? != 0 => {
-                let (size, room, pass) = (word(4)?, word(5)?, word(7)?);
-                let copy = (pass != 0)
-                    .then(|| {
-                        Some(Copy {
-                            address: word(1)?,
-                            age: linked.passes.saturating_sub(pass),
-                            bytes: record.bytes(112, size.min(room))?.to_vec(),
-                            end: Some(word(12)?).filter(|end| *end != 0),
-                            more: Vec::new(),
-                            // The pass at the process' end looks at all.
-                            is_last: pass == linked.passes,
-                            quiet: Vec::new(),
-                        })
-                    })
-                    .flatten();
-                let live = Live {
-                    allocated: word(2)?,
-                    lineage: word(3)?,
-                    seen: Seen::of(word(6)?),
-                    from_ns: word(10)?,
-                    copy,
-                };
-                linked.live.push((word(11)?, live));
-            }
-            6 => {
-                let length = word(5)?;
-                let regions_at = 9_u64.checked_add(length / 8)?;
-                let quiet_at = regions_at.checked_add(word(6)?)?;
-                let copy = Copy {
-                    address: word(2)?,
-                    age: word(4)?,
-                    bytes: record.bytes(72, word(3)?.min(length))?.to_vec(),
-                    end: Some(word(7)?).filter(|end| *end != 0),
-                    more: regions(record, regions_at, word(6)?)?,
-                    is_last: false,
-                    quiet: words_of(record, quiet_at, word(8)?)?,
-                };
-                linked.copies.entry(word(1)?).or_default().push(copy);
-            }
-            7 => {
-                linked.boxes.insert(at, regions(record, 4, word(1)?)?);
-            }
             8 if word(1)? != 0 => {
                 let threads = linked.threads.entry(word(1)?).or_default();
                 threads.0.push(lifetime(word(2)?, word(3)?));
@@ -261,10 +205,26 @@ impl Process {
                     });
                 }
             }
-            9 => {
-                let lifetimes = linked.lifetimes.entry(word(1)?).or_default();
-                for pair in 0..word(2)?.min(8) {
-                    lifetimes.push(lifetime(word(3 + pair * 2)?, word(4 + pair * 2)?));
+            _ => (),
+        }
+        Some(())
+    }
+
+    /// Reads a record of a file that was loaded, or of which one it was.
+    fn object_record(&mut self, kind: u64, at: u64, record: &Words<'_>, linked: &mut Linked) -> Option<()> {
+        let word = |index: u64| record.word(index * 8);
+        match kind {
+            3 => {
+                let object = Object {
+                    base: word(1)?,
+                    range: word(2)?..word(3)?,
+                    path: String::from_utf8_lossy(record.bytes(40, word(4)?)?).into_owned(),
+                    uuid: None,
+                    file: None,
+                };
+                if !self.objects.contains(&object) {
+                    linked.objects.insert(at, self.objects.len());
+                    self.objects.push(object);
                 }
             }
             10 => {
@@ -281,7 +241,6 @@ impl Process {
                     object.file = Some(FileId { inode, written_ns });
                 }
             }
-            // Blocks that were freed, and kinds that a later version may add.
             _ => (),
         }
         Some(())
@@ -336,6 +295,80 @@ struct Linked {
     threads: HashMap<u64, (Vec<Lifetime>, Vec<Alive>)>,
     /// The place of each file among those that were loaded, by its record.
     objects: HashMap<u64, usize>,
+}
+
+impl Linked {
+    /// Reads a record of a block, or of what belongs to one.
+    fn block_record(&mut self, kind: u64, at: u64, record: &Words<'_>) -> Option<()> {
+        let word = |index: u64| record.word(index * 8);
+        match kind {
+            4 => self.folds.push((
+                at,
+                Fold {
+                    allocated: word(1)?,
+                    freed: word(2)?,
+                    lineage: word(3)?,
+                    seen: Seen::of(word(4)?),
+                    count: word(5)?,
+                    lived: lifetime(word(8)?, word(9)?),
+                    lifetimes: Vec::new(),
+                    copies: Vec::new(),
+                },
+            )),
+            5 if word(1)? != 0 => {
+                let (size, room, pass) = (word(4)?, word(5)?, word(7)?);
+                let copy = (pass != 0)
+                    .then(|| {
+                        Some(Copy {
+                            address: word(1)?,
+                            age: self.passes.saturating_sub(pass),
+                            bytes: record.bytes(112, size.min(room))?.to_vec(),
+                            end: Some(word(12)?).filter(|end| *end != 0),
+                            more: Vec::new(),
+                            // The pass at the process' end looks at all.
+                            is_last: pass == self.passes,
+                            quiet: Vec::new(),
+                        })
+                    })
+                    .flatten();
+                let live = Live {
+                    allocated: word(2)?,
+                    lineage: word(3)?,
+                    seen: Seen::of(word(6)?),
+                    from_ns: word(10)?,
+                    copy,
+                };
+                self.live.push((word(11)?, live));
+            }
+            6 => {
+                let length = word(5)?;
+                let regions_at = 9_u64.checked_add(length / 8)?;
+                let quiet_at = regions_at.checked_add(word(6)?)?;
+                let copy = Copy {
+                    address: word(2)?,
+                    age: word(4)?,
+                    bytes: record.bytes(72, word(3)?.min(length))?.to_vec(),
+                    end: Some(word(7)?).filter(|end| *end != 0),
+                    more: regions(record, regions_at, word(6)?)?,
+                    is_last: false,
+                    quiet: words_of(record, quiet_at, word(8)?)?,
+                };
+                self.copies.entry(word(1)?).or_default().push(copy);
+            }
+            7 => {
+                self.boxes.insert(at, regions(record, 4, word(1)?)?);
+            }
+            9 => {
+                let lifetimes = self.lifetimes.entry(word(1)?).or_default();
+                for pair in 0..word(2)?.min(8) {
+                    lifetimes.push(lifetime(word(3 + pair * 2)?, word(4 + pair * 2)?));
+                }
+            }
+            // Blocks that were freed.
+            _ => (),
+        }
+        Some(())
+    }
 }
 
 fn lifetime(from_ns: u64, to_ns: u64) -> Lifetime {
