@@ -22,6 +22,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use super::dispatch::{Answer, Refusal, Respond};
 use super::leader::{Leader, Refused, brokers_of, enough_in_sync, led, still_led};
+use super::transaction::ask_coordinator;
 use crate::api::context::Context;
 use crate::cluster::configs::logs::LogConfig;
 use crate::cluster::log_config;
@@ -463,10 +464,7 @@ impl Batch<'_> {
             log.verify_transaction(producer.0, producer.1, envelope.base_sequence, adds, shared.now_ms());
             shared.housekeeping.look_at(shared, config, &log);
         }
-        let verified = match adds {
-            true => held.add(id, producer, [(topic.name.clone(), partition.index)]),
-            false => held.verify(id, producer, &topic.name, partition.index),
-        };
+        let verified = ask_coordinator(&mut held, id, producer, (&topic.name, partition.index), adds);
         drop(held);
         let unverified = |why: &str| Failure {
             message: Some(format!(
@@ -475,7 +473,6 @@ impl Batch<'_> {
             ..ResponseError::NotEnoughReplicas.into()
         };
         verified.map_err(|error| match error {
-            ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch.into(),
             // They try again, without knowing what for (`ReplicaManager.handleProduceAppend`).
             ResponseError::ConcurrentTransactions if !adds => unverified("CONCURRENT_TRANSACTIONS"),
             ResponseError::CoordinatorNotAvailable => unverified("COORDINATOR_NOT_AVAILABLE"),

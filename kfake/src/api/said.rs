@@ -20,79 +20,114 @@ use crate::messages::*;
 const LONGEST: usize = i16::MAX as usize;
 
 /// What Apache Kafka says where an error has no message of its own, in the answers that say it.
-const UNKNOWN: &str = "The server experienced an unexpected error when processing the request.";
+const UNKNOWN: Option<&str> = Some("The server experienced an unexpected error when processing the request.");
+/// In the others.
+const NOTHING: Option<&str> = None;
 
 /// An answer that may say too much.
-pub(super) trait Says: Sized {
-    /// Whether a text in it is too long.
-    fn says_too_much(&self) -> bool;
+pub(super) trait Says {
+    /// What has an error and a message of its own: each thing that is answered for, or the answer itself.
+    type Part: Part;
 
-    /// The same request's `getErrorResponse` of UNKNOWN_SERVER_ERROR.
-    fn failed(self) -> Self;
+    /// All of its parts.
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part>;
+
+    /// Whether a text in it is too long.
+    fn says_too_much(&mut self) -> bool {
+        self.parts().any(|part| is_long(part.outcome().1.as_ref()))
+    }
+
+    /// Changes what else the answer says where its parts have failed.
+    fn fail(&mut self) {}
 }
 
-/// The answer, or what Apache Kafka answers where it cannot be written.
-pub(super) fn said<R: Says>(answer: R) -> R {
-    match answer.says_too_much() {
-        true => answer.failed(),
-        false => answer,
+/// What an answer says of one thing.
+pub(super) trait Part {
+    /// Its error and its message.
+    fn outcome(&mut self) -> (&mut i16, &mut Option<StrBytes>);
+
+    /// Leaves nothing but what it is about, and that it has failed.
+    fn fail(&mut self);
+}
+
+/// The answer, or what Apache Kafka answers where it cannot be written: the same request's `getErrorResponse` of
+/// UNKNOWN_SERVER_ERROR.
+pub(super) fn said<R: Says>(mut answer: R) -> R {
+    if answer.says_too_much() {
+        answer.parts().for_each(Part::fail);
+        answer.fail();
     }
+    answer
 }
 
 fn is_long(text: Option<&StrBytes>) -> bool {
     text.is_some_and(|text| text.len() > LONGEST)
 }
 
-fn unknown() -> Option<StrBytes> {
-    Some(StrBytes::from_static_str(UNKNOWN))
+/// A type, its fields that say what it is about, and the message that it fails with. A macro, as the messages' types share the names
+/// of their fields and nothing else.
+macro_rules! parts {
+    ($($part:ty { $($about:ident),* } says $message:expr;)*) => {$(
+        impl Part for $part {
+            fn outcome(&mut self) -> (&mut i16, &mut Option<StrBytes>) {
+                (&mut self.error_code, &mut self.error_message)
+            }
+
+            fn fail(&mut self) {
+                let mut failed = Self::default();
+                $(failed.$about = std::mem::take(&mut self.$about);)*
+                failed.error_code = UnknownServerError.code();
+                failed.error_message = $message.map(StrBytes::from_static_str);
+                *self = failed;
+            }
+        }
+    )*};
+}
+
+parts! {
+    CreatableTopicResult { name } says NOTHING;
+    PartitionResult { partition_id } says NOTHING;
+    DescribeConfigsResult { resource_type, resource_name } says UNKNOWN;
+    AlterConfigsResourceResponse { resource_type, resource_name } says NOTHING;
+    Altered { resource_type, resource_name } says NOTHING;
+    DescribedGroup { group_id } says NOTHING;
+    PartitionResponse { partition_index } says NOTHING;
+    ReassignablePartitionResponse { partition_index } says NOTHING;
+    EntryData { entity } says UNKNOWN;
+    DescribeClientQuotasResponse {} says UNKNOWN;
+    UpdateFeaturesResponse {} says NOTHING;
 }
 
 impl Says for CreateTopicsResponse {
-    fn says_too_much(&self) -> bool {
-        self.topics.iter().any(|topic| is_long(topic.error_message.as_ref()))
-    }
+    type Part = CreatableTopicResult;
 
-    fn failed(mut self) -> Self {
-        for topic in &mut self.topics {
-            *topic = CreatableTopicResult::default()
-                .with_name(std::mem::take(&mut topic.name))
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(None)
-                .with_configs(Some(Vec::new()));
-        }
-        self
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.topics.iter_mut()
     }
 }
 
 impl Says for ElectLeadersResponse {
-    fn says_too_much(&self) -> bool {
-        let partitions = self
-            .replica_election_results
-            .iter()
-            .flat_map(|topic| &topic.partition_result);
-        partitions
-            .into_iter()
-            .any(|partition| is_long(partition.error_message.as_ref()))
-    }
+    type Part = PartitionResult;
 
-    fn failed(mut self) -> Self {
-        self.error_code = UnknownServerError.code();
-        for partition in self
-            .replica_election_results
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.replica_election_results
             .iter_mut()
             .flat_map(|topic| &mut topic.partition_result)
-        {
-            *partition = PartitionResult::default()
-                .with_partition_id(partition.partition_id)
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(None);
-        }
-        self
+    }
+
+    fn fail(&mut self) {
+        self.error_code = UnknownServerError.code();
     }
 }
 
 impl Says for DescribeConfigsResponse {
-    fn says_too_much(&self) -> bool {
+    type Part = DescribeConfigsResult;
+
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.results.iter_mut()
+    }
+
+    fn says_too_much(&mut self) -> bool {
         // A list grows with each value that is appended to it.
         let has_long_value = |config: &DescribeConfigsResourceResult| {
             is_long(config.value.as_ref()) || config.synonyms.iter().any(|synonym| is_long(synonym.value.as_ref()))
@@ -100,145 +135,78 @@ impl Says for DescribeConfigsResponse {
         let mut results = self.results.iter();
         results.any(|result| is_long(result.error_message.as_ref()) || result.configs.iter().any(has_long_value))
     }
-
-    fn failed(mut self) -> Self {
-        for result in &mut self.results {
-            *result = DescribeConfigsResult::default()
-                .with_resource_type(result.resource_type)
-                .with_resource_name(std::mem::take(&mut result.resource_name))
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(unknown());
-        }
-        self
-    }
 }
 
 impl Says for AlterConfigsResponse {
-    fn says_too_much(&self) -> bool {
-        self.responses
-            .iter()
-            .any(|response| is_long(response.error_message.as_ref()))
-    }
+    type Part = AlterConfigsResourceResponse;
 
-    fn failed(mut self) -> Self {
-        for response in &mut self.responses {
-            *response = AlterConfigsResourceResponse::default()
-                .with_resource_type(response.resource_type)
-                .with_resource_name(std::mem::take(&mut response.resource_name))
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(None);
-        }
-        self
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.responses.iter_mut()
     }
 }
 
 impl Says for IncrementalAlterConfigsResponse {
-    fn says_too_much(&self) -> bool {
-        self.responses
-            .iter()
-            .any(|response| is_long(response.error_message.as_ref()))
-    }
+    type Part = Altered;
 
-    fn failed(mut self) -> Self {
-        for response in &mut self.responses {
-            *response = Altered::default()
-                .with_resource_type(response.resource_type)
-                .with_resource_name(std::mem::take(&mut response.resource_name))
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(None);
-        }
-        self
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.responses.iter_mut()
     }
 }
 
 impl Says for DescribeGroupsResponse {
-    fn says_too_much(&self) -> bool {
-        self.groups.iter().any(|group| is_long(group.error_message.as_ref()))
-    }
+    type Part = DescribedGroup;
 
-    fn failed(mut self) -> Self {
-        for group in &mut self.groups {
-            *group = DescribedGroup::default()
-                .with_group_id(std::mem::take(&mut group.group_id))
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(None);
-        }
-        self
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.groups.iter_mut()
     }
 }
 
 impl Says for DescribeProducersResponse {
-    fn says_too_much(&self) -> bool {
-        let mut partitions = self.topics.iter().flat_map(|topic| &topic.partitions);
-        partitions.any(|partition| is_long(partition.error_message.as_ref()))
-    }
+    type Part = PartitionResponse;
 
-    fn failed(mut self) -> Self {
-        for partition in self.topics.iter_mut().flat_map(|topic| &mut topic.partitions) {
-            *partition = PartitionResponse::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(None);
-        }
-        self
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.topics.iter_mut().flat_map(|topic| &mut topic.partitions)
     }
 }
 
 impl Says for AlterPartitionReassignmentsResponse {
-    fn says_too_much(&self) -> bool {
-        let mut partitions = self.responses.iter().flat_map(|topic| &topic.partitions);
-        partitions.any(|partition| is_long(partition.error_message.as_ref()))
+    type Part = ReassignablePartitionResponse;
+
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.responses.iter_mut().flat_map(|topic| &mut topic.partitions)
     }
 
-    fn failed(mut self) -> Self {
-        for partition in self.responses.iter_mut().flat_map(|topic| &mut topic.partitions) {
-            *partition = ReassignablePartitionResponse::default()
-                .with_partition_index(partition.partition_index)
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(None);
-        }
-        self.with_error_code(UnknownServerError.code()).with_error_message(None)
+    fn fail(&mut self) {
+        self.error_code = UnknownServerError.code();
+        self.error_message = None;
     }
 }
 
 impl Says for AlterClientQuotasResponse {
-    fn says_too_much(&self) -> bool {
-        self.entries.iter().any(|entry| is_long(entry.error_message.as_ref()))
-    }
+    type Part = EntryData;
 
-    fn failed(mut self) -> Self {
-        for entry in &mut self.entries {
-            *entry = EntryData::default()
-                .with_entity(std::mem::take(&mut entry.entity))
-                .with_error_code(UnknownServerError.code())
-                .with_error_message(unknown());
-        }
-        self
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        self.entries.iter_mut()
     }
 }
 
 /// Apache Kafka fails once more over this one, and never answers.
 impl Says for DescribeClientQuotasResponse {
-    fn says_too_much(&self) -> bool {
-        is_long(self.error_message.as_ref())
+    type Part = Self;
+
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        std::iter::once(self)
     }
 
-    fn failed(self) -> Self {
-        Self::default()
-            .with_error_code(UnknownServerError.code())
-            .with_error_message(unknown())
-            .with_entries(None)
+    fn fail(&mut self) {
+        self.entries = None;
     }
 }
 
 impl Says for UpdateFeaturesResponse {
-    fn says_too_much(&self) -> bool {
-        is_long(self.error_message.as_ref())
-    }
+    type Part = Self;
 
-    fn failed(self) -> Self {
-        Self::default()
-            .with_error_code(UnknownServerError.code())
-            .with_error_message(None)
+    fn parts(&mut self) -> impl Iterator<Item = &mut Self::Part> {
+        std::iter::once(self)
     }
 }

@@ -14,7 +14,7 @@ use kafka_protocol::protocol::StrBytes;
 use tokio::time::Instant;
 
 use super::dispatch::Refusal;
-use super::transaction::OFFSETS_TOPIC;
+use super::transaction::{OFFSETS_TOPIC, ask_coordinator};
 use crate::api::context::Context;
 use crate::group::queue::{Missing, ask};
 use crate::group::registry::Groups;
@@ -135,12 +135,10 @@ fn verify(
         }
     }
     let verified = match version {
-        5.. => held.add(id, producer, [(OFFSETS_TOPIC.to_owned(), index)]),
-        _ if !verifies => Ok(()),
-        _ => held.verify(id, producer, OFFSETS_TOPIC, index),
+        ..5 if !verifies => Ok(()),
+        _ => ask_coordinator(held, id, producer, (OFFSETS_TOPIC, index), version >= 5),
     };
     verified.map_err(|error| match error {
-        ResponseError::ProducerFenced => ResponseError::InvalidProducerEpoch,
         // Clients of before version 4 do not know the other.
         ResponseError::TransactionAbortable if version < 4 => ResponseError::InvalidTxnState,
         other => other,

@@ -113,14 +113,17 @@ pub(crate) struct Quiet {
 #[derive(Debug)]
 struct Cached {
     wanted: Wanted,
+    /// Where the partition stands among the session's: those of the same turn in the order in which they came.
+    turn: u64,
     high_watermark: i64,
     log_start_offset: i64,
 }
 
 impl Cached {
-    fn new(wanted: Wanted) -> Self {
+    fn new(wanted: Wanted, turn: u64) -> Self {
         Self {
             wanted,
+            turn,
             high_watermark: -1,
             log_start_offset: -1,
         }
@@ -147,6 +150,8 @@ struct Session {
     by_id: bool,
     last_used: Instant,
     partitions: IndexMap<PartitionKey, Cached>,
+    /// The last one that a partition was given.
+    turn: u64,
     /// What the topics were called that were asked for by their ids and were there.
     names: HashMap<Uuid, Arc<str>>,
     /// Of the last answer; gone while a request uses it.
@@ -208,7 +213,8 @@ impl FetchSessions {
             false => request.wanted.clone(),
         };
         for (key, wanted) in request.wanted {
-            let cached = session.partitions.entry(key).or_insert_with(|| Cached::new(wanted));
+            let cached = session.partitions.entry(key);
+            let cached = cached.or_insert_with(|| Cached::new(wanted, session.turn));
             let resolved = cached.wanted.resolved;
             cached.wanted = Wanted { resolved, ..wanted };
         }
@@ -285,11 +291,12 @@ impl FetchSessions {
                     by_id,
                     last_used: Instant::now(),
                     partitions: IndexMap::with_capacity(answers.len()),
+                    turn: 0,
                     names: HashMap::new(),
                     quiet: None,
                 };
                 for (key, wanted, seen) in answers {
-                    let mut cached = Cached::new(*wanted);
+                    let mut cached = Cached::new(*wanted, 0);
                     cached.answer(seen);
                     session.partitions.insert(key.clone(), cached);
                 }
@@ -304,8 +311,7 @@ impl FetchSessions {
                 if session.epoch != epoch {
                     return Err(ResponseError::InvalidFetchSessionEpoch);
                 }
-                let include = answers.iter().map(|(key, _, seen)| session.answer(key, seen)).collect();
-                Ok((id, include))
+                Ok((id, session.answer(answers)))
             }
         }
     }
@@ -343,18 +349,25 @@ impl Session {
         self.partitions.iter().map(|(k, c)| (k.clone(), c.wanted)).collect()
     }
 
-    fn answer(&mut self, key: &PartitionKey, seen: &Seen) -> bool {
-        let Some(cached) = self.partitions.get_mut(key) else {
-            return false;
-        };
-        let include = cached.answer(seen);
-        // Who got records goes to the end, so that with little room every partition has its turn.
-        if seen.has_records
-            && let Some((key, cached)) = self.partitions.shift_remove_entry(key)
-        {
-            self.partitions.insert(key, cached);
+    /// Of each partition whether the answer names it.
+    fn answer(&mut self, answers: &[(PartitionKey, Wanted, Seen)]) -> Vec<bool> {
+        let before = self.turn;
+        let included = answers.iter().map(|(key, _, seen)| {
+            self.partitions.get_mut(key).is_some_and(|cached| {
+                // Who got records goes to the end, so that with little room every partition has its turn.
+                if seen.has_records {
+                    self.turn += 1;
+                    cached.turn = self.turn;
+                }
+                cached.answer(seen)
+            })
+        });
+        let included = included.collect();
+        // All at once: to move one alone moves each that is behind it.
+        if self.turn > before {
+            self.partitions.sort_by(|_, a, _, b| a.turn.cmp(&b.turn));
         }
-        include
+        included
     }
 }
 

@@ -176,7 +176,8 @@ pub(super) fn look() {
 #[cold]
 #[inline(never)]
 pub(super) fn list() {
-    let (objects, segments) = (Objects::loaded(), Segments::loaded());
+    let (mut objects, segments) = (Objects::loaded(), Segments::loaded());
+    objects.identify();
     let mut state = lock();
     state.objects(&objects);
     state.boxes.segments = segments;
@@ -327,7 +328,11 @@ pub(super) extern "C" fn exiting() {
     let Some(_turn) = Turn::begin() else { return };
     settle();
     // More may be loaded than at the first cell.
-    let objects = LISTED.load(Ordering::Relaxed).then(Objects::loaded);
+    let mut objects = LISTED.load(Ordering::Relaxed).then(Objects::loaded);
+    if let Some(objects) = &mut objects {
+        lock().leave_out_known(objects);
+        objects.identify();
+    }
     let mut state = lock();
     state.park();
     state.ending = true;

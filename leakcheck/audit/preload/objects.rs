@@ -21,7 +21,8 @@ pub(super) struct Object {
     pub(super) range: (u64, u64),
     /// Empty for the executable.
     pub(super) name: &'static CStr,
-    /// Which file it is: its inode, and when it was last written to, in nanoseconds of the clock. Zeros where that is not known.
+    /// Which file it is: its inode, and when it was last written to, in nanoseconds of the clock. Zeros where that is not
+    /// known, or was not asked.
     pub(super) identity: [u64; 2],
 }
 
@@ -31,7 +32,7 @@ pub(super) struct Objects {
 }
 
 impl Objects {
-    /// What is loaded. The loader has a lock of its own, so ours must not be held.
+    /// What is loaded, without its identity. The loader has a lock of its own, so ours must not be held.
     pub(super) fn loaded() -> Self {
         extern "C" fn object(info: *const DlPhdrInfo, _: usize, data: *mut c_void) -> c_int {
             // SAFETY: the list below, and what the loader hands out.
@@ -74,7 +75,12 @@ impl Objects {
         };
         // SAFETY: the callback has the type that libc asks for.
         unsafe { dl_iterate_phdr(object, std::ptr::from_mut(&mut objects).cast()) };
-        for object in &mut objects.list[..objects.count] {
+        objects
+    }
+
+    /// Asks which files they are: three system calls for each.
+    pub(super) fn identify(&mut self) {
+        for object in &mut self.list[..self.count] {
             object.identity = match object.name.to_bytes() {
                 // The link is to what runs, whatever has its name by now.
                 [] => identity(c"/proc/self/exe"),
@@ -82,7 +88,6 @@ impl Objects {
                 _ => [0; 2],
             };
         }
-        objects
     }
 }
 

@@ -94,6 +94,9 @@ impl Objects {
         });
         objects
     }
+
+    /// Their headers have said which files they are.
+    pub(super) fn identify(&mut self) {}
 }
 
 impl Segments {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::boxes::Boxes;
 use super::cells::{BOXES, COPY, ROOM};
 use super::libc::{close, map_more, monotonic, open, reserve, O_RDWR_CLOEXEC};
-use super::objects::{Objects, IDENTITY};
+use super::objects::{Object, Objects, IDENTITY};
 use super::table::{mix, Table};
 use super::walk::{Step, Trace};
 
@@ -253,17 +253,37 @@ impl State {
         monotonic().saturating_sub(self.began)
     }
 
+    /// The record of a loaded file, 0 where there is none, and the hash that it is found by.
+    fn object(&self, object: &Object) -> (u64, u64) {
+        let name = object.name.to_bytes();
+        let hash = mix(mix(mix(5, object.base), object.range.1), name.len() as u64);
+        let known = self.objects.find(hash, |known| {
+            self.word(known, 1) == object.base && self.word(known, 3) == object.range.1 && self.is_text(known + 40, name)
+        });
+        (known, hash)
+    }
+
+    /// Leaves the files that are not written down yet.
+    pub(super) fn leave_out_known(&self, objects: &mut Objects) {
+        let all = objects.count;
+        objects.count = 0;
+        for place in 0..all {
+            let object = objects.list[place];
+            if self.object(&object).0 == 0 {
+                objects.list[objects.count] = object;
+                objects.count += 1;
+            }
+        }
+    }
+
     /// Writes down which file is loaded where.
     pub(super) fn objects(&mut self, objects: &Objects) {
         for object in &objects.list[..objects.count] {
-            let name = object.name.to_bytes();
-            let hash = mix(mix(mix(5, object.base), object.range.1), name.len() as u64);
-            let known = self.objects.find(hash, |known| {
-                self.word(known, 1) == object.base && self.word(known, 3) == object.range.1 && self.is_text(known + 40, name)
-            });
+            let (known, hash) = self.object(object);
             if known != 0 {
                 continue;
             }
+            let name = object.name.to_bytes();
             let record = self.record(kind::OBJECT, 5 + name.len().div_ceil(8));
             if record != 0 {
                 self.set(record, 1, object.base);

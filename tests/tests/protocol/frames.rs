@@ -1,8 +1,5 @@
 //! Frames that no client should send.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use bytes::{BufMut, Bytes, BytesMut};
 use kafka_protocol::messages::alter_partition_reassignments_request::{ReassignablePartition, ReassignableTopic};
 use kafka_protocol::messages::describe_client_quotas_request::ComponentData;
@@ -17,55 +14,15 @@ use kfake::client::encode;
 use kfake_tests::{first_broker, text, until_idle};
 use leakcheck::leakcheck;
 
+use crate::warnings::Warnings;
+
 async fn cluster() -> Cluster {
     Cluster::builder().in_memory().topic("orders", 1).start().await.unwrap()
 }
 
-/// What is logged, as bytes.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Counts the warnings that are logged on this thread, until it is dropped.
-struct Warnings {
-    log: Log,
-    _on_this_thread: tracing::subscriber::DefaultGuard,
-}
-
-impl Warnings {
-    fn count() -> Self {
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        Self {
-            log,
-            _on_this_thread: tracing::subscriber::set_default(subscriber),
-        }
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let log = self.log.0.lock().unwrap();
-        String::from_utf8_lossy(&log).lines().map(str::to_owned).collect()
-    }
-}
-
 /// Sends bytes, sees that the broker closes that connection without an answer, and that another still works.
 async fn closes_that_connection_alone(bytes: &[u8]) {
-    let warnings = Warnings::count();
+    let warnings = Warnings::collect();
     let cluster = cluster().await;
     let mut other = first_broker(&cluster);
     let mut client = first_broker(&cluster);
@@ -74,7 +31,8 @@ async fn closes_that_connection_alone(bytes: &[u8]) {
     let metadata = other.send(MetadataRequest::default().with_topics(None)).await.unwrap();
     assert_eq!(metadata.topics.len(), 1);
     cluster.close().await;
-    let warnings = warnings.lines();
+    let warnings = warnings.take();
+    let warnings: Vec<_> = warnings.lines().collect();
     assert!(
         warnings.len() == 1 && warnings[0].contains("closing the connection"),
         "{warnings:?}"
@@ -161,7 +119,7 @@ async fn text_that_is_not_utf_8_closes_the_connection() {
 
 #[leakcheck(start_paused)]
 async fn a_frame_that_is_cut_off_ends_its_connection() {
-    let warnings = Warnings::count();
+    let warnings = Warnings::collect();
     let cluster = cluster().await;
     {
         let mut client = first_broker(&cluster);
@@ -171,7 +129,8 @@ async fn a_frame_that_is_cut_off_ends_its_connection() {
     until_idle().await;
     assert_eq!(cluster.task_count(), 0);
     cluster.close().await;
-    let warnings = warnings.lines();
+    let warnings = warnings.take();
+    let warnings: Vec<_> = warnings.lines().collect();
     assert!(
         warnings.len() == 1 && warnings[0].contains("6 bytes into a frame"),
         "{warnings:?}"

@@ -15,3 +15,4 @@ mod topics;
 mod topology;
 mod transactions;
 mod versions;
+mod warnings;

@@ -103,3 +103,44 @@ fn a_session_by_name_takes_no_request_by_id() {
     );
     assert!(sessions.begin(request(7, 1, &[])).is_ok());
 }
+
+proptest::proptest! {
+    /// The order is that of moving each partition that got records to the end, one by one, whatever is added and forgotten meanwhile.
+    #[test]
+    fn the_order_is_that_of_moving_one_by_one(
+        rounds in proptest::collection::vec((0_u8..10, 0_u8..10, proptest::collection::vec(0_u8..10, 0..6)), 1..30),
+    ) {
+        let name = |n: u8| n.to_string();
+        let mut sessions = FetchSessions::new(1);
+        let mut order: Vec<_> = ["0", "1", "2", "3", "4"].map(str::to_owned).into();
+        let named: Vec<_> = order.iter().map(String::as_str).collect();
+        let opened = sessions.begin(request(0, 0, &named)).unwrap();
+        sessions.finish(opened.round, &answers(&opened, ""), 7).unwrap();
+        for (epoch, (added, forgotten, with_records)) in (1..).zip(rounds) {
+            let (added, forgotten) = (name(added), name(forgotten));
+            let mut asked = request(7, epoch, &[&added]);
+            asked.forgotten = vec![key(&forgotten)];
+            let Ok(opened) = sessions.begin(asked) else { break };
+            if !order.contains(&added) {
+                order.push(added);
+            }
+            order.retain(|known| *known != forgotten);
+            if order.is_empty() {
+                break;
+            }
+            let wanted: Vec<_> = opened.wanted.iter().map(|(key, _)| key.clone()).collect();
+            proptest::prop_assert_eq!(wanted, order.iter().map(|name| key(name)).collect::<Vec<_>>());
+            let mut seen = answers(&opened, "");
+            for (key, _, seen) in &mut seen {
+                seen.has_records = with_records.iter().any(|n| key.topic == TopicKey::Name(name(*n).as_str().into()));
+            }
+            sessions.finish(opened.round, &seen, 0).unwrap();
+            for moved in order.clone() {
+                if with_records.iter().any(|n| name(*n) == moved) {
+                    order.retain(|known| *known != moved);
+                    order.push(moved);
+                }
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::generate::{partition, pick, topic};
+use super::generate::{partition, pick, topic, until_read};
 
 /// What has been changed so far.
 #[derive(Debug)]
@@ -27,16 +27,15 @@ impl Admin {
     /// A step, and what belongs to it.
     pub(super) fn step(&mut self, rng: &mut Rng, on: &str) -> String {
         match rng.u8(0..12) {
-            8 | 9 => self.quotas(rng, on).join("\n"),
-            10 => self.group(rng, on).join("\n"),
-            11 => self.set(rng, on).join("\n"),
             0..2 => delete_records(rng, on),
             2 => self.create_partitions(rng, on).join("\n"),
             3 => wrong_partitions(rng, on),
-            4 => self.set(rng, on).join("\n"),
+            4 | 11 => self.set(rng, on).join("\n"),
             5 => leader_epoch(rng, on),
             6 => delete_offsets(rng, on),
-            _ => wrong_config(rng, on),
+            7 => wrong_config(rng, on),
+            8 | 9 => self.quotas(rng, on).join("\n"),
+            _ => group(rng, on).join("\n"),
         }
     }
 
@@ -51,10 +50,7 @@ impl Admin {
                 rng.i16(0..=3),
                 self.partitions
             ),
-            format!(
-                "until topics[0].partitions[0].errorCode = 0 a: ListOffsets 2 {{replicaId: -1, topics: [{{name: ~t, partitions: [{{partitionIndex: {}, timestamp: -1}}]}}]}}",
-                self.partitions - 1
-            ),
+            until_read("~t", self.partitions - 1),
         ]
     }
 
@@ -92,9 +88,7 @@ impl Admin {
         self.waits += 1;
         vec![change, wait, format!("topic ~z{}", self.waits)]
     }
-}
 
-impl Admin {
     /// Quotas of names that are this sequence's, then what is set. They are known when a topic that is made afterwards is.
     fn quotas(&mut self, rng: &mut Rng, on: &str) -> Vec<String> {
         let entity = |rng: &mut Rng| {
@@ -153,39 +147,39 @@ impl Admin {
             ),
         ]
     }
+}
 
-    /// A group's own configurations.
-    fn group(&mut self, rng: &mut Rng, on: &str) -> Vec<String> {
-        let (name, value) = match rng.u8(0..4) {
-            0 => ("consumer.session.timeout.ms", "50000"),
-            1 => ("consumer.heartbeat.interval.ms", "6000"),
-            2 => ("share.auto.offset.reset", "earliest"),
-            _ => ("share.isolation.level", "read_committed"),
-        };
-        let group = pick(rng, &["~g", "~h"]);
-        vec![
-            format!(
-                "{on}: IncrementalAlterConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configs: [{{name: {name}, configOperation: 0, value: \"{value}\"}}]}}]}}",
-                rng.i16(0..=1)
-            ),
-            format!(
-                "until results[0].configs[0].value = \"{value}\" a: DescribeConfigs 4 {{resources: [{{resourceType: 32, resourceName: {group}, configurationKeys: [{name}]}}]}}"
-            ),
-            format!(
-                "b: DescribeConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configurationKeys: null}}], includeSynonyms: {}}}",
-                rng.i16(1..=4),
-                rng.bool()
-            ),
-            format!(
-                "{on}: AlterConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configs: []}}]}}",
-                rng.i16(0..=2)
-            ),
-            format!(
-                "b: ListConfigResources 1 {{resourceTypes: [{}]}}",
-                pick(rng, &["2", "2 2", "8", "4"])
-            ),
-        ]
-    }
+/// A group's own configurations.
+fn group(rng: &mut Rng, on: &str) -> Vec<String> {
+    let (name, value) = match rng.u8(0..4) {
+        0 => ("consumer.session.timeout.ms", "50000"),
+        1 => ("consumer.heartbeat.interval.ms", "6000"),
+        2 => ("share.auto.offset.reset", "earliest"),
+        _ => ("share.isolation.level", "read_committed"),
+    };
+    let group = pick(rng, &["~g", "~h"]);
+    vec![
+        format!(
+            "{on}: IncrementalAlterConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configs: [{{name: {name}, configOperation: 0, value: \"{value}\"}}]}}]}}",
+            rng.i16(0..=1)
+        ),
+        format!(
+            "until results[0].configs[0].value = \"{value}\" a: DescribeConfigs 4 {{resources: [{{resourceType: 32, resourceName: {group}, configurationKeys: [{name}]}}]}}"
+        ),
+        format!(
+            "b: DescribeConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configurationKeys: null}}], includeSynonyms: {}}}",
+            rng.i16(1..=4),
+            rng.bool()
+        ),
+        format!(
+            "{on}: AlterConfigs {} {{resources: [{{resourceType: 32, resourceName: {group}, configs: []}}]}}",
+            rng.i16(0..=2)
+        ),
+        format!(
+            "b: ListConfigResources 1 {{resourceTypes: [{}]}}",
+            pick(rng, &["2", "2 2", "8", "4"])
+        ),
+    ]
 }
 
 fn delete_records(rng: &mut Rng, on: &str) -> String {

@@ -46,7 +46,6 @@ impl Coverage {
     /// How many versions of how many APIs have been met, of those that are offered.
     #[must_use]
     pub fn met(&self, offered: &Offered) -> String {
-        let mut lines = String::new();
         let (mut met, mut all) = (0, 0);
         let mut missing = Vec::new();
         for (name, versions) in offered.each() {
@@ -60,11 +59,12 @@ impl Coverage {
         }
         let codes: BTreeSet<i64> = self.errors.values().flat_map(|of| of.keys().copied()).collect();
         let pairs: usize = self.errors.values().map(BTreeMap::len).sum();
-        if !missing.is_empty() {
-            lines = format!("not met: {}\n", missing.join(", "));
-        }
+        let missing = match missing.is_empty() {
+            true => String::new(),
+            false => format!("not met: {}\n", missing.join(", ")),
+        };
         format!(
-            "{lines}covered: {met} of {all} versions of {} APIs, {} error codes, {pairs} pairs of an API and a code, {} requests",
+            "{missing}covered: {met} of {all} versions of {} APIs, {} error codes, {pairs} pairs of an API and a code, {} requests",
             offered.each().count(),
             codes.iter().filter(|code| **code != 0).count(),
             self.requests()

@@ -146,6 +146,13 @@ pub(super) fn partition(rng: &mut Rng) -> &'static str {
     pick(rng, &["0", "0", "0", "1", "2", "-1"])
 }
 
+/// Waits until a partition that was just made can be read.
+pub(super) fn until_read(topic: &str, partition: usize) -> String {
+    format!(
+        "until topics[0].partitions[0].errorCode = 0 a: ListOffsets 2 {{replicaId: -1, topics: [{{name: {topic}, partitions: [{{partitionIndex: {partition}, timestamp: -1}}]}}]}}"
+    )
+}
+
 fn produce(rng: &mut Rng, on: &str) -> String {
     let version = rng.i16(3..=13);
     let acks = pick(rng, &["-1", "-1", "1", "3"]);

@@ -4,7 +4,10 @@ use fastrand::Rng;
 
 use super::generate::pick;
 
-/// Groups and topics made in a sequence, so that each has a name of its own.
+/// Two protocols, the first rather than the second.
+const BOTH: &str = "{name: range, metadata: m} {name: sticky, metadata: n}";
+
+/// Groups made in a sequence, so that each has a name of its own.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
     made: usize,
@@ -47,9 +50,8 @@ fn first(rng: &mut Rng, group: &str, n: usize, static_as: &str) -> Vec<String> {
         "" => rng.i16(0..=3),
         _ => rng.i16(5..=9),
     };
-    let protocols = "{name: range, metadata: m} {name: sticky, metadata: n}";
     let mut lines = vec![
-        format!("a: {}", join(version, group, "\"\"", static_as, protocols)),
+        format!("a: {}", join(version, group, "\"\"", static_as, BOTH)),
         format!("let k{n} = memberId"),
     ];
     if rng.u8(0..5) > 0 {
@@ -202,16 +204,7 @@ fn rebalance(rng: &mut Rng, group: &str, n: usize) -> Vec<String> {
                 "" => rng.i16(0..=9),
                 _ => rng.i16(5..=9),
             };
-            lines.push(format!(
-                "a: {}",
-                join(
-                    version,
-                    group,
-                    &one,
-                    static_as,
-                    "{name: range, metadata: m} {name: sticky, metadata: n}"
-                )
-            ));
+            lines.push(format!("a: {}", join(version, group, &one, static_as, BOTH)));
         }
     }
     lines.push(format!("receive f{n}"));
@@ -242,8 +235,8 @@ fn replaced(rng: &mut Rng, group: &str, n: usize) -> Vec<String> {
     let protocols = pick(
         rng,
         &[
-            "{name: range, metadata: m} {name: sticky, metadata: n}",
-            "{name: range, metadata: m} {name: sticky, metadata: n}",
+            BOTH,
+            BOTH,
             "{name: range, metadata: other}",
             "{name: sticky, metadata: n}",
         ],

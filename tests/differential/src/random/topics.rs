@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use super::generate::pick;
+use super::generate::{pick, until_read};
 use super::offered::Offered;
 
 /// Topics that a sequence has made.
@@ -24,12 +24,6 @@ impl Made {
 
 fn version(rng: &mut Rng, offered: &Offered, api: &str, default: i16) -> i16 {
     offered.version(rng, api).map_or(default, |(_, version)| version)
-}
-
-fn until_read(name: &str, partition: usize) -> String {
-    format!(
-        "until topics[0].partitions[0].errorCode = 0 a: ListOffsets 2 {{replicaId: -1, topics: [{{name: {name}, partitions: [{{partitionIndex: {partition}, timestamp: -1}}]}}]}}"
-    )
 }
 
 fn created(rng: &mut Rng, offered: &Offered, name: &str) -> Vec<String> {

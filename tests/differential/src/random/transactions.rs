@@ -227,20 +227,16 @@ fn initialize(rng: &mut Rng, on: &str) -> Vec<String> {
         pick(rng, &["60000", "60000", "60000", "0", "-1", "900001"])
     );
     // The second producer comes, or the first begins anew.
-    let (id, epoch) = pick_pair(rng);
+    let (id, epoch) = match rng.u8(0..3) {
+        0 => ("r", "f"),
+        _ => ("q", "e"),
+    };
     vec![
         first,
         format!("let {id} = producerId"),
         format!("let {epoch} = producerEpoch"),
         SETTLE.to_owned(),
     ]
-}
-
-fn pick_pair(rng: &mut Rng) -> (&'static str, &'static str) {
-    match rng.u8(0..3) {
-        0 => ("r", "f"),
-        _ => ("q", "e"),
-    }
 }
 
 fn read_committed(rng: &mut Rng, on: &str) -> String {

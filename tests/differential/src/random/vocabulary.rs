@@ -134,6 +134,12 @@ const ALONE: &[(&str, &str)] = &[
     ("WriteTxnMarkers", "topics"),
 ];
 
+/// Lists in which nothing may be named twice: Apache Kafka answers never. By the fields that name.
+const DISTINCT: &[(&str, &str, &[&str])] = &[
+    ("AlterConfigs", "resources", &["resourceType", "resourceName"]),
+    ("JoinGroup", "protocols", &["name"]),
+];
+
 fn fits(entry: (&str, &str), api: &str, path: &str) -> bool {
     let (of, end) = entry;
     let ends = path
@@ -161,19 +167,13 @@ pub(super) fn is_fixed(api: &str, path: &str) -> bool {
     FIXED.iter().any(|entry| fits(*entry, api, path))
 }
 
-/// Lists in which nothing may be named twice: Apache Kafka answers never. By the fields that name.
-const DISTINCT: &[(&str, &str, &[&str])] = &[
-    ("AlterConfigs", "resources", &["resourceType", "resourceName"]),
-    ("JoinGroup", "protocols", &["name"]),
-];
-
 /// A list without what must not be named twice.
 pub(super) fn distinct(api: &str, path: &str, list: Vec<Value>) -> Vec<Value> {
     let Some((_, _, names)) = DISTINCT.iter().find(|(of, end, _)| fits((of, end), api, path)) else {
         return list;
     };
     let mut seen: Vec<Vec<Option<Value>>> = Vec::new();
-    let is_new = |one: &Value| {
+    let mut is_new = |one: &Value| {
         // What is no type of a resource is the same as another that is none.
         let known = |value: &Value| !matches!(value, Value::Int(kind) if ![2, 4, 8, 16, 32].contains(kind));
         let named = names
@@ -184,7 +184,6 @@ pub(super) fn distinct(api: &str, path: &str, list: Vec<Value>) -> Vec<Value> {
         seen.push(named);
         is_new
     };
-    let mut is_new = is_new;
     list.into_iter().filter(|one| is_new(one)).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::Once;
 use std::time::Duration;
 
 use kfake_differential::codec;
@@ -11,6 +11,8 @@ use kfake_differential::connection::body_of;
 use kfake_differential::schema::Api;
 use kfake_differential::tree::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::warnings::Warnings;
 
 thread_local! {
     /// The panics of this thread, where all tasks of a test run.
@@ -139,27 +141,11 @@ async fn frame(stream: &mut DuplexStream, read: &mut Vec<u8>) -> io::Result<Vec<
     }
 }
 
-/// What is logged, as bytes.
-#[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Sees the panics and the warnings of this thread, until it is dropped.
 pub struct Watch {
-    log: Log,
+    warnings: Warnings,
     /// Connections that were said to be closed, and not seen to be.
     closes: Cell<usize>,
-    _on_this_thread: tracing::subscriber::DefaultGuard,
 }
 
 impl Watch {
@@ -174,17 +160,9 @@ impl Watch {
             }));
         });
         PANICS.take();
-        let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_max_level(tracing::Level::WARN)
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
         Self {
-            log,
+            warnings: Warnings::collect(),
             closes: Cell::new(0),
-            _on_this_thread: tracing::subscriber::set_default(subscriber),
         }
     }
 
@@ -199,8 +177,7 @@ impl Watch {
     /// Whether what became of a request is allowed.
     pub fn judge(&self, asked: &Asked, request: &str) -> Result<(), String> {
         self.no_panic()?;
-        let log = std::mem::take(&mut *self.log.0.lock().expect("nobody panics with it"));
-        let said = String::from_utf8_lossy(&log);
+        let said = self.warnings.take();
         if said.contains("the response cannot be written") {
             return Err(format!("{request}: {said}"));
         }

@@ -6,6 +6,8 @@
 
 mod ask;
 mod make;
+#[path = "../../../tests/protocol/warnings.rs"]
+mod warnings;
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -323,7 +325,10 @@ impl Sequence {
             }
         }
         let asked = connection.receive(patience).await;
-        let name = self.sent.last().map_or("", |sent| sent.as_str());
+        // Others may have been sent since, on other connections.
+        let here = format!("{place}: ");
+        let sent = self.sent.iter().rev().find(|sent| sent.starts_with(&here));
+        let name = sent.map_or("", String::as_str);
         match (&asked, &self.watch) {
             (Asked::Closed, Some(watch)) if self.limits_connections => watch.no_panic()?,
             (_, Some(watch)) => watch.judge(&asked, name)?,

@@ -126,7 +126,6 @@ impl Maker {
     fn fields(&mut self, types: &[FieldType], version: i16, parent: &str) -> Value {
         let here = types.iter().filter(|field| field.versions.contains(&version));
         let fields = here.map(|field| {
-            // Some are null where they may not be.
             if let Some(mine) = class(&field.name).and_then(|class| self.identity.get(class).cloned())
                 && !matches!(field.kind, Kind::Array(_))
                 && (mine != Value::Null || field.nullable.contains(&version))
@@ -134,6 +133,7 @@ impl Maker {
             {
                 return Field::new(&field.name, mine);
             }
+            // Some are null where they may not be.
             let is_null = match field.nullable.contains(&version) {
                 true => self.rng.u8(..6) == 0,
                 false => self.is_wild() && can_be_null(&field.kind) && self.rng.u8(..40) == 0,
