@@ -277,13 +277,14 @@ impl<'a> Judging<'a> {
                 "it was due to run when its runtime was dropped, perhaps because it had been aborted"
             }
             (Ending::Unsure, _) => "another task held it that outlived the runtime",
+            (Ending::Kept, _) => "its runtime was dropped before its handle was, or it had been aborted",
         };
         let stack = process.stack(tasks.allocated);
         let frames = self.symbols.stack(process, &stack);
         let spawned = spawned(&frames, self.owners, self.workspace);
         let origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
         let what = match (tasks.ending, tasks.kind, &origin) {
-            (Ending::Unsure | Ending::QueuedOrAborted, ..) => What::Unsure,
+            (Ending::Unsure | Ending::Kept | Ending::QueuedOrAborted, ..) => What::Unsure,
             (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
             (_, _, Origin::Own) => What::Leaked,
             (_, _, Origin::Dependency { .. }) => What::ThirdParty,
@@ -300,7 +301,7 @@ impl<'a> Judging<'a> {
         if tasks.ending == Ending::Ended {
             return;
         }
-        if tasks.ending != Ending::Unsure {
+        if !matches!(tasks.ending, Ending::Unsure | Ending::Kept) {
             site.left = site.left.saturating_add(tasks.count);
         }
         let named = match tasks.kind {
