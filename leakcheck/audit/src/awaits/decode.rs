@@ -190,7 +190,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
             tree.children.push(child);
         }
         // Beside its futures it may poll what is none.
-        self.polled_in(&inner, at, depth, 1, &mut tree.children);
+        let is_other = |field: &&Field| !self.holds_futures(field.of_type, DEEPEST_SEARCH);
+        let others: Vec<Field> = inner.fields.iter().filter(is_other).cloned().collect();
+        self.polled_of(&others, at, depth, DEEPEST_POLLED, &mut tree.children);
         Some(tree)
     }
 
@@ -213,6 +215,10 @@ impl<'p, 'm> Decoder<'p, 'm> {
         }
         let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
         self.polled_in(inner, at, depth, DEEPEST_POLLED, &mut tree.children);
+        if tree.children.is_empty() {
+            // A driver that shares all of its state with the handles by which it is told what to do.
+            self.polled_behind_arcs(inner, at, depth, DEEPEST_POLLED, &mut tree.children);
+        }
         (!tree.children.is_empty()).then_some(tree)
     }
 
@@ -228,8 +234,13 @@ impl<'p, 'm> Decoder<'p, 'm> {
 
     /// What is polled and is no future, in the fields of a type.
     fn polled_in(&mut self, of: &TypeDef, at: u64, depth: usize, search: usize, found: &mut Vec<AwaitTree>) {
+        self.polled_of(&of.fields, at, depth, search, found);
+    }
+
+    /// The same in some fields of a type.
+    fn polled_of(&mut self, fields: &[Field], at: u64, depth: usize, search: usize, found: &mut Vec<AwaitTree>) {
         let Some(search) = search.checked_sub(1) else { return };
-        for field in &of.fields {
+        for field in fields {
             let of = self.session.type_at(field.of_type);
             let (Some(()), Some(of), Some(at)) = (self.step(), of, at.checked_add(field.offset)) else {
                 return;
@@ -241,6 +252,22 @@ impl<'p, 'm> Decoder<'p, 'm> {
                 found.push(self.leaf_at(&of, leaf, at, depth));
             } else if let Some((inner, at)) = self.payload(&of, at) {
                 self.polled_in(&inner, at, depth, search, found);
+            }
+        }
+    }
+
+    /// What is polled and is no future, in what the fields of a type share with others.
+    fn polled_behind_arcs(&mut self, of: &TypeDef, at: u64, depth: usize, search: usize, found: &mut Vec<AwaitTree>) {
+        let Some(search) = search.checked_sub(1) else { return };
+        for field in &of.fields {
+            let of = self.session.type_at(field.of_type);
+            let (Some(()), Some(of), Some(at)) = (self.step(), of, at.checked_add(field.offset)) else {
+                return;
+            };
+            if let Some((shared, at)) = self.behind_arc(&of, at) {
+                self.polled_in(&shared, at, depth, DEEPEST_POLLED, found);
+            } else if let Some((inner, at)) = self.payload(&of, at) {
+                self.polled_behind_arcs(&inner, at, depth, search, found);
             }
         }
     }

@@ -32,7 +32,7 @@ pub enum Ending {
     AliveAtExit,
     /// Its memory was held by another task that outlived the runtime. Whether it did too cannot be told.
     Unsure,
-    /// Its memory was held by a handle outside of every runtime. Its runtime was dropped before, or it had been aborted.
+    /// Its memory was held by a handle outside of every runtime. Its runtime was shut down before, or it had been aborted.
     Kept,
 }
 

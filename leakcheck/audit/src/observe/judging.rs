@@ -277,7 +277,7 @@ impl<'a> Judging<'a> {
                 "it was due to run when its runtime was dropped, perhaps because it had been aborted"
             }
             (Ending::Unsure, _) => "another task held it that outlived the runtime",
-            (Ending::Kept, _) => "its runtime was dropped before its handle was, or it had been aborted",
+            (Ending::Kept, _) => "its runtime was shut down before its handle was dropped, or it had been aborted",
         };
         let stack = process.stack(tasks.allocated);
         let frames = self.symbols.stack(process, &stack);
