@@ -96,6 +96,8 @@ pub(super) struct Judging<'a> {
     process: usize,
     /// Of that process, by the stack's node.
     kinds: HashMap<u64, Kind>,
+    /// Of that process, by the stack's node: whether the future that was spawned there is the workspace's own code.
+    own: HashMap<u64, bool>,
     waiting: Waiting<'a>,
 }
 
@@ -112,6 +114,7 @@ impl<'a> Judging<'a> {
             threads: 0,
             process: 0,
             kinds: HashMap::new(),
+            own: HashMap::new(),
             waiting: Waiting::new(workspace),
         }
     }
@@ -120,6 +123,7 @@ impl<'a> Judging<'a> {
     pub(super) fn next_process(&mut self) {
         self.process += 1;
         self.kinds.clear();
+        self.own.clear();
     }
 
     pub(super) fn cannot(&mut self, process: &Process, why: impl Into<String>) {
@@ -281,8 +285,18 @@ impl<'a> Judging<'a> {
         };
         let stack = process.stack(tasks.allocated);
         let frames = self.symbols.stack(process, &stack);
-        let spawned = spawned(&frames, self.owners, self.workspace);
-        let origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
+        let mut spawned = spawned(&frames, self.owners, self.workspace);
+        let mut origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
+        // Code of one's own that a dependency spawns: by its `spawn`, as actix-rt's, or for a callback.
+        if origin != Origin::Own
+            && spawned.iter().any(|(_, origin)| *origin == Origin::Own)
+            && self.is_own(process, tasks.allocated, &stack)
+        {
+            origin = Origin::Own;
+            if let [_, (_, Origin::Own), ..] = &spawned[..] {
+                spawned.remove(0);
+            }
+        }
         let what = match (tasks.ending, tasks.kind, &origin) {
             (Ending::Unsure | Ending::Kept | Ending::QueuedOrAborted, ..) => What::Unsure,
             (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
@@ -339,6 +353,18 @@ impl<'a> Judging<'a> {
         self.found.insert(key, found);
     }
 
+    /// Whether the future that was spawned by a stack was written in the workspace.
+    fn is_own(&mut self, process: &Process, node: u64, stack: &[u64]) -> bool {
+        if let Some(own) = self.own.get(&node) {
+            return *own;
+        }
+        let file =
+            allocator(process, stack).and_then(|(object, addresses, _)| self.waiting.written_in(object, &addresses));
+        let own = file.is_some_and(|file| self.owners.origin(&file) == Some(Origin::Own));
+        self.own.insert(node, own);
+        own
+    }
+
     /// The test that created a thread, or one of the threads that led to it.
     pub(super) fn test_of_thread(&mut self, process: &Process, lineage: u64) -> Option<String> {
         let creators = process.creators(lineage).into_iter();
@@ -355,25 +381,30 @@ impl<'a> Judging<'a> {
         copy: Option<&Copy>,
         waited: bool,
     ) -> Option<(Option<String>, Waited)> {
-        // The object that the future's type is in: what called libc.
-        let mut objects = stack
-            .iter()
-            .filter_map(|address| process.object(address.wrapping_sub(1)));
-        let object = objects.find(|object| !object.path.ends_with(preload::FILE))?;
-        let path = if object.path.is_empty() {
-            &process.executable
-        } else {
-            &object.path
-        };
-        let inside = stack.iter().filter(|address| object.range.contains(*address));
-        let addresses: Vec<u64> = inside.map(|address| address.wrapping_sub(object.base)).collect();
+        let (object, addresses, bias) = allocator(process, stack)?;
         let asked = Asked {
-            object: Path::new(path),
+            object,
             stack: &addresses,
-            bias: object.base,
+            bias,
             copy,
             waited,
         };
         Some(self.waiting.waiting(asked))
     }
+}
+
+/// The object that the type of a spawned future is in, which is what called libc; its addresses on the stack, without its load bias; and that.
+fn allocator<'p>(process: &'p Process, stack: &[u64]) -> Option<(&'p Path, Vec<u64>, u64)> {
+    let mut objects = stack
+        .iter()
+        .filter_map(|address| process.object(address.wrapping_sub(1)));
+    let object = objects.find(|object| !object.path.ends_with(preload::FILE))?;
+    let path = if object.path.is_empty() {
+        &process.executable
+    } else {
+        &object.path
+    };
+    let inside = stack.iter().filter(|address| object.range.contains(*address));
+    let addresses = inside.map(|address| address.wrapping_sub(object.base)).collect();
+    Some((Path::new(path), addresses, object.base))
 }

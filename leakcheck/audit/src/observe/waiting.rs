@@ -116,6 +116,12 @@ impl<'a> Waiting<'a> {
         (text, waited)
     }
 
+    /// The file in which the future was written that was spawned by a stack, where that is an async function or block.
+    pub(super) fn written_in(&mut self, object: &Path, stack: &[u64]) -> Option<String> {
+        let program = self.program(object).ok()?;
+        task(program, stack).ok()?.file()
+    }
+
     /// The tree, and what became of the task after it was copied.
     fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, Since), String> {
         let workspace = self.workspace;
