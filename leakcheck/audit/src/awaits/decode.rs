@@ -209,9 +209,10 @@ impl<'p, 'm> Decoder<'p, 'm> {
     fn by_hand(&mut self, of: &TypeDef, inner: &TypeDef, at: u64, depth: usize) -> Option<AwaitTree> {
         if adapters::is_seen_through(&of.plain) {
             let polls = |field: &&Field| self.polls(field.of_type, DEEPEST_POLLED);
-            let field = inner.fields.iter().find(polls)?;
-            let future = self.session.type_at(field.of_type)?;
-            return self.known_future(&future, at.checked_add(field.offset)?, depth);
+            if let Some(field) = inner.fields.iter().find(polls) {
+                let future = self.session.type_at(field.of_type)?;
+                return self.known_future(&future, at.checked_add(field.offset)?, depth);
+            }
         }
         let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
         self.polled_in(inner, at, depth, DEEPEST_POLLED, &mut tree.children);
@@ -250,10 +251,33 @@ impl<'p, 'm> Decoder<'p, 'm> {
             }
             if let Some(leaf) = leaf::polled(&of.plain) {
                 found.push(self.leaf_at(&of, leaf, at, depth));
+            } else if let Some((inner, at)) = self.owned(&of, at) {
+                let leaf = leaf::polled(&inner.plain);
+                match leaf {
+                    Some(leaf) => found.push(self.leaf_at(&inner, leaf, at, depth)),
+                    None => self.polled_in(&inner, at, depth, search, found),
+                }
             } else if let Some((inner, at)) = self.payload(&of, at) {
                 self.polled_in(&inner, at, depth, search, found);
             }
         }
+    }
+
+    /// What is behind a `Box` or `&mut`, also of a trait's object as of `dyn AsyncRead`: nobody else polls it meanwhile.
+    fn owned(&mut self, of: &Arc<TypeDef>, address: u64) -> Option<(Arc<TypeDef>, u64)> {
+        let is_only = of.own_name.starts_with("alloc::boxed::Box<") || of.own_name.starts_with("&mut ");
+        if !is_only {
+            return None;
+        }
+        let (target, at) = match fat_pointer(of) {
+            Some(_) => self.object(of, address)?,
+            None => (of.target?, self.number(address, of.size).filter(|at| *at != 0)?),
+        };
+        let inner = self.session.type_at(target)?;
+        if inner.variants.is_some() {
+            return self.payload(&inner, at);
+        }
+        Some((inner, at))
     }
 
     /// What is polled and is no future, in what the fields of a type share with others.

@@ -136,7 +136,14 @@ impl<'a> Waiting<'a> {
             memory.add(region.address, &region.bytes);
         }
         let mut tree = task.decode(&memory, copy.address);
-        if tree.kind == Kind::Unknown && tree.state == State::Unknown && tree.children.is_empty() {
+        let is_unknown = tree.state == State::Unknown && tree.children.is_empty();
+        if tree.kind == Kind::Async && is_unknown {
+            return Err(format!(
+                "{}: how far it had come stands in memory that was not copied",
+                tree.type_name
+            ));
+        }
+        if tree.kind == Kind::Unknown && is_unknown {
             let (copied, size) = (copy.bytes.len() as u64, task.cell_size());
             return Err(if copied < size {
                 format!(
