@@ -13,7 +13,7 @@ declare -A arguments=(
     [mini-redis-0.4.1]='' [bb8-0.9.1]='' [xtra-0.6.0]='--features tokio,macros' [wiremock-0.6.5]=''
     [tower-0.5.3]='--features full' [tokio-graceful-shutdown-0.20.0]='' [hyper-util-0.1.21]='--features full'
     [kameo-0.22.2]='' [tokio-util-0.7.20]='--features full' [moka-0.12.16]='--features future' [tokio-stream-0.1.19]='--features full'
-    [turmoil-0.7.2]='' [quinn-0.11.12]='' [actix-server-2.10.0]='' [rumqttc-0.25.1]='' [coerce-0.8.11]=''
+    [turmoil-0.7.2]='' [quinn-0.11.12]='' [actix-server-2.10.0]='' [rumqttc-0.25.1]=''
     # The tests left out compare what the compiler says, and build this project once more for that.
     [ractor-0.16.5]='-- --skip actor_macro_diagnostics' [tarpc-0.38.0]='--features full -- --skip ui'
     [deadpool-0.13.1]='--features managed,unmanaged,rt_tokio_1'
