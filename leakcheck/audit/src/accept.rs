@@ -163,7 +163,10 @@ fn about(finding: &report::Finding) -> String {
     match finding.spawned.first() {
         Some(place) => {
             let file = place.file.as_deref().unwrap_or_default();
-            format!("{file} {}", place.function).trim().to_owned()
+            let spawns = finding.future.as_ref().map(|future| format!(" spawns {future}"));
+            format!("{file} {}{}", place.function, spawns.unwrap_or_default())
+                .trim()
+                .to_owned()
         }
         None => finding.how.clone(),
     }

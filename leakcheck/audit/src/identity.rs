@@ -1,9 +1,13 @@
-//! What a finding is known by across runs: its spawn site and the shape of its stack.
+//! What a finding is known by across runs: the calls that led to its spawn, and the future that was spawned.
 //!
 //! Line numbers, closures' numbers, the version and place of a dependency and the test's own name are not part of it, so that
 //! edits elsewhere, an update and another machine change nothing. Where it waited is no part of it either: that depends on
-//! the moment, and an identity that changes from run to run would accept nothing. The function that was spawned is told by the
-//! calls that led to the spawn.
+//! the moment, and an identity that changes from run to run would accept nothing.
+//!
+//! Lines that spawn alike (two `async` blocks in one function) are counted in the order of the source: an entry that accepts one of them
+//! does not accept a second that is added. Which of them is the first may change by an edit, how many there are does not.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::owners::portable;
 use crate::report::{Finding, Kind, Place};
@@ -27,10 +31,45 @@ pub(crate) fn stable_hash<'a>(texts: impl IntoIterator<Item = &'a str>) -> u64 {
     hash.0
 }
 
-/// The identity of a finding: 16 hexadecimal digits.
+/// The line that spawned it.
+type Line = (String, Option<u32>);
+
+fn line(finding: &Finding) -> Line {
+    let place = finding.spawned.first();
+    let file = place.and_then(|place| place.file.as_deref());
+    let line = place.and_then(|place| place.line);
+    (file.map(portable).unwrap_or_default(), line)
+}
+
+/// Gives each finding of these reports its identity: 16 hexadecimal digits. Roots stay the findings that they are.
+pub(crate) fn identify(reports: &mut [&mut [Finding]]) {
+    let mut lines: BTreeMap<String, BTreeSet<Line>> = BTreeMap::new();
+    for finding in reports.iter().flat_map(|findings| findings.iter()) {
+        lines.entry(shared(finding)).or_default().insert(line(finding));
+    }
+    for findings in reports {
+        let mut renamed = BTreeMap::new();
+        for finding in findings.iter_mut() {
+            let (shared, line) = (shared(finding), line(finding));
+            let before = lines.get(&shared).map_or(0, |lines| lines.range(..line).count());
+            let id = match before {
+                0 => shared,
+                before => format!("{:016x}", stable_hash([&*shared, &*before.to_string()])),
+            };
+            renamed.insert(std::mem::replace(&mut finding.id, id.clone()), id);
+        }
+        for root in findings.iter_mut().filter_map(|finding| finding.root.as_mut()) {
+            if let Some(id) = renamed.get(root) {
+                root.clone_from(id);
+            }
+        }
+    }
+}
+
+/// What findings have in common that were spawned alike, be it on several lines: the first one's identity.
 ///
 /// A finding that leakcheck alone saw has no stack: its group is part of it then.
-pub(crate) fn identity(finding: &Finding) -> String {
+fn shared(finding: &Finding) -> String {
     let kind = match finding.kind {
         Kind::Task => "task",
         Kind::Blocking => "blocking",
@@ -41,6 +80,7 @@ pub(crate) fn identity(finding: &Finding) -> String {
     for place in &finding.spawned {
         texts.extend(shape(place));
     }
+    texts.extend(finding.future.as_deref().map(without_numbers));
     if finding.seen == crate::report::Seen::Tracked {
         texts.extend(finding.tracked.as_ref().map(|tracked| tracked.group.clone()));
         if finding.spawned.is_empty() {
@@ -90,11 +130,11 @@ mod tests {
 
     #[test]
     fn what_is_elsewhere_in_a_file_changes_nothing() {
-        let id = identity(&finding("shop::run::{closure#1}", 7));
+        let id = shared(&finding("shop::run::{closure#1}", 7));
 
         assert_eq!(id.len(), 16);
-        assert_eq!(id, identity(&finding("shop::run::{closure#12}", 90)));
-        assert_ne!(id, identity(&finding("shop::walk::{closure#1}", 7)));
+        assert_eq!(id, shared(&finding("shop::run::{closure#12}", 90)));
+        assert_ne!(id, shared(&finding("shop::walk::{closure#1}", 7)));
     }
 
     #[test]
@@ -108,7 +148,7 @@ mod tests {
             ..one.clone()
         };
 
-        assert_eq!(identity(&one), identity(&other));
+        assert_eq!(shared(&one), shared(&other));
     }
 
     #[test]
@@ -129,13 +169,61 @@ mod tests {
             ..task.clone()
         };
 
-        let ids: std::collections::BTreeSet<_> = [&task, &thread, &twice, &tracked].map(identity).into();
-        assert_eq!(ids.len(), 4);
+        let future = Finding {
+            future: Some("shop::orders".to_owned()),
+            ..task.clone()
+        };
+
+        let ids: BTreeSet<_> = [&task, &thread, &twice, &tracked, &future].map(shared).into();
+        assert_eq!(ids.len(), 5);
+    }
+
+    fn ids(findings: &[Finding]) -> Vec<&str> {
+        findings.iter().map(|finding| finding.id.as_str()).collect()
+    }
+
+    #[test]
+    fn lines_that_spawn_alike_are_counted_and_what_they_are_on_does_not_matter() {
+        let mut findings = [
+            finding("shop::run", 7),
+            finding("shop::run", 30),
+            finding("shop::run", 7),
+        ];
+        identify(&mut [&mut findings]);
+        let [first, second, again] = ids(&findings)[..] else {
+            unreachable!("three")
+        };
+        assert_eq!(first, again);
+        assert_ne!(first, second);
+        assert_eq!(first, shared(&findings[0]), "one alone has the same");
+
+        let mut moved = [finding("shop::run", 31), finding("shop::run", 9)];
+        identify(&mut [&mut moved]);
+        assert_eq!(ids(&moved), [second, first]);
+    }
+
+    #[test]
+    fn what_several_reports_have_is_counted_once_and_roots_stay_what_they_are() {
+        let waits = Finding {
+            root: Some("r".to_owned()),
+            ..finding("shop::waits", 2)
+        };
+        let root = Finding {
+            id: "r".to_owned(),
+            ..finding("shop::run", 30)
+        };
+        let mut one = [waits, root];
+        let mut other = [finding("shop::run", 7)];
+        identify(&mut [&mut one, &mut other]);
+
+        assert_eq!(one[0].root.as_deref(), Some(&*one[1].id));
+        assert_eq!(other[0].id, shared(&other[0]));
+        assert_ne!(one[1].id, other[0].id);
     }
 
     #[test]
     fn it_stays_what_it_was_in_earlier_versions() {
-        assert_eq!(identity(&finding("shop::run", 7)), identity(&finding("shop::run", 8)));
+        assert_eq!(shared(&finding("shop::run", 7)), shared(&finding("shop::run", 8)));
         // The hash's own reference: FNV-1a of no text, and of "a" and its end.
         assert_eq!(stable_hash([]), 0xcbf2_9ce4_8422_2325);
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::identity;
+use crate::identity::identify;
 use crate::judge::{self, Problem};
 use crate::observe::{self, ObservedVerdict, What};
 use crate::records::{Body, CheckVerdict, Leak, Record};
@@ -11,17 +11,13 @@ use crate::transcript::{BinaryOutcome, BinaryResult};
 
 /// Adds what the preloaded library saw.
 pub(crate) fn observed(report: &mut Report, verdict: ObservedVerdict) {
-    let ids: Vec<_> = verdict
-        .findings
-        .iter()
-        .map(|finding| identity(&plain(finding)))
-        .collect();
-    for finding in &verdict.findings {
-        let mut plain = plain(finding);
-        plain.id = identity(&plain);
-        plain.root = finding.root.and_then(|root| ids.get(root).cloned());
-        report.findings.push(plain);
+    let mut findings: Vec<Finding> = verdict.findings.iter().map(plain).collect();
+    identify(&mut [&mut findings]);
+    let ids: Vec<_> = findings.iter().map(|finding| finding.id.clone()).collect();
+    for (finding, observed) in findings.iter_mut().zip(&verdict.findings) {
+        finding.root = observed.root.and_then(|root| ids.get(root).cloned());
     }
+    report.findings.append(&mut findings);
     for name in verdict.programs {
         program(report, &name);
     }
@@ -80,6 +76,7 @@ fn plain(finding: &observe::Finding) -> Finding {
         test: finding.test.clone(),
         origin: finding.origin.clone(),
         spawned: finding.spawned.clone(),
+        future: finding.future.clone(),
         awaits: finding.tree.clone(),
         awaits_unknown: finding.awaits_unknown.clone(),
         why: finding.why.clone(),
@@ -156,7 +153,7 @@ pub(crate) fn tracked(report: &mut Report, verdict: judge::Verdict, is_observed:
         spared(report, record);
         untracked(report, record);
         for resource in &record.resources {
-            let mut finding = Finding {
+            let finding = Finding {
                 verdict: Verdict::Blocked,
                 seen: Seen::Tracked,
                 kind: if resource.kind == "thread" {
@@ -170,7 +167,6 @@ pub(crate) fn tracked(report: &mut Report, verdict: judge::Verdict, is_observed:
                 test: Some(test(record)),
                 ..Finding::default()
             };
-            finding.id = identity(&finding);
             report.findings.push(finding);
         }
         for panic in record.denied_panics() {
@@ -190,6 +186,7 @@ pub(crate) fn tracked(report: &mut Report, verdict: judge::Verdict, is_observed:
         let (record, leak) = leaks[0];
         join_leak(report, record, leak, leaks.len() as u64);
     }
+    identify(&mut [&mut report.findings]);
     let problems = verdict.problems.into_iter().filter(|problem| match problem {
         Problem::NoRecords => !is_observed,
         // They are findings.
@@ -277,7 +274,7 @@ fn untracked(report: &mut Report, record: &Record) {
         found.push((untracked.count - named, false, &[]));
     }
     for (count, blocking, frames) in found {
-        let mut finding = Finding {
+        let finding = Finding {
             seen: Seen::Tracked,
             kind: if blocking { Kind::Blocking } else { Kind::Task },
             how: "it was there when its test was over, and no tracker saw it".to_owned(),
@@ -290,7 +287,6 @@ fn untracked(report: &mut Report, record: &Record) {
                 .collect(),
             ..Finding::default()
         };
-        finding.id = identity(&finding);
         report.findings.push(finding);
     }
 }
@@ -315,7 +311,7 @@ fn join_leak(report: &mut Report, record: &Record, leak: &Leak, count: u64) {
         return;
     }
     let is_blocking = leak.state == crate::records::State::Blocking;
-    let mut finding = Finding {
+    let finding = Finding {
         seen: Seen::Tracked,
         verdict: if is_blocking { Verdict::Blocked } else { Verdict::Leaked },
         kind: if is_blocking { Kind::Blocking } else { Kind::Task },
@@ -331,7 +327,6 @@ fn join_leak(report: &mut Report, record: &Record, leak: &Leak, count: u64) {
         tracked: Some(knows(leak)),
         ..Finding::default()
     };
-    finding.id = identity(&finding);
     report.findings.push(finding);
 }
 

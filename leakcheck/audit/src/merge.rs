@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use crate::identity::identify;
 use crate::join;
 use crate::render::document::{self, DocumentError};
 use crate::report::{Finding, Report, SCHEMA};
@@ -95,7 +96,10 @@ pub fn merge(paths: &[PathBuf]) -> Result<Report, MergeError> {
     union(reports)
 }
 
-fn union(reports: Vec<(PathBuf, Report)>) -> Result<Report, MergeError> {
+fn union(mut reports: Vec<(PathBuf, Report)>) -> Result<Report, MergeError> {
+    // What spawns alike was counted in each shard by itself.
+    let mut findings: Vec<_> = reports.iter_mut().map(|(_, report)| &mut *report.findings).collect();
+    identify(&mut findings);
     let alone = reports.len() == 1;
     let mut seen = BTreeSet::new();
     let mut count = None;

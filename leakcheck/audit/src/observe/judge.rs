@@ -85,6 +85,9 @@ pub struct Finding {
     pub origin: Origin,
     /// The calls that led to the spawn, the innermost first, without tokio's and std's.
     pub spawned: Vec<Place>,
+    /// The future that was spawned, where the program's debug info names it.
+    #[serde(skip)]
+    pub future: Option<String>,
     /// Where it waited, where the program's debug info says so.
     pub awaits: Option<String>,
     /// The same as data.
@@ -139,6 +142,7 @@ pub(super) type Key = (
     Origin,
     Vec<Place>,
     report::Kind,
+    Option<String>,
 );
 
 pub(super) fn judge(evidence: Evidence<'_>) -> ObservedVerdict {
@@ -245,7 +249,7 @@ fn findings(found: BTreeMap<Key, Found>) -> Vec<Finding> {
     let findings = found.into_iter().zip(roots);
     findings
         .map(
-            |(((what, how, program, test, origin, spawned, kind), found), root)| Finding {
+            |(((what, how, program, test, origin, spawned, kind, future), found), root)| Finding {
                 what,
                 how,
                 count: found.count,
@@ -253,6 +257,7 @@ fn findings(found: BTreeMap<Key, Found>) -> Vec<Finding> {
                 test,
                 origin,
                 spawned,
+                future,
                 awaits: found.text,
                 tree: found.waited.awaits,
                 awaits_unknown: found.waited.unknown,
@@ -279,6 +284,7 @@ mod tests {
             test: None,
             origin: Origin::Own,
             spawned: Vec::new(),
+            future: None,
             awaits: None,
             tree: None,
             awaits_unknown: None,

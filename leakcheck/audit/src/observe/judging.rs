@@ -322,7 +322,12 @@ impl<'a> Judging<'a> {
             Kind::Blocking => report::Kind::Blocking,
             _ => report::Kind::Task,
         };
-        let key = (what, how, name(process), test, origin, spawned, named);
+        // `None` where no object that was loaded has its code.
+        let code = code(process, &stack);
+        let future = code
+            .as_ref()
+            .and_then(|code| self.waiting.future(code.object, &code.stack));
+        let key = (what, how, name(process), test, origin, spawned, named, future);
         let mut found = self.found.remove(&key).unwrap_or_default();
         found.add(tasks.count, tasks.lifetimes.iter().copied());
         for copy in tasks.copies {
@@ -337,9 +342,16 @@ impl<'a> Judging<'a> {
                 break;
             }
             found.tried += 1;
-            let Some((text, waited)) = self.waited(process, &stack, copy, tasks.ending == Ending::Outlived) else {
+            let Some(code) = &code else {
                 continue;
             };
+            let (text, waited) = self.waiting.waiting(Asked {
+                object: code.object,
+                stack: &code.stack,
+                bias: code.base,
+                copy,
+                waited: tasks.ending == Ending::Outlived,
+            });
             if found.waited.awaits.is_some() {
                 // A reason is said of all that are alike, and so it has to be that of each that is looked into.
                 if waited.awaits.is_some() {
@@ -358,8 +370,7 @@ impl<'a> Judging<'a> {
         if let Some(own) = self.own.get(&node) {
             return *own;
         }
-        let file =
-            allocator(process, stack).and_then(|(object, addresses, _)| self.waiting.written_in(object, &addresses));
+        let file = code(process, stack).and_then(|code| self.waiting.written_in(code.object, &code.stack));
         let own = file.is_some_and(|file| self.owners.origin(&file) == Some(Origin::Own));
         self.own.insert(node, own);
         own
@@ -372,29 +383,18 @@ impl<'a> Judging<'a> {
             .map(|creator| self.symbols.stack(process, &process.stack(creator)))
             .find_map(|frames| test_of(&frames))
     }
-
-    /// Where a task waited, as text and as data. `None` where no object that was loaded has its code.
-    fn waited(
-        &mut self,
-        process: &Process,
-        stack: &[u64],
-        copy: Option<&Copy>,
-        waited: bool,
-    ) -> Option<(Option<String>, Waited)> {
-        let (object, addresses, bias) = allocator(process, stack)?;
-        let asked = Asked {
-            object,
-            stack: &addresses,
-            bias,
-            copy,
-            waited,
-        };
-        Some(self.waiting.waiting(asked))
-    }
 }
 
-/// The object that the type of a spawned future is in, which is what called libc; its addresses on the stack, without its load bias; and that.
-fn allocator<'p>(process: &'p Process, stack: &[u64]) -> Option<(&'p Path, Vec<u64>, u64)> {
+/// The object that a task's future is in.
+struct Code<'p> {
+    object: &'p Path,
+    base: u64,
+    /// The part of the stack that is in it, from where its debug info counts.
+    stack: Vec<u64>,
+}
+
+/// The object that a future's type is in: what called libc.
+fn code<'p>(process: &'p Process, stack: &[u64]) -> Option<Code<'p>> {
     let mut objects = stack
         .iter()
         .filter_map(|address| process.object(address.wrapping_sub(1)));
@@ -405,6 +405,9 @@ fn allocator<'p>(process: &'p Process, stack: &[u64]) -> Option<(&'p Path, Vec<u
         &object.path
     };
     let inside = stack.iter().filter(|address| object.range.contains(*address));
-    let addresses = inside.map(|address| address.wrapping_sub(object.base)).collect();
-    Some((Path::new(path), addresses, object.base))
+    Some(Code {
+        object: Path::new(path),
+        base: object.base,
+        stack: inside.map(|address| address.wrapping_sub(object.base)).collect(),
+    })
 }

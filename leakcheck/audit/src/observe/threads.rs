@@ -50,6 +50,7 @@ impl Judging<'_> {
                 Origin::Own,
                 created.clone(),
                 report::Kind::Thread,
+                None,
             );
             let waited = self.where_blocked(process, blocked, thread);
             let found = self.found.entry(key).or_default();

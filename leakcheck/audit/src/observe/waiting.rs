@@ -82,6 +82,12 @@ impl<'a> Waiting<'a> {
         }
     }
 
+    /// The future that was spawned, by its name, where the debug info tells.
+    pub(super) fn future(&mut self, object: &Path, stack: &[u64]) -> Option<String> {
+        let program = self.program(object).ok()?;
+        task(program, stack).ok().map(|task| task.name().to_owned())
+    }
+
     /// Where a task waited, as text and as data.
     pub(super) fn waiting(&mut self, asked: Asked<'_>) -> (Option<String>, Waited) {
         let decoded = self.decode(asked);

@@ -57,8 +57,10 @@ pub(super) fn subject(finding: &Finding) -> String {
         finding
             .awaits
             .as_ref()
-            .map(|awaits| awaits.future.clone())
+            .map(|awaits| &awaits.future)
             .filter(|future| !future.is_empty())
+            .or(finding.future.as_ref())
+            .cloned()
     };
     named.or_else(future).unwrap_or_else(|| match frames::own(finding) {
         Some(place) if !place.function.is_empty() => place.function.clone(),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it is known by in a baseline and across runs: 16 hexadecimal digits made of the spawn site and the shape of its
-    /// stacks, without a line number.
+    /// What it is known by in a baseline and across runs: 16 hexadecimal digits made of the calls that led to
+    /// the spawn and the future that was spawned, without a line number.
     pub id: String,
     /// The verdict.
     pub verdict: Verdict,
@@ -30,6 +30,8 @@ pub struct Finding {
     pub origin: Origin,
     /// The calls that led to the spawn, the innermost first, without the runtime's and the standard library's.
     pub spawned: Vec<Place>,
+    /// The future that was spawned, as it is written in the source, where debug info names it.
+    pub future: Option<String>,
     /// Where it waited, where that is known.
     pub awaits: Option<Await>,
     /// Why it is not known where it waited.

@@ -128,6 +128,44 @@ fn a_baseline_accepts_what_it_lists_and_nothing_else() {
 }
 
 #[test]
+fn a_second_spawn_beside_an_accepted_one_is_new() {
+    let project = package(&[]);
+    let spawns = |before: &str, count: usize| {
+        let spawns = "    tasks.bind();\n".repeat(count);
+        let tests = format!(
+            "{before}use tokio::runtime::task::list::OwnedTasks;\n\
+             fn starts() {{\n    let mut tasks = OwnedTasks::default();\n{spawns}    tasks.close_and_shutdown_all();\n}}\n\
+             #[test] fn leaks() {{ starts(); }}\n"
+        );
+        write(project.path(), "tests/orders.rs", &tests);
+        depend_on_tokio(project.path());
+    };
+    spawns("", 1);
+    leak_audit(project.path(), &["--update-baseline", "--reason", "for now"]);
+    spawns("// moved\n\n", 1);
+    assert_ends(&leak_audit(project.path(), &[]), 0, "for now");
+
+    spawns("", 2);
+    let (code, document) = report(&project, &[]);
+    assert_eq!(code, Some(1), "{document:#}");
+    let findings = document["findings"].as_array().expect("findings").iter();
+    let accepted: Vec<_> = findings
+        .map(|f| (f["spawned"][0]["line"].as_u64(), f["accepted"].as_str()))
+        .collect();
+    assert_eq!(accepted.len(), 2, "{document:#}");
+    assert!(
+        accepted.contains(&(Some(4), Some("for now"))) && accepted.contains(&(Some(5), None)),
+        "{accepted:?}"
+    );
+
+    leak_audit(project.path(), &["--update-baseline", "--reason", "for now"]);
+    spawns("// moved\n\n", 2);
+    assert_ends(&leak_audit(project.path(), &[]), 0, "for now");
+    spawns("", 1);
+    assert_ends(&leak_audit(project.path(), &[]), 1, "of the baseline must go");
+}
+
+#[test]
 fn tests_behave_as_without_the_audit() {
     let project = package(&[]);
     let behaves = "#[test] fn prints() { println!(\"said\"); assert!(std::env::var_os(\"NO\").is_some()); }\n\

@@ -156,7 +156,7 @@ fn finding() -> BoxedStrategy<Finding> {
         vec(text(), 0..3),
         of(text()),
     );
-    let more = (of(tracked()), vec(lifetime(), 0..3));
+    let more = (of(tracked()), vec(lifetime(), 0..3), of(text()));
     (what, whose, stacks, more)
         .prop_map(|(what, whose, stacks, more)| {
             let mut finding = Finding::default();
@@ -171,7 +171,7 @@ fn finding() -> BoxedStrategy<Finding> {
                 finding.why,
                 finding.root,
             ) = stacks;
-            (finding.tracked, finding.lifetimes) = more;
+            (finding.tracked, finding.lifetimes, finding.future) = more;
             finding
         })
         .boxed()
