@@ -24,6 +24,8 @@ const DEEPEST_IN_A_BOX: usize = 8;
 /// How far into a future that was written by hand it is looked for what it may poll, and how much of that is shown.
 const DEEPEST_POLLED: usize = 6;
 const MOST_POLLED: usize = 16;
+/// How many boxes directly in one another are looked through for it.
+const MOST_BOXES: usize = 4;
 
 const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
 const OPTION: &str = "core::option::Option";
@@ -249,14 +251,13 @@ impl<'p, 'm> Decoder<'p, 'm> {
             if found.len() >= MOST_POLLED {
                 return;
             }
+            let (mut of, mut at) = (of, at);
+            for _ in 0..MOST_BOXES {
+                let Some(owned) = self.owned(&of, at) else { break };
+                (of, at) = owned;
+            }
             if let Some(leaf) = leaf::polled(&of.plain) {
                 found.push(self.leaf_at(&of, leaf, at, depth));
-            } else if let Some((inner, at)) = self.owned(&of, at) {
-                let leaf = leaf::polled(&inner.plain);
-                match leaf {
-                    Some(leaf) => found.push(self.leaf_at(&inner, leaf, at, depth)),
-                    None => self.polled_in(&inner, at, depth, search, found),
-                }
             } else if let Some((inner, at)) = self.payload(&of, at) {
                 self.polled_in(&inner, at, depth, search, found);
             }
@@ -273,11 +274,7 @@ impl<'p, 'm> Decoder<'p, 'm> {
             Some(_) => self.object(of, address)?,
             None => (of.target?, self.number(address, of.size).filter(|at| *at != 0)?),
         };
-        let inner = self.session.type_at(target)?;
-        if inner.variants.is_some() {
-            return self.payload(&inner, at);
-        }
-        Some((inner, at))
+        Some((self.session.type_at(target)?, at))
     }
 
     /// What is polled and is no future, in what the fields of a type share with others.
