@@ -19,6 +19,10 @@ pub(super) const REGIONS: usize = 48;
 const PLAIN_DEPTH: usize = 2;
 pub(super) const PLAIN_REGIONS: usize = 16;
 const PLAIN: u64 = 2048;
+/// tokio puts a future that is larger than 2 KiB, or 16 KiB in optimised programs, into a box of its own, without a vtable: the cell is a small
+/// one then, and that box is the first block that it points to. So many words is a small cell, and so many bytes are copied of the block.
+const SMALL_CELL: usize = 48;
+const BOXED: u64 = 48 * 1024;
 /// A vtable that says more is none.
 pub(super) const LARGEST: u64 = 64 * 1024;
 const MOST_ALIGNED: u64 = 4096;
@@ -238,7 +242,8 @@ impl Boxes {
                         found += 1;
                     }
                 }
-                self.want_blocks(search, &blocks[..found]);
+                let first = if depth == 0 && count <= SMALL_CELL && search.plain == 0 { BOXED } else { PLAIN };
+                self.want_blocks(search, &blocks[..found], first);
             }
         }
     }
@@ -250,14 +255,15 @@ impl Boxes {
             && !(address % 128 == 0 && may_be_cell(address as usize))
     }
 
-    /// Wants those of the addresses that are blocks of the heap's.
-    fn want_blocks(&self, search: &mut Search, blocks: &[u64]) {
+    /// Wants those of the addresses that are blocks of the heap's: of the first of them no more than `most` bytes.
+    fn want_blocks(&self, search: &mut Search, blocks: &[u64], mut most: u64) {
         let mut sizes = [0_u64; PLAIN_REGIONS];
         block_sizes(self.pid, blocks, &mut sizes);
         for (size, address) in sizes.iter().zip(blocks) {
             if (1..=LARGEST).contains(size) {
                 search.plain += 1;
-                self.want(search, *address, (*size).min(PLAIN));
+                self.want(search, *address, (*size).min(most));
+                most = PLAIN;
             }
         }
     }

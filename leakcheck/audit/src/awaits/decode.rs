@@ -24,6 +24,8 @@ const DEEPEST_IN_A_BOX: usize = 8;
 /// How far into a future that was written by hand it is looked for what it may poll, and how much of that is shown.
 const DEEPEST_POLLED: usize = 6;
 const MOST_POLLED: usize = 16;
+/// How many boxes directly in one another are looked through for it.
+const MOST_BOXES: usize = 4;
 
 const JOIN_HANDLE: &str = "tokio::runtime::task::join::JoinHandle";
 const OPTION: &str = "core::option::Option";
@@ -190,7 +192,9 @@ impl<'p, 'm> Decoder<'p, 'm> {
             tree.children.push(child);
         }
         // Beside its futures it may poll what is none.
-        self.polled_in(&inner, at, depth, 1, &mut tree.children);
+        let is_other = |field: &&Field| !self.holds_futures(field.of_type, DEEPEST_SEARCH);
+        let others: Vec<Field> = inner.fields.iter().filter(is_other).cloned().collect();
+        self.polled_of(&others, at, depth, DEEPEST_POLLED, &mut tree.children);
         Some(tree)
     }
 
@@ -207,12 +211,17 @@ impl<'p, 'm> Decoder<'p, 'm> {
     fn by_hand(&mut self, of: &TypeDef, inner: &TypeDef, at: u64, depth: usize) -> Option<AwaitTree> {
         if adapters::is_seen_through(&of.plain) {
             let polls = |field: &&Field| self.polls(field.of_type, DEEPEST_POLLED);
-            let field = inner.fields.iter().find(polls)?;
-            let future = self.session.type_at(field.of_type)?;
-            return self.known_future(&future, at.checked_add(field.offset)?, depth);
+            if let Some(field) = inner.fields.iter().find(polls) {
+                let future = self.session.type_at(field.of_type)?;
+                return self.known_future(&future, at.checked_add(field.offset)?, depth);
+            }
         }
         let mut tree = AwaitTree::new(Kind::Holds, name_of(&self.session, of));
         self.polled_in(inner, at, depth, DEEPEST_POLLED, &mut tree.children);
+        if tree.children.is_empty() {
+            // A driver that shares all of its state with the handles by which it is told what to do.
+            self.polled_behind_arcs(inner, at, depth, DEEPEST_POLLED, &mut tree.children);
+        }
         (!tree.children.is_empty()).then_some(tree)
     }
 
@@ -228,8 +237,13 @@ impl<'p, 'm> Decoder<'p, 'm> {
 
     /// What is polled and is no future, in the fields of a type.
     fn polled_in(&mut self, of: &TypeDef, at: u64, depth: usize, search: usize, found: &mut Vec<AwaitTree>) {
+        self.polled_of(&of.fields, at, depth, search, found);
+    }
+
+    /// The same in some fields of a type.
+    fn polled_of(&mut self, fields: &[Field], at: u64, depth: usize, search: usize, found: &mut Vec<AwaitTree>) {
         let Some(search) = search.checked_sub(1) else { return };
-        for field in &of.fields {
+        for field in fields {
             let of = self.session.type_at(field.of_type);
             let (Some(()), Some(of), Some(at)) = (self.step(), of, at.checked_add(field.offset)) else {
                 return;
@@ -237,10 +251,44 @@ impl<'p, 'm> Decoder<'p, 'm> {
             if found.len() >= MOST_POLLED {
                 return;
             }
+            let (mut of, mut at) = (of, at);
+            for _ in 0..MOST_BOXES {
+                let Some(owned) = self.owned(&of, at) else { break };
+                (of, at) = owned;
+            }
             if let Some(leaf) = leaf::polled(&of.plain) {
                 found.push(self.leaf_at(&of, leaf, at, depth));
             } else if let Some((inner, at)) = self.payload(&of, at) {
                 self.polled_in(&inner, at, depth, search, found);
+            }
+        }
+    }
+
+    /// What is behind a `Box` or `&mut`, also of a trait's object as of `dyn AsyncRead`: nobody else polls it meanwhile.
+    fn owned(&mut self, of: &Arc<TypeDef>, address: u64) -> Option<(Arc<TypeDef>, u64)> {
+        let is_only = of.own_name.starts_with("alloc::boxed::Box<") || of.own_name.starts_with("&mut ");
+        if !is_only {
+            return None;
+        }
+        let (target, at) = match fat_pointer(of) {
+            Some(_) => self.object(of, address)?,
+            None => (of.target?, self.number(address, of.size).filter(|at| *at != 0)?),
+        };
+        Some((self.session.type_at(target)?, at))
+    }
+
+    /// What is polled and is no future, in what the fields of a type share with others.
+    fn polled_behind_arcs(&mut self, of: &TypeDef, at: u64, depth: usize, search: usize, found: &mut Vec<AwaitTree>) {
+        let Some(search) = search.checked_sub(1) else { return };
+        for field in &of.fields {
+            let of = self.session.type_at(field.of_type);
+            let (Some(()), Some(of), Some(at)) = (self.step(), of, at.checked_add(field.offset)) else {
+                return;
+            };
+            if let Some((shared, at)) = self.behind_arc(&of, at) {
+                self.polled_in(&shared, at, depth, DEEPEST_POLLED, found);
+            } else if let Some((inner, at)) = self.payload(&of, at) {
+                self.polled_behind_arcs(&inner, at, depth, search, found);
             }
         }
     }

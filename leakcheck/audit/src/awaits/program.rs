@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::adapters;
 use super::decode::Decoder;
 use super::error::Error;
 use super::memory::Memory;
@@ -12,6 +13,8 @@ use super::units::{Debug, Place, Session};
 
 /// The type that tokio allocates for each task.
 const CELL: &str = "tokio::runtime::task::core::Cell";
+/// How many adapters around a future are looked through for where it was written.
+const DEEPEST_ADAPTERS: usize = 8;
 /// From a function to where it is declared: what was inlined, its origin, and what that specifies.
 pub(super) const MOST_STEPS: usize = 8;
 
@@ -125,6 +128,34 @@ impl TaskType<'_> {
     /// The size of the task's cell in bytes.
     pub fn cell_size(&self) -> u64 {
         self.size
+    }
+
+    /// The file in which the future was written, where it is an async function or block, or one in adapters that only hand on what it does.
+    /// `None` where it is anything else: debug info does not say where types were written.
+    pub fn file(&self) -> Option<String> {
+        let session = self.debug.session();
+        let mut of = session.type_at(self.future)?;
+        for _ in 0..DEEPEST_ADAPTERS {
+            if names::is_coroutine(&of.own_name) {
+                return of.variants.as_ref()?.list.first()?.file.clone();
+            }
+            if !adapters::is_seen_through(&of.plain) {
+                return None;
+            }
+            // Which of its types is the future is up to the adapter: with two that could be, neither is taken for it.
+            let arguments = of
+                .arguments
+                .iter()
+                .filter_map(|(_, argument)| session.type_at(*argument));
+            let mut futures = arguments.filter(|argument| {
+                names::is_coroutine(&argument.own_name) || adapters::is_seen_through(&argument.plain)
+            });
+            let (Some(future), None) = (futures.next(), futures.next()) else {
+                return None;
+            };
+            of = future;
+        }
+        None
     }
 
     /// Whether a thread was polling the task whose cell stands at `cell`. What [`TaskType::decode`] says of such a task is from before that

@@ -32,6 +32,8 @@ pub enum Ending {
     AliveAtExit,
     /// Its memory was held by another task that outlived the runtime. Whether it did too cannot be told.
     Unsure,
+    /// Its memory was held by a handle outside of every runtime. Its runtime was shut down before, or it had been aborted.
+    Kept,
 }
 
 /// What a block was, by the plain paths of the functions on the stack that allocated it, the innermost first.
@@ -74,11 +76,15 @@ pub fn kind<'a>(stack: impl IntoIterator<Item = &'a str>) -> Kind {
 ///
 /// The innermost function that decides is what counts: a task's destructor may run another runtime.
 ///
+/// A handle that keeps a task's cell beyond its runtime is what frees it. Where it is given up outside of every runtime, and nobody had
+/// seen the task done before, it was that handle's runtime that ended the task, or an abort shortly before: both leave the same state.
+///
 /// A shutdown that finds a task idle ends it itself. Where it only gives up its reference, the task was running or had ended
 /// (`Harness::shutdown` in tokio's `runtime/task/harness.rs`): a worker that has just ended a task may give up its own first.
 #[must_use]
 pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> Ending {
     let mut held = false;
+    let mut inside_runtime = false;
     let mut before = ("", "");
     // Freed by the runtime itself, and not by another task's destructor whose frames optimisation left out.
     let mut itself = false;
@@ -90,6 +96,7 @@ pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> E
         itself |= function == ("Harness", "shutdown") && before == ("Harness", "complete");
         itself |= function == ("Task", "drop");
         before = function;
+        inside_runtime |= is_runtime(path);
         let Some(step) = step(path) else { continue };
         match step {
             Step::Held => held = true,
@@ -100,7 +107,17 @@ pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> E
             Step::Drained => return Ending::OutlivedQueued,
         }
     }
-    Ending::Ended
+    if held && !complete && !inside_runtime {
+        Ending::Kept
+    } else {
+        Ending::Ended
+    }
+}
+
+/// Whether a function is one of tokio's in which a runtime is at work, and not one of a task's own.
+fn is_runtime(path: &str) -> bool {
+    let of_runtime = path.starts_with("tokio::runtime::") && !path.starts_with("tokio::runtime::task::");
+    of_runtime || path.starts_with("tokio::task::local::")
 }
 
 /// Whether a function of tokio's that has lost its type in the debug info may make another kind of what [`kind`] said.
@@ -308,6 +325,25 @@ mod tests {
         assert_eq!(ending([HANDLE, POLL], false), Ending::Ended);
         assert_eq!(ending([HANDLE, CLOSE], true), Ending::Ended);
         assert_eq!(ending([HANDLE, CLOSE], false), Ending::Unsure);
+    }
+
+    #[test]
+    fn a_handle_that_is_given_up_outside_of_every_runtime_outlived_the_tasks() {
+        let raw = "tokio::runtime::task::raw::drop_join_handle_slow";
+        let kept = [HANDLE, raw, "tokio::runtime::task::join::JoinHandle::drop", "a::b"];
+        let set = "tokio::task::join_set::JoinSet::drop";
+        let block_on = "tokio::runtime::runtime::Runtime::block_on";
+
+        assert_eq!(ending(kept, false), Ending::Kept);
+        assert_eq!(ending(kept.into_iter().chain([set]), false), Ending::Kept);
+        assert_eq!(ending(kept, true), Ending::Ended);
+        // It may have been aborted at any time before, by the runtime that is at work there.
+        assert_eq!(ending(kept.into_iter().chain([block_on]), false), Ending::Ended);
+        assert_eq!(
+            ending(kept.into_iter().chain(["tokio::task::local::LocalSet::with"]), false),
+            Ending::Ended
+        );
+        assert_eq!(ending(kept.into_iter().chain([POLL]), false), Ending::Ended);
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub(super) struct Judging<'a> {
     process: usize,
     /// Of that process, by the stack's node.
     kinds: HashMap<u64, Kind>,
+    /// Of that process, by the stack's node: whether the future that was spawned there is the workspace's own code.
+    own: HashMap<u64, bool>,
     waiting: Waiting<'a>,
 }
 
@@ -112,6 +114,7 @@ impl<'a> Judging<'a> {
             threads: 0,
             process: 0,
             kinds: HashMap::new(),
+            own: HashMap::new(),
             waiting: Waiting::new(workspace),
         }
     }
@@ -120,6 +123,7 @@ impl<'a> Judging<'a> {
     pub(super) fn next_process(&mut self) {
         self.process += 1;
         self.kinds.clear();
+        self.own.clear();
     }
 
     pub(super) fn cannot(&mut self, process: &Process, why: impl Into<String>) {
@@ -277,13 +281,24 @@ impl<'a> Judging<'a> {
                 "it was due to run when its runtime was dropped, perhaps because it had been aborted"
             }
             (Ending::Unsure, _) => "another task held it that outlived the runtime",
+            (Ending::Kept, _) => "its runtime was shut down before its handle was dropped, or it had been aborted",
         };
         let stack = process.stack(tasks.allocated);
         let frames = self.symbols.stack(process, &stack);
-        let spawned = spawned(&frames, self.owners, self.workspace);
-        let origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
+        let mut spawned = spawned(&frames, self.owners, self.workspace);
+        let mut origin = spawned.first().map_or(Origin::Own, |(_, origin)| origin.clone());
+        // Code of one's own that a dependency spawns: by its `spawn`, as actix-rt's, or for a callback.
+        if origin != Origin::Own
+            && spawned.iter().any(|(_, origin)| *origin == Origin::Own)
+            && self.is_own(process, tasks.allocated, &stack)
+        {
+            origin = Origin::Own;
+            if let [_, (_, Origin::Own), ..] = &spawned[..] {
+                spawned.remove(0);
+            }
+        }
         let what = match (tasks.ending, tasks.kind, &origin) {
-            (Ending::Unsure | Ending::QueuedOrAborted, ..) => What::Unsure,
+            (Ending::Unsure | Ending::Kept | Ending::QueuedOrAborted, ..) => What::Unsure,
             (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
             (_, _, Origin::Own) => What::Leaked,
             (_, _, Origin::Dependency { .. }) => What::ThirdParty,
@@ -300,7 +315,7 @@ impl<'a> Judging<'a> {
         if tasks.ending == Ending::Ended {
             return;
         }
-        if tasks.ending != Ending::Unsure {
+        if !matches!(tasks.ending, Ending::Unsure | Ending::Kept) {
             site.left = site.left.saturating_add(tasks.count);
         }
         let named = match tasks.kind {
@@ -348,6 +363,17 @@ impl<'a> Judging<'a> {
             }
         }
         self.found.insert(key, found);
+    }
+
+    /// Whether the future that was spawned by a stack was written in the workspace.
+    fn is_own(&mut self, process: &Process, node: u64, stack: &[u64]) -> bool {
+        if let Some(own) = self.own.get(&node) {
+            return *own;
+        }
+        let file = code(process, stack).and_then(|code| self.waiting.written_in(code.object, &code.stack));
+        let own = file.is_some_and(|file| self.owners.origin(&file) == Some(Origin::Own));
+        self.own.insert(node, own);
+        own
     }
 
     /// The test that created a thread, or one of the threads that led to it.

@@ -122,6 +122,12 @@ impl<'a> Waiting<'a> {
         (text, waited)
     }
 
+    /// The file in which the future was written that was spawned by a stack, where that is an async function or block.
+    pub(super) fn written_in(&mut self, object: &Path, stack: &[u64]) -> Option<String> {
+        let program = self.program(object).ok()?;
+        task(program, stack).ok()?.file()
+    }
+
     /// The tree, and what became of the task after it was copied.
     fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, Since), String> {
         let workspace = self.workspace;
@@ -136,7 +142,14 @@ impl<'a> Waiting<'a> {
             memory.add(region.address, &region.bytes);
         }
         let mut tree = task.decode(&memory, copy.address);
-        if tree.kind == Kind::Unknown && tree.state == State::Unknown && tree.children.is_empty() {
+        let is_unknown = tree.state == State::Unknown && tree.children.is_empty();
+        if tree.kind == Kind::Async && is_unknown {
+            return Err(format!(
+                "{}: how far it had come stands in memory that was not copied",
+                tree.type_name
+            ));
+        }
+        if tree.kind == Kind::Unknown && is_unknown {
             let (copied, size) = (copy.bytes.len() as u64, task.cell_size());
             return Err(if copied < size {
                 format!(

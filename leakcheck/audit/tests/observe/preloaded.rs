@@ -78,6 +78,21 @@ fn a_future_in_a_box_is_read_through_however_it_is_held() {
     }
 }
 
+/// On its own, as the time for pointers without a vtable is shared by all tasks of a process.
+#[test]
+fn a_future_that_tokio_puts_into_a_box_for_its_size_is_read_to_its_end() {
+    let verdict = Fixture::of("observed").run("boxed", &["--exact", "too_large_for_its_cell"]);
+
+    let [finding] = &verdict.findings[..] else {
+        panic!("{:#?}", verdict.findings);
+    };
+    let awaits = finding.awaits.as_deref().unwrap_or_default();
+    assert!(
+        awaits.contains("waits_for_a_notice") && awaits.contains("Notified"),
+        "{finding:#?}"
+    );
+}
+
 #[test]
 fn records_outlive_an_abort() {
     let (status, processes) = processes(&["abort"]);

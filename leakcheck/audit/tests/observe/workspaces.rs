@@ -24,6 +24,15 @@ fn each_package_of_a_workspace_is_judged_and_its_build_is_not() {
     assert_eq!(programs, ["server", "uses_server"]);
 }
 
+/// The verdict is by whose code is left behind, and not by who called tokio's `spawn` for it.
+#[test]
+fn own_code_that_a_dependency_spawns_is_own() {
+    let fixture = Fixture::of("observed");
+    let verdict = fixture.run("wrapped", &[]);
+
+    assert_lines(&fixture.lines(&verdict), include_str!("wrapped.txt"));
+}
+
 /// A doc test's program is gone when it is judged. It is said so, and never taken for clean.
 #[test]
 #[ignore = "builds a workspace: CI's step observe"]
