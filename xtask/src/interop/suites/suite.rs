@@ -82,6 +82,8 @@ pub enum Expected {
     Skipped,
     /// It says that it passed, and did nothing: what it needs is not there.
     Unrun,
+    /// It passes or fails by how long things take, on Apache Kafka as well: what varies on kfake alone is kfake's.
+    Varies,
 }
 
 fn one() -> u16 {
@@ -102,6 +104,9 @@ pub(super) fn parse(name: String, text: String) -> anyhow::Result<Suite> {
         ensure!(!listed.why.is_empty(), "{:?} are listed without a reason", listed.tests);
         if listed.kfake == Expected::Passed && listed.kafka == Expected::Passed {
             bail!("{:?} are listed, and are to pass", listed.tests);
+        }
+        if listed.kfake == Expected::Varies && listed.kafka != Expected::Varies {
+            bail!("{:?} vary on kfake alone", listed.tests);
         }
         if let Some(twice) = listed.tests.iter().find(|test| !seen.insert((*test).clone())) {
             bail!("{twice} is listed twice");
@@ -186,6 +191,7 @@ mod tests {
             ("'two'", "'one'", "one is listed twice"),
             ("'failed'", "'passed'", "are to pass"),
             ("'failed'", "'crashed'", "unknown variant"),
+            ("'failed'", "'varies'", "vary on kfake alone"),
             ("'later'", "''", "without a reason"),
             ("brokers = 1", "brokers = 0", "no brokers"),
             ("['suite']", "[]", "no command"),

@@ -54,6 +54,7 @@ impl Suite {
                 (Expected::Passed, Said::Passed) => verdict.counts.passed += 1,
                 (Expected::Failed, Said::Failed)
                 | (Expected::Skipped, Said::Skipped)
+                | (Expected::Varies, Said::Passed | Said::Failed)
                 | (Expected::Unrun, Said::Passed) => verdict.counts.skipped += 1,
                 (expected, said) => {
                     let (listed, came) = (expected.word(), said.word());
@@ -86,6 +87,7 @@ impl Expected {
             Self::Failed => "failed",
             Self::Skipped => "skipped",
             Self::Unrun => "not run",
+            Self::Varies => "varies",
         }
     }
 }
@@ -142,6 +144,22 @@ mod tests {
         let verdict = judge(Against::Kfake, &AS_LISTED.replace("acls ... FAILED", "acls ... ok"));
 
         assert_eq!(verdict.failures, ["acls: passed, and not failed"]);
+    }
+
+    #[test]
+    fn what_varies_may_pass_or_fail_and_not_be_skipped() {
+        let judge = |came: &str| {
+            let file = FILE.replace("'unrun'", "'varies'");
+            let mut report = Report::default();
+            let lines = AS_LISTED.replace("proxy ... ok", &format!("proxy ... {came}"));
+            lines.lines().for_each(|line| report.line(line));
+            let suite = parse("one".to_owned(), file).expect("a suite");
+            suite.judge(Against::Kfake, &report).failures
+        };
+        for came in ["ok", "FAILED"] {
+            assert_eq!(judge(came), [] as [String; 0], "{came}");
+        }
+        assert_eq!(judge("ignored"), ["proxy: skipped, and not varies"]);
     }
 
     #[test]
