@@ -155,16 +155,9 @@ impl<K: Ord, V> Lines<K, V> {
 
     /// The row of the key that `which` says is the one; of the others it says whether they are before or behind it.
     pub fn get(&self, which: impl Fn(&K) -> Ordering) -> Option<&V> {
-        let (mut least, mut most) = (0, self.rows.len());
-        while least < most {
-            let middle = least.midpoint(most);
-            match which(&self.key(middle)) {
-                Ordering::Equal => return self.row(middle),
-                Ordering::Less => least = middle + 1,
-                Ordering::Greater => most = middle,
-            }
-        }
-        None
+        let at = self.behind(|key| which(key).is_lt());
+        let is_it = at < self.rows.len() && which(&self.key(at)).is_eq();
+        is_it.then(|| self.row(at))?
     }
 
     /// The rows of the keys that `which` says are wanted; of the others it says whether they are before or behind those.

@@ -153,7 +153,7 @@ impl Builder {
     /// The most brokers of a cluster: each listens on a port of its own.
     pub const MAX_BROKERS: usize = 1_000;
     /// The most partitions that a topic is created with, Apache Kafka's `ReplicationControlManager.MAX_PARTITIONS_PER_BATCH`.
-    pub const MAX_PARTITIONS: i32 = 10_000;
+    pub const MAX_PARTITIONS: i32 = creation::MAX_PARTITIONS as i32;
     /// The most replicas of all topics' partitions that a cluster starts with. Clients may create more.
     pub const MAX_REPLICAS: u64 = 1_000_000;
 

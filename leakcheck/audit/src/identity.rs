@@ -43,14 +43,16 @@ fn line(finding: &Finding) -> Line {
 
 /// Gives each finding of these reports its identity: 16 hexadecimal digits. Roots stay the findings that they are.
 pub(crate) fn identify(reports: &mut [&mut [Finding]]) {
+    let all = reports.iter().flat_map(|findings| findings.iter());
+    let spawns: Vec<(String, Line)> = all.map(|finding| (shared(finding), line(finding))).collect();
     let mut lines: BTreeMap<String, BTreeSet<Line>> = BTreeMap::new();
-    for finding in reports.iter().flat_map(|findings| findings.iter()) {
-        lines.entry(shared(finding)).or_default().insert(line(finding));
+    for (shared, line) in &spawns {
+        lines.entry(shared.clone()).or_default().insert(line.clone());
     }
+    let mut spawns = spawns.into_iter();
     for findings in reports {
         let mut renamed = BTreeMap::new();
-        for finding in findings.iter_mut() {
-            let (shared, line) = (shared(finding), line(finding));
+        for (finding, (shared, line)) in findings.iter_mut().zip(&mut spawns) {
             let before = lines.get(&shared).map_or(0, |lines| lines.range(..line).count());
             let id = match before {
                 0 => shared,

@@ -50,10 +50,10 @@ pub fn is_as_ever(golden: Option<&Transcript>, answered: &Transcript) -> bool {
 /// Those of `again`.
 pub fn settle<E>(
     golden: &[Option<Transcript>],
-    answers: &mut [Transcript],
+    answers: &mut [&mut Transcript],
     mut again: impl FnMut(&[usize]) -> Result<Vec<Transcript>, E>,
 ) -> Result<Settled, E> {
-    let odd = |(index, (golden, answered)): (usize, (&Option<Transcript>, &Transcript))| {
+    let odd = |(index, (golden, answered)): (usize, (&Option<Transcript>, &&mut Transcript))| {
         (!is_as_ever(golden.as_ref(), answered)).then_some(index)
     };
     let mut settled = Settled {
@@ -72,7 +72,7 @@ pub fn settle<E>(
         for (index, answered) in std::mem::take(&mut open).into_iter().zip(asked) {
             match &golden[index] {
                 Some(golden) if is_as_ever(Some(golden), &answered) => {
-                    let first = std::mem::replace(&mut answers[index], answered);
+                    let first = std::mem::replace(answers[index], answered);
                     settled.unsteady.push(Unsteady {
                         index,
                         differences: differences(golden, &first),
@@ -112,7 +112,8 @@ mod tests {
         let golden = vec![Some(zero.clone()); 3];
         let mut answers = vec![zero.clone(), first.clone(), zero];
         let mut asked = 0;
-        let settled = settle(&golden, &mut answers, |which| {
+        let mut settling: Vec<&mut Transcript> = answers.iter_mut().collect();
+        let settled = settle(&golden, &mut settling, |which| {
             assert_eq!(which, [1]);
             asked += 1;
             Ok::<_, Infallible>(vec![rounds[asked - 1].clone()])
@@ -166,8 +167,8 @@ mod tests {
 
     #[test]
     fn what_has_no_golden_answers_is_stale_and_not_asked_again() {
-        let mut answers = [answered("0")];
-        let settled = settle(&[None], &mut answers, |_| Err("asked"));
+        let mut answer = answered("0");
+        let settled = settle(&[None], &mut [&mut answer], |_| Err("asked"));
         assert_eq!(settled.map(|settled| settled.stale), Ok(vec![0]));
     }
 }

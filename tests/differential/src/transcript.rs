@@ -51,6 +51,11 @@ pub struct GoldenError {
 const ARROW: &str = " -> ";
 
 impl Golden {
+    /// The answers to a scenario.
+    pub fn of(&self, title: &str) -> Option<&Transcript> {
+        self.transcripts.iter().find(|transcript| transcript.title == title)
+    }
+
     /// Reads what [`Display`] wrote.
     ///
     /// # Errors

@@ -195,7 +195,7 @@ fn golden_answers(files: &[&File]) -> anyhow::Result<Vec<Transcript>> {
     for file in files {
         let golden = corpus::read_golden(&file.name)?;
         for scenario in &file.scenarios {
-            let found = golden.transcripts.iter().find(|t| t.title == scenario.title);
+            let found = golden.of(&scenario.title);
             let found =
                 found.with_context(|| format!("no golden answers to {}/{} (--refresh)", file.name, scenario.title))?;
             answers.push(found.clone());

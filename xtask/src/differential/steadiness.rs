@@ -38,9 +38,9 @@ impl<'a> Steadiness<'a> {
         let mut golden = Vec::new();
         for file in files {
             // A file that is new has none, and is stale.
-            let kept = corpus::read_golden(&file.name).unwrap_or_default().transcripts;
-            let of = |scenario: &Scenario| kept.iter().find(|t| t.title == scenario.title).cloned();
-            golden.extend(file.scenarios.iter().map(of));
+            let kept = corpus::read_golden(&file.name).unwrap_or_default();
+            let scenarios = file.scenarios.iter();
+            golden.extend(scenarios.map(|scenario| kept.of(&scenario.title).cloned()));
         }
         self.answered.push(Answered {
             setup,
@@ -59,7 +59,7 @@ impl<'a> Steadiness<'a> {
         for answered in &self.answered {
             let here = &mut sides[answered.begin..answered.begin + answered.scenarios.len()];
             let titles: Vec<String> = here.iter().map(|(file, t, _)| format!("{file}/{}", t.title)).collect();
-            let mut answers: Vec<Transcript> = here.iter().map(|(_, oracle, _)| oracle.clone()).collect();
+            let mut answers: Vec<&mut Transcript> = here.iter_mut().map(|(_, oracle, _)| oracle).collect();
             let settled = settle(&answered.golden, &mut answers, |indices| {
                 for index in indices {
                     eprintln!("asking Apache Kafka again: {}", titles[*index]);
@@ -73,9 +73,6 @@ impl<'a> Steadiness<'a> {
                 .extend(unsteady.map(|unsteady| (titles[unsteady.index].clone(), unsteady.differences)));
             self.stale
                 .extend(settled.stale.into_iter().map(|index| titles[index].clone()));
-            for (side, answer) in here.iter_mut().zip(answers) {
-                side.1 = answer;
-            }
         }
         Ok(())
     }
