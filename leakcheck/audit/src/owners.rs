@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::cargo::Cargo;
+use crate::cargo::{Cargo, host};
 use crate::report::Origin;
 
 /// The packages that cargo knows, and whose each file is.
@@ -40,8 +40,11 @@ impl Owners {
             let output = command.output().ok().filter(|output| output.status.success())?;
             serde_json::from_slice(&output.stdout).ok()
         };
-        // Dependencies are known once the tests were built. Before, the workspace's members are better than nothing.
+        // Dependencies are known once the tests were built: those that other platforms need may never have been downloaded, and cargo
+        // does not answer without them unless it is told which platform is asked about. Before, the workspace's members are better
+        // than nothing.
         ask(&["--offline"])
+            .or_else(|| ask(&["--offline", "--filter-platform", &host().ok()?]))
             .or_else(|| ask(&["--no-deps"]))
             .map_or_else(Self::default, Self::from_metadata)
     }
