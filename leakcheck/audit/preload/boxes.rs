@@ -88,6 +88,11 @@ impl Segments {
         let bit = (address / BLOCK) as usize % BLOCKS;
         address % 8 == 0 && self.blocks[bit / 64] & 1 << (bit % 64) != 0
     }
+
+    /// Whether a word points to constants, of the files that were loaded at the first cell.
+    pub(super) fn is_constant(&self, address: u64) -> bool {
+        self.may_be_constant(address) && self.constant.contain(address)
+    }
 }
 
 /// Memory that is to be copied.

@@ -344,6 +344,10 @@ impl State {
 
     /// Follows the boxes in so many words of the scratch. Gives how many words they are, and whether every pointer was followed.
     pub(super) fn follow(&mut self, words: usize) -> (usize, bool) {
+        if !self.may_be_task(words) {
+            // There is nothing that anybody would look for.
+            return (0, true);
+        }
         let plain = self.may_follow();
         let begin = if plain { self.now() } else { 0 };
         let used = self.boxes.collect(&self.scratch[..words], plain);
@@ -351,6 +355,14 @@ impl State {
             self.followed_since(begin);
         }
         (used, plain)
+    }
+
+    /// Whether the scratch has a task. Others have blocks of the same alignment, which may be large and full of pointers: what schedules
+    /// tasks, most of all. A task is referred to as long as it lives, and in front of it stands what is known of its type.
+    fn may_be_task(&self, words: usize) -> bool {
+        let front = &self.scratch[..words.min(FRONT)];
+        let is_referred_to = front.first().is_some_and(|state| state >> REFERENCES != 0);
+        is_referred_to && front.iter().any(|word| self.boxes.segments.is_constant(*word))
     }
 
     /// Says since when plain pointers were followed.
