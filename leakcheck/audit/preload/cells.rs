@@ -68,7 +68,9 @@ pub(super) mod live {
     pub const END: usize = 12;
     /// How many times a poller had been waited on when it was allocated.
     pub const WAITS: usize = 13;
-    pub const BYTES: usize = 14;
+    /// The same, when it was looked at last: its copy is as of then.
+    pub const LOOKED: usize = 14;
+    pub const BYTES: usize = 15;
 }
 
 /// What a cell was seen to be, in bits.
@@ -137,9 +139,12 @@ pub(super) mod kept {
     pub const BOXES: usize = 6;
     /// The first word of the cell at its end.
     pub const END: usize = 7;
-    /// Words of [`quiet`](super::waits::quiet) behind the regions: none, unless it was due to run both when it was copied and at its end.
-    pub const QUIET: usize = 8;
-    pub const BYTES: usize = 9;
+    /// Words of [`quiet`](super::waits::quiet) behind the regions, since it was looked at last: none, unless it was due to run at its end, or
+    /// its handle was given up in between.
+    pub const STILL: usize = 8;
+    /// The same behind those, since it was allocated: none, unless it was due to run both when it was copied and at its end.
+    pub const QUIET: usize = 9;
+    pub const BYTES: usize = 10;
 }
 
 impl State {
@@ -181,6 +186,7 @@ impl State {
         self.set(cell, live::BOXES, 0);
         self.set(cell, live::END, 0);
         self.set(cell, live::WAITS, waits::so_far());
+        self.set(cell, live::LOOKED, 0);
         if room != 0 {
             self.set(cell, live::INDEX, self.copyable as u64);
             // SAFETY: `cells` has room for `COPYABLE`, checked above.
@@ -264,9 +270,16 @@ impl State {
         let more = if boxes == 0 { 0 } else { self.word(boxes, regions::USED) as usize };
         let kept = pass != 0 && self.word(entry, fold::KEPT) < KEPT_EACH;
         // Whether it was polled in between is not to be seen by the cell itself.
-        let due = kept && self.word(cell, live::BYTES) & end & NOTIFIED != 0;
-        let (scheduler, quiet) = if due { (self.collect_scheduler(cell), waits::WORDS) } else { (0, 0) };
-        let taken = length + (more + scheduler + quiet) * 8;
+        let begin = self.word(cell, live::BYTES);
+        // Whether it was polled in between is not to be seen by the cell itself, nor whether its runtime's end did that.
+        let changed = end & NOTIFIED != 0 || begin & !end & JOIN_INTEREST != 0;
+        let since = [
+            (kept && changed).then(|| self.word(cell, live::LOOKED)),
+            (kept && begin & end & NOTIFIED != 0).then(|| self.word(cell, live::WAITS)),
+        ];
+        let scheduler = if since[0].is_some() { self.collect_scheduler(cell) } else { 0 };
+        let [still, quiet] = since.map(|since| since.map_or(0, |_| waits::WORDS));
+        let taken = length + (more + scheduler + still + quiet) * 8;
         if kept && self.kept_copies + taken <= KEPT_COPIES {
             let copy = self.record(kind::KEPT, kept::BYTES + taken / 8);
             if copy != 0 {
@@ -282,6 +295,7 @@ impl State {
                     self.set(copy, kept::BYTES + word, self.word(cell, live::BYTES + word));
                 }
                 self.set(copy, kept::BOXES, (more + scheduler) as u64);
+                self.set(copy, kept::STILL, still as u64);
                 self.set(copy, kept::QUIET, quiet as u64);
                 let mut at = kept::BYTES + length / 8;
                 for word in 0..more {
@@ -293,10 +307,9 @@ impl State {
                     self.set(copy, at + word, self.boxes.word(word));
                 }
                 at += scheduler;
-                if due {
-                    for (word, bits) in waits::quiet(self.word(cell, live::WAITS)).into_iter().enumerate() {
-                        self.set(copy, at + word, bits);
-                    }
+                for bits in since.into_iter().flatten().flat_map(waits::quiet) {
+                    self.set(copy, at, bits);
+                    at += 1;
                 }
             }
         }
@@ -534,6 +547,7 @@ impl State {
     /// as it was counts an eighth.
     pub(super) fn copy(&mut self, cell: u64, parked: bool) -> usize {
         let from = self.word(cell, live::ADDRESS) as *const u64;
+        let waits = waits::so_far();
         // SAFETY: a live cell is not freed before it is taken off our table, which is locked, and is at least as large as its
         // header's first word. Another thread may write to it meanwhile: every word is read once, on its own, and what
         // changed while it was copied is copied again by a later pass.
@@ -550,6 +564,7 @@ impl State {
         self.see_state(cell, before);
         if self.is_copied(cell) {
             self.set(cell, live::PASS, self.passes);
+            self.set(cell, live::LOOKED, waits);
             return self.words_of(cell);
         }
         let words = self.read_cell(cell);
@@ -559,6 +574,7 @@ impl State {
         if unsafe { from.read_volatile() } != before {
             return (words + used) * 8;
         }
+        self.set(cell, live::LOOKED, waits);
         self.keep_copy(cell, words, used, plain)
     }
 
@@ -566,6 +582,7 @@ impl State {
     /// another look is worth it.
     pub(super) fn look(&mut self, cell: u64) -> bool {
         let from = self.word(cell, live::ADDRESS) as *const u64;
+        let waits = waits::so_far();
         // SAFETY: as in `copy`.
         let before = unsafe { from.read_volatile() };
         if before & COMPLETE != 0 {
@@ -581,12 +598,14 @@ impl State {
         }
         self.see_state(cell, before);
         if self.is_copied(cell) {
+            self.set(cell, live::LOOKED, waits);
             return true;
         }
         let words = self.read_cell(cell);
         let (used, plain) = self.follow(words);
         // SAFETY: as above.
         if unsafe { from.read_volatile() } == before {
+            self.set(cell, live::LOOKED, waits);
             self.keep_copy(cell, words, used, plain);
         }
         true

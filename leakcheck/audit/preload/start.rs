@@ -15,7 +15,7 @@ use super::{active, hooks, notes};
 
 /// The directory for the records.
 const DIRECTORY: &CStr = c"LEAK_AUDIT_OBSERVE";
-const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV4");
+const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV5");
 
 #[used]
 #[cfg_attr(target_os = "linux", link_section = ".init_array")]

@@ -1,6 +1,7 @@
 //! Which pollers were waited on, and since when: between a task's turn and whatever ends a runtime of one thread, that runtime asks its
 //! poller for events (`CoreGuard::block_on` in tokio's `runtime/scheduler/current_thread/mod.rs`: only behind `park` or `park_yield` is
-//! what was blocked on looked at again). So a task was never polled whose runtime's poller was not waited on since it was spawned.
+//! what was blocked on looked at again). So a task was never polled whose runtime's poller was not waited on since it was spawned, and
+//! one that was looked at while it waited has waited ever since if that poller was not waited on again.
 //!
 //! Which poller is a runtime's is known by the descriptor that wakes it, which is registered with that poller. The audit finds that
 //! descriptor in the runtime's own memory.
@@ -20,16 +21,16 @@ static LAST: [AtomicU64; DESCRIPTORS] = [const { AtomicU64::new(0) }; DESCRIPTOR
 /// The poller with which each descriptor was registered last, and one more. 0: none.
 static POLLER: [AtomicU32; DESCRIPTORS] = [const { AtomicU32::new(0) }; DESCRIPTORS];
 
-/// How many waits there were so far.
+/// How many waits there were so far. What is read after this is as whoever began the last of them left it, or newer.
 pub(super) fn so_far() -> u64 {
-    WAITS.load(Ordering::Relaxed)
+    WAITS.load(Ordering::Acquire)
 }
 
 /// A poller is about to be asked for events, with or without waiting.
 #[cfg_attr(target_os = "macos", allow(dead_code))]
 pub(super) fn waits_on(poller: c_int) {
     if let Ok(poller) = usize::try_from(poller) {
-        let wait = WAITS.fetch_add(1, Ordering::Relaxed) + 1;
+        let wait = WAITS.fetch_add(1, Ordering::AcqRel) + 1;
         LAST[poller % DESCRIPTORS].fetch_max(wait, Ordering::Relaxed);
     }
 }

@@ -32,6 +32,8 @@ pub enum Ending {
     AliveAtExit,
     /// Its memory was held by another task that outlived the runtime. Whether it did too cannot be told.
     Unsure,
+    /// The same, and that task was ended as the runtime ended all that it had: before it emptied its queues.
+    Held,
     /// Its memory was held by a handle outside of every runtime. Its runtime was shut down before, or it had been aborted.
     Kept,
 }
@@ -102,7 +104,8 @@ pub fn ending<'a>(stack: impl IntoIterator<Item = &'a str>, complete: bool) -> E
             Step::Held => held = true,
             Step::Polled | Step::Refused => return Ending::Ended,
             _ if complete && (held || !itself) => return Ending::Ended,
-            Step::Shutdown | Step::Drained if held => return Ending::Unsure,
+            Step::Shutdown if held => return Ending::Held,
+            Step::Drained if held => return Ending::Unsure,
             Step::Shutdown => return Ending::Outlived,
             Step::Drained => return Ending::OutlivedQueued,
         }
@@ -324,7 +327,7 @@ mod tests {
     fn a_task_that_only_its_handle_kept_is_judged_by_when_it_was_done() {
         assert_eq!(ending([HANDLE, POLL], false), Ending::Ended);
         assert_eq!(ending([HANDLE, CLOSE], true), Ending::Ended);
-        assert_eq!(ending([HANDLE, CLOSE], false), Ending::Unsure);
+        assert_eq!(ending([HANDLE, CLOSE], false), Ending::Held);
     }
 
     #[test]
@@ -364,7 +367,7 @@ mod tests {
         assert_eq!(ending(["a::b", &*shutdown, raw, CLOSE], true), Ending::Ended);
         // Another task's, which the future of the one that is shut down held.
         let held = [&*drop, HANDLE, "a::b", &complete, &shutdown, raw, CLOSE];
-        assert_eq!(ending(held, false), Ending::Unsure);
+        assert_eq!(ending(held, false), Ending::Held);
     }
 
     #[test]

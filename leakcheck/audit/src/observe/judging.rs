@@ -55,6 +55,29 @@ struct Tasks<'a> {
     copies: &'a [Copy],
 }
 
+impl Tasks<'_> {
+    /// The first so many of them, which have outlived their runtime.
+    fn outlived(&self, count: usize) -> Self {
+        Self {
+            ending: Ending::Outlived,
+            count: count as u64,
+            lifetimes: &self.lifetimes[..count.min(self.lifetimes.len())],
+            copies: &self.copies[..count],
+            ..*self
+        }
+    }
+
+    /// All but the first so many.
+    fn but(&self, count: usize) -> Self {
+        Self {
+            count: self.count - count as u64,
+            lifetimes: &self.lifetimes[count.min(self.lifetimes.len())..],
+            copies: &self.copies[count..],
+            ..*self
+        }
+    }
+}
+
 /// What became of what a line has spawned.
 #[derive(Default)]
 pub(super) struct Spawned {
@@ -80,6 +103,9 @@ const TRIES: u32 = 4;
 const CELLS: usize = 64;
 /// How many lifetimes are told of tasks that were left behind alike.
 const LIFETIMES: usize = 64;
+
+/// How a task ended whose end the runtime's order has hidden.
+pub(crate) const HELD: &str = "another task held it that outlived the runtime";
 
 pub(super) struct Judging<'a> {
     pub(super) workspace: &'a Path,
@@ -185,7 +211,16 @@ impl<'a> Judging<'a> {
                 lifetimes: &fold.lifetimes,
                 copies: &fold.copies,
             };
-            self.found(process, &tasks);
+            let certain = match tasks.ending {
+                Ending::Held if !fold.seen.aborted => self.waited_until_the_end(process, &tasks),
+                _ => 0,
+            };
+            if certain > 0 {
+                self.found(process, &tasks.outlived(certain));
+            }
+            if (certain as u64) < fold.count {
+                self.found(process, &tasks.but(certain));
+            }
         }
         for live in &process.live {
             let kind = self.kind(process, live.allocated);
@@ -269,6 +304,23 @@ impl<'a> Judging<'a> {
         }
     }
 
+    /// How many of the first tasks whose memory another task held have waited until their runtime ended, for certain.
+    fn waited_until_the_end(&mut self, process: &Process, tasks: &Tasks<'_>) -> usize {
+        let stack = process.stack(tasks.allocated);
+        let Some(code) = code(process, &stack) else { return 0 };
+        let most = usize::try_from(tasks.count).unwrap_or(usize::MAX);
+        let waited = tasks.copies.iter().take(most).take_while(|copy| {
+            self.waiting.waited_until_the_end(Asked {
+                object: code.object,
+                stack: &code.stack,
+                bias: code.base,
+                copy: Some(copy),
+                waited: true,
+            })
+        });
+        waited.count()
+    }
+
     /// Adds tasks that were spawned alike and had the same end to what is known.
     fn found(&mut self, process: &Process, tasks: &Tasks<'_>) {
         let how = match (tasks.ending, tasks.kind) {
@@ -280,7 +332,7 @@ impl<'a> Judging<'a> {
             (Ending::QueuedOrAborted, _) => {
                 "it was due to run when its runtime was dropped, perhaps because it had been aborted"
             }
-            (Ending::Unsure, _) => "another task held it that outlived the runtime",
+            (Ending::Held | Ending::Unsure, _) => HELD,
             (Ending::Kept, _) => "its runtime was shut down before its handle was dropped, or it had been aborted",
         };
         let stack = process.stack(tasks.allocated);
@@ -298,7 +350,7 @@ impl<'a> Judging<'a> {
             }
         }
         let what = match (tasks.ending, tasks.kind, &origin) {
-            (Ending::Unsure | Ending::Kept | Ending::QueuedOrAborted, ..) => What::Unsure,
+            (Ending::Held | Ending::Unsure | Ending::Kept | Ending::QueuedOrAborted, ..) => What::Unsure,
             (Ending::AliveAtExit, Kind::Blocking, _) => What::Blocked,
             (_, _, Origin::Own) => What::Leaked,
             (_, _, Origin::Dependency { .. }) => What::ThirdParty,
@@ -315,7 +367,7 @@ impl<'a> Judging<'a> {
         if tasks.ending == Ending::Ended {
             return;
         }
-        if !matches!(tasks.ending, Ending::Unsure | Ending::Kept) {
+        if !matches!(tasks.ending, Ending::Held | Ending::Unsure | Ending::Kept) {
             site.left = site.left.saturating_add(tasks.count);
         }
         let named = match tasks.kind {

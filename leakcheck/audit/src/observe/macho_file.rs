@@ -114,7 +114,7 @@ pub(super) struct Records(Vec<u64>);
 impl Records {
     pub(super) fn of(program: &Path) -> Self {
         let mut words = vec![0; 1024];
-        words[0] = u64::from_le_bytes(*b"LKOBSRV4");
+        words[0] = u64::from_le_bytes(*b"LKOBSRV5");
         (words[1], words[3]) = (7, 1);
         let path = program.to_str().expect("text").as_bytes();
         words[7] = path.len() as u64;

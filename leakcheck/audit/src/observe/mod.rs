@@ -59,3 +59,4 @@ pub use error::ObserveError;
 pub use exec::Observation;
 pub(crate) use exec::{Observer, nearest_manifest};
 pub use judge::{Finding, ObservedVerdict, What};
+pub(crate) use judging::HELD;

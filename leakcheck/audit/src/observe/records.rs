@@ -12,7 +12,7 @@ mod kinds;
 
 pub use kinds::*;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV4");
+const MAGIC: u64 = u64::from_le_bytes(*b"LKOBSRV5");
 const HEADER: usize = 8192;
 const TEXT: usize = 128;
 const EXECUTABLE_MAX: usize = 4000;
@@ -322,11 +322,12 @@ impl Linked {
                         Some(Copy {
                             address: word(1)?,
                             age: self.passes.saturating_sub(pass),
-                            bytes: record.bytes(112, size.min(room))?.to_vec(),
+                            bytes: record.bytes(120, size.min(room))?.to_vec(),
                             end: Some(word(12)?).filter(|end| *end != 0),
                             more: Vec::new(),
                             // The pass at the process' end looks at all.
                             is_last: pass == self.passes,
+                            still: Vec::new(),
                             quiet: Vec::new(),
                         })
                     })
@@ -342,16 +343,18 @@ impl Linked {
             }
             6 => {
                 let length = word(5)?;
-                let regions_at = 9_u64.checked_add(length / 8)?;
-                let quiet_at = regions_at.checked_add(word(6)?)?;
+                let regions_at = 10_u64.checked_add(length / 8)?;
+                let still_at = regions_at.checked_add(word(6)?)?;
+                let quiet_at = still_at.checked_add(word(8)?)?;
                 let copy = Copy {
                     address: word(2)?,
                     age: word(4)?,
-                    bytes: record.bytes(72, word(3)?.min(length))?.to_vec(),
+                    bytes: record.bytes(80, word(3)?.min(length))?.to_vec(),
                     end: Some(word(7)?).filter(|end| *end != 0),
                     more: regions(record, regions_at, word(6)?)?,
                     is_last: false,
-                    quiet: words_of(record, quiet_at, word(8)?)?,
+                    still: words_of(record, still_at, word(8)?)?,
+                    quiet: words_of(record, quiet_at, word(9)?)?,
                 };
                 self.copies.entry(word(1)?).or_default().push(copy);
             }

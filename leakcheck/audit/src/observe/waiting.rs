@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::gather::gather;
-use super::records::Copy;
+use super::records::{Copy, NOTIFIED};
 use crate::awaits::{self, AwaitTree, Kind, Program, Regions, State, TaskType, Why};
 use crate::report::{Await, Place};
 
@@ -39,10 +39,6 @@ pub(super) struct Asked<'a> {
 
 /// A thread polls the task, or runs its closure: tokio's `runtime/task/state.rs`.
 const RUNNING: u64 = 0b1;
-/// The task was put into a queue, and not taken out again: tokio's `runtime/task/state.rs`, since before 1.29. A task that is
-/// spawned begins with it, and its poll takes it away.
-const NOTIFIED: u64 = 0b100;
-
 /// What became of a task between its copy and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
@@ -50,6 +46,10 @@ enum Since {
     Nothing,
     /// It was put into a queue. Whether it was polled and woken again before its end cannot be told.
     Woken,
+    /// It was put into a queue, and not polled any more: it waited there until its runtime ended.
+    WokenAtEnd,
+    /// It was in a queue when it was copied, and not polled any more.
+    DueAtEnd,
     /// It was in a queue when it was copied, and at its end. Whether it was polled in between cannot be told.
     Due,
     /// It was in a queue when it was copied, and not at its end: it was polled, and may have waited elsewhere since.
@@ -98,15 +98,19 @@ impl<'a> Waiting<'a> {
                 let mut awaits = told(&tree, DEEPEST);
                 match since {
                     Since::Nothing | Since::Unclear => {}
-                    Since::Woken => awaits.state.push_str(", and was woken since"),
-                    Since::Due => awaits.state.push_str(", and was due to run"),
+                    Since::Woken | Since::WokenAtEnd => awaits.state.push_str(", and was woken since"),
+                    Since::Due | Since::DueAtEnd => awaits.state.push_str(", and was due to run"),
                     Since::Gone => awaits.state.push_str(", and was polled since"),
                     Since::Polled => awaits.state.push_str(", and was being polled"),
                 }
-                for reason in awaits::reasons(&tree).into_iter().filter(|_| since == Since::Nothing) {
-                    match reason {
-                        Why::WaitsForTask { task } => waits_for = task,
-                        reason => why.push(reason.to_string()),
+                for reason in awaits::reasons(&tree) {
+                    match (reason, since) {
+                        // That task's own end woke it, or what it was woken by was not that which it waited for.
+                        (Why::WaitsForTask { task }, Since::Nothing | Since::WokenAtEnd | Since::DueAtEnd) => {
+                            waits_for = task
+                        }
+                        (reason, Since::Nothing) => why.push(reason.to_string()),
+                        _ => {}
                     }
                 }
                 (Some(awaits), None)
@@ -120,6 +124,21 @@ impl<'a> Waiting<'a> {
             waits_for,
         };
         (text, waited)
+    }
+
+    /// Whether it is certain that a task waited until its runtime ended, although another task's end has freed it: what it was looked at
+    /// in was the last wait of a runtime of one thread. Nothing is polled between that and what ends such a runtime but what it was
+    /// blocked on, and what that aborts is due to run.
+    pub(super) fn waited_until_the_end(&mut self, asked: Asked<'_>) -> bool {
+        let Some(copy) = asked.copy else { return false };
+        let Ok(task) = self
+            .program(asked.object)
+            .and_then(|program| task(program, asked.stack))
+        else {
+            return false;
+        };
+        let was_due = copy.begin().is_none_or(|begin| begin & NOTIFIED != 0);
+        !was_due && is_still(&task, copy, &memory(copy, asked.bias))
     }
 
     /// The file in which the future was written that was spawned by a stack, where that is an async function or block.
@@ -136,11 +155,7 @@ impl<'a> Waiting<'a> {
         let copy = asked
             .copy
             .ok_or("its memory was not copied: it came and went between two looks, or there was no room")?;
-        let mut memory = Regions::new(asked.bias);
-        memory.add(copy.address, &copy.bytes);
-        for region in &copy.more {
-            memory.add(region.address, &region.bytes);
-        }
+        let memory = memory(copy, asked.bias);
         let mut tree = task.decode(&memory, copy.address);
         let is_unknown = tree.state == State::Unknown && tree.children.is_empty();
         if tree.kind == Kind::Async && is_unknown {
@@ -194,6 +209,11 @@ impl<'a> Waiting<'a> {
             true => Since::Polled,
             false => since(&tree, copy, asked.waited),
         };
+        let since = match since {
+            Since::Woken if is_still(&task, copy, &memory) => Since::WokenAtEnd,
+            Since::Due if is_still(&task, copy, &memory) => Since::DueAtEnd,
+            since => since,
+        };
         Ok((tree, since))
     }
 
@@ -238,6 +258,22 @@ impl<'a> Waiting<'a> {
     }
 }
 
+/// What was copied of a task, and of what it points to.
+fn memory(copy: &Copy, bias: u64) -> Regions<'_> {
+    let mut memory = Regions::new(bias);
+    memory.add(copy.address, &copy.bytes);
+    for region in &copy.more {
+        memory.add(region.address, &region.bytes);
+    }
+    memory
+}
+
+/// Whether a task's runtime polled no task any more after the copy was made.
+fn is_still(task: &TaskType<'_>, copy: &Copy, memory: &Regions<'_>) -> bool {
+    let descriptor = task.waking_descriptor(memory, copy.address);
+    descriptor.is_some_and(|descriptor| copy.is_still(descriptor))
+}
+
 /// Whether a task was being polled at its process' end. What is being polled is not copied: the copy is of before that.
 fn was_running(copy: &Copy) -> bool {
     copy.end.is_some_and(|end| end & RUNNING != 0)
@@ -246,9 +282,8 @@ fn was_running(copy: &Copy) -> bool {
 /// What became of a task that no thread polled at its end. A task that waited when it was shut down may be marked as due to run by what its
 /// own future's end has woken.
 fn since(tree: &AwaitTree, copy: &Copy, waited: bool) -> Since {
-    let before = copy.bytes.first_chunk().map(|word| u64::from_ne_bytes(*word));
     let is_notified = |word: u64| word & NOTIFIED != 0;
-    let (Some(before), Some(end)) = (before, copy.end) else {
+    let (Some(before), Some(end)) = (copy.begin(), copy.end) else {
         return Since::Nothing;
     };
     if matches!(tree.state, State::Unresumed | State::NotYetPolled | State::Running) {

@@ -11,6 +11,7 @@ mod campaign;
 mod emulated;
 mod fixture;
 mod flavours;
+mod held;
 mod lifetimes;
 mod linkage;
 mod macos;

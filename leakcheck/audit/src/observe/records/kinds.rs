@@ -104,20 +104,40 @@ pub struct Copy {
     pub more: Vec<Region>,
     /// It is of the block's end: nothing can have become of it since.
     pub is_last: bool,
-    /// A bit for each descriptor, from the lowest bit of the first word on, whose poller was not asked for events since the block was
-    /// allocated: see the library's `waits.rs`.
+    /// A bit for each descriptor, from the lowest bit of the first word on, whose poller was not asked for events since the block was copied:
+    /// see the library's `waits.rs`. Empty, unless the task was due to run at its end, or its handle was given up in between.
+    pub still: Vec<u64>,
+    /// The same, since the block was allocated. Empty, unless the task was due to run both when it was copied and at its end.
     pub quiet: Vec<u64>,
 }
 
+/// The task was put into a queue, and not taken out again: tokio's `runtime/task/state.rs`, since before 1.29. A task that is
+/// spawned begins with it, and its poll takes it away.
+pub const NOTIFIED: u64 = 0b100;
+
 impl Copy {
+    /// The block's first word when it was copied.
+    #[must_use]
+    pub fn begin(&self) -> Option<u64> {
+        self.bytes.first_chunk().map(|word| u64::from_ne_bytes(*word))
+    }
+
     /// Whether the poller that this descriptor is registered with is known, and was not asked for events since the block was allocated.
     #[must_use]
     pub fn is_quiet(&self, descriptor: u64) -> bool {
-        let word = usize::try_from(descriptor / 64)
-            .ok()
-            .and_then(|word| self.quiet.get(word));
-        word.is_some_and(|word| word & 1 << (descriptor % 64) != 0)
+        has_bit(&self.quiet, descriptor)
     }
+
+    /// Whether the poller that this descriptor is registered with is known, and was not asked for events since the block was copied.
+    #[must_use]
+    pub fn is_still(&self, descriptor: u64) -> bool {
+        has_bit(&self.still, descriptor)
+    }
+}
+
+fn has_bit(words: &[u64], bit: u64) -> bool {
+    let word = usize::try_from(bit / 64).ok().and_then(|word| words.get(word));
+    word.is_some_and(|word| word & 1 << (bit % 64) != 0)
 }
 
 /// A piece of memory that a block pointed to.

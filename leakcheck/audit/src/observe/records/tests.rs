@@ -77,14 +77,14 @@ fn a_file_cut_off_anywhere_is_broken_and_no_more() {
 fn a_record_that_a_killed_process_was_writing_is_left_out_and_counted() {
     let fold = HEADER as u64;
     // A region that claims more bytes than its record has.
-    let torn = [6, fold, 0x1000, 8, 0, 8, 3, 0, 0, 5, 0x2000, 800, 6];
+    let torn = [6, fold, 0x1000, 8, 0, 8, 3, 0, 0, 0, 5, 0x2000, 800, 6];
     let mut killed = file(&[&[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0], &torn, &[1, 0, 0x30]]);
     let process = Process::parse(&killed).expect("what else there is");
     assert_eq!(
         (process.torn, process.folds[0].count, process.folds[0].copies.len()),
         (1, 9, 0)
     );
-    assert_eq!(process.stack(fold + 8 * (11 + 13)), [0x30]);
+    assert_eq!(process.stack(fold + 8 * (11 + 14)), [0x30]);
 
     killed[24..32].copy_from_slice(&1_u64.to_ne_bytes());
     let refused = Process::parse(&killed).expect_err("nothing ended it");
@@ -96,7 +96,25 @@ fn a_copy_comes_with_what_its_boxes_pointed_to_and_with_its_lifetime() {
     let fold = HEADER as u64;
     let process = Process::parse(&file(&[
         &[4, 1, 2, 3, 0, 9, 0, 64, 10, 30, 0],
-        &[6, fold, 0x1000, 8, 0, 8, 3, 0xcc, 2, 5, 0x2000, 8, 6, 1 << 7, 1 << 63],
+        &[
+            6,
+            fold,
+            0x1000,
+            8,
+            0,
+            8,
+            3,
+            0xcc,
+            1,
+            2,
+            5,
+            0x2000,
+            8,
+            6,
+            1 << 3,
+            1 << 7,
+            1 << 63,
+        ],
         &[9, fold, 1, 10, 20],
     ]))
     .expect("sound");
@@ -110,6 +128,8 @@ fn a_copy_comes_with_what_its_boxes_pointed_to_and_with_its_lifetime() {
     assert_eq!((fold.copies[0].end, &*fold.copies[0].more), (Some(0xcc), &[region][..]));
     let quiet: Vec<_> = (0..200).filter(|fd| fold.copies[0].is_quiet(*fd)).collect();
     assert_eq!((quiet, fold.copies[0].is_last), (vec![7, 127], false));
+    let still: Vec<_> = (0..200).filter(|fd| fold.copies[0].is_still(*fd)).collect();
+    assert_eq!(still, [3]);
     assert_eq!(
         (fold.lived, &*fold.lifetimes),
         (lifetime(10, 30), &[lifetime(10, 20)][..])
@@ -158,7 +178,7 @@ fn bytes_that_make_no_sense_are_read_without_a_panic() {
         &[1, 0, 0x30],
         &[4, 1, 2, 3, 0, 9, 0, 64, 1, 2, 0],
         &[5, 1, 2, 3, 8, 8, 0, 1, 0, 0, 7, 0, 1, 0, 5],
-        &[6, 1, 0x1000, 8, 0, 8, 3, 0, 1, 5, 0x2000, 8, 6, 1],
+        &[6, 1, 0x1000, 8, 0, 8, 3, 0, 1, 0, 5, 0x2000, 8, 6, 1],
         &[7, 3, 0, 0, 0x2000, 8, 6],
         &[8, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
         &[9, 1, 1, 2, 3],
