@@ -33,12 +33,17 @@ fn states(report: &Report) -> Vec<(&str, LeakState)> {
         .collect()
 }
 
-/// Waits for its first poll, and is ready at its second: the question itself ends it.
-fn ready_at_the_second_poll() -> impl Future<Output = ()> {
+/// Counts its first poll, and is ready at its second: the question itself ends it.
+fn ready_at_the_second_poll(begun: Arc<AtomicUsize>) -> impl Future<Output = ()> {
     let mut polls = 0;
     poll_fn(move |_| {
         polls += 1;
-        if polls == 1 { Poll::Pending } else { Poll::Ready(()) }
+        if polls == 1 {
+            begun.fetch_add(1, Ordering::SeqCst);
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     })
 }
 
@@ -47,8 +52,13 @@ fn a_task_that_ends_when_it_is_asked_is_no_leak() {
     for builder in [Builder::new_current_thread, multi_thread] {
         for _ in 0..20 {
             let outcome = check().grace(Duration::ZERO).runtime(builder()).run(async {
+                let begun = Arc::<AtomicUsize>::default();
                 for _ in 0..50 {
-                    TaskTracker::new().spawn(ready_at_the_second_poll());
+                    TaskTracker::new().spawn(ready_at_the_second_poll(begun.clone()));
+                }
+                // One that is asked before its first poll has that, and waits for ever then.
+                while begun.load(Ordering::SeqCst) < 50 {
+                    tokio::task::yield_now().await;
                 }
             });
             assert!(outcome.report.is_clean(), "{}", outcome.report);
