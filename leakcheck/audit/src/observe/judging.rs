@@ -195,15 +195,16 @@ impl<'a> Judging<'a> {
                 continue;
             }
             let freed = self.symbols.stack(process, &process.stack(fold.freed));
-            let ending = if fold.seen.returned {
-                // Whoever freed it, and whenever.
-                Ending::Ended
-            } else {
-                classify::ending(freed.iter().map(|frame| frame.path.as_str()), fold.seen.complete)
+            let ending = |complete| {
+                if fold.seen.returned {
+                    // Whoever freed it, and whenever.
+                    return Ending::Ended;
+                }
+                classify::ending(freed.iter().map(|frame| frame.path.as_str()), complete)
             };
             let tasks = Tasks {
                 kind,
-                ending: classify::queued(ending, fold.seen),
+                ending: classify::queued(ending(fold.seen.complete), fold.seen),
                 allocated: fold.allocated,
                 lineage: fold.lineage,
                 count: fold.count,
@@ -211,7 +212,8 @@ impl<'a> Judging<'a> {
                 lifetimes: &fold.lifetimes,
                 copies: &fold.copies,
             };
-            let certain = match tasks.ending {
+            // The shutdown itself makes it done, which another runtime may see that parks in between.
+            let certain = match ending(false) {
                 Ending::Held if !fold.seen.aborted => self.waited_until_the_end(process, &tasks),
                 _ => 0,
             };

@@ -73,5 +73,7 @@ fn of_several_threads_it_is_unsure_which_order_hid() {
             .all(|finding| matches!(finding.what, What::Leaked | What::Unsure)),
         "{inner:#?}"
     );
-    assert_eq!(spawned_by(&verdict, "of_several_threads").1, count);
+    // A worker that parks between the end of one and that of the other sees the one done, and it is taken for ended then.
+    let (outer, waiting) = spawned_by(&verdict, "of_several_threads");
+    assert!(count <= waiting && outer.iter().all(|finding| finding.what == What::Leaked));
 }
