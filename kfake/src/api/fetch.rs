@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::FetchRequest;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -21,7 +22,7 @@ use crate::api::context::Context;
 use crate::cluster::config::ReplicaSelector;
 use crate::cluster::exits::Wait;
 use crate::cluster::fetch_sessions::{
-    FINAL_EPOCH, NO_SESSION, Opened, PartitionKey, Quiet, Round, Seen, SessionRequest, TopicKey, Wanted,
+    FINAL_EPOCH, FetchSessions, NO_SESSION, Opened, PartitionKey, Quiet, Round, Seen, SessionRequest, TopicKey, Wanted,
 };
 use crate::cluster::partition::Partition;
 use crate::cluster::topics::{BrokerId, Topics};
@@ -79,23 +80,7 @@ enum Outcome {
 }
 
 pub(super) async fn handle(context: &Context, version: i16, request: FetchRequest) -> Result<Answer, Refusal> {
-    let max_bytes = request
-        .max_bytes
-        .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX))
-        .min(context.most_fetched());
-    let limits = Limits {
-        max_bytes,
-        min_bytes: request.min_bytes.min(max_bytes),
-        isolation: match request.isolation_level {
-            READ_COMMITTED => Isolation::Committed,
-            _ => Isolation::Uncommitted,
-        },
-        // A replica that copies the log asks its leader alone.
-        asked: match version >= 11 && replica_of(version, &request) < 0 {
-            true => Asked::Replica,
-            false => Asked::Leader,
-        },
-    };
+    let limits = limits(context, version, &request);
     let rack = request.rack_id.clone();
     let patience = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let Some(sessions) = context.shared.fetch_sessions(context.broker) else {
@@ -118,21 +103,7 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
     let deadline = Instant::now() + patience;
     if let Some(quiet) = opened.quiet.take() {
         if stays_quiet(context, &quiet, limits, deadline).await? {
-            let finished = sessions.lock().finish(opened.round, &[], NO_SESSION);
-            let answer = match finished {
-                Err(error) => FetchAnswer::failed(error),
-                Ok((id, _)) => {
-                    sessions.lock().is_quiet(id, opened.round, quiet);
-                    FetchAnswer {
-                        error: None,
-                        session_id: id,
-                        throttle_ms: context.throttle(context.requested()),
-                        partitions: Vec::new(),
-                        apart: None,
-                    }
-                }
-            };
-            return Ok(answer.encode(context, version));
+            return Ok(quiet_answer(context, sessions, opened.round, quiet).encode(context, version));
         }
         opened.wanted = sessions.lock().wanted(opened.round);
     }
@@ -161,45 +132,84 @@ pub(super) async fn handle(context: &Context, version: i16, request: FetchReques
     let learned = learned(context, &seen);
     let new_id = context.shared.new_fetch_session_id();
     let finished = sessions.lock().finish(opened.round, &seen, new_id);
-    let answer = match finished {
-        Err(error) => FetchAnswer::failed(error),
-        Ok((session_id, included)) => {
-            if !learned.is_empty() {
-                sessions.lock().learn(session_id, learned);
-            }
-            if let Some(quiet) = quiet {
-                sessions.lock().is_quiet(session_id, opened.round, quiet);
-            }
-            let partitions = opened.wanted.into_iter().zip(outcomes).zip(included);
-            let partitions = partitions.filter(|(_, included)| *included);
-            // Apache Kafka answers partitions that do not exist after those that do, and first those of unknown ids.
-            let (unknown, known): (Vec<_>, Vec<_>) = partitions
-                .map(|(((key, _), outcome), _)| (key, outcome))
-                .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(..)));
-            let (ids, others): (Vec<_>, Vec<_>) = unknown
+    let (session_id, included) = match finished {
+        Ok(finished) => finished,
+        Err(error) => return Ok(FetchAnswer::failed(error).encode(context, version)),
+    };
+    if !learned.is_empty() {
+        sessions.lock().learn(session_id, learned);
+    }
+    if let Some(quiet) = quiet {
+        sessions.lock().is_quiet(session_id, opened.round, quiet);
+    }
+    let partitions = opened.wanted.into_iter().zip(outcomes).zip(included);
+    let included = partitions.filter(|(_, included)| *included);
+    let answers = in_order(included.map(|(((key, _), outcome), _)| (key, outcome)));
+    let answer = match follows_nil(&answers) {
+        true => FetchAnswer {
+            session_id: asked_id,
+            ..FetchAnswer::failed(ResponseError::UnknownServerError)
+        },
+        false => FetchAnswer {
+            error: None,
+            session_id,
+            throttle_ms: 0,
+            apart: None,
+            partitions: answers
                 .into_iter()
-                .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(ResponseError::UnknownTopicId, _)));
-            let answers: Vec<_> = known.into_iter().chain(ids).chain(others).collect();
-            if follows_nil(&answers) {
-                let answer = FetchAnswer {
-                    session_id: asked_id,
-                    ..FetchAnswer::failed(ResponseError::UnknownServerError)
-                };
-                return Ok(answer.encode(context, version));
-            }
+                .map(|(key, outcome)| (key, outcome.answer(version)))
+                .collect(),
+        },
+    };
+    Ok(answer.encode(context, version))
+}
+
+fn limits(context: &Context, version: i16, request: &FetchRequest) -> Limits {
+    let max_bytes = request
+        .max_bytes
+        .min(i32::try_from(context.shared.config.fetch_max_bytes).unwrap_or(i32::MAX))
+        .min(context.most_fetched());
+    Limits {
+        max_bytes,
+        min_bytes: request.min_bytes.min(max_bytes),
+        isolation: match request.isolation_level {
+            READ_COMMITTED => Isolation::Committed,
+            _ => Isolation::Uncommitted,
+        },
+        // A replica that copies the log asks its leader alone.
+        asked: match version >= 11 && replica_of(version, request) < 0 {
+            true => Asked::Replica,
+            false => Asked::Leader,
+        },
+    }
+}
+
+/// The answer of a session of which nothing has changed.
+fn quiet_answer(context: &Context, sessions: &Mutex<FetchSessions>, round: Round, quiet: Quiet) -> FetchAnswer {
+    let finished = sessions.lock().finish(round, &[], NO_SESSION);
+    match finished {
+        Err(error) => FetchAnswer::failed(error),
+        Ok((session_id, _)) => {
+            sessions.lock().is_quiet(session_id, round, quiet);
             FetchAnswer {
                 error: None,
                 session_id,
-                throttle_ms: 0,
+                throttle_ms: context.throttle(context.requested()),
+                partitions: Vec::new(),
                 apart: None,
-                partitions: answers
-                    .into_iter()
-                    .map(|(key, outcome)| (key, outcome.answer(version)))
-                    .collect(),
             }
         }
-    };
-    Ok(answer.encode(context, version))
+    }
+}
+
+/// Apache Kafka answers partitions that do not exist after those that do, and first those of unknown ids.
+fn in_order(partitions: impl Iterator<Item = (PartitionKey, Outcome)>) -> Vec<(PartitionKey, Outcome)> {
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        partitions.partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(..)));
+    let (ids, others): (Vec<_>, Vec<_>) = unknown
+        .into_iter()
+        .partition(|(_, outcome)| matches!(outcome, Outcome::Unknown(ResponseError::UnknownTopicId, _)));
+    known.into_iter().chain(ids).chain(others).collect()
 }
 
 fn session_request(version: i16, request: FetchRequest) -> SessionRequest {

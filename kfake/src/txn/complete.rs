@@ -24,6 +24,18 @@ enum TopicsLock<'a> {
     Shared(RwLockReadGuard<'a, Topics>),
 }
 
+/// What became of a marker in a transaction's partitions.
+#[derive(Default)]
+struct Written {
+    /// Those that get it later, and those that have refused it.
+    owing: Vec<TopicPartition>,
+    refused: Vec<TopicPartition>,
+    wakeups: Vec<Wakeups>,
+    /// When the first of the offsets that it has decided expires.
+    expires_ms: Option<i64>,
+    any_group: bool,
+}
+
 impl Held<'_> {
     /// Writes a transaction's marker to each of its partitions, and decides the offsets that it commits: those are in partitions of
     /// `__consumer_offsets`, whose markers groups hear of. The transaction has no partitions then.
@@ -44,9 +56,6 @@ impl Held<'_> {
             coordinator_epoch: shared.coordinator_epoch(Internal::Transactions, id),
             ..*marker
         };
-        let mut owing: Vec<TopicPartition> = Vec::new();
-        let mut refused: Vec<TopicPartition> = Vec::new();
-        let mut refusing: BTreeSet<BrokerId> = BTreeSet::new();
         let topics = match partitions.count() {
             // Several groups may be in one partition of `__consumer_offsets`.
             0 | 1 if partitions.0.keys().all(|name| name != Internal::Offsets.name()) => {
@@ -64,80 +73,100 @@ impl Held<'_> {
             Some((topic.clone(), topic.partition(index)?.clone()))
         });
         let found: Vec<(Arc<Topic>, Arc<Partition>)> = found.collect();
-        let mut wakeups = Vec::with_capacity(found.len());
-        let mut expires_ms: Option<i64> = None;
-        let mut any_group = false;
-        {
-            // Everything is held before anything is written; what was written is seen once everything is released. The topics are
-            // kept from changing, so that each log is led in the epoch that its partition says.
-            let logs = found
-                .iter()
-                .map(|(topic, partition)| (topic, partition, partition.log.lock()));
-            let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
-            let undecided = &self.transactions.groups.undecided;
-            let mut of_groups: BTreeSet<Arc<str>> = BTreeSet::new();
-            let mut later = Vec::new();
-            for (topic, partition, log) in &mut logs {
-                let config = topic.log_config(partition);
-                let mut refuse = |error: MarkerError| {
-                    tracing::info!(%id, topic = %topic.name, partition = partition.index, %error, "the transaction stays as it is");
-                    refused.push((topic.name.clone(), partition.index));
-                    refusing.extend(partition.leader);
-                };
-                if partition.leader.is_none() {
-                    tracing::warn!(%id, topic = %topic.name, partition = partition.index, "nobody leads it: the transaction stays open there");
-                    continue;
+        let written = self.write_markers(id, marker, &found, now_ms);
+        drop(topics);
+        self.keep(id, marker, &written, now_ms);
+        written.wakeups.into_iter().for_each(|waiting| self.wake(waiting));
+        if written.any_group {
+            self.transactions.groups.changed();
+        }
+        if let Some(at_ms) = written.expires_ms {
+            self.transactions.groups.expires_at(at_ms);
+        }
+    }
+
+    /// Writes a marker to partitions of topics that are kept from changing.
+    fn write_markers(&self, id: &str, marker: &Marker, found: &[(Arc<Topic>, Arc<Partition>)], now_ms: i64) -> Written {
+        let shared = &self.transactions.groups.shared;
+        let mut refusing: BTreeSet<BrokerId> = BTreeSet::new();
+        let mut written = Written {
+            wakeups: Vec::with_capacity(found.len()),
+            ..Written::default()
+        };
+        // Everything is held before anything is written; what was written is seen once everything is released. The topics are
+        // kept from changing, so that each log is led in the epoch that its partition says.
+        let logs = found
+            .iter()
+            .map(|(topic, partition)| (topic, partition, partition.log.lock()));
+        let mut logs: Vec<(_, _, MutexGuard<'_, Log>)> = logs.collect();
+        let undecided = &self.transactions.groups.undecided;
+        let mut of_groups: BTreeSet<Arc<str>> = BTreeSet::new();
+        let mut later = Vec::new();
+        for (topic, partition, log) in &mut logs {
+            let config = topic.log_config(partition);
+            let mut refuse = |error: MarkerError| {
+                tracing::info!(%id, topic = %topic.name, partition = partition.index, %error, "the transaction stays as it is");
+                written.refused.push((topic.name.clone(), partition.index));
+                refusing.extend(partition.leader);
+            };
+            if partition.leader.is_none() {
+                tracing::warn!(%id, topic = %topic.name, partition = partition.index, "nobody leads it: the transaction stays open there");
+                continue;
+            }
+            let is_offsets = topic.name == Internal::Offsets.name();
+            if !partition.takes_markers(log) {
+                // What is groups' is in the log at once, and waits there.
+                match log.check_marker(marker) {
+                    Err(error) if is_offsets => refuse(error),
+                    _ => later.push((topic, partition, log)),
                 }
-                let is_offsets = topic.name == Internal::Offsets.name();
-                if !partition.takes_markers(log) {
-                    // What is groups' is in the log at once, and waits there.
-                    match log.check_marker(marker) {
-                        Err(error) if is_offsets => refuse(error),
-                        _ => later.push((topic, partition, log)),
-                    }
-                    continue;
-                }
-                if is_offsets {
-                    // Groups' offsets are kept with the groups, not in their topic.
-                    match remember_marker(shared, config, log, marker) {
-                        Ok(()) => of_groups.extend(undecided.take(partition.index, marker.producer_id)),
-                        Err(error) => refuse(error),
-                    }
-                    continue;
-                }
-                match write_marker(shared, config, log, marker) {
-                    Ok(waiting) => wakeups.push(waiting),
+                continue;
+            }
+            if is_offsets {
+                // Groups' offsets are kept with the groups, not in their topic.
+                match remember_marker(shared, config, log, marker) {
+                    Ok(()) => of_groups.extend(undecided.take(partition.index, marker.producer_id)),
                     Err(error) => refuse(error),
                 }
+                continue;
             }
-            for (topic, partition, log) in later {
-                let is_offsets = topic.name == Internal::Offsets.name();
-                let place = (topic.name.clone(), partition.index);
-                // The markers that a broker has answered together are not sent again where it refuses one of them.
-                if !is_offsets && partition.leader.is_some_and(|leader| refusing.contains(&leader)) {
-                    refused.push(place);
-                    continue;
-                }
-                log.owe_marker(marker, (topic.log_config(partition).timestamp_type, now_ms));
-                if is_offsets {
-                    self.transactions.groups.unreplicated.write(partition.index);
-                }
-                owing.push(place);
-            }
-            let of_groups = of_groups.iter();
-            let groups = of_groups.filter_map(|group| self.transactions.groups.get(group));
-            let groups: Vec<Arc<Group>> = groups.collect();
-            any_group |= !groups.is_empty();
-            let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
-            let retention = shared.config.offsets_retention.0;
-            for state in &mut states {
-                expires_ms = [expires_ms, state.decide(marker, now_ms, retention)]
-                    .into_iter()
-                    .flatten()
-                    .min();
+            match write_marker(shared, config, log, marker) {
+                Ok(waiting) => written.wakeups.push(waiting),
+                Err(error) => refuse(error),
             }
         }
-        drop(topics);
+        for (topic, partition, log) in later {
+            let is_offsets = topic.name == Internal::Offsets.name();
+            let place = (topic.name.clone(), partition.index);
+            // The markers that a broker has answered together are not sent again where it refuses one of them.
+            if !is_offsets && partition.leader.is_some_and(|leader| refusing.contains(&leader)) {
+                written.refused.push(place);
+                continue;
+            }
+            log.owe_marker(marker, (topic.log_config(partition).timestamp_type, now_ms));
+            if is_offsets {
+                self.transactions.groups.unreplicated.write(partition.index);
+            }
+            written.owing.push(place);
+        }
+        let of_groups = of_groups.iter();
+        let groups = of_groups.filter_map(|group| self.transactions.groups.get(group));
+        let groups: Vec<Arc<Group>> = groups.collect();
+        written.any_group = !groups.is_empty();
+        let mut states: Vec<MutexGuard<'_, ClassicGroup>> = groups.iter().map(|group| group.state.lock()).collect();
+        let retention = shared.config.offsets_retention.0;
+        for state in &mut states {
+            written.expires_ms = [written.expires_ms, state.decide(marker, now_ms, retention)]
+                .into_iter()
+                .flatten()
+                .min();
+        }
+        written
+    }
+
+    /// Keeps what a transaction still waits for. With nothing left it has ended.
+    fn keep(&mut self, id: &str, marker: &Marker, written: &Written, now_ms: i64) {
+        let Written { owing, refused, .. } = written;
         let State {
             by_id,
             ending,
@@ -145,23 +174,16 @@ impl Held<'_> {
             ..
         } = &mut *self.state;
         if let Some(transaction) = by_id.get_mut(id) {
-            transaction.partitions = owing.iter().chain(&refused).cloned().collect();
+            transaction.partitions = owing.iter().chain(refused).cloned().collect();
             if !owing.is_empty() {
                 ending.insert(id.to_owned(), marker.producer_id);
             }
             if !refused.is_empty() {
-                let (marker, partitions) = (*marker, refused.into_iter().collect());
+                let (marker, partitions) = (*marker, refused.iter().cloned().collect());
                 all_refused.insert(id.to_owned(), Refused { marker, partitions });
             } else if owing.is_empty() {
                 transaction.settle(now_ms);
             }
-        }
-        wakeups.into_iter().for_each(|waiting| self.wake(waiting));
-        if any_group {
-            self.transactions.groups.changed();
-        }
-        if let Some(at_ms) = expires_ms {
-            self.transactions.groups.expires_at(at_ms);
         }
     }
 }
