@@ -189,6 +189,23 @@ impl<'a> Judging<'a> {
             self.cannot(process, UNTOLD);
             return;
         }
+        self.freed(process);
+        self.alive(process);
+        self.threads(process);
+        // Some allocators pass tasks on to libc in a way that cannot be recognized: that none was seen says nothing then.
+        if self.tasks == seen && program.has_own_allocator && program.has_tokio() {
+            self.cannot(
+                process,
+                "has an allocator of its own and showed no task: its tasks could not be observed",
+            );
+        }
+        if !process.exited && !replaced {
+            self.cannot(process, "did not come to its end: it was killed or it aborted");
+        }
+    }
+
+    /// Adds the tasks whose memory was freed.
+    fn freed(&mut self, process: &Process) {
         for fold in &process.folds {
             let kind = self.kind(process, fold.allocated);
             if !self.is_task(process, kind, fold.count) {
@@ -224,6 +241,10 @@ impl<'a> Judging<'a> {
                 self.found(process, &tasks.but(certain));
             }
         }
+    }
+
+    /// Adds the tasks that were alive when the process ended.
+    fn alive(&mut self, process: &Process) {
         for live in &process.live {
             let kind = self.kind(process, live.allocated);
             if !self.is_task(process, kind, 1) || !process.exited {
@@ -249,17 +270,6 @@ impl<'a> Judging<'a> {
                 copies: live.copy.as_slice(),
             };
             self.found(process, &tasks);
-        }
-        self.threads(process);
-        // Some allocators pass tasks on to libc in a way that cannot be recognized: that none was seen says nothing then.
-        if self.tasks == seen && program.has_own_allocator && program.has_tokio() {
-            self.cannot(
-                process,
-                "has an allocator of its own and showed no task: its tasks could not be observed",
-            );
-        }
-        if !process.exited && !replaced {
-            self.cannot(process, "did not come to its end: it was killed or it aborted");
         }
     }
 
