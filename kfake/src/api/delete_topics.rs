@@ -36,59 +36,15 @@ pub(super) async fn handle(
             .map(|name| DeleteTopicState::default().with_name(Some(name)))
             .collect(),
     };
-    let mut times: BTreeMap<_, usize> = BTreeMap::new();
-    for topic in &asked {
-        *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
-    }
-    let mut responses = Vec::new();
     let mut gone = Vec::new();
     let mut topics = context.shared.topics.write();
-    // `ControllerApis.deleteTopics`: a topic that is named by its name and by its id is answered once, and stays.
-    let ids: BTreeSet<_> = asked.iter().filter(|t| t.name.is_none()).map(|t| t.topic_id).collect();
-    let both_ways: BTreeSet<_> = asked
-        .iter()
-        .filter(|t| t.topic_id.is_nil())
-        .filter_map(|t| topics.by_name(t.name.as_ref()?).map(|topic| topic.id))
-        .filter(|id| ids.contains(id))
-        .collect();
-    for mut topic in asked {
-        if topic.name.is_none() && both_ways.contains(&topic.topic_id) {
-            continue;
-        }
-        let by_name = topic.name.as_ref().and_then(|name| topics.by_name(name));
-        if topic.topic_id.is_nil()
-            && let Some(id) = by_name.map(|known| known.id).filter(|id| both_ways.contains(id))
-        {
-            topic.topic_id = id;
-            responses.push(refused(
-                topic,
-                ResponseError::InvalidRequest,
-                Some("The provided topic name maps to an ID that was already supplied."),
-            ));
-            continue;
-        }
-        let why = match (&topic.name, topic.topic_id.is_nil()) {
-            (Some(_), false) => Some("You may not specify both topic name and topic id."),
-            (None, true) => Some("Neither topic name nor id were specified."),
-            _ => None,
+    let permit = |partitions| context.mutate(partitions, Strictness::since(version, STRICT_SINCE));
+    let responses = chosen(&topics, asked).into_iter().map(|(asked, failure)| {
+        let deleted = match failure {
+            Some(message) => Err((ResponseError::InvalidRequest, Some(message))),
+            None => delete(&mut topics, &asked, &permit),
         };
-        if why.is_some() {
-            responses.push(refused(topic, ResponseError::InvalidRequest, why));
-            continue;
-        }
-        let named_twice = match times.get_mut(&(topic.name.clone(), topic.topic_id)) {
-            Some(0) => continue,
-            Some(times) => std::mem::take(times) > 1,
-            None => false,
-        };
-        let deleted = match named_twice {
-            true if topic.name.is_some() => Err((ResponseError::InvalidRequest, Some("Duplicate topic name."))),
-            true => Err((ResponseError::InvalidRequest, Some("Duplicate topic id."))),
-            false => delete(&mut topics, &topic, &|partitions| {
-                context.mutate(partitions, Strictness::since(version, STRICT_SINCE))
-            }),
-        };
-        responses.push(match deleted {
+        match deleted {
             Ok(deleted) => {
                 let (name, id) = (StrBytes::from_string(deleted.name.clone()), deleted.id);
                 gone.push(deleted);
@@ -96,22 +52,15 @@ pub(super) async fn handle(
                     .with_name(Some(TopicName(name)))
                     .with_topic_id(id)
             }
-            Err((error, message)) => {
-                // What there is and stays for the quota's sake is named both ways (`ControllerApis.deleteTopics`).
-                let known = match &topic.name {
-                    Some(name) => topics.by_name(name),
-                    None => topics.by_id(&topic.topic_id),
-                };
-                if error == ResponseError::ThrottlingQuotaExceeded
-                    && let Some(known) = known
-                {
-                    topic.topic_id = known.id;
-                    topic.name = Some(TopicName(StrBytes::from_string(known.name.clone())));
-                }
-                refused(topic, error, message)
-            }
-        });
-    }
+            Err((ResponseError::ThrottlingQuotaExceeded, message)) => refused(
+                named_both_ways(&topics, asked),
+                ResponseError::ThrottlingQuotaExceeded,
+                message,
+            ),
+            Err((error, message)) => refused(asked, error, message),
+        }
+    });
+    let responses: Vec<DeletableTopicResult> = responses.collect();
     // Under the topics' lock: a commit to a topic that is created again must not be forgotten.
     for topic in &gone {
         context.groups.forget_topic(&topics, &topic.name);
@@ -126,6 +75,58 @@ pub(super) async fn handle(
         }
     }
     Ok(DeleteTopicsResponse::default().with_responses(responses))
+}
+
+/// The topics to delete, each once, and why one is not even looked for (`ControllerApis.deleteTopics`).
+fn chosen(topics: &Topics, asked: Vec<DeleteTopicState>) -> Vec<(DeleteTopicState, Option<&'static str>)> {
+    let mut times: BTreeMap<_, usize> = BTreeMap::new();
+    for topic in &asked {
+        *times.entry((topic.name.clone(), topic.topic_id)).or_default() += 1;
+    }
+    // A topic that is named by its name and by its id is answered once, and stays.
+    let ids: BTreeSet<_> = asked.iter().filter(|t| t.name.is_none()).map(|t| t.topic_id).collect();
+    let id_of = |topic: &DeleteTopicState| {
+        let name = topic.name.as_ref().filter(|_| topic.topic_id.is_nil())?;
+        topics.by_name(name).map(|known| known.id)
+    };
+    let both_ways: BTreeSet<_> = asked.iter().filter_map(id_of).filter(|id| ids.contains(id)).collect();
+    let mut chosen = Vec::with_capacity(asked.len());
+    for mut topic in asked {
+        if topic.name.is_none() && both_ways.contains(&topic.topic_id) {
+            continue;
+        }
+        if let Some(id) = id_of(&topic).filter(|id| both_ways.contains(id)) {
+            topic.topic_id = id;
+            let why = "The provided topic name maps to an ID that was already supplied.";
+            chosen.push((topic, Some(why)));
+            continue;
+        }
+        let failure = match (&topic.name, topic.topic_id.is_nil()) {
+            (Some(_), false) => Some("You may not specify both topic name and topic id."),
+            (None, true) => Some("Neither topic name nor id were specified."),
+            (name, _) => match times.get_mut(&(name.clone(), topic.topic_id)).map(std::mem::take) {
+                Some(0) => continue,
+                Some(2..) if name.is_some() => Some("Duplicate topic name."),
+                Some(2..) => Some("Duplicate topic id."),
+                _ => None,
+            },
+        };
+        chosen.push((topic, failure));
+    }
+    chosen
+}
+
+/// What there is and stays for the quota's sake is named both ways (`ControllerApis.deleteTopics`).
+fn named_both_ways(topics: &Topics, mut asked: DeleteTopicState) -> DeleteTopicState {
+    let known = match &asked.name {
+        Some(name) => topics.by_name(name),
+        None => topics.by_id(&asked.topic_id),
+    };
+    if let Some(known) = known {
+        asked.topic_id = known.id;
+        asked.name = Some(TopicName(StrBytes::from_string(known.name.clone())));
+    }
+    asked
 }
 
 fn refused(topic: DeleteTopicState, error: ResponseError, message: Option<&'static str>) -> DeletableTopicResult {

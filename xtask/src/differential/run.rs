@@ -24,21 +24,7 @@ pub fn run(options: Differential) -> anyhow::Result<u8> {
         return random::run(seconds, options.seed);
     }
     let files = chosen(&options)?;
-    let missing = clusters::missing_for_kafka();
-    let against = match options.against {
-        Some(against) => against,
-        None if missing.is_empty() => Against::Live,
-        None => {
-            eprintln!(
-                "no {} here: comparing with the golden answers",
-                missing.join(" and no ")
-            );
-            Against::Golden
-        }
-    };
-    if against != Against::Golden {
-        ensure!(missing.is_empty(), "Apache Kafka needs {}", missing.join(" and "));
-    }
+    let against = against(&options)?;
     let program = match &options.peer {
         Some(peer) => peer.clone(),
         None if against == Against::Refresh || against == Against::Itself => PathBuf::new(),
@@ -117,21 +103,41 @@ pub fn run(options: Differential) -> anyhow::Result<u8> {
     }
     drop(ahead);
     steadiness.settle(&mut sides)?;
-    let mut listed = wanted()?;
-    if against == Against::Itself || options.peer.is_some() {
-        listed.clear();
-    }
+    // What is listed is listed of kfake.
+    let (name, listed) = match (against, &options.peer) {
+        (Against::Itself, _) => ("again", Vec::new()),
+        (_, Some(_)) => ("the peer", Vec::new()),
+        _ => ("kfake", wanted()?),
+    };
     let pairs = sides.iter().map(|(file, oracle, other)| (file.as_str(), oracle, other));
     let mut verdict = Verdict::of(pairs, &listed);
     if !is_whole {
         verdict.gone.clear();
     }
-    let name = if options.peer.is_some() { "the peer" } else { "kfake" };
-    let other = if against == Against::Itself { "again" } else { name };
+    let whole = is_whole.then_some(sides.len());
     let oracle = format!("Apache Kafka {version}");
-    let judged = is_whole.then_some(sides.len());
-    print!("{}{}", steadiness.text(&oracle, judged), verdict.text(&oracle, other));
-    Ok(u8::from(!(verdict.holds() && steadiness.holds(judged))))
+    print!("{}{}", steadiness.text(&oracle, whole), verdict.text(&oracle, name));
+    Ok(u8::from(!(verdict.holds() && steadiness.holds(whole))))
+}
+
+/// What to compare with: what was asked for, or else what there is.
+fn against(options: &Differential) -> anyhow::Result<Against> {
+    let missing = clusters::missing_for_kafka();
+    let against = match options.against {
+        Some(against) => against,
+        None if missing.is_empty() => Against::Live,
+        None => {
+            eprintln!(
+                "no {} here: comparing with the golden answers",
+                missing.join(" and no ")
+            );
+            Against::Golden
+        }
+    };
+    if against != Against::Golden {
+        ensure!(missing.is_empty(), "Apache Kafka needs {}", missing.join(" and "));
+    }
+    Ok(against)
 }
 
 /// One scenario at a time: a peer that a scenario ends is started again for the next.
