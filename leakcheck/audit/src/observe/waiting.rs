@@ -107,7 +107,7 @@ impl<'a> Waiting<'a> {
                     match (reason, since) {
                         // That task's own end woke it, or what it was woken by was not that which it waited for.
                         (Why::WaitsForTask { task }, Since::Nothing | Since::WokenAtEnd | Since::DueAtEnd) => {
-                            waits_for = task
+                            waits_for = task;
                         }
                         (reason, Since::Nothing) => why.push(reason.to_string()),
                         _ => {}
