@@ -6,7 +6,7 @@ use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, value};
 
 use crate::baseline::{Baseline, BaselineError};
 use crate::observe::HELD;
-use crate::report::{self, Entry, Report};
+use crate::report::{self, Entry, Origin, Report};
 
 /// Like [`apply`], where there is a baseline.
 pub(crate) fn apply_where_given(report: &mut Report, baseline: &Baseline) {
@@ -143,7 +143,10 @@ pub(crate) fn updated(text: &str, report: &Report, reason: &str) -> Result<Strin
         });
         let mut listed: Vec<String> = accept.iter().map(|table| field(table, "id")).collect();
         // Whether it was a leak is up to the order in which the runtime ended them: it may be one the next time.
-        let may_fail = |finding: &report::Finding| finding.accepted.is_none() && finding.how == HELD;
+        let may_fail = |finding: &report::Finding| {
+            let is_judged = finding.origin == Origin::Own || report.deny_third_party;
+            finding.accepted.is_none() && is_judged && finding.how == HELD
+        };
         let failing = report.findings.iter();
         for finding in failing.filter(|finding| report.fails(finding) || may_fail(finding)) {
             if listed.contains(&finding.id) {
@@ -303,13 +306,18 @@ mod tests {
 
     #[test]
     fn an_update_lists_what_may_be_a_leak_the_next_time() {
-        let mut before = report(&["one", "two", "three"]);
+        let mut before = report(&["one", "two", "three", "four"]);
         for finding in &mut before.findings {
             finding.verdict = Verdict::Unsure;
         }
         HELD.clone_into(&mut before.findings[0].how);
         HELD.clone_into(&mut before.findings[1].how);
         before.findings[1].accepted = Some("by a rule".to_owned());
+        HELD.clone_into(&mut before.findings[3].how);
+        before.findings[3].origin = Origin::Dependency {
+            name: "wrapper".to_owned(),
+            version: "1.0.0".to_owned(),
+        };
 
         let text = updated("", &before, "for now").expect("TOML");
 
