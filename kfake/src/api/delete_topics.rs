@@ -39,12 +39,13 @@ pub(super) async fn handle(
     let mut gone = Vec::new();
     let mut topics = context.shared.topics.write();
     let permit = |partitions| context.mutate(partitions, Strictness::since(version, STRICT_SINCE));
-    let responses = chosen(&topics, asked).into_iter().map(|(asked, failure)| {
+    let mut responses = Vec::new();
+    for (asked, failure) in chosen(&topics, asked) {
         let deleted = match failure {
             Some(message) => Err((ResponseError::InvalidRequest, Some(message))),
             None => delete(&mut topics, &asked, &permit),
         };
-        match deleted {
+        responses.push(match deleted {
             Ok(deleted) => {
                 let (name, id) = (StrBytes::from_string(deleted.name.clone()), deleted.id);
                 gone.push(deleted);
@@ -52,15 +53,12 @@ pub(super) async fn handle(
                     .with_name(Some(TopicName(name)))
                     .with_topic_id(id)
             }
-            Err((ResponseError::ThrottlingQuotaExceeded, message)) => refused(
-                named_both_ways(&topics, asked),
-                ResponseError::ThrottlingQuotaExceeded,
-                message,
-            ),
+            Err((error @ ResponseError::ThrottlingQuotaExceeded, message)) => {
+                refused(named_both_ways(&topics, asked), error, message)
+            }
             Err((error, message)) => refused(asked, error, message),
-        }
-    });
-    let responses: Vec<DeletableTopicResult> = responses.collect();
+        });
+    }
     // Under the topics' lock: a commit to a topic that is created again must not be forgotten.
     for topic in &gone {
         context.groups.forget_topic(&topics, &topic.name);
