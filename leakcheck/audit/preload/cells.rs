@@ -269,7 +269,6 @@ impl State {
         let boxes = self.word(cell, live::BOXES);
         let more = if boxes == 0 { 0 } else { self.word(boxes, regions::USED) as usize };
         let kept = pass != 0 && self.word(entry, fold::KEPT) < KEPT_EACH;
-        // Whether it was polled in between is not to be seen by the cell itself.
         let begin = self.word(cell, live::BYTES);
         // Whether it was polled in between is not to be seen by the cell itself, nor whether its runtime's end did that.
         let changed = end & NOTIFIED != 0 || begin & !end & JOIN_INTEREST != 0;

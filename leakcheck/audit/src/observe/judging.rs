@@ -219,9 +219,12 @@ impl<'a> Judging<'a> {
                 }
                 classify::ending(freed.iter().map(|frame| frame.path.as_str()), complete)
             };
+            // The shutdown itself makes it done, which another runtime may see that parks in between.
+            let by_stack = ending(false);
+            let ending = if fold.seen.complete { ending(true) } else { by_stack };
             let tasks = Tasks {
                 kind,
-                ending: classify::queued(ending(fold.seen.complete), fold.seen),
+                ending: classify::queued(ending, fold.seen),
                 allocated: fold.allocated,
                 lineage: fold.lineage,
                 count: fold.count,
@@ -229,8 +232,7 @@ impl<'a> Judging<'a> {
                 lifetimes: &fold.lifetimes,
                 copies: &fold.copies,
             };
-            // The shutdown itself makes it done, which another runtime may see that parks in between.
-            let certain = match ending(false) {
+            let certain = match by_stack {
                 Ending::Held if !fold.seen.aborted => self.waited_until_the_end(process, &tasks),
                 _ => 0,
             };
@@ -321,15 +323,8 @@ impl<'a> Judging<'a> {
         let stack = process.stack(tasks.allocated);
         let Some(code) = code(process, &stack) else { return 0 };
         let most = usize::try_from(tasks.count).unwrap_or(usize::MAX);
-        let waited = tasks.copies.iter().take(most).take_while(|copy| {
-            self.waiting.waited_until_the_end(Asked {
-                object: code.object,
-                stack: &code.stack,
-                bias: code.base,
-                copy: Some(copy),
-                waited: true,
-            })
-        });
+        let copies = tasks.copies.iter().take(most);
+        let waited = copies.take_while(|copy| self.waiting.waited_until_the_end(code.asked(Some(copy), true)));
         waited.count()
     }
 
@@ -409,13 +404,8 @@ impl<'a> Judging<'a> {
             let Some(code) = &code else {
                 continue;
             };
-            let (text, waited) = self.waiting.waiting(Asked {
-                object: code.object,
-                stack: &code.stack,
-                bias: code.base,
-                copy,
-                waited: tasks.ending == Ending::Outlived,
-            });
+            let asked = code.asked(copy, tasks.ending == Ending::Outlived);
+            let (text, waited) = self.waiting.waiting(asked);
             if found.waited.awaits.is_some() {
                 // A reason is said of all that are alike, and so it has to be that of each that is looked into.
                 if waited.awaits.is_some() {
@@ -455,6 +445,19 @@ struct Code<'p> {
     base: u64,
     /// The part of the stack that is in it, from where its debug info counts.
     stack: Vec<u64>,
+}
+
+impl Code<'_> {
+    /// What to ask of one of its tasks.
+    fn asked<'c>(&'c self, copy: Option<&'c Copy>, waited: bool) -> Asked<'c> {
+        Asked {
+            object: self.object,
+            stack: &self.stack,
+            bias: self.base,
+            copy,
+            waited,
+        }
+    }
 }
 
 /// The object that a future's type is in: what called libc.

@@ -39,18 +39,15 @@ pub(super) struct Asked<'a> {
 
 /// A thread polls the task, or runs its closure: tokio's `runtime/task/state.rs`.
 const RUNNING: u64 = 0b1;
+
 /// What became of a task between its copy and its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Since {
     /// Nothing that is known.
     Nothing,
-    /// It was put into a queue. Whether it was polled and woken again before its end cannot be told.
+    /// It was put into a queue. Whether it was polled and woken again before its end cannot be told by that.
     Woken,
-    /// It was put into a queue, and not polled any more: it waited there until its runtime ended.
-    WokenAtEnd,
-    /// It was in a queue when it was copied, and not polled any more.
-    DueAtEnd,
-    /// It was in a queue when it was copied, and at its end. Whether it was polled in between cannot be told.
+    /// It was in a queue when it was copied, and at its end. Whether it was polled in between cannot be told by that.
     Due,
     /// It was in a queue when it was copied, and not at its end: it was polled, and may have waited elsewhere since.
     Gone,
@@ -91,25 +88,24 @@ impl<'a> Waiting<'a> {
     /// Where a task waited, as text and as data.
     pub(super) fn waiting(&mut self, asked: Asked<'_>) -> (Option<String>, Waited) {
         let decoded = self.decode(asked);
-        let text = decoded.as_ref().ok().map(|(tree, _)| tree.to_string());
+        let text = decoded.as_ref().ok().map(|(tree, ..)| tree.to_string());
         let (mut why, mut waits_for) = (Vec::new(), None);
         let (awaits, unknown) = match decoded {
-            Ok((tree, since)) => {
+            Ok((tree, since, still)) => {
                 let mut awaits = told(&tree, DEEPEST);
                 match since {
                     Since::Nothing | Since::Unclear => {}
-                    Since::Woken | Since::WokenAtEnd => awaits.state.push_str(", and was woken since"),
-                    Since::Due | Since::DueAtEnd => awaits.state.push_str(", and was due to run"),
+                    Since::Woken => awaits.state.push_str(", and was woken since"),
+                    Since::Due => awaits.state.push_str(", and was due to run"),
                     Since::Gone => awaits.state.push_str(", and was polled since"),
                     Since::Polled => awaits.state.push_str(", and was being polled"),
                 }
                 for reason in awaits::reasons(&tree) {
-                    match (reason, since) {
-                        // That task's own end woke it, or what it was woken by was not that which it waited for.
-                        (Why::WaitsForTask { task }, Since::Nothing | Since::WokenAtEnd | Since::DueAtEnd) => {
-                            waits_for = task;
-                        }
-                        (reason, Since::Nothing) => why.push(reason.to_string()),
+                    match reason {
+                        // Where it waits still, that task's own end woke it, or what woke it was not what it waited for.
+                        Why::WaitsForTask { task } if since == Since::Nothing || still => waits_for = task,
+                        Why::WaitsForTask { .. } => {}
+                        reason if since == Since::Nothing => why.push(reason.to_string()),
                         _ => {}
                     }
                 }
@@ -147,8 +143,8 @@ impl<'a> Waiting<'a> {
         task(program, stack).ok()?.file()
     }
 
-    /// The tree, and what became of the task after it was copied.
-    fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, Since), String> {
+    /// The tree, what became of the task after it was copied, and whether one that is due to run is known to wait there still.
+    fn decode(&mut self, asked: Asked<'_>) -> Result<(AwaitTree, Since, bool), String> {
         let workspace = self.workspace;
         let program = self.program(asked.object)?;
         let task = task(program, asked.stack)?;
@@ -209,12 +205,8 @@ impl<'a> Waiting<'a> {
             true => Since::Polled,
             false => since(&tree, copy, asked.waited),
         };
-        let since = match since {
-            Since::Woken if is_still(&task, copy, &memory) => Since::WokenAtEnd,
-            Since::Due if is_still(&task, copy, &memory) => Since::DueAtEnd,
-            since => since,
-        };
-        Ok((tree, since))
+        let still = matches!(since, Since::Woken | Since::Due) && is_still(&task, copy, &memory);
+        Ok((tree, since, still))
     }
 
     fn opened(&mut self, object: &Path) -> Result<Program, String> {
